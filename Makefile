@@ -1,0 +1,79 @@
+# bootsim: everything a person or CI does, each target alone right after a clone.
+#
+#   make boot     boot the bundled board; BOOT="..." gives bootsim's arguments
+#   make test     the test suite; TESTS="..." gives pytest's arguments
+#   make lint     ruff, cython-lint, mypy
+#   make build    compile the Cython modules in place
+#   make debug    the same with every check on (the next `make build` goes back)
+#   make bench    the benchmarks
+#   make dist     wheel and source archive in dist/
+#   make clean    remove everything that was made, .venv too
+#
+# PYTHON=python3.12 chooses the interpreter; VENV=DIR the environment.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BOOT   ?= boot vexpress.dts --config 3G/1G --mem 1G
+TESTS  ?=
+
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi')
+
+.DEFAULT_GOAL := boot
+.DELETE_ON_ERROR:
+.PHONY: boot test lint build debug bench dist clean
+
+boot: $(VENV)/.built
+	@$(BIN)/bootsim $(BOOT)
+
+test: $(VENV)/.built
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint bootsim
+	$(BIN)/mypy
+
+build: $(VENV)/.built
+
+debug: $(VENV)/.installed
+	rm -f $(VENV)/.built
+	BOOTSIM_DEBUG=1 $(BIN)/python setup.py -q build_ext --inplace
+
+bench: $(VENV)/.built
+	$(BIN)/python -m pytest tests/benchmarks -m benchmarks --benchmark-enable --benchmark-only $(TESTS)
+
+dist: $(VENV)/.installed
+	rm -rf dist build/lib* build/bdist*
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+clean:
+	rm -rf build dist bootsim.egg-info $(VENV)
+	rm -rf .benchmarks .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find bootsim -name '*.so' -delete
+	find bootsim tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment of its own. Debian and Ubuntu keep venv, the headers and the compiler in packages of their own.
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON): install Python 3.11 or later, or say make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is $$($(PYTHON) -V), bootsim needs 3.11 or later: say make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import os, sysconfig as s, sys; sys.exit(not os.path.exists(s.get_path("include") + "/Python.h"))' || \
+		{ echo "make: no Python.h: install Python's headers (Debian, Ubuntu: apt install python3-dev)" >&2; exit 1; }
+	@command -v cc >/dev/null || command -v gcc >/dev/null || \
+		{ echo "make: no C compiler (Debian, Ubuntu: apt install build-essential)" >&2; exit 1; }
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); virtualenv -q -p $(PYTHON) $(VENV) 2>/dev/null; } || \
+		{ rm -rf $(VENV); \
+		  echo "make: cannot make $(VENV): neither venv nor virtualenv works (Debian, Ubuntu: apt install python3-venv)" >&2; \
+		  exit 1; }
+
+$(VENV)/.installed: pyproject.toml setup.py $(wildcard constraints.txt) | $(BIN)/python
+	$(PIP) install -q 'setuptools>=77' 'Cython>=3.0.11' wheel
+	$(PIP) install -q --no-build-isolation $(if $(wildcard constraints.txt),-c constraints.txt) -e '.[dev]'
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(CYTHON)
+	$(BIN)/python setup.py -q build_ext --inplace
+	@touch $@
