@@ -1,0 +1,24 @@
+"""bootsim's own errors: what a user's input got wrong, and a panic of the replayed kernel."""
+
+from __future__ import annotations
+
+
+class BootsimError(Exception):
+    """Anything bootsim reports instead of a traceback. The text says where, what was found, what was expected."""
+
+
+class InputError(BootsimError):
+    """A device tree, build description, option or file that cannot be used. The command line exits with 2."""
+
+
+class KernelPanic(BootsimError):
+    """The replayed kernel stopped: it panicked, hit a BUG(), or could not have run at all. Exits with 3.
+
+    `reason` is the kernel's own text (without the "Kernel panic - not syncing: " prefix), or None when the real
+    kernel dies without a word. `cause` names the input that led to it: file, node, property or option.
+    """
+
+    def __init__(self, reason: str | None, cause: str | None = None) -> None:
+        super().__init__(reason or cause or "the kernel stopped")
+        self.reason = reason
+        self.cause = cause

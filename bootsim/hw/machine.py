@@ -1,0 +1,63 @@
+"""The machine of one boot: processors, RAM, and what the bootloader put there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from bootsim.hw.cpu import CORTEX_A9, Cpu
+from bootsim.hw.memory import PhysicalMemory
+from bootsim.hw.mmu import Cp15, Fault, Translation, translate
+
+if TYPE_CHECKING:
+    from bootsim.inputs.bootloader import Handover
+
+
+@dataclass(slots=True)
+class Machine:
+    """The hardware state a kernel finds and changes.
+
+    `banks` are (base, size) of the RAM that is really there (pa, bytes); `ram` answers for the whole address space and
+    reads as zero elsewhere. `dtb_pa` is in r2 and `kernel_pa` in the program counter at the kernel's first instruction.
+    `cpus` counts the processors present, which the Snoop Control Unit reports and the device tree need not know.
+    """
+
+    cpu: Cpu = CORTEX_A9
+    cpus: int = 1
+    banks: list[tuple[int, int]] = field(default_factory=list)
+    dtb_pa: int = 0
+    kernel_pa: int = 0
+    initrd_pa: int | None = None
+    initrd_bytes: int = 0
+    ram: PhysicalMemory = field(default_factory=PhysicalMemory)
+    cp15: Cp15 = field(default_factory=Cp15)
+
+    def translate(
+        self, va: int, access: Literal["read", "write", "execute"] = "read", privileged: bool = True
+    ) -> Translation | Fault:
+        """What the boot processor's MMU makes of a virtual address, with its registers as they are now."""
+        return translate(self.ram, self.cp15, va, access, privileged)
+
+    def has_ram(self, pa: int, size: int = 1) -> bool:
+        """Whether one bank holds all of [pa, pa + size)."""
+        return any(base <= pa and pa + size <= base + bank_bytes for base, bank_bytes in self.banks)
+
+
+def power_on(handover: Handover, cpu: Cpu | None = None, cpus: int = 1) -> Machine:
+    """A machine as the bootloader leaves it: MMU off, registers as after reset, tree and initrd in RAM.
+
+    Raises PhysicalAddressError when the tree or the initrd would pass the end of the address space.
+    """
+    cpu = cpu or CORTEX_A9
+    machine = Machine(
+        cpu=cpu,
+        cpus=cpus,
+        banks=[(base, size) for base, size in handover.banks],
+        dtb_pa=handover.dtb_pa,
+        kernel_pa=handover.kernel_pa,
+        initrd_pa=handover.initrd_pa,
+        initrd_bytes=handover.initrd_bytes,
+        cp15=Cp15(sctlr=cpu.sctlr, id_mmfr0=cpu.id_mmfr0),
+    )
+    machine.ram.write(handover.dtb_pa, handover.blob)
+    return machine

@@ -1,0 +1,37 @@
+# Physical memory for other Cython modules: raw loads and stores without bounds checks.
+from libc.stdint cimport uint32_t
+
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    static inline uint32_t bootsim_le32_load(const unsigned char *p) {
+        uint32_t w;
+        memcpy(&w, p, 4);
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        w = __builtin_bswap32(w);
+    #endif
+        return w;
+    }
+    static inline void bootsim_le32_store(unsigned char *p, uint32_t w) {
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        w = __builtin_bswap32(w);
+    #endif
+        memcpy(p, &w, 4);
+    }
+    """
+    uint32_t bootsim_le32_load(const unsigned char *p) noexcept nogil
+    void bootsim_le32_store(unsigned char *p, uint32_t w) noexcept nogil
+
+
+cdef class PhysicalMemory:
+    cdef unsigned char *base  # host address of pa 0; base[0 .. 2**32 + PAD_BYTES) is mapped
+
+    cdef inline uint32_t load32(self, uint32_t pa) noexcept nogil:
+        return bootsim_le32_load(self.base + pa)
+
+    cdef inline void store32(self, uint32_t pa, uint32_t word) noexcept nogil:
+        bootsim_le32_store(self.base + pa, word)
+
+    cdef void clear(self, unsigned long long pa, unsigned long long size) noexcept nogil
