@@ -1,0 +1,375 @@
+"""What a kernel build decides: the part of .config, System.map and struct sizes that the boot's arithmetic needs.
+
+The classes are the schema of `configs/*.yaml` (see docs/configs.md), read by `bootsim.inputs.configfile` and written by
+`bootsim.inputs.profile`. To add a value that a build decides, add a field here and a line to docs/configs.md: reader,
+writer and tests take it from here. A field's type is int, bool, str, or one of these `| None`.
+
+These are not dataclasses or pydantic models because every boot imports them: generating the code of 250 fields, or
+importing pydantic, takes longer than the boot.
+"""
+
+from typing import Any, ClassVar, Literal, Self, dataclass_transform
+
+_REQUIRED: Any = object()
+
+
+class _Named:
+    __slots__ = ("default", "kernel_name")
+
+    def __init__(self, kernel_name: str, default: Any) -> None:
+        self.kernel_name = kernel_name
+        self.default = default
+
+
+def named(kernel_name: str, *, default: Any = _REQUIRED) -> Any:
+    """A field that the kernel, and so the YAML file, calls something else than the attribute."""
+    return _Named(kernel_name, default)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(named,))
+class Values:
+    """Named values that never change, declared as in a dataclass: `name: type`, `= default` where it may be left out.
+
+    `KERNEL_NAMES` maps each attribute to what the kernel and YAML call it, `DEFAULTS` the optional ones to a value.
+    """
+
+    KERNEL_NAMES: ClassVar[dict[str, str]]
+    DEFAULTS: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls) -> None:
+        cls.KERNEL_NAMES = names = {}
+        cls.DEFAULTS = defaults = {}
+        for attribute in cls.__annotations__:
+            declared = cls.__dict__.get(attribute, _REQUIRED)
+            names[attribute] = attribute
+            if isinstance(declared, _Named):
+                names[attribute] = declared.kernel_name
+                declared = declared.default
+                if declared is _REQUIRED:
+                    delattr(cls, attribute)
+                else:
+                    setattr(cls, attribute, declared)
+            if declared is not _REQUIRED:
+                defaults[attribute] = declared
+
+    def __init__(self, **values: Any) -> None:
+        wrong = values.keys() - self.KERNEL_NAMES.keys()
+        missing = self.KERNEL_NAMES.keys() - self.DEFAULTS.keys() - values.keys()
+        if wrong or missing:
+            raise TypeError(f"{type(self).__name__}: unknown {sorted(wrong)}, missing {sorted(missing)}")
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} does not change; use replace({name}=...)")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} does not change")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every attribute and its value, in the order of declaration."""
+        return {attribute: getattr(self, attribute) for attribute in self.KERNEL_NAMES}
+
+    def replace(self, **changes: Any) -> Self:
+        """The same values but for `changes`."""
+        return type(self)(**{**self.__dict__, **changes})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self.as_dict() == other.as_dict()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.as_dict().items()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
+
+
+class Config(Values):
+    """CONFIG_ symbols, named without the prefix. As in a .config, an absent bool is n."""
+
+    # virtual address space
+    PAGE_OFFSET: int
+    HIGHMEM: bool = False
+    HIGHPTE: bool = False
+    MODULES: bool = False
+    VMSPLIT_3G: bool = False
+    VMSPLIT_3G_OPT: bool = False
+    VMSPLIT_2G: bool = False
+    VMSPLIT_1G: bool = False
+    ARM_PATCH_PHYS_VIRT: bool = False
+    PHYS_OFFSET: int | None = None
+    XIP_KERNEL: bool = False
+    STRICT_KERNEL_RWX: bool = False
+    DEBUG_ALIGN_RODATA: bool = False
+    KUSER_HELPERS: bool = False
+    CPU_TTBR0_PAN: bool = False
+    HAVE_TCM: bool = False
+    IO_36: bool = False
+    PCI: bool = False
+    # processor
+    CPU_V6: bool = False
+    CPU_V6K: bool = False
+    CPU_V7: bool = False
+    CPU_32v6: bool = False
+    CPU_32v6K: bool = False
+    CPU_32v7: bool = False
+    CPU_CP15_MMU: bool = False
+    CPU_ENDIAN_BE8: bool = False
+    CPU_HAS_ASID: bool = False
+    CPU_USE_DOMAINS: bool = False
+    CPU_SW_DOMAIN_PAN: bool = False
+    CPU_ICACHE_DISABLE: bool = False
+    CPU_DCACHE_DISABLE: bool = False
+    CPU_DCACHE_WRITETHROUGH: bool = False
+    CPU_BPREDICT_DISABLE: bool = False
+    CPU_ICACHE_MISMATCH_WORKAROUND: bool = False
+    ALIGNMENT_TRAP: bool = False
+    SWP_EMULATE: bool = False
+    TLS_REG_EMUL: bool = False
+    ARM_LPAE: bool = False
+    ARM_PV_FIXUP: bool = False
+    ARM_THUMB: bool = False
+    ARM_THUMBEE: bool = False
+    THUMB2_KERNEL: bool = False
+    ARM_VIRT_EXT: bool = False
+    ARM_PATCH_IDIV: bool = False
+    ARM_DMA_MEM_BUFFERABLE: bool = False
+    ARM_ERRATA_430973: bool = False
+    ARM_ERRATA_458693: bool = False
+    ARM_ERRATA_460075: bool = False
+    ARM_ERRATA_742230: bool = False
+    ARM_ERRATA_742231: bool = False
+    ARM_ERRATA_743622: bool = False
+    ARM_ERRATA_751472: bool = False
+    ARM_ERRATA_754322: bool = False
+    ARM_ERRATA_773022: bool = False
+    ARM_ERRATA_798181: bool = False
+    HARDEN_BRANCH_PREDICTOR: bool = False
+    HARDEN_BRANCH_HISTORY: bool = False
+    ARM_L1_CACHE_SHIFT: int = 6
+    CACHE_L2X0: bool = False
+    OUTER_CACHE: bool = False
+    VFP: bool = False
+    NEON: bool = False
+    # machine and early console
+    ARCH_MULTIPLATFORM: bool = False
+    ARCH_VEXPRESS: bool = False
+    ARM_PSCI: bool = False
+    ARM_PSCI_FW: bool = False
+    DEBUG_LL: bool = False
+    DEBUG_LL_INCLUDE: str | None = None
+    DEBUG_UART_PHYS: int | None = None
+    DEBUG_UART_VIRT: int | None = None
+    EARLY_PRINTK: bool = False
+    SERIAL_EARLYCON: bool = False
+    VT: bool = False
+    DUMMY_CONSOLE: bool = False
+    VGA_CONSOLE: bool = False
+    EFI: bool = False
+    XEN: bool = False
+    KEXEC: bool = False
+    CRASH_CORE: bool = False
+    # memory model
+    FLATMEM: bool = False
+    FLAT_NODE_MEM_MAP: bool = False
+    SPARSEMEM: bool = False
+    SPARSEMEM_EXTREME: bool = False
+    NUMA: bool = False
+    NEED_MULTIPLE_NODES: bool = False
+    HAVE_ARCH_PFN_VALID: bool = False
+    HOLES_IN_ZONE: bool = False
+    ARCH_KEEP_MEMBLOCK: bool = False
+    PHYS_ADDR_T_64BIT: bool = False
+    ZONE_DMA: bool = False
+    FORCE_MAX_ZONEORDER: int = 11
+    CPUSETS: bool = False
+    HUGETLB_PAGE: bool = False
+    HUGETLBFS: bool = False
+    TRANSPARENT_HUGEPAGE: bool = False
+    COMPACTION: bool = False
+    MEMORY_ISOLATION: bool = False
+    CONTIG_ALLOC: bool = False
+    MEMORY_FAILURE: bool = False
+    MEMCG: bool = False
+    MEMCG_KMEM: bool = False
+    SWAP: bool = False
+    DEFERRED_STRUCT_PAGE_INIT: bool = False
+    PAGE_EXTENSION: bool = False
+    PAGE_OWNER: bool = False
+    IDLE_PAGE_TRACKING: bool = False
+    PAGE_POISONING: bool = False
+    PAGE_POISONING_NO_SANITY: bool = False
+    PAGE_POISONING_ZERO: bool = False
+    DEBUG_PAGEALLOC: bool = False
+    DEBUG_PAGEALLOC_ENABLE_DEFAULT: bool = False
+    DEBUG_VM: bool = False
+    DEBUG_VIRTUAL: bool = False
+    DEBUG_MEMORY_INIT: bool = False
+    DEBUG_HIGHMEM: bool = False
+    INIT_ON_ALLOC_DEFAULT_ON: bool = False
+    INIT_ON_FREE_DEFAULT_ON: bool = False
+    INIT_STACK_ALL_ZERO: bool = False
+    INIT_STACK_ALL_PATTERN: bool = False
+    GCC_PLUGIN_STRUCTLEAK_USER: bool = False
+    GCC_PLUGIN_STRUCTLEAK_BYREF: bool = False
+    GCC_PLUGIN_STRUCTLEAK_BYREF_ALL: bool = False
+    KASAN: bool = False
+    # contiguous memory and device memory pools
+    CMA: bool = False
+    CMA_DEBUG: bool = False
+    CMA_AREAS: int = 7
+    DMA_CMA: bool = False
+    CMA_SIZE_MBYTES: int = 0
+    CMA_SIZE_PERCENTAGE: int = 0
+    CMA_SIZE_SEL_MBYTES: bool = False
+    CMA_SIZE_SEL_PERCENTAGE: bool = False
+    CMA_SIZE_SEL_MIN: bool = False
+    CMA_SIZE_SEL_MAX: bool = False
+    CMA_ALIGNMENT: int = 8
+    DMA_DECLARE_COHERENT: bool = False
+    OF_RESERVED_MEM: bool = False
+    OF_DYNAMIC: bool = False
+    OF_KOBJ: bool = False
+    SWIOTLB: bool = False
+    # processors
+    SMP: bool = False
+    SMP_ON_UP: bool = False
+    NR_CPUS: int = 1
+    CPUMASK_OFFSTACK: bool = False
+    HOTPLUG_CPU: bool = False
+    BIG_LITTLE: bool = False
+    MCPM: bool = False
+    HAVE_SETUP_PER_CPU_AREA: bool = False
+    NEED_PER_CPU_EMBED_FIRST_CHUNK: bool = False
+    NEED_PER_CPU_PAGE_FIRST_CHUNK: bool = False
+    NEED_PER_CPU_KM: bool = False
+    # log
+    PRINTK: bool = False
+    PRINTK_TIME: bool = False
+    PRINTK_CALLER: bool = False
+    LOG_BUF_SHIFT: int = 17
+    LOG_CPU_MAX_BUF_SHIFT: int = 12
+    CONSOLE_LOGLEVEL_DEFAULT: int = 7
+    CONSOLE_LOGLEVEL_QUIET: int = 4
+    MESSAGE_LOGLEVEL_DEFAULT: int = 4
+    # slab allocator
+    SLUB: bool = False
+    SLAB: bool = False
+    SLOB: bool = False
+    SLUB_DEBUG: bool = False
+    SLUB_DEBUG_ON: bool = False
+    SLUB_CPU_PARTIAL: bool = False
+    SLUB_STATS: bool = False
+    SLAB_MERGE_DEFAULT: bool = False
+    SLAB_FREELIST_RANDOM: bool = False
+    SLAB_FREELIST_HARDENED: bool = False
+    SHUFFLE_PAGE_ALLOCATOR: bool = False
+    HARDENED_USERCOPY: bool = False
+    # boot
+    BLK_DEV_INITRD: bool = False
+    BOOT_CONFIG: bool = False
+    CMDLINE: str = ""
+    CMDLINE_FROM_BOOTLOADER: bool = False
+    CMDLINE_EXTEND: bool = False
+    CMDLINE_FORCE: bool = False
+    BASE_SMALL: int = 0
+    BASE_FULL: bool = False
+    HZ: int = 100
+    PREEMPT: bool = False
+    LOCKDEP: bool = False
+    DEBUG_SPINLOCK: bool = False
+    DEBUG_LOCK_ALLOC: bool = False
+    SYSFS: bool = False
+    PROC_FS: bool = False
+
+
+class Symbols(Values):
+    """Addresses of System.map, virtual, under their kernel names (the attribute drops leading underscores)."""
+
+    swapper_pg_dir: int
+    text: int = named("_text")
+    stext: int = named("_stext")
+    etext: int = named("_etext")
+    idmap_text_start: int = named("__idmap_text_start")
+    turn_mmu_on: int = named("__turn_mmu_on")
+    turn_mmu_on_end: int = named("__turn_mmu_on_end")
+    idmap_text_end: int = named("__idmap_text_end")
+    start_rodata: int = named("__start_rodata")
+    start_rodata_section_aligned: int = named("__start_rodata_section_aligned")
+    end_rodata: int = named("__end_rodata")
+    init_begin: int = named("__init_begin")
+    sinittext: int = named("_sinittext")
+    einittext: int = named("_einittext")
+    bm_pte: int
+    init_end: int = named("__init_end")
+    sdata: int = named("_sdata")
+    edata: int = named("_edata")
+    bss_start: int = named("__bss_start")
+    bss_stop: int = named("__bss_stop")
+    end: int = named("_end")
+    per_cpu_load: int = named("__per_cpu_load", default=0)  # none on UP
+    per_cpu_start: int = named("__per_cpu_start", default=0)  # none on UP
+    per_cpu_end: int = named("__per_cpu_end", default=0)  # none on UP
+
+
+class Sizeof(Values):
+    """sizeof() of the kernel's structs, in bytes: `page` is sizeof(struct page). None: the build has no such struct."""
+
+    page: int = named("struct page")
+    static_vm: int = named("struct static_vm")
+    resource: int = named("struct resource")
+    device_node: int = named("struct device_node")
+    property: int = named("struct property")
+    alias_prop: int = named("struct alias_prop")
+    pglist_data: int = named("struct pglist_data")
+    zone: int = named("struct zone")
+    pcpu_chunk: int = named("struct pcpu_chunk")
+    pcpu_alloc_info: int = named("struct pcpu_alloc_info")
+    pcpu_group_info: int = named("struct pcpu_group_info")
+    pcpu_block_md: int = named("struct pcpu_block_md")
+    memblock_region: int = named("struct memblock_region")
+    printk_info: int = named("struct printk_info")
+    prb_desc: int = named("struct prb_desc")
+    hlist_bl_head: int = named("struct hlist_bl_head")
+    hlist_head: int = named("struct hlist_head")
+    list_head: int = named("struct list_head")
+    page_ext: int | None = named("struct page_ext", default=None)
+    page_owner: int | None = named("struct page_owner", default=None)
+    mem_section: int | None = named("struct mem_section", default=None)
+    mem_section_usage: int | None = named("struct mem_section_usage", default=None)
+
+
+class MachineDesc(Values):
+    """One struct machine_desc of the build. `dt_compat` is space-separated; a hook is the name of its function."""
+
+    symbol: str
+    name: str
+    dt_compat: str
+    nr: int = 0xFFFFFFFF
+    dma_zone_size: int = 0
+    smp: str | None = None
+    smp_init: str | None = None
+    dt_fixup: str | None = None
+    pv_fixup: str | None = None
+    reserve: str | None = None
+    map_io: str | None = None
+    init_early: str | None = None
+
+
+class KernelBuild(Values):
+    """One kernel build, as `configs/*.yaml` describes it.
+
+    `provenance` is exact when every value was read from the build, derived when some were worked out by hand;
+    `assumed` names the values that nobody read from the build. `machines` are in the order of .init.arch.info.
+    """
+
+    schema: Literal[1]
+    name: str
+    summary: str
+    provenance: Literal["exact", "derived"]
+    origin: str
+    banner: str
+    config: Config
+    symbols: Symbols
+    sizeof: Sizeof
+    machines: tuple[MachineDesc, ...]
+    assumed: tuple[str, ...] = ()

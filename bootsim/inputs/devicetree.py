@@ -1,0 +1,124 @@
+"""A device tree from wherever the user keeps it: a .dts or .dtb file, a bundled board, or standard input."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsim.errors import InputError
+from bootsim.inputs.dtb import check_blob, is_blob
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+MAX_SOURCE_BYTES = 64 << 20
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTree:
+    """A device tree as a blob, and where its nodes and properties stand in the source.
+
+    `name` is the file's name for messages. `blob` is everything the file held, or the compiled source. `lines` maps
+    (path, property or None) to "file:line"; it is empty for a tree that came as a blob.
+    """
+
+    name: str
+    blob: bytes
+    lines: Mapping[tuple[str, str | None], str] = field(default_factory=dict, repr=False, compare=False)
+
+    def where(self, path: str, prop: str | None = None) -> str:
+        """Where a node or property was written, as "file:line"; for a blob, or what no source line made, the file."""
+        return self.lines.get((path, prop)) or self.lines.get((path, None)) or self.name
+
+
+def load_tree(source: str | os.PathLike[str], include_dirs: Sequence[str | os.PathLike[str]] = ()) -> DeviceTree:
+    """Read a device tree: a path, else the name of a bundled tree, or "-" for standard input.
+
+    A blob is told from source text by its first bytes. `include_dirs` are searched for #include, /include/ and
+    /incbin/ after the folder of the including file. Raises InputError, with file and line where there is one.
+    """
+    name = str(source)
+    path: Path | None = None
+    if name == STDIN:
+        name, data = "<stdin>", sys.stdin.buffer.read(MAX_SOURCE_BYTES + 1)
+    else:
+        path = _find(name)
+        data = _read(path)
+    if not data:
+        raise InputError(f"{name}: empty, expected a device tree: source text or a blob")
+    if len(data) > MAX_SOURCE_BYTES:
+        raise InputError(f"{name}: more than {MAX_SOURCE_BYTES >> 20} MiB, expected a device tree")
+    if is_blob(data):
+        check_blob(data, name)
+        return DeviceTree(name, data)
+    text = _text(data, name)
+    from bootsim.inputs.dts import compile_source
+
+    return DeviceTree(name, *compile_source(text, str(path) if path else name, [str(d) for d in include_dirs]))
+
+
+def bundled_dirs() -> list[Path]:
+    """The folders that may hold the bundled trees: in the installed package, and in a source checkout."""
+    package = Path(__file__).resolve().parent.parent
+    return [folder for folder in (package / "data" / "dts", package.parent / "dts") if folder.is_dir()]
+
+
+def bundled_names() -> list[str]:
+    """The names of the bundled trees, sorted."""
+    return sorted({path.name for folder in bundled_dirs() for path in folder.glob("*.dts")})
+
+
+def _find(name: str) -> Path:
+    path = Path(name)
+    try:
+        if path.exists():
+            return path
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name}: not a usable file name: {error}") from None
+    if path.name == name:
+        for folder in bundled_dirs():
+            for candidate in (folder / name, folder / f"{name}.dts"):
+                if candidate.is_file():
+                    return candidate
+    raise InputError(_unknown(name))
+
+
+def _unknown(name: str) -> str:
+    names = bundled_names()
+    close = difflib.get_close_matches(Path(name).name, names, 2, 0.6)
+    hint = f"; did you mean {' or '.join(close)}?" if close else f". Bundled trees: {', '.join(names)}"
+    return f"{name}: no such file or bundled tree{hint}"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_SOURCE_BYTES + 1)
+    except OSError as error:
+        if error.errno == errno.EISDIR:
+            raise InputError(f"{path}: a directory, expected a device tree file (.dts or .dtb)") from None
+        raise InputError(f"{path}: cannot read: {error.strerror}") from None
+
+
+def _text(data: bytes, name: str) -> str:
+    # What is not text is most likely a blob gone wrong.
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        text, why = "", f"byte {data[error.start]:#04x} at offset {error.start:#x} is not text"
+    else:
+        at = next((i for i, c in enumerate(text) if c < " " and c not in "\t\n\r\f\v"), None)
+        why = "" if at is None else f"control character {ord(text[at]):#04x} in line {text.count(chr(10), 0, at) + 1}"
+    if why:
+        raise InputError(
+            f"{name}: neither a device tree blob (it begins with {data[:4].hex(' ')}, a blob with d0 0d fe ed) "
+            f"nor source text ({why})"
+        )
+    return text
+
