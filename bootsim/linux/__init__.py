@@ -1,0 +1,178 @@
+"""The replay: one `Kernel` object holds all state of one boot, `boot()` runs start_kernel() on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bootsim.errors import KernelPanic
+from bootsim.facts import Facts
+from bootsim.linux.mm.memblock import Memblock
+from bootsim.log import make_logger
+
+if TYPE_CHECKING:
+    from bootsim.hw.machine import Machine
+    from bootsim.hw.mmu import Fault, Translation
+    from bootsim.inputs.build import KernelBuild
+    from bootsim.linux.arch.arm.kernel.devtree import MachineDesc
+    from bootsim.linux.drivers.of.base import DeviceNode
+    from bootsim.linux.drivers.of.of_reserved_mem import ReservedMem
+    from bootsim.linux.kernel.printk import Record
+    from bootsim.linux.lib.fdt import FlatTree
+    from bootsim.linux.mm.cma import Cma
+
+STAGES = (
+    "__create_page_tables", "setup_machine_fdt", "adjust_lowmem_bounds", "arm_memblock_init", "adjust_lowmem_bounds_2",
+    "paging_init:entry", "bootmem_init:entry", "request_standard_resources", "setup_arch", "mem_init:entry",
+    "memblock_free_all", "mem_init", "cma_init_reserved_areas:entry", "cma_init_reserved_areas", "free_initmem:entry",
+    "free_initmem",
+)
+
+
+class StageReached(Exception):  # noqa: N818 - not an error: how a boot ends early
+    """Raised inside the replay when the stage named by `until` is reached."""
+
+
+class Kernel:
+    """Everything one booting kernel knows, under the kernel's own names; nothing is shared between two of them.
+
+    `build` and `machine` are what it was given. `records` is the log, `facts` the derived quantities, `memblock`,
+    `pgdat` (zones and their free lists) and `mem_types` its memory management. Addresses: names ending in `_pa` or said
+    to be pa are physical, all others in the units the kernel keeps them in.
+    """
+
+    fdt: FlatTree
+    of_root: DeviceNode
+    mdesc: MachineDesc
+    dt_root_addr_cells: int
+    dt_root_size_cells: int
+
+    def __init__(self, build: KernelBuild, machine: Machine, *,
+                 observer: Callable[[str, Kernel], None] | None = None) -> None:
+        from bootsim.linux.kernel.printk import printk
+
+        self.build = build
+        self.machine = machine
+        self.observer = observer
+        self.until: str | None = None
+        self.stage = "head"
+        self.records: list[Record] = []
+        self.log = make_logger(self.records)
+        self.facts = Facts()
+        self.panicked: KernelPanic | None = None
+        self.memblock = Memblock(partial(printk, self), machine.ram.zero, build.sizeof.memblock_region)
+        config = build.config
+
+        # head.S
+        self.phys_offset = 0
+        self.atags_pointer = 0
+        self.processor_id = machine.cpu.midr
+        self.is_smp = False
+        self.pgd_pa = 0
+        # geometry of the buddy allocator
+        self.max_order = config.FORCE_MAX_ZONEORDER
+        self.pageblock_order = self.max_order - 1
+        self.smp_cache_bytes = 1 << config.ARM_L1_CACHE_SHIFT
+        # command line
+        self.boot_command_line = config.CMDLINE
+        self.console_loglevel = config.CONSOLE_LOGLEVEL_DEFAULT
+        self.ignore_loglevel = False
+        self.early_params_done = False
+        self.usermem = False
+        self.new_log_buf_len = 0
+        self.log_buf_len = 1 << config.LOG_BUF_SHIFT
+        self.phys_initrd_start = 0
+        self.phys_initrd_size = 0
+        self.initrd_start = 0
+        self.initrd_end = 0
+        self.cma_size_cmdline: int | None = None
+        self.cma_base_cmdline = 0
+        self.cma_limit_cmdline = 0
+        self.dhash_entries = 0
+        self.ihash_entries = 0
+        self.options: dict[str, Any] = {}
+        # reserved memory and CMA
+        self.reserved_mem: list[ReservedMem] = []
+        self.dma_reserved_default_memory: ReservedMem | None = None
+        self.dma_contiguous_default_area: Cma | None = None
+        self.cma_areas: list[Cma] = []
+        self.totalcma_pages = 0
+        # page allocator
+        self.init_on_alloc = config.INIT_ON_ALLOC_DEFAULT_ON
+        self.init_on_free = config.INIT_ON_FREE_DEFAULT_ON
+        self.want_page_poisoning = False
+        self.required_kernelcore = 0
+        self.required_kernelcore_percent = 0
+        self.required_movablecore = 0
+        self.required_movablecore_percent = 0
+        self.mirrored_kernelcore = False
+        self.dma_reserve = 0
+        self.nr_kernel_pages = 0
+        self.nr_all_pages = 0
+        self.totalram_pages = 0
+        self.totalhigh_pages = 0
+        self.nr_online_cpus = 1
+        self.comm = "swapper"
+        # limits
+        self.arm_dma_zone_size = 0
+        self.arm_dma_limit = 0xFFFFFFFF
+        self.arm_lowmem_limit = 0
+        self.high_memory = 0
+        self.min_low_pfn = 0
+        self.max_low_pfn = 0
+        self.max_pfn = 0
+        # processors
+        self.nr_cpu_ids = config.NR_CPUS if config.SMP else 1
+        self.num_possible_cpus = 1
+        self.cpu_logical_map: list[int] = []
+        # resources: (name, first pa, last pa)
+        self.iomem: list[tuple[str, int, int]] = []
+
+    def virt_to_phys(self, va: int) -> int:
+        """__pa(): the physical address of a linear-mapping virtual address, 32 bits."""
+        return (va - self.build.config.PAGE_OFFSET + self.phys_offset) & 0xFFFFFFFF
+
+    def phys_to_virt(self, pa: int) -> int:
+        """__va(): the linear-mapping virtual address of a physical address, 32 bits."""
+        return (pa - self.phys_offset + self.build.config.PAGE_OFFSET) & 0xFFFFFFFF
+
+    def translate(self, va: int, access: str = "read", privileged: bool = True) -> Translation | Fault:
+        """What the MMU makes of a virtual address, walking the page tables in RAM as they are now."""
+        return self.machine.translate(va, access, privileged)  # type: ignore[arg-type]
+
+    @property
+    def zones(self) -> list[dict[str, Any]]:
+        """The zones with their numbers, free lists (pfns, in list order) and per-cpu lists, as in stages.json."""
+        from bootsim.linux.mm.page_alloc import zones_snapshot
+
+        return zones_snapshot(self)
+
+    def reached(self, stage: str) -> None:
+        """A stage of STAGES is reached: let the observer look, and stop if this is the last one wanted."""
+        if self.observer is not None:
+            self.observer(stage, self)
+        if stage == self.until:
+            raise StageReached(stage)
+
+
+def boot(k: Kernel, until: str | None = None) -> Kernel:
+    """Run the boot on `k`, to free_initmem or to the stage `until`. Returns `k`.
+
+    Raises KernelPanic when the replayed kernel dies; its last words are in `k.records` and the panic in `k.panicked`.
+    """
+    from bootsim.linux.init.main import start_kernel
+    from bootsim.linux.kernel.panic import panic
+
+    if until is not None and until not in STAGES:
+        raise ValueError(f"unknown stage {until!r}")
+    k.until = until
+    try:
+        start_kernel(k)
+    except StageReached:
+        pass
+    except KernelPanic as e:
+        k.panicked = e
+        panic(k, e)
+        raise
+    return k

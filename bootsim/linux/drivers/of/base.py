@@ -1,0 +1,120 @@
+"""The live device tree (drivers/of/base.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bootsim.linux.kernel.printk import step
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+
+@dataclass(slots=True, eq=False)
+class DeviceNode:
+    """struct device_node: `name` without, `full_name` with the unit address; properties by name and in order."""
+
+    name: str
+    full_name: str
+    path: str
+    properties: dict[str, bytes]
+    order: list[str]
+    children: list[DeviceNode] = field(default_factory=list)
+    parent: DeviceNode | None = None
+
+    def walk(self) -> Iterator[DeviceNode]:
+        """This node and all below it, in tree order."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def of_find_node_by_path(k: Kernel, path: str) -> DeviceNode | None:
+    """The node at a full path, or below an alias (`serial0/...`); an option after ":" is ignored.
+
+    Source: drivers/of/base.c of_find_node_opts_by_path()
+    """
+    root = k.of_root
+    path = path.partition(":")[0]
+    if path == "/":
+        return root
+    node: DeviceNode | None = root
+    if not path.startswith("/"):
+        alias, _, rest = path.partition("/")
+        aliases = next((c for c in root.children if c.full_name == "aliases"), None)
+        target = aliases.properties.get(alias) if aliases else None
+        if target is None:
+            return None
+        node = of_find_node_by_path(k, target.split(b"\0", 1)[0].decode("latin-1"))
+        path = "/" + rest if rest else ""
+    for part in path.split("/"):
+        if node is None:
+            return None
+        if part:
+            node = next((c for c in node.children if c.full_name == part), None)
+    return node
+
+
+def of_device_is_available(node: DeviceNode) -> bool:
+    """Whether status is absent, "okay" or "ok".
+
+    Source: drivers/of/base.c of_device_is_available()
+    """
+    status = node.properties.get("status")
+    return status is None or status.split(b"\0", 1)[0] in (b"okay", b"ok")
+
+
+def of_get_cpu_nodes(k: Kernel) -> list[DeviceNode]:
+    """The cpu nodes below /cpus, in order: named "cpu" or of device_type "cpu".
+
+    Source: drivers/of/base.c of_get_next_cpu_node()
+    """
+    cpus = of_find_node_by_path(k, "/cpus")
+    if cpus is None:
+        return []
+    return [n for n in cpus.children if n.name == "cpu" or n.properties.get("device_type", b"").split(b"\0")[0] == b"cpu"]
+
+
+def of_device_is_compatible(node: DeviceNode, compat: str) -> bool:
+    """Whether `compat` is in the node's compatible list (case does not matter).
+
+    Source: drivers/of/base.c of_device_is_compatible()
+    """
+    names = node.properties.get("compatible", b"").split(b"\0")
+    return any(n.decode("latin-1").lower() == compat.lower() for n in names)
+
+
+def of_find_compatible_node(k: Kernel, compat: str) -> DeviceNode | None:
+    """The first node in tree order that is compatible with `compat`, available or not.
+
+    Source: drivers/of/base.c of_find_compatible_node()
+    """
+    return next((n for n in k.of_root.walk() if of_device_is_compatible(n, compat)), None)
+
+
+def _kstrtoint(text: str) -> int | None:
+    # kstrtoint(text, 10): digits only, and small enough for an int
+    return int(text) if text.isdigit() and int(text) <= 0x7FFFFFFF else None
+
+
+def of_alias_scan(k: Kernel, dt_alloc: Callable[[Kernel, int, int], int]) -> None:
+    """Allocate one struct alias_prop, with its stem, for every alias that ends in a number and leads to a node.
+
+    Source: drivers/of/base.c of_alias_scan()
+    """
+    aliases = of_find_node_by_path(k, "/aliases")
+    if aliases is None:
+        return
+    for name in aliases.order:
+        if name in ("name", "phandle", "linux,phandle"):
+            continue
+        target = aliases.properties[name].split(b"\0", 1)[0].decode("latin-1")
+        if of_find_node_by_path(k, target) is None:
+            continue
+        stem = name.rstrip("0123456789")
+        if _kstrtoint(name[len(stem):]) is None:
+            continue
+        pa = dt_alloc(k, k.build.sizeof.alias_prop + len(stem) + 1, 4)
+        step(k, "alias {name} -> {target}, at {pa:#010x}", name=name, target=target, pa=pa)

@@ -1,0 +1,176 @@
+"""/reserved-memory: placing the dynamic regions and handing each to its driver (drivers/of/of_reserved_mem.c)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bootsim.linux.drivers.of.fdt import EINVAL, ENOENT, ENOMEM, of_fdt_is_compatible
+from bootsim.linux.kernel.dma.coherent import rmem_dma_setup
+from bootsim.linux.kernel.dma.contiguous import rmem_cma_setup
+from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk, step
+from bootsim.linux.lib.fdt import FlatNode, cells, read_number
+from bootsim.linux.lib.sort import sort
+from bootsim.linux.mm.memblock import (
+    MEMBLOCK_ALLOC_ANYWHERE,
+    PAGE_SIZE,
+    memblock_add,
+    memblock_find_in_range,
+    memblock_free,
+    memblock_remove,
+    memblock_reserve,
+)
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+MAX_RESERVED_REGIONS = 64
+_PREFIX = "OF: reserved mem: "
+
+
+@dataclass(slots=True, eq=False)
+class ReservedMem:
+    """struct reserved_mem: one region of /reserved-memory; base (pa) and size (bytes) are 0 until it is placed."""
+
+    node: FlatNode
+    name: str
+    base: int
+    size: int
+
+
+def fdt_reserved_mem_save_node(k: Kernel, node: FlatNode, base: int, size: int) -> None:
+    """Remember a region (pa, bytes) for the second pass.
+
+    Source: drivers/of/of_reserved_mem.c fdt_reserved_mem_save_node()
+    """
+    if len(k.reserved_mem) == MAX_RESERVED_REGIONS:
+        printk(k, KERN_ERR, _PREFIX + "not enough space for all defined regions.")
+        step(k, "cause: {path} is region {n} of /reserved-memory, the kernel keeps {max}", path=node.path,
+             n=MAX_RESERVED_REGIONS + 1, max=MAX_RESERVED_REGIONS)
+        return
+    k.reserved_mem.append(ReservedMem(node, node.name, base, size))
+
+
+def early_init_dt_alloc_reserved_memory_arch(k: Kernel, size: int, align: int, start: int, end: int,
+                                             nomap: bool) -> tuple[int, int]:
+    """Find `size` bytes within [start, end) (pa) and reserve or remove them; return (0 or -errno, pa).
+
+    Source: drivers/of/of_reserved_mem.c early_init_dt_alloc_reserved_memory_arch()
+    """
+    func = "early_init_dt_alloc_reserved_memory_arch"
+    mb = k.memblock
+    base = memblock_find_in_range(mb, start, end or MEMBLOCK_ALLOC_ANYWHERE, size, align or k.smp_cache_bytes)
+    if not base:
+        return -ENOMEM, 0
+    if nomap:
+        return memblock_remove(mb, base, size, func), base
+    return memblock_reserve(mb, base, size, func), base
+
+
+def _alloc_size(k: Kernel, rmem: ReservedMem) -> int:
+    # __reserved_mem_alloc_size(): place a region that has a size but no address
+    node, func = rmem.node, "__reserved_mem_alloc_size"
+    a, s = k.dt_root_addr_cells, k.dt_root_size_cells
+    prop = node.first.get("size")
+    if prop is None:
+        return -EINVAL
+    if len(prop) != s * 4:
+        printk(k, KERN_ERR, _PREFIX + "invalid size property in '{uname}' node.", func=func, uname=node.name)
+        return -EINVAL
+    size = read_number(cells(prop)) & 0xFFFFFFFF
+    align = 0
+    prop = node.first.get("alignment")
+    if prop is not None:
+        if len(prop) != a * 4:
+            printk(k, KERN_ERR, _PREFIX + "invalid alignment property in '{uname}' node.", func=func, uname=node.name)
+            return -EINVAL
+        align = read_number(cells(prop)) & 0xFFFFFFFF
+    nomap = "no-map" in node.first
+    if (k.build.config.CMA and of_fdt_is_compatible(node, "shared-dma-pool") and "reusable" in node.first
+            and not nomap):
+        align = max(align, PAGE_SIZE << max(k.max_order - 1, k.pageblock_order))
+    prop = node.first.get("alloc-ranges")
+    ranges = [(0, 0)]
+    if prop is not None:
+        if len(prop) % ((a + s) * 4):
+            printk(k, KERN_ERR, _PREFIX + "invalid alloc-ranges property in '{uname}', skipping node.", func=func,
+                   uname=node.name)
+            return -EINVAL
+        words = cells(prop)
+        ranges = []
+        for i in range(0, len(words), a + s):
+            start = read_number(words[i:i + a]) & 0xFFFFFFFF
+            ranges.append((start, (start + read_number(words[i + a:i + a + s])) & 0xFFFFFFFF))
+    base = 0
+    for start, end in ranges:
+        ret, base = early_init_dt_alloc_reserved_memory_arch(k, size, align, start, end, nomap)
+        if ret == 0:
+            step(k, "reserved-memory {path}: {base:#010x}+{size:#x}, placed", func=func, path=node.path, base=base,
+                 size=size)
+            break
+    if not base:
+        printk(k, KERN_INFO, _PREFIX + "failed to allocate memory for node '{uname}'", func=func, uname=node.name)
+        step(k, "cause: {path}: no free {size:#x} bytes aligned to {align:#x} in {ranges}", path=node.path, size=size,
+             align=align or k.smp_cache_bytes,
+             ranges=", ".join(f"{b:#x}-{e:#x}" for b, e in ranges) if prop is not None else "memory")
+        return -ENOMEM
+    rmem.base, rmem.size = base, size
+    return 0
+
+
+def _init_node(k: Kernel, rmem: ReservedMem) -> int:
+    # __reserved_mem_init_node(): the drivers' table, in the order the linker gives it (kernel/dma/Makefile)
+    config = k.build.config
+    drivers = []
+    if config.DMA_CMA:
+        drivers.append(("shared-dma-pool", rmem_cma_setup))
+    if config.DMA_DECLARE_COHERENT:
+        drivers.append(("shared-dma-pool", rmem_dma_setup))
+    ret = -ENOENT
+    for compat, init in drivers:
+        if not of_fdt_is_compatible(rmem.node, compat):
+            continue
+        ret = init(k, rmem)
+        if ret == 0:
+            printk(k, KERN_INFO, _PREFIX + "initialized node {name}, compatible id {compat}",
+                   func="__reserved_mem_init_node", name=rmem.name, compat=compat)
+            break
+    return ret
+
+
+def _rmem_cmp(a: ReservedMem, b: ReservedMem) -> int:
+    # __rmem_cmp()
+    if a.base != b.base:
+        return -1 if a.base < b.base else 1
+    return (a.size > b.size) - (a.size < b.size)
+
+
+def _check_for_overlap(k: Kernel) -> None:
+    # __rmem_check_for_overlap(): the sort also decides in which order the dynamic regions are placed
+    if len(k.reserved_mem) < 2:
+        return
+    sort(k.reserved_mem, _rmem_cmp)
+    for this, after in zip(k.reserved_mem, k.reserved_mem[1:], strict=False):
+        if (this.base + this.size) & 0xFFFFFFFF > after.base:
+            printk(k, KERN_ERR, _PREFIX + "OVERLAP DETECTED!\n{name} ({base:#010x}--{end:#010x}) overlaps with {name2} "
+                   "({base2:#010x}--{end2:#010x})", func="__rmem_check_for_overlap", name=this.name, base=this.base,
+                   end=(this.base + this.size) & 0xFFFFFFFF, name2=after.name, base2=after.base,
+                   end2=(after.base + after.size) & 0xFFFFFFFF)
+            step(k, "cause: reg of {path} and reg of {path2} overlap", path=this.node.path, path2=after.node.path)
+
+
+def fdt_init_reserved_mem(k: Kernel) -> None:
+    """Place all regions without an address and let the drivers take theirs.
+
+    Source: drivers/of/of_reserved_mem.c fdt_init_reserved_mem()
+    """
+    _check_for_overlap(k)
+    for rmem in k.reserved_mem:
+        err = _alloc_size(k, rmem) if rmem.size == 0 else 0
+        if err == 0:
+            err = _init_node(k, rmem)
+            if err not in (0, -ENOENT):
+                printk(k, KERN_INFO, _PREFIX + "node {name} compatible matching fail", name=rmem.name)
+                memblock_free(k.memblock, rmem.base, rmem.size, "fdt_init_reserved_mem")
+                if "no-map" in rmem.node.first:
+                    memblock_add(k.memblock, rmem.base, rmem.size, "fdt_init_reserved_mem")

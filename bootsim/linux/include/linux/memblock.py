@@ -1,0 +1,157 @@
+"""memblock's structures and the ways to walk over them (include/linux/memblock.h).
+
+Physical addresses are 32-bit, as in a kernel without LPAE: `PHYS_ADDR_MAX` is the last byte of the address space and no
+range ever reaches past it. Ranges are half-open [base, base + size).
+
+       base        base+size
+        |--region--|            regions are sorted, disjoint, and neighbours with equal flags are merged
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+PAGE_SHIFT = 12
+PAGE_SIZE = 1 << PAGE_SHIFT
+PHYS_ADDR_MAX = 0xFFFFFFFF
+MEMBLOCK_ALLOC_ACCESSIBLE = 0
+MEMBLOCK_ALLOC_ANYWHERE = PHYS_ADDR_MAX
+NUMA_NO_NODE = -1
+INIT_MEMBLOCK_REGIONS = 128
+
+MEMBLOCK_NONE, MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR, MEMBLOCK_NOMAP = 0, 1, 2, 4
+
+
+@dataclass(slots=True)
+class MemblockRegion:
+    """One range of physical memory: base and size in bytes, flags MEMBLOCK_*."""
+
+    base: int
+    size: int
+    flags: int = MEMBLOCK_NONE
+
+
+@dataclass(slots=True)
+class MemblockType:
+    """An array of regions. An empty array holds one dummy region of size 0, as in the kernel.
+
+    `max` is the array's capacity in regions; `array_pa` is where a doubled array lies, None for the static one.
+    """
+
+    name: str
+    regions: list[MemblockRegion] = field(default_factory=lambda: [MemblockRegion(0, 0)])
+    max: int = INIT_MEMBLOCK_REGIONS
+    total_size: int = 0
+    array_pa: int | None = None
+
+
+def _silent(level: int, template: str, /, **fields: Any) -> None:
+    """The log of a memblock that belongs to no kernel."""
+
+
+@dataclass(slots=True)
+class Memblock:
+    """struct memblock: the memory there is, and what of it is reserved.
+
+    `printk(level, template, **fields)` takes its messages, `zero(pa, bytes)` clears allocated memory, `region_bytes` is
+    sizeof(struct memblock_region) of the build.
+    """
+
+    printk: Callable[..., None] = _silent
+    zero: Callable[[int, int], None] = lambda pa, size: None
+    region_bytes: int = 12
+    memory: MemblockType = field(default_factory=lambda: MemblockType("memory"))
+    reserved: MemblockType = field(default_factory=lambda: MemblockType("reserved"))
+    bottom_up: bool = False
+    current_limit: int = MEMBLOCK_ALLOC_ANYWHERE
+    debug: bool = False
+    can_resize: bool = False
+    movable_node: bool = False
+
+
+def _skipped(mb: Memblock, r: MemblockRegion, flags: int) -> bool:
+    # should_skip_region() for a region of memory
+    if mb.movable_node and r.flags & MEMBLOCK_HOTPLUG and not flags & MEMBLOCK_HOTPLUG:
+        return True
+    if flags & MEMBLOCK_MIRROR and not r.flags & MEMBLOCK_MIRROR:
+        return True
+    return bool(not flags & MEMBLOCK_NOMAP and r.flags & MEMBLOCK_NOMAP)
+
+
+def for_each_mem_range(mb: Memblock, flags: int = MEMBLOCK_NONE) -> Iterator[tuple[int, int]]:
+    """Yield (base, end) (pa) of each region of memory that is mapped; the regions may change while iterating.
+
+    Source: include/linux/memblock.h for_each_mem_range()
+    """
+    i = 0
+    while i < len(mb.memory.regions):
+        r = mb.memory.regions[i]
+        i += 1
+        if not _skipped(mb, r, flags):
+            yield r.base, r.base + r.size
+
+
+def for_each_reserved_mem_range(mb: Memblock) -> Iterator[tuple[int, int]]:
+    """Yield (base, end) (pa) of each reserved region.
+
+    Source: include/linux/memblock.h for_each_reserved_mem_range()
+    """
+    for r in mb.reserved.regions:
+        yield r.base, r.base + r.size
+
+
+def for_each_mem_pfn_range(mb: Memblock) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) (pfn) of the whole pages of each region of memory, NOMAP ones too.
+
+    Source: mm/memblock.c __next_mem_pfn_range()
+    """
+    for r in mb.memory.regions:
+        start, end = -(-r.base >> PAGE_SHIFT), (r.base + r.size) >> PAGE_SHIFT
+        if start < end:
+            yield start, end
+
+
+def for_each_free_mem_range(mb: Memblock, flags: int = MEMBLOCK_NONE) -> Iterator[tuple[int, int]]:
+    """Yield (base, end) (pa), ascending, of memory that is not reserved.
+
+    Source: mm/memblock.c __next_mem_range()
+    """
+    reserved = mb.reserved.regions
+    for m in mb.memory.regions:
+        if _skipped(mb, m, flags):
+            continue
+        start, m_end = m.base, m.base + m.size
+        for r in reserved:
+            if r.base + r.size <= start:
+                continue
+            if r.base >= m_end:
+                break
+            if r.base > start:
+                yield start, r.base
+            start = r.base + r.size
+        if start < m_end:
+            yield start, m_end
+
+
+def for_each_free_mem_range_reverse(mb: Memblock, flags: int = MEMBLOCK_NONE) -> Iterator[tuple[int, int]]:
+    """Yield (base, end) (pa), descending, of memory that is not reserved.
+
+    Source: mm/memblock.c __next_mem_range_rev()
+    """
+    for m in reversed(mb.memory.regions):
+        if _skipped(mb, m, flags):
+            continue
+        end = m.base + m.size
+        for r in reversed(mb.reserved.regions):
+            if r.base >= end:
+                continue
+            r_end = r.base + r.size
+            if r_end <= m.base:
+                break
+            if r_end < end:
+                yield r_end, end
+            end = r.base
+        if m.base < end:
+            yield m.base, end

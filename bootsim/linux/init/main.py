@@ -1,0 +1,258 @@
+"""start_kernel() and the options it reads (init/main.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bootsim.errors import KernelPanic
+from bootsim.linux.arch.arm.kernel.head import stext
+from bootsim.linux.arch.arm.kernel.setup import early_mem, setup_arch, smp_setup_processor_id
+from bootsim.linux.arch.arm.mm.init import free_initmem, free_initrd_mem, mark_rodata_ro, mem_init
+from bootsim.linux.arch.arm.mm.mmu import early_cachepolicy, early_ecc, early_nocache, early_nowrite, early_vmalloc
+from bootsim.linux.fs.dcache import dcache_init_early
+from bootsim.linux.fs.inode import inode_init_early
+from bootsim.linux.init.do_mounts_initrd import early_initrdmem
+from bootsim.linux.kernel.dma.contiguous import early_cma
+from bootsim.linux.kernel.params import parameq, parse_args
+from bootsim.linux.kernel.printk import (
+    KERN_INFO,
+    KERN_NOTICE,
+    KERN_WARNING,
+    ignore_loglevel_setup,
+    log_buf_len_setup,
+    printk,
+    setup_log_buf,
+    step,
+)
+from bootsim.linux.lib.cmdline import memparse, simple_strtoull
+from bootsim.linux.mm.cma import cma_init_reserved_areas
+from bootsim.linux.mm.memblock import early_memblock, memblock_alloc
+from bootsim.linux.mm.page_alloc import (
+    build_all_zonelists,
+    cmdline_parse_kernelcore,
+    cmdline_parse_movablecore,
+    early_init_on_alloc,
+    early_init_on_free,
+    init_per_zone_wmark_min,
+    setup_per_cpu_pageset,
+)
+from bootsim.linux.mm.percpu import percpu_alloc_setup, setup_per_cpu_areas
+from bootsim.linux.mm.slub import kmem_cache_init
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+CONSOLE_LOGLEVEL_DEBUG = 10
+
+
+def start_kernel(k: Kernel) -> None:
+    """Boot: from the Image's first instruction to free_initmem().
+
+    Source: init/main.c start_kernel(), arch/arm/kernel/head.S stext
+    Differs: only what touches the memory map, the log, or the page allocator before free_initmem is replayed.
+    """
+    stext(k)
+    k.stage = "start_kernel"
+    k.reached("__create_page_tables")
+    smp_setup_processor_id(k)
+    printk(k, KERN_NOTICE, "{banner}", banner=k.build.banner.rstrip("\n"))
+    k.stage = "setup_arch"
+    setup_arch(k)
+    k.stage = "start_kernel"
+    setup_command_line(k)
+    setup_nr_cpu_ids(k)
+    k.reached("setup_arch")  # where boots are captured: the command line is copied already
+    setup_per_cpu_areas(k)
+    build_all_zonelists(k)
+    printk(k, KERN_NOTICE, "Kernel command line: {cmdline}", cmdline=k.boot_command_line)
+    parse_boot_params(k)
+    setup_log_buf(k)
+    vfs_caches_init_early(k)
+    k.stage = "mm_init"
+    mm_init(k)
+    k.stage = "start_kernel"
+    setup_per_cpu_pageset(k)
+    k.stage = "kernel_init"
+    kernel_init(k)
+
+
+def mm_init(k: Kernel) -> None:
+    """Set up the kernel's memory allocators.
+
+    Source: init/main.c mm_init()
+    """
+    report_meminit(k)
+    k.reached("mem_init:entry")
+    mem_init(k)
+    k.reached("mem_init")
+    if k.build.config.SLUB:
+        kmem_cache_init(k)
+
+
+def report_meminit(k: Kernel) -> None:
+    """Say which memory is cleared without being asked.
+
+    Source: init/main.c report_meminit()
+    """
+    config = k.build.config
+    stack = next((text for on, text in (
+        (config.INIT_STACK_ALL_PATTERN, "all(pattern)"),
+        (config.INIT_STACK_ALL_ZERO, "all(zero)"),
+        (config.GCC_PLUGIN_STRUCTLEAK_BYREF_ALL, "byref_all(zero)"),
+        (config.GCC_PLUGIN_STRUCTLEAK_BYREF, "byref(zero)"),
+        (config.GCC_PLUGIN_STRUCTLEAK_USER, "__user(zero)"),
+    ) if on), "off")
+    on_alloc, on_free = ("on" if on else "off" for on in (k.init_on_alloc, k.init_on_free))
+    printk(k, KERN_INFO, "mem auto-init: stack:{stack}, heap alloc:{alloc}, heap free:{free}", stack=stack,
+           alloc=on_alloc, free=on_free)
+    if k.init_on_free:
+        printk(k, KERN_INFO, "mem auto-init: clearing system memory may take some time...")
+
+
+def kernel_init(k: Kernel) -> None:
+    """The memory side of the initcalls, then the end of the init sections.
+
+    Source: init/main.c kernel_init(), do_initcalls(), kernel_init_freeable()
+    Differs: drivers allocate nothing.
+    """
+    k.reached("cma_init_reserved_areas:entry")
+    cma_init_reserved_areas(k)
+    k.reached("cma_init_reserved_areas")
+    init_per_zone_wmark_min(k)
+    if k.initrd_start and not k.options.get("retain_initrd"):
+        free_initrd_mem(k, k.initrd_start, k.initrd_end)
+    k.reached("free_initmem:entry")
+    free_initmem(k)
+    k.reached("free_initmem")
+    if k.build.config.STRICT_KERNEL_RWX and k.options.get("rodata", True):
+        mark_rodata_ro(k)
+
+
+def setup_command_line(k: Kernel) -> None:
+    """Keep two copies of the command line.
+
+    Source: init/main.c setup_command_line()
+    """
+    text = k.boot_command_line.encode("latin-1", "replace") + b"\0"
+    for what in ("saved_command_line", "static_command_line"):
+        pa = memblock_alloc(k.memblock, len(text), k.smp_cache_bytes, "setup_command_line")
+        if not pa:
+            raise KernelPanic(f"setup_command_line: Failed to allocate {len(text)} bytes", "lowmem is used up")
+        k.machine.ram.write(pa, text)
+        step(k, "{what} at {pa:#010x}", what=what, pa=pa)
+
+
+def setup_nr_cpu_ids(k: Kernel) -> None:
+    """From now on only the possible CPUs count.
+
+    Source: kernel/smp.c setup_nr_cpu_ids()
+    """
+    if k.build.config.SMP:
+        k.nr_cpu_ids = k.num_possible_cpus
+    k.facts.add("nr_cpu_ids", k.nr_cpu_ids, "cpus", "highest possible CPU + 1", ("num_possible_cpus",),
+                "kernel/smp.c setup_nr_cpu_ids()")
+
+
+def vfs_caches_init_early(k: Kernel) -> None:
+    """Allocate the dentry and inode hash tables.
+
+    Source: fs/dcache.c vfs_caches_init_early()
+    """
+    dcache_init_early(k)
+    inode_init_early(k)
+
+
+# ---------------------------------------------------------------- command line
+
+
+def _loglevel(k: Kernel, arg: str | None) -> int:
+    # loglevel(): a plain number
+    digits = (arg or "").strip()
+    if not digits.lstrip("-").isdigit():
+        return -22
+    k.console_loglevel = int(digits)
+    return 0
+
+
+def _set_console_loglevel(k: Kernel, level: int) -> int:
+    k.console_loglevel = level
+    return 0
+
+
+def _nr_cpus(k: Kernel, arg: str | None) -> int:
+    # nrcpus()
+    n, _ = simple_strtoull(arg or "")
+    if 0 < n < k.nr_cpu_ids:
+        k.nr_cpu_ids = n
+    return 0
+
+
+def _memblock_option(k: Kernel, arg: str | None) -> int:
+    early_memblock(k.memblock, arg)
+    return 0
+
+
+_EARLY: tuple[tuple[str, Callable[[Kernel, str | None], int]], ...] = (
+    ("cachepolicy", early_cachepolicy),
+    ("cma", early_cma),
+    ("debug", lambda k, arg: _set_console_loglevel(k, CONSOLE_LOGLEVEL_DEBUG)),
+    ("ecc", early_ecc),
+    ("ignore_loglevel", lambda k, arg: ignore_loglevel_setup(k)),
+    ("init_on_alloc", early_init_on_alloc),
+    ("init_on_free", early_init_on_free),
+    ("initrd", early_initrdmem),
+    ("initrdmem", early_initrdmem),
+    ("kernelcore", cmdline_parse_kernelcore),
+    ("log_buf_len", log_buf_len_setup),
+    ("loglevel", _loglevel),
+    ("mem", early_mem),
+    ("memblock", _memblock_option),
+    ("movablecore", cmdline_parse_movablecore),
+    ("nocache", early_nocache),
+    ("nowb", early_nowrite),
+    ("nr_cpus", _nr_cpus),
+    ("percpu_alloc", percpu_alloc_setup),
+    ("quiet", lambda k, arg: _set_console_loglevel(k, k.build.config.CONSOLE_LOGLEVEL_QUIET)),
+    ("vmalloc", early_vmalloc),
+)
+# Options of a part that the build may leave out.
+_NEEDS = {"cma": "DMA_CMA", "initrd": "BLK_DEV_INITRD", "initrdmem": "BLK_DEV_INITRD", "nr_cpus": "SMP",
+          "percpu_alloc": "SMP"}
+
+
+def parse_early_param(k: Kernel) -> None:
+    """Hand each word of the command line to its early handler; unknown words pass in silence.
+
+    Source: init/main.c parse_early_param(), do_early_param()
+    """
+    config = k.build.config
+
+    def do_early_param(param: str, val: str | None) -> None:
+        for name, handler in _EARLY:
+            if parameq(param, name) and (name not in _NEEDS or getattr(config, _NEEDS[name])) and handler(k, val):
+                printk(k, KERN_WARNING, "Malformed early option '{param}'", func="do_early_param", param=param)
+
+    parse_args(k.boot_command_line, do_early_param)
+
+
+def parse_boot_params(k: Kernel) -> None:
+    """The later options: those that size the hash tables and SLUB's slabs, or keep memory that is freed otherwise.
+
+    Source: init/main.c start_kernel() parse_args("Booting kernel"); fs/dcache.c, fs/inode.c, mm/slub.c, init/initramfs.c
+    """
+
+    def handle(param: str, val: str | None) -> None:
+        name = param.replace("-", "_")
+        if name in ("dhash_entries", "ihash_entries") and val:
+            setattr(k, name, simple_strtoull(val)[0] & 0xFFFFFFFF)
+        elif name in ("slub_min_order", "slub_min_objects") and val:
+            k.options[name] = memparse(val)[0]
+        elif name == "slub_max_order" and val:
+            k.options[name] = min(memparse(val)[0], k.max_order - 1)
+        elif name == "retain_initrd" and val is None:
+            k.options[name] = True
+        elif name == "rodata" and val in ("off", "0", "n", "no"):
+            k.options[name] = False
+
+    parse_args(k.boot_command_line, handle)

@@ -1,0 +1,120 @@
+"""The default contiguous area and CMA pools from /reserved-memory (kernel/dma/contiguous.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.linux.arch.arm.mm.dma_mapping import dma_contiguous_early_fixup
+from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk, step
+from bootsim.linux.lib.cmdline import memparse
+from bootsim.linux.mm.cma import cma_declare_contiguous, cma_init_reserved_mem
+from bootsim.linux.mm.memblock import PAGE_SHIFT, PAGE_SIZE
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+    from bootsim.linux.drivers.of.of_reserved_mem import ReservedMem
+
+EBUSY, EINVAL = 16, 22
+
+
+def early_cma(k: Kernel, arg: str | None) -> int:
+    """cma=SIZE[@BASE[-LIMIT]]. Returns 0 or a negative errno.
+
+    Source: kernel/dma/contiguous.c early_cma()
+    """
+    if arg is None:
+        printk(k, KERN_ERR, "cma: Config string not provided")
+        return -EINVAL
+    size, rest = memparse(arg)
+    k.cma_size_cmdline = size & 0xFFFFFFFF
+    if not rest.startswith("@"):
+        return 0
+    base, rest = memparse(rest[1:])
+    k.cma_base_cmdline = base & 0xFFFFFFFF
+    if rest.startswith("-"):
+        k.cma_limit_cmdline = memparse(rest[1:])[0] & 0xFFFFFFFF
+    else:
+        k.cma_limit_cmdline = (k.cma_base_cmdline + k.cma_size_cmdline) & 0xFFFFFFFF
+    return 0
+
+
+def cma_early_percent_memory(k: Kernel) -> int:
+    """CMA_SIZE_PERCENTAGE of all memory, in bytes; 0 without the option.
+
+    Source: kernel/dma/contiguous.c cma_early_percent_memory()
+    """
+    pages = k.memblock.memory.total_size >> PAGE_SHIFT
+    return (((pages * k.build.config.CMA_SIZE_PERCENTAGE) & 0xFFFFFFFF) // 100 << PAGE_SHIFT) & 0xFFFFFFFF
+
+
+def _configured_size(k: Kernel) -> tuple[int, tuple[str, ...]]:
+    # the size the build asks for, and where it comes from
+    config = k.build.config
+    mbytes = config.CMA_SIZE_MBYTES << 20
+    percent = cma_early_percent_memory(k)
+    if config.CMA_SIZE_SEL_MBYTES:
+        return mbytes, ("CONFIG_CMA_SIZE_MBYTES",)
+    if config.CMA_SIZE_SEL_PERCENTAGE:
+        return percent, ("CONFIG_CMA_SIZE_PERCENTAGE", "memory.total_size")
+    both = ("CONFIG_CMA_SIZE_MBYTES", "CONFIG_CMA_SIZE_PERCENTAGE", "memory.total_size")
+    if config.CMA_SIZE_SEL_MIN:
+        return min(mbytes, percent), both
+    if config.CMA_SIZE_SEL_MAX:
+        return max(mbytes, percent), both
+    return 0, ()
+
+
+def dma_contiguous_reserve(k: Kernel, limit: int) -> None:
+    """Reserve the default contiguous area, below `limit` (pa; 0 for any).
+
+    Source: kernel/dma/contiguous.c dma_contiguous_reserve()
+    """
+    if not k.build.config.DMA_CMA:
+        return
+    base, fixed = 0, False
+    if k.cma_size_cmdline is not None:
+        size, inputs = k.cma_size_cmdline, ("cmdline:cma",)
+        base = k.cma_base_cmdline
+        limit = min(x for x in (k.cma_limit_cmdline, limit) if x) if k.cma_limit_cmdline or limit else 0
+        fixed = (base + size) & 0xFFFFFFFF == k.cma_limit_cmdline
+    else:
+        size, inputs = _configured_size(k)
+    k.facts.add("cma.default.size", size, "bytes", "cma= or what the build selects", inputs,
+                "kernel/dma/contiguous.c dma_contiguous_reserve()")
+    if not size or k.dma_contiguous_default_area is not None:
+        return
+    ret, area = cma_declare_contiguous(k, base, size, limit, 0, 0, fixed, "reserved")
+    if ret or area is None:
+        return
+    k.dma_contiguous_default_area = area
+    dma_contiguous_early_fixup(k, area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT)
+
+
+def rmem_cma_setup(k: Kernel, rmem: ReservedMem) -> int:
+    """Take a reusable shared-dma-pool as a CMA area. Returns 0 or a negative errno.
+
+    Source: kernel/dma/contiguous.c rmem_cma_setup()
+    """
+    props = rmem.node.first
+    mask = (PAGE_SIZE << max(k.max_order - 1, k.pageblock_order)) - 1
+    default_cma = "linux,cma-default" in props
+    if k.cma_size_cmdline is not None and default_cma:
+        printk(k, KERN_INFO, "Reserved memory: bypass {name} node, using cmdline CMA params instead", name=rmem.name)
+        return -EBUSY
+    if "reusable" not in props or "no-map" in props:
+        return -EINVAL
+    if rmem.base & mask or rmem.size & mask:
+        printk(k, KERN_ERR, "Reserved memory: incorrect alignment of CMA region")
+        step(k, "cause: {path}: base {base:#x} and size {size:#x} must be multiples of {align:#x}", path=rmem.node.path,
+             base=rmem.base, size=rmem.size, align=mask + 1)
+        return -EINVAL
+    err, area = cma_init_reserved_mem(k, rmem.base, rmem.size, 0, rmem.name)
+    if err or area is None:
+        printk(k, KERN_ERR, "Reserved memory: unable to setup CMA region")
+        return err
+    dma_contiguous_early_fixup(k, rmem.base, rmem.size)
+    if default_cma:
+        k.dma_contiguous_default_area = area
+    printk(k, KERN_INFO, "Reserved memory: created CMA memory pool at {base:#010x}, size {mib} MiB", base=rmem.base,
+           mib=rmem.size >> 20)
+    return 0

@@ -1,0 +1,167 @@
+"""The kernel log: records instead of printing (kernel/printk/printk.c)."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bootsim.linux.lib.cmdline import memparse
+from bootsim.linux.mm.memblock import memblock_alloc, memblock_free
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+KERN_EMERG, KERN_ALERT, KERN_CRIT, KERN_ERR, KERN_WARNING, KERN_NOTICE, KERN_INFO, KERN_DEBUG = range(8)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message of the log: the kernel's own words, or one of bootsim's step records.
+
+    `kernel` is False for bootsim's own lines (their text starts with "bootsim: "). `fields` holds the numbers the text
+    was made from, as integers.
+    """
+
+    seq: int
+    level: int
+    stage: str
+    func: str
+    text: str
+    kernel: bool
+    fields: dict[str, Any]
+
+
+def printk(k: Kernel, level: int, template: str, /, *, func: str | None = None, **fields: Any) -> None:
+    """Log one kernel message: `template` is a str.format template over `fields`.
+
+    `func` is the C function that speaks; by default the name of the Python function that calls.
+    Source: kernel/printk/printk.c printk()
+    """
+    _emit(k, level, template, func or sys._getframe(1).f_code.co_name, True, fields)
+
+
+def step(k: Kernel, template: str, /, *, func: str | None = None, level: int = KERN_INFO, **fields: Any) -> None:
+    """Log one of bootsim's own records, for a step on which the kernel is silent. The text gets the prefix `bootsim: `."""
+    _emit(k, level, "bootsim: " + template, func or sys._getframe(1).f_code.co_name, False, fields)
+
+
+def _emit(k: Kernel, level: int, template: str, func: str, kernel: bool, fields: dict[str, Any]) -> None:
+    text = template.format(**fields) if fields else template
+    k.log.msg(text, level=level, stage=k.stage, func=func, kernel=kernel, fields=fields)
+
+
+# ---------------------------------------------------------------- the log buffer
+
+LOG_BUF_LEN_MAX = 1 << 31
+PRB_AVGBITS = 5
+LOG_ALIGN = 4
+
+
+def log_buf_len_update(k: Kernel, size: int) -> None:
+    """Ask for a log buffer of `size` bytes, rounded up to a power of two, if that is more than there is.
+
+    Source: kernel/printk/printk.c log_buf_len_update()
+    """
+    if size > LOG_BUF_LEN_MAX:
+        size = LOG_BUF_LEN_MAX
+        printk(k, KERN_ERR, "printk: log_buf over 2G is not supported.")
+    if size:
+        size = 1 << (size - 1).bit_length()
+    if size > 1 << k.build.config.LOG_BUF_SHIFT:
+        k.new_log_buf_len = size
+
+
+def log_buf_len_setup(k: Kernel, arg: str | None) -> int:
+    """log_buf_len=SIZE. Returns 0 or a negative errno.
+
+    Source: kernel/printk/printk.c log_buf_len_setup()
+    """
+    if arg is None:
+        return -22
+    log_buf_len_update(k, memparse(arg)[0])
+    return 0
+
+
+def ignore_loglevel_setup(k: Kernel) -> int:
+    """ignore_loglevel: the console shows every message.
+
+    Source: kernel/printk/printk.c ignore_loglevel_setup()
+    """
+    k.ignore_loglevel = True
+    printk(k, KERN_INFO, "printk: debug: ignoring loglevel setting.")
+    return 0
+
+
+def log_buf_add_cpu(k: Kernel) -> None:
+    """Ask for a larger buffer when the possible CPUs beyond the first would fill more than half of it.
+
+    Source: kernel/printk/printk.c log_buf_add_cpu()
+    """
+    config = k.build.config
+    if not config.SMP or k.num_possible_cpus == 1:
+        return
+    per_cpu, base = 1 << config.LOG_CPU_MAX_BUF_SHIFT, 1 << config.LOG_BUF_SHIFT
+    extra = (k.num_possible_cpus - 1) * per_cpu
+    if extra <= base // 2:
+        return
+    printk(k, KERN_INFO, "printk: log_buf_len individual max cpu contribution: {bytes} bytes", bytes=per_cpu)
+    printk(k, KERN_INFO, "printk: log_buf_len total cpu_extra contributions: {bytes} bytes", bytes=extra)
+    printk(k, KERN_INFO, "printk: log_buf_len min size: {bytes} bytes", bytes=base)
+    log_buf_len_update(k, extra + base)
+
+
+def _block_bytes(text: str) -> int:
+    # to_blk_size(): a record's text behind a 4-byte id, whole words; a record without text takes no block
+    return (len(text.encode()) + 4 + 3) & ~3 if text else 0
+
+
+def _kept(texts: list[str], shift: int) -> tuple[list[int], int]:
+    # what a data ring of 2**shift bytes still holds: (block sizes, how many of the oldest records were dropped)
+    size, head = 1 << shift, 0
+    ring: list[tuple[int, int]] = []
+    dropped = 0
+    for text in texts:
+        block = _block_bytes(text)
+        begin, head = head, head + block
+        if begin >> shift != head >> shift:  # a block that would wrap lies at the start of the next round
+            head = (head & -size) + block
+        ring.append((begin, block))
+        while ring[dropped][0] < head - size or len(ring) - dropped > 1 << (shift - PRB_AVGBITS):
+            dropped += 1
+    return [block for _, block in ring[dropped:]], dropped
+
+
+def setup_log_buf(k: Kernel) -> None:
+    """Move the log into a larger buffer when the command line or the CPUs ask for one.
+
+    Source: kernel/printk/printk.c setup_log_buf()
+    Differs: memblock=debug lines lack the offsets of the compiled code, so with them the free space is an estimate.
+    """
+    if not k.new_log_buf_len:
+        log_buf_add_cpu(k)
+    length = k.new_log_buf_len
+    if not length:
+        return
+    mb, sizeof = k.memblock, k.build.sizeof
+    descs = length >> PRB_AVGBITS
+    parts = (("text", length), ("desc", descs * sizeof.prb_desc), ("info", descs * sizeof.printk_info))
+    taken: list[tuple[int, int]] = []
+    for what, size in parts:
+        pa = memblock_alloc(mb, size, LOG_ALIGN, "setup_log_buf")
+        if not pa:
+            printk(k, KERN_ERR, "printk: log_buf_len: {bytes} {what} bytes not available", bytes=size, what=what)
+            for old_pa, old_size in reversed(taken):
+                memblock_free(mb, old_pa, old_size, "setup_log_buf")
+            return
+        taken.append((pa, size))
+    shift = k.build.config.LOG_BUF_SHIFT
+    blocks, _ = _kept([r.text for r in k.records if r.kernel], shift)
+    free = ((1 << shift) - sum(blocks)) & 0xFFFFFFFF
+    k.log_buf_len, k.new_log_buf_len = length, 0
+    k.facts.add("log_buf_len", length, "bytes", "power of two that holds the buffer and every further CPU's share",
+                ("CONFIG_LOG_BUF_SHIFT", "CONFIG_LOG_CPU_MAX_BUF_SHIFT", "nr_cpu_ids", "cmdline:log_buf_len"),
+                "kernel/printk/printk.c setup_log_buf()")
+    printk(k, KERN_INFO, "printk: log_buf_len: {bytes} bytes", bytes=length)
+    printk(k, KERN_INFO, "printk: early log buf free: {free}({percent}%)", free=free,
+           percent=((free * 100) & 0xFFFFFFFF) // (1 << shift))
