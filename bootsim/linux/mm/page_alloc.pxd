@@ -1,0 +1,164 @@
+# The page allocator's data, for other Cython modules.
+#
+# Lists are doubly linked through 32-bit names instead of pointers. A name below `heads_base` is a page frame number, a
+# name from there on is a list head; both index the same array, so that list operations need no branches:
+#
+#     map -> [pfn base] ... [pfn heads_base - 1] | [head 0] [head 1] ...
+#
+# A zero-filled Page is a page as __init_single_page() and __free_pages_core() leave it: unreserved, refcount 0, mapcount
+# -1. Pages inside a big free block are never written, and hold no memory of the host.
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t
+
+cdef enum:
+    MAX_ORDERS = 16         # the largest CONFIG_FORCE_MAX_ZONEORDER
+    MAX_ZONES = 4
+    MIGRATE_UNMOVABLE = 0
+    MIGRATE_MOVABLE = 1
+    MIGRATE_RECLAIMABLE = 2
+    MIGRATE_PCPTYPES = 3    # the types that have per-cpu lists
+    MIGRATE_HIGHATOMIC = 3
+    MIGRATE_CMA = 4
+    MIGRATE_ISOLATE = 5
+    MIGRATE_TYPES = 6       # of which a build may lack the last ones
+    NR_FREE_PAGES = 0       # indices of vm_stat
+    NR_FREE_CMA_PAGES = 1
+    NR_STATS = 2
+    WMARK_MIN = 0
+    WMARK_LOW = 1
+    WMARK_HIGH = 2
+    FPI_NONE = 0
+    FPI_SKIP_REPORT_NOTIFY = 1
+    FPI_TO_TAIL = 2
+    PAGEBLOCK_BITS = 4
+    PAGEBLOCKS_PER_WORD = 8
+    MAX_BAD_PAGES = 64
+
+cdef enum:  # page flags, by their bits
+    PG_locked = 1 << 0
+    PG_uptodate = 1 << 2
+    PG_lru = 1 << 4
+    PG_active = 1 << 5
+    PG_slab = 1 << 9
+    PG_reserved = 1 << 12
+    PG_private = 1 << 13
+    PG_private_2 = 1 << 14
+    PG_writeback = 1 << 15
+    PG_head = 1 << 16
+    PG_unevictable = 1 << 20
+    PG_mlocked = 1 << 21
+    NR_PAGEFLAGS = 22
+    PG_reported = 1 << 2    # PG_uptodate of a free page
+    PG_buddy = 0x80         # of page_type
+
+cdef enum:
+    NO_PAGE = 0xFFFFFFFFU    # where the kernel has a NULL struct page *
+    TAIL_MARK = 0x80000000U  # in `next`: a tail page of a compound page, the rest is the head's pfn
+    TAIL_MAPPING = 0x400
+
+
+cdef struct Page:           # struct page, 32 bytes
+    uint32_t flags
+    uint32_t next           # lru.next, or compound_head with TAIL_MARK
+    uint32_t prev           # lru.prev; of the first tail page: compound_dtor << 8 | compound_order
+    uint32_t mapping
+    uint32_t index          # in a per-cpu list: its pageblock's migrate type
+    uint32_t private_       # of a free block: its order
+    int32_t refcount
+    uint32_t page_type      # page_type and _mapcount, every bit inverted: 0 is a mapcount of -1
+
+
+cdef struct PerCpuPages:    # struct per_cpu_pages, and what struct per_cpu_pageset adds
+    int32_t count
+    int32_t high
+    int32_t batch
+    int32_t stat_threshold
+    int32_t vm_stat_diff[2]
+    uint32_t lists          # head of the list of type 0; the others follow
+
+
+cdef struct Zone:           # struct zone
+    uint32_t index
+    uint32_t start_pfn
+    uint32_t spanned_pages
+    uint32_t present_pages
+    uint32_t managed_pages
+    bint highmem
+    bint initialized
+    bint boosted_watermark  # ZONE_BOOSTED_WATERMARK of zone->flags
+    uint32_t watermark[3]
+    uint32_t watermark_boost
+    uint32_t lowmem_reserve[4]
+    uint32_t nr_reserved_highatomic
+    uint32_t nr_isolate_pageblock
+    int64_t percpu_drift_mark
+    int64_t vm_stat[2]
+    uint32_t nr_free[16]
+    uint32_t free_list      # head of order 0, type 0; an order has MIGRATE_TYPES heads
+    uint32_t *pageblock_flags
+    PerCpuPages *pageset    # one a cpu
+
+
+cdef struct BadPage:        # one "BUG: Bad page state", until Python can log it
+    uint32_t pfn
+    int reason
+    Page page
+
+
+cdef struct Pgdat:          # struct pglist_data, and the variables of page_alloc.c
+    Page *map               # indexed by pfn and by list head
+    uint32_t base
+    uint32_t end
+    uint32_t heads_base
+    uint32_t nr_heads
+    uint32_t tmp_list       # head of a list that lives only inside one call
+    uint32_t node_start_pfn
+    uint32_t node_spanned_pages
+    uint32_t node_present_pages
+    uint32_t nr_zones       # MAX_NR_ZONES of the build
+    Zone zones[4]
+    uint32_t nr_spans       # zones with pages, by address: where each starts, which it is
+    uint32_t span_start[4]
+    uint32_t span_zone[4]
+    uint32_t nr_zonelist    # the fallback zonelist: zone indices, highest first
+    uint32_t zonelist[4]
+    uint32_t gfp_zone[16]
+    uint32_t max_order      # MAX_ORDER
+    uint32_t pageblock_order
+    uint32_t nr_cpus
+    uint32_t cpu            # smp_processor_id()
+    bint cma
+    bint page_group_by_mobility_disabled
+    bint compaction
+    uint32_t gfp_allowed_mask
+    uint32_t watermark_boost_factor
+    int64_t nr_pgalloc      # PGALLOC and PGFREE events
+    int64_t nr_pgfree
+    uint32_t nr_bad
+    BadPage bad[64]
+
+
+cdef class Pglist:
+    cdef Pgdat *g
+    cdef size_t map_bytes
+    cdef void *map_memory
+    cdef object __weakref__
+    cdef readonly list zone_names
+    cdef readonly list bank_pfns
+    cdef readonly int nr_migrate_types
+    cdef public object mem_map_pa
+    cdef public bint released
+    cdef public int nr_bad_shown
+    cdef public int min_free_kbytes
+    cdef public int user_min_free_kbytes
+    cdef public int watermark_scale_factor
+    cdef public int totalreserve_pages
+    cdef public list sysctl_lowmem_reserve_ratio
+
+    cdef int map_pages(self, uint32_t base, uint32_t end) except -1
+
+cdef uint32_t alloc_pages_nodemask(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil
+cdef void free_pages_by_refcount(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil
+cdef void free_unref_page_of(Pgdat *g, uint32_t pfn) noexcept nogil
+cdef int isolate_pageblock(Pgdat *g, uint32_t pfn, uint32_t mt) noexcept nogil
+cdef void unisolate_pageblock(Pgdat *g, uint32_t pfn, uint32_t mt) noexcept nogil
+cdef uint32_t isolate_freepages_range(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) noexcept nogil

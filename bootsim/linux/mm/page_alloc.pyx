@@ -1,0 +1,370 @@
+"""The page allocator: struct page, zones, free lists, per-cpu lists (mm/page_alloc.c).
+
+The C core works on a Pgdat and knows no Python; the functions that take `k` wrap it, log and count. The parts:
+
+    page_alloc_core.pxi     lists, pageblock flags, counters
+    page_alloc_free.pxi     freeing and merging
+    page_alloc_rmqueue.pxi  allocating: fallback, watermarks, zonelists
+    page_alloc_contig.pxi   isolation, alloc_contig_range()
+    page_alloc_gfp.pxi      GFP_* and their names
+    page_alloc_init.pxi     free_area_init() and everything that measures zones
+    page_alloc_boot.pxi     handing the boot's memory over; hash tables; the Memory: line
+    page_alloc_debug.pxi    snapshots, invariants, bad pages
+"""
+
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdlib cimport calloc, free
+
+from math import isqrt
+
+from bootsim.errors import BootsimError, InputError, KernelPanic
+from bootsim.linux.kernel.printk import KERN_ALERT, KERN_DEBUG, KERN_INFO, KERN_WARNING, printk, step
+
+
+cdef extern from "<sys/mman.h>" nogil:
+    void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)
+    int munmap(void *addr, size_t length)
+    int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+    void *MAP_FAILED
+
+
+cdef enum:
+    PAGE_SHIFT = 12
+    PAGE_SIZE = 4096
+
+include "page_alloc_core.pxi"
+include "page_alloc_free.pxi"
+include "page_alloc_rmqueue.pxi"
+include "page_alloc_contig.pxi"
+
+
+class PageFrameError(BootsimError):
+    """A page frame number or order that names no page of the machine."""
+
+
+@cython.final
+cdef class Pglist:
+    """The machine's one node: its struct pages and zones, and page_alloc.c's variables (struct pglist_data).
+
+    `zone_names` are the build's zones in index order; `bank_pfns` the (start, end) of the memory that has struct pages.
+    `released` says that the boot has given its free memory to the allocator.
+    """
+
+    def __cinit__(self, config):
+        cdef Pgdat *g = <Pgdat *>calloc(1, sizeof(Pgdat))
+        cdef uint32_t i
+        if g == NULL:
+            raise MemoryError
+        self.g = g
+        if config.FORCE_MAX_ZONEORDER > MAX_ORDERS:
+            raise InputError(f"CONFIG_FORCE_MAX_ZONEORDER is {config.FORCE_MAX_ZONEORDER}, "
+                             f"expected at most {int(MAX_ORDERS)}")
+        g.max_order = config.FORCE_MAX_ZONEORDER
+        g.pageblock_order = g.max_order - 1
+        g.nr_cpus = config.NR_CPUS
+        g.cma = config.CMA
+        g.watermark_boost_factor = 15000
+        g.gfp_allowed_mask = GFP_BOOT_MASK
+        self.zone_names = _zone_names(config)
+        g.nr_zones = len(self.zone_names)
+        self.nr_migrate_types = MIGRATE_TYPES if config.CMA else 5 if config.MEMORY_ISOLATION else 4
+        self.bank_pfns = []
+        self.min_free_kbytes = 1024
+        self.user_min_free_kbytes = -1
+        self.watermark_scale_factor = 10
+        self.sysctl_lowmem_reserve_ratio = [{"DMA": 256, "Normal": 32}.get(name, 0) for name in self.zone_names]
+        for i in range(g.nr_zones):
+            g.zones[i].index = i
+            # zone_movable_is_highmem(): with one node, Movable counts as highmem when HighMem lies below it
+            g.zones[i].highmem = config.HIGHMEM and self.zone_names[i] in ("HighMem", "Movable")
+            g.zones[i].pageset = <PerCpuPages *>calloc(g.nr_cpus, sizeof(PerCpuPages))
+            if g.zones[i].pageset == NULL:
+                raise MemoryError
+        _fill_gfp_zone(g, self.zone_names)
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        if self.map_memory != NULL:
+            munmap(self.map_memory, self.map_bytes)
+        if self.g != NULL:
+            for i in range(self.g.nr_zones):
+                free(self.g.zones[i].pageset)
+                free(self.g.zones[i].pageblock_flags)
+            free(self.g)
+
+    cdef int map_pages(self, uint32_t base, uint32_t end) except -1:
+        # struct pages for [base, end), and after them the list heads
+        cdef Pgdat *g = self.g
+        cdef uint32_t i, cpu, head = end
+        cdef uint32_t order_heads = g.max_order * MIGRATE_TYPES
+        g.base, g.end, g.heads_base = base, end, end
+        g.nr_heads = g.nr_zones * (order_heads + g.nr_cpus * MIGRATE_PCPTYPES) + 1
+        self.map_bytes = (<size_t>(end - base) + g.nr_heads) * sizeof(Page)
+        self.map_memory = mmap(NULL, self.map_bytes, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if self.map_memory == MAP_FAILED:
+            self.map_memory = NULL
+            raise MemoryError("the host refused the memory for struct pages")
+        g.map = <Page *>self.map_memory - base
+        for i in range(g.nr_zones):
+            g.zones[i].free_list = head
+            head += order_heads
+            for cpu in range(g.nr_cpus):
+                g.zones[i].pageset[cpu].lists = head
+                head += MIGRATE_PCPTYPES
+        g.tmp_list = head
+        for i in range(g.heads_base, g.heads_base + g.nr_heads):
+            list_init(g.map, i)
+        return 0
+
+    @property
+    def cpu(self):
+        """The cpu that the kernel runs on now (smp_processor_id())."""
+        return self.g.cpu
+
+    @cpu.setter
+    def cpu(self, uint32_t cpu):
+        if cpu >= self.g.nr_cpus:
+            raise PageFrameError(f"cpu {cpu}: the build has {self.g.nr_cpus}")
+        self.g.cpu = cpu
+
+    @property
+    def page_group_by_mobility_disabled(self):
+        """Whether there was too little memory to group pages by mobility."""
+        return bool(self.g.page_group_by_mobility_disabled)
+
+    @property
+    def node_present_pages(self):
+        """Pages of memory, without holes."""
+        return self.g.node_present_pages
+
+    @property
+    def gfp_allowed_mask(self):
+        """The flags that requests keep: GFP_BOOT_MASK until the kernel's threads run."""
+        return self.g.gfp_allowed_mask
+
+    @gfp_allowed_mask.setter
+    def gfp_allowed_mask(self, uint32_t mask):
+        self.g.gfp_allowed_mask = mask
+
+    def alloc(self, uint32_t gfp_mask, uint32_t order):
+        """alloc_pages() without log and contents: the first pfn, or None."""
+        cdef uint32_t pfn = alloc_pages_nodemask(self.g, gfp_mask, order)
+        return None if pfn == NO_PAGE else pfn
+
+    def free(self, uint32_t pfn, uint32_t order):
+        """__free_pages() without log and contents. Raises PageFrameError outside the memory map."""
+        _check_pfn(self.g, pfn, order)
+        free_pages_by_refcount(self.g, pfn, order)
+
+
+cdef inline int _check_pfn(const Pgdat *g, uint32_t pfn, uint32_t order) except -1:
+    if (g.nr_spans == 0 or order >= g.max_order or pfn < g.span_start[0]
+            or pfn + (<uint32_t>1 << order) > g.end or pfn & ((<uint32_t>1 << order) - 1)):
+        raise PageFrameError(f"pfn {pfn:#x} order {order}: expected an aligned block below {g.end:#x}, "
+                             f"order below {g.max_order}")
+    return 0
+
+
+include "page_alloc_gfp.pxi"
+include "page_alloc_init.pxi"
+include "page_alloc_boot.pxi"
+include "page_alloc_debug.pxi"
+
+
+# ------------------------------------------------------------------ allocating and freeing, for Python
+
+def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
+    """Allocate 2**order pages; return the first pfn, or None when there are none, which the log then tells.
+
+    Source: include/linux/gfp.h alloc_pages(), mm/page_alloc.c __alloc_pages_nodemask()
+    Differs: nothing is reclaimed, compacted or killed for memory; the failure's stack trace and Mem-Info are left out.
+    """
+    cdef Pglist p = k.pgdat
+    cdef uint32_t pfn = alloc_pages_nodemask(p.g, gfp_mask, order)
+    if p.g.nr_bad:
+        _log_bad_pages(k, p)
+    if pfn == NO_PAGE:
+        _alloc_failed(k, p, gfp_mask, order)
+        return None
+    if gfp_mask & __GFP_ZERO or k.init_on_alloc:
+        _fill(k, pfn, order, 0)
+    return pfn
+
+
+def __free_pages(k, uint32_t pfn, uint32_t order):
+    """Drop a reference to the block at `pfn` and free it when that was the last.
+
+    Raises PageFrameError for a block outside the memory map.
+    Source: mm/page_alloc.c __free_pages()
+    """
+    cdef Pglist p = k.pgdat
+    _check_pfn(p.g, pfn, order)
+    if k.init_on_free or k.want_page_poisoning:
+        _fill(k, pfn, order, 0xAA if k.want_page_poisoning else 0)
+    free_pages_by_refcount(p.g, pfn, order)
+    if p.g.nr_bad:
+        _log_bad_pages(k, p)
+
+
+def free_unref_page(k, uint32_t pfn):
+    """Free one page whose last reference is gone, through the per-cpu list.
+
+    Source: mm/page_alloc.c free_unref_page()
+    """
+    cdef Pglist p = k.pgdat
+    _check_pfn(p.g, pfn, 0)
+    free_unref_page_of(p.g, pfn)
+    if p.g.nr_bad:
+        _log_bad_pages(k, p)
+
+
+def __free_pages_ok(k, uint32_t pfn, uint32_t order, uint32_t fpi_flags=FPI_NONE):
+    """Free a block whose last reference is gone straight to the free lists.
+
+    Source: mm/page_alloc.c __free_pages_ok()
+    """
+    cdef Pglist p = k.pgdat
+    _check_pfn(p.g, pfn, order)
+    free_pages_ok(p.g, pfn, order, fpi_flags)
+    if p.g.nr_bad:
+        _log_bad_pages(k, p)
+
+
+def split_page(k, uint32_t pfn, uint32_t order):
+    """Make 2**order single pages of an allocated block that is no compound page.
+
+    Source: mm/page_alloc.c split_page()
+    """
+    cdef Pglist p = k.pgdat
+    cdef uint32_t i
+    _check_pfn(p.g, pfn, order)
+    for i in range(pfn + 1, pfn + (<uint32_t>1 << order)):
+        p.g.map[i].refcount = 1
+
+
+def set_page_count(k, uint32_t pfn, int count):
+    """Set the references to a page.
+
+    Source: include/linux/page_ref.h set_page_count()
+    """
+    cdef Pglist p = k.pgdat
+    _check_pfn(p.g, pfn, 0)
+    p.g.map[pfn].refcount = count
+
+
+def ClearPageReserved(k, uint32_t pfn):
+    """Take the reservation of the boot off a page.
+
+    Source: include/linux/page-flags.h ClearPageReserved()
+    """
+    cdef Pglist p = k.pgdat
+    _check_pfn(p.g, pfn, 0)
+    p.g.map[pfn].flags &= ~<uint32_t>PG_reserved
+
+
+def alloc_pages_exact(k, uint32_t size, uint32_t gfp_mask):
+    """Allocate the pages that `size` bytes need, and not one more; return the first pfn, or None.
+
+    Source: mm/page_alloc.c alloc_pages_exact()
+    """
+    cdef uint32_t pages = (size + PAGE_SIZE - 1) >> PAGE_SHIFT
+    cdef uint32_t order = max(pages - 1, 0).bit_length()
+    cdef uint32_t i
+    pfn = alloc_pages(k, gfp_mask & ~<uint32_t>GFP_COMP_BIT, order)
+    if pfn is None:
+        return None
+    split_page(k, pfn, order)
+    for i in range(pfn + pages, pfn + (<uint32_t>1 << order)):
+        __free_pages(k, i, 0)
+    return pfn
+
+
+def drain_pages_zone(k, uint32_t cpu, uint32_t zone):
+    """Free everything on one cpu's list of the zone with index `zone`.
+
+    Source: mm/page_alloc.c drain_pages_zone()
+    """
+    cdef Pglist p = k.pgdat
+    if cpu >= p.g.nr_cpus or zone >= p.g.nr_zones:
+        raise PageFrameError(f"cpu {cpu}, zone {zone}: no such per-cpu list")
+    drain_pages_zone_of(p.g, cpu, &p.g.zones[zone])
+    if p.g.nr_bad:
+        _log_bad_pages(k, p)
+
+
+def drain_all_pages(k, zone=None):
+    """Free every cpu's lists, of one zone (by index) or of all.
+
+    Source: mm/page_alloc.c drain_all_pages()
+    """
+    cdef Pglist p = k.pgdat
+    cdef uint32_t i, cpu
+    for cpu in range(p.g.nr_cpus):
+        for i in range(p.g.nr_zones):
+            if p.g.zones[i].present_pages and (zone is None or zone == i):
+                drain_pages_zone_of(p.g, cpu, &p.g.zones[i])
+    if p.g.nr_bad:
+        _log_bad_pages(k, p)
+
+
+def get_pageblock_migratetype(k, uint32_t pfn):
+    """The migrate type of the pageblock that holds `pfn`.
+
+    Source: include/linux/mmzone.h get_pageblock_migratetype()
+    """
+    cdef Pglist p = k.pgdat
+    _check_pfn(p.g, pfn, 0)
+    return get_pfnblock_migratetype(p.g, page_zone(p.g, pfn), pfn)
+
+
+def set_pageblock_migratetype(k, uint32_t pfn, uint32_t migratetype):
+    """Give the pageblock that holds `pfn` a migrate type.
+
+    Source: mm/page_alloc.c set_pageblock_migratetype()
+    """
+    cdef Pglist p = k.pgdat
+    _check_pfn(p.g, pfn, 0)
+    set_pfnblock_migratetype(p.g, page_zone(p.g, pfn), pfn, migratetype)
+
+
+def page_zone_name(k, uint32_t pfn):
+    """The name of the zone that holds `pfn`."""
+    cdef Pglist p = k.pgdat
+    _check_pfn(p.g, pfn, 0)
+    return p.zone_names[page_zone(p.g, pfn).index]
+
+
+def page_zone_index(k, uint32_t pfn):
+    """The index of the zone that holds `pfn`.
+
+    Source: include/linux/mm.h page_zonenum()
+    """
+    cdef Pglist p = k.pgdat
+    _check_pfn(p.g, pfn, 0)
+    return page_zone(p.g, pfn).index
+
+
+# Contents of pages: what clear_highpage() and poison_page() write.
+cdef _fill(k, uint32_t pfn, uint32_t order, uint32_t byte):
+    ram = k.machine.ram
+    if byte:
+        ram.fill32(<int64_t>pfn << PAGE_SHIFT, <int64_t>PAGE_SIZE << order, byte * 0x01010101)
+    else:
+        ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>PAGE_SIZE << order)
+
+
+def _alloc_failed(k, Pglist p, uint32_t gfp_mask, uint32_t order):
+    if order >= p.g.max_order:
+        if not gfp_mask & __GFP_NOWARN:
+            step(k, "__alloc_pages_nodemask: order {order} is not below MAX_ORDER {max_order}; the kernel warns here",
+                 func="__alloc_pages_nodemask", order=order, max_order=p.g.max_order, level=KERN_WARNING)
+        return
+    if gfp_mask & __GFP_NOWARN:
+        return
+    mask = gfp_mask & p.g.gfp_allowed_mask
+    cpuset = ",cpuset=/,mems_allowed=0" if k.build.config.CPUSETS else ""
+    printk(k, KERN_WARNING, "{comm}: page allocation failure: order:{order}, mode:{mode:#x}({names}), "
+           "nodemask=(null){cpuset}", func="warn_alloc", comm=k.comm, order=order, mode=mask,
+           names=format_gfp_flags(mask), cpuset=cpuset)

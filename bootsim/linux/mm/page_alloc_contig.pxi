@@ -1,0 +1,177 @@
+# Taking a given range of pages: isolation of pageblocks, alloc_contig_range().
+
+_EBUSY = 16
+
+cdef int has_unmovable_pages(Pgdat *g, const Zone *zone, uint32_t pfn, uint32_t mt) noexcept nogil:
+    # The pageblock from `pfn` on; True when a page in it can neither be taken nor moved away.
+    cdef uint32_t end_pfn = (pfn | ((<uint32_t>1 << g.pageblock_order) - 1)) + 1
+    cdef const Page *page
+    if get_pfnblock_migratetype(g, zone, pfn) == MIGRATE_CMA:
+        return mt != MIGRATE_CMA
+    while pfn < end_pfn:
+        page = &g.map[pfn]
+        if page.flags & PG_reserved:
+            return True
+        if PageBuddy(page) and page.refcount == 0:
+            pfn += <uint32_t>1 << page.private_
+            continue
+        if page.refcount and not (page.flags & PG_lru or page.mapping & 3 == 2):
+            return True
+        pfn += 1
+    return False
+
+
+cdef int isolate_pageblock(Pgdat *g, uint32_t pfn, uint32_t mt) noexcept nogil:
+    # set_migratetype_isolate() without its drain of the per-cpu lists; 0 or -EBUSY
+    cdef Zone *zone = page_zone(g, pfn)
+    cdef uint32_t old_mt = get_pfnblock_migratetype(g, zone, pfn)
+    cdef uint32_t moved
+    if old_mt == MIGRATE_ISOLATE or has_unmovable_pages(g, zone, pfn, mt):
+        return -16
+    set_pfnblock_migratetype(g, zone, pfn, MIGRATE_ISOLATE)
+    zone.nr_isolate_pageblock += 1
+    moved = move_freepages_block(g, zone, pfn, MIGRATE_ISOLATE, NULL)
+    __mod_zone_freepage_state(g, zone, -<int64_t>moved, old_mt)
+    return 0
+
+
+cdef uint32_t isolate_free_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
+    # __isolate_free_page(): takes a block off its free list; the pages taken, 0 when the watermark forbids it
+    cdef Zone *zone = page_zone(g, pfn)
+    cdef uint32_t mt = get_pfnblock_migratetype(g, zone, pfn)
+    cdef uint32_t pages = <uint32_t>1 << order
+    cdef uint32_t block = pfn
+    if mt != MIGRATE_ISOLATE:
+        if not zone_watermark_ok_of(g, zone, 0, <int64_t>zone.watermark[WMARK_MIN] + pages, 0, ALLOC_CMA,
+                                    zone.vm_stat[NR_FREE_PAGES]):
+            return 0
+        __mod_zone_freepage_state(g, zone, -<int64_t>pages, mt)
+    del_page_from_free_list(g, pfn, zone, order)
+    if order >= g.pageblock_order - 1:
+        while block < pfn + pages - 1:
+            if get_pfnblock_migratetype(g, zone, block) < MIGRATE_PCPTYPES:
+                set_pfnblock_migratetype(g, zone, block, MIGRATE_MOVABLE)
+            block += <uint32_t>1 << g.pageblock_order
+    return pages
+
+
+cdef void unisolate_pageblock(Pgdat *g, uint32_t pfn, uint32_t mt) noexcept nogil:
+    # unset_migratetype_isolate()
+    cdef Zone *zone = page_zone(g, pfn)
+    cdef uint32_t order = 0
+    cdef uint32_t buddy_pfn, moved
+    cdef bint isolated_page = False
+    if get_pfnblock_migratetype(g, zone, pfn) != MIGRATE_ISOLATE:
+        return
+    if PageBuddy(&g.map[pfn]):
+        # A block this large may not have merged across the border of the isolated range: take it and free it again.
+        order = g.map[pfn].private_
+        buddy_pfn = pfn ^ (<uint32_t>1 << order)
+        if (order >= g.pageblock_order and zone_spans_pfn(zone, buddy_pfn)
+                and get_pfnblock_migratetype(g, zone, buddy_pfn) != MIGRATE_ISOLATE):
+            isolate_free_page(g, pfn, order)
+            isolated_page = True
+    if not isolated_page:
+        moved = move_freepages_block(g, zone, pfn, mt, NULL)
+        __mod_zone_freepage_state(g, zone, moved, mt)
+    set_pfnblock_migratetype(g, zone, pfn, mt)
+    if isolated_page:
+        __free_one_page(g, pfn, zone, order, mt, FPI_SKIP_REPORT_NOTIFY | FPI_TO_TAIL)
+    zone.nr_isolate_pageblock -= 1
+
+
+cdef uint32_t isolate_freepages_range(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) noexcept nogil:
+    # Takes every free block in the range and makes single pages of it; where it ended, at or above end_pfn, or 0.
+    cdef uint32_t pfn = start_pfn
+    cdef uint32_t order, i
+    while pfn < end_pfn:
+        if not PageBuddy(&g.map[pfn]):
+            return 0
+        order = g.map[pfn].private_
+        if isolate_free_page(g, pfn, order) == 0:
+            return 0
+        for i in range(pfn, pfn + (<uint32_t>1 << order)):
+            g.map[i].private_ = 0
+            g.map[i].refcount = 1
+        pfn += <uint32_t>1 << order
+    return pfn
+
+
+cdef uint32_t block_over(Pgdat *g, uint32_t pfn) noexcept nogil:
+    # The start of the free block that holds `pfn`, or `pfn` when none does.
+    cdef uint32_t order = 0
+    cdef uint32_t outer = pfn
+    while not PageBuddy(&g.map[outer]):
+        order += 1
+        if order >= g.max_order:
+            return pfn
+        outer &= ~<uint32_t>0 << order
+    if outer != pfn and outer + (<uint32_t>1 << g.map[outer].private_) <= pfn:
+        return pfn
+    return outer
+
+
+cdef bint pages_isolated(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) noexcept nogil:
+    # !test_pages_isolated(): every pageblock isolated, every page on a free list
+    cdef uint32_t pfn = start_pfn
+    cdef const Zone *zone = page_zone(g, start_pfn)
+    while pfn < end_pfn:
+        if get_pfnblock_migratetype(g, zone, pfn) != MIGRATE_ISOLATE:
+            return False
+        pfn += <uint32_t>1 << g.pageblock_order
+    pfn = start_pfn
+    while pfn < end_pfn and PageBuddy(&g.map[pfn]):
+        pfn += <uint32_t>1 << g.map[pfn].private_
+    return pfn >= end_pfn
+
+
+def take_isolated_range(k, uint32_t start, uint32_t end):
+    """Take the free pages of [start, end), isolated before, from the allocator, and with them the blocks they lie in.
+
+    Returns the first and the end pfn of what was taken, or None when a page is in use: the middle of
+    alloc_contig_range(), for those who replay its parts one by one.
+    """
+    cdef Pglist p = k.pgdat
+    cdef uint32_t outer_start, outer_end
+    if start >= end:
+        raise PageFrameError(f"range {start:#x}-{end:#x}: expected at least one page")
+    _check_pfn(p.g, start, 0)
+    _check_pfn(p.g, end - 1, 0)
+    outer_start = block_over(p.g, start)
+    if not pages_isolated(p.g, outer_start, end):
+        printk(k, KERN_INFO, "alloc_contig_range: [{start:x}, {end:x}) PFNs busy", func="alloc_contig_range",
+               start=outer_start, end=end)
+        return None
+    outer_end = isolate_freepages_range(p.g, outer_start, end)
+    return (outer_start, outer_end) if outer_end else None
+
+
+def alloc_contig_range(k, uint32_t start, uint32_t end, uint32_t migratetype):
+    """Take exactly the pages [start, end), whose pageblocks have `migratetype`; return 0 or -errno.
+
+    Source: mm/page_alloc.c alloc_contig_range(), mm/compaction.c isolate_freepages_range()
+    Differs: pages in use are not migrated away, the range is busy then.
+    """
+    from bootsim.linux.mm.page_isolation import start_isolate_page_range, undo_isolate_page_range
+
+    cdef Pglist p = k.pgdat
+    cdef uint32_t block_pages = <uint32_t>1 << (p.g.max_order - 1)
+    first, last = start & ~(block_pages - 1), _round_up(end, block_pages)
+    if start_isolate_page_range(k, first, last, migratetype):
+        return -_EBUSY
+    taken = take_isolated_range(k, start, end)
+    if taken:
+        free_contig_range(k, taken[0], start - taken[0])
+        free_contig_range(k, end, taken[1] - end)
+    undo_isolate_page_range(k, first, last, migratetype)
+    return 0 if taken else -_EBUSY
+
+
+def free_contig_range(k, uint32_t pfn, uint32_t nr_pages):
+    """Free `nr_pages` single pages from `pfn` on.
+
+    Source: mm/page_alloc.c free_contig_range()
+    """
+    cdef uint32_t i
+    for i in range(pfn, pfn + nr_pages):
+        __free_pages(k, i, 0)

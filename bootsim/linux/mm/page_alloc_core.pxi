@@ -1,0 +1,189 @@
+# Lists, pageblock flags, zones and counters: what the free path and the allocation path share.
+
+cdef enum:
+    # Flags that a page being freed must not have.
+    PAGE_FLAGS_CHECK_AT_FREE = (PG_lru | PG_locked | PG_private | PG_private_2 | PG_writeback | PG_reserved | PG_slab
+                                | PG_active | PG_unevictable | PG_mlocked)
+    # Flags that a page being handed out must not have; freeing clears them.
+    PAGE_FLAGS_CHECK_AT_PREP = (1 << NR_PAGEFLAGS) - 1
+
+
+# ------------------------------------------------------------------ lists (include/linux/list.h)
+
+cdef inline void list_init(Page *map, uint32_t head) noexcept nogil:
+    map[head].next = head
+    map[head].prev = head
+
+
+cdef inline bint list_empty(Page *map, uint32_t head) noexcept nogil:
+    return map[head].next == head
+
+
+cdef inline void list_add(Page *map, uint32_t item, uint32_t head) noexcept nogil:
+    cdef uint32_t first = map[head].next
+    map[first].prev = item
+    map[item].next = first
+    map[item].prev = head
+    map[head].next = item
+
+
+cdef inline void list_add_tail(Page *map, uint32_t item, uint32_t head) noexcept nogil:
+    cdef uint32_t last = map[head].prev
+    map[head].prev = item
+    map[item].next = head
+    map[item].prev = last
+    map[last].next = item
+
+
+cdef inline void list_del(Page *map, uint32_t item) noexcept nogil:
+    cdef uint32_t prev = map[item].prev
+    cdef uint32_t next_ = map[item].next
+    map[next_].prev = prev
+    map[prev].next = next_
+
+
+# ------------------------------------------------------------------ struct page
+
+cdef inline bint PageBuddy(const Page *page) noexcept nogil:
+    return (page.page_type & (0xF0000000U | PG_buddy)) == PG_buddy
+
+
+cdef inline void set_buddy_order(Page *page, uint32_t order) noexcept nogil:
+    page.private_ = order
+    page.page_type |= PG_buddy
+
+
+cdef inline bint PageTail(const Page *page) noexcept nogil:
+    return (page.next & TAIL_MARK) != 0
+
+
+cdef inline bint PageCompound(const Page *page) noexcept nogil:
+    return (page.flags & PG_head) != 0 or PageTail(page)
+
+
+# ------------------------------------------------------------------ zones and pageblocks
+
+cdef inline bint zone_spans_pfn(const Zone *zone, uint32_t pfn) noexcept nogil:
+    return pfn - zone.start_pfn < zone.spanned_pages  # wraps below the start
+
+
+cdef inline Zone *page_zone(Pgdat *g, uint32_t pfn) noexcept nogil:
+    # The kernel keeps the zone in page->flags; a zone's frames are contiguous, so its place tells as well.
+    cdef uint32_t i = g.nr_spans - 1
+    while i > 0 and pfn < g.span_start[i]:
+        i -= 1
+    return &g.zones[g.span_zone[i]]
+
+
+cdef inline uint32_t get_pfnblock_migratetype(Pgdat *g, const Zone *zone, uint32_t pfn) noexcept nogil:
+    cdef uint32_t block = (pfn >> g.pageblock_order) - (zone.start_pfn >> g.pageblock_order)
+    return (zone.pageblock_flags[block // PAGEBLOCKS_PER_WORD]
+            >> (block % PAGEBLOCKS_PER_WORD * PAGEBLOCK_BITS)) & 7
+
+
+cdef inline void set_pfnblock_migratetype(Pgdat *g, Zone *zone, uint32_t pfn, uint32_t mt) noexcept nogil:
+    cdef uint32_t block = (pfn >> g.pageblock_order) - (zone.start_pfn >> g.pageblock_order)
+    cdef uint32_t shift = block % PAGEBLOCKS_PER_WORD * PAGEBLOCK_BITS
+    cdef uint32_t *word = &zone.pageblock_flags[block // PAGEBLOCKS_PER_WORD]
+    if g.page_group_by_mobility_disabled and mt < MIGRATE_PCPTYPES:
+        mt = MIGRATE_UNMOVABLE
+    word[0] = (word[0] & ~(<uint32_t>7 << shift)) | (mt << shift)
+
+
+# ------------------------------------------------------------------ counters (mm/vmstat.c)
+
+cdef inline void __mod_zone_page_state(Pgdat *g, Zone *zone, int item, int64_t delta) noexcept nogil:
+    # Small changes gather in the cpu's pageset until they pass the threshold: watermarks see only vm_stat.
+    cdef PerCpuPages *pcp = &zone.pageset[g.cpu]
+    cdef int64_t x = delta + pcp.vm_stat_diff[item]
+    if x > pcp.stat_threshold or -x > pcp.stat_threshold:
+        zone.vm_stat[item] += x
+        x = 0
+    pcp.vm_stat_diff[item] = <int32_t>x
+
+
+cdef inline void __mod_zone_freepage_state(Pgdat *g, Zone *zone, int64_t pages, uint32_t mt) noexcept nogil:
+    __mod_zone_page_state(g, zone, NR_FREE_PAGES, pages)
+    if mt == MIGRATE_CMA:
+        __mod_zone_page_state(g, zone, NR_FREE_CMA_PAGES, pages)
+
+
+# ------------------------------------------------------------------ free lists
+
+cdef inline uint32_t free_list(const Zone *zone, uint32_t order, uint32_t mt) noexcept nogil:
+    return zone.free_list + order * MIGRATE_TYPES + mt
+
+
+cdef inline void add_to_free_list(Pgdat *g, uint32_t pfn, Zone *zone, uint32_t order, uint32_t mt) noexcept nogil:
+    list_add(g.map, pfn, free_list(zone, order, mt))
+    zone.nr_free[order] += 1
+
+
+cdef inline void add_to_free_list_tail(Pgdat *g, uint32_t pfn, Zone *zone, uint32_t order,
+                                       uint32_t mt) noexcept nogil:
+    list_add_tail(g.map, pfn, free_list(zone, order, mt))
+    zone.nr_free[order] += 1
+
+
+cdef inline void move_to_free_list(Pgdat *g, uint32_t pfn, Zone *zone, uint32_t order, uint32_t mt) noexcept nogil:
+    list_del(g.map, pfn)
+    list_add_tail(g.map, pfn, free_list(zone, order, mt))
+
+
+cdef inline void del_page_from_free_list(Pgdat *g, uint32_t pfn, Zone *zone, uint32_t order) noexcept nogil:
+    cdef Page *page = &g.map[pfn]
+    page.flags &= ~<uint32_t>PG_reported
+    list_del(g.map, pfn)
+    page.page_type &= ~<uint32_t>PG_buddy
+    page.private_ = 0
+    zone.nr_free[order] -= 1
+
+
+# ------------------------------------------------------------------ bad pages
+
+cdef const char **BAD_REASONS = [
+    NULL, "nonzero mapcount", "non-NULL mapping", "nonzero _refcount",
+    "PAGE_FLAGS_CHECK_AT_FREE flag(s) set", "PAGE_FLAGS_CHECK_AT_PREP flag(s) set",
+]
+
+
+cdef int page_bad_reason(const Page *page, uint32_t flags) noexcept nogil:
+    # An index of BAD_REASONS. As in the kernel, the last matching reason wins.
+    cdef int reason = 0
+    if page.page_type:
+        reason = 1
+    if page.mapping:
+        reason = 2
+    if page.refcount:
+        reason = 3
+    if page.flags & flags:
+        reason = 5 if flags == PAGE_FLAGS_CHECK_AT_PREP else 4
+    return reason
+
+
+cdef void bad_page(Pgdat *g, uint32_t pfn, int reason) noexcept nogil:
+    # Kept until Python can log it; what does not fit is counted.
+    if g.nr_bad < MAX_BAD_PAGES:
+        g.bad[g.nr_bad].pfn = pfn
+        g.bad[g.nr_bad].reason = reason
+        g.bad[g.nr_bad].page = g.map[pfn]
+    g.nr_bad += 1
+    g.map[pfn].page_type = 0
+
+
+cdef inline bint page_expected_state(const Page *page, uint32_t check_flags) noexcept nogil:
+    return (page.page_type | page.mapping | <uint32_t>page.refcount | (page.flags & check_flags)) == 0
+
+
+cdef inline bint check_free_page(Pgdat *g, uint32_t pfn) noexcept nogil:
+    if page_expected_state(&g.map[pfn], PAGE_FLAGS_CHECK_AT_FREE):
+        return False
+    bad_page(g, pfn, page_bad_reason(&g.map[pfn], PAGE_FLAGS_CHECK_AT_FREE))
+    return True
+
+
+cdef inline bint check_new_page(Pgdat *g, uint32_t pfn) noexcept nogil:
+    if page_expected_state(&g.map[pfn], PAGE_FLAGS_CHECK_AT_PREP):
+        return False
+    bad_page(g, pfn, page_bad_reason(&g.map[pfn], PAGE_FLAGS_CHECK_AT_PREP))
+    return True

@@ -1,0 +1,197 @@
+# Looking at the allocator: snapshots, invariants, bad pages.
+
+cdef list _list_pfns(const Pgdat *g, uint32_t head, uint32_t most):
+    # The list's pfns, at most `most` of them, so that a broken list cannot hang.
+    cdef list pfns = []
+    cdef uint32_t pfn = g.map[head].next
+    while pfn != head and most:
+        pfns.append(pfn)
+        pfn = g.map[pfn].next
+        most -= 1
+    return pfns
+
+
+def zones_snapshot(k):
+    """Every zone as `stages.json` shows it: numbers, free lists in list order, per-cpu lists."""
+    cdef Pglist p = k.pgdat
+    return [_zone_snapshot(p, i, k.nr_cpu_ids) for i in range(p.g.nr_zones)]
+
+
+def _zone_snapshot(Pglist p, uint32_t i, uint32_t nr_cpus):
+    cdef Pgdat *g = p.g
+    cdef Zone *zone = &g.zones[i]
+    cdef uint32_t order, mt, cpu
+    cdef bint mapped = g.map != NULL
+    return {
+        "name": p.zone_names[i], "start_pfn": zone.start_pfn, "spanned": zone.spanned_pages,
+        "present": zone.present_pages, "managed": zone.managed_pages, "nr_free_pages": zone.vm_stat[NR_FREE_PAGES],
+        "watermark": [zone.watermark[0], zone.watermark[1], zone.watermark[2]],
+        "lowmem_reserve": [zone.lowmem_reserve[j] for j in range(g.nr_zones)],
+        "free_area": [{
+            "nr_free": zone.nr_free[order],
+            "lists": [_list_pfns(g, free_list(zone, order, mt), zone.spanned_pages) if mapped else []
+                      for mt in _migratetypes(p)],
+        } for order in range(g.max_order)],
+        "pcp": [{
+            "count": zone.pageset[cpu].count, "high": zone.pageset[cpu].high, "batch": zone.pageset[cpu].batch,
+            "lists": [_list_pfns(g, zone.pageset[cpu].lists + mt, zone.spanned_pages) if mapped else []
+                      for mt in range(MIGRATE_PCPTYPES)],
+        } for cpu in range(min_u32(nr_cpus, g.nr_cpus))],
+    }
+
+
+def _migratetypes(Pglist p):
+    # The types the build has, as indices here: without CMA, Isolate takes its number.
+    return {6: range(6), 5: (0, 1, 2, 3, MIGRATE_ISOLATE), 4: range(4)}[p.nr_migrate_types]
+
+
+def page_info(k, uint32_t pfn):
+    """One struct page as plain values: flags, refcount, mapcount, buddy and order, zone, migrate type."""
+    cdef Pglist p = k.pgdat
+    _check_pfn(p.g, pfn, 0)
+    cdef Page *page = &p.g.map[pfn]
+    cdef Zone *zone = page_zone(p.g, pfn)
+    tail = bool(PageTail(page))
+    return {
+        "pfn": pfn, "flags": page.flags, "refcount": page.refcount, "mapcount": <int32_t>~page.page_type,
+        "buddy": bool(PageBuddy(page)), "private": page.private_, "index": page.index, "mapping": page.mapping,
+        "compound_head": page.next & ~<uint32_t>TAIL_MARK if tail else pfn,
+        "head": bool(page.flags & PG_head), "reserved": bool(page.flags & PG_reserved),
+        "zone": p.zone_names[zone.index], "migratetype": get_pfnblock_migratetype(p.g, zone, pfn),
+    }
+
+
+# ------------------------------------------------------------------ invariants
+
+def check_buddy_invariants(pgdat):
+    """What is broken in the free lists and per-cpu lists, as sentences; an empty list when all is well.
+
+    Free blocks are aligned, inside their zone, marked as buddies of their order, linked both ways, disjoint, and never
+    mergeable with their buddy; counts are the lists' lengths; no zone holds more than it manages.
+    """
+    cdef Pglist p = pgdat
+    cdef uint32_t i
+    broken = []
+    for i in range(p.g.nr_zones):
+        if p.g.zones[i].spanned_pages:
+            owned = {}
+            free_pages = _check_free_lists(p, i, owned, broken)
+            cached = _check_pcp_lists(p, i, owned, broken)
+            if free_pages + cached > p.g.zones[i].managed_pages:
+                broken.append(f"{p.zone_names[i]}: {free_pages} free and {cached} cached pages, "
+                              f"{p.g.zones[i].managed_pages} managed")
+    return broken
+
+
+def _check_free_lists(Pglist p, uint32_t i, dict owned, list broken):
+    cdef Pgdat *g = p.g
+    cdef Zone *zone = &g.zones[i]
+    cdef uint32_t order, mt, pfn
+    cdef int64_t drift = 0
+    free_pages = isolated = 0
+    for order in range(g.max_order):
+        blocks = 0
+        for mt in range(MIGRATE_TYPES):
+            pfns = _list_pfns(g, free_list(zone, order, mt), zone.spanned_pages)
+            blocks += len(pfns)
+            isolated += len(pfns) << order if mt == MIGRATE_ISOLATE else 0
+            for pfn in pfns:
+                where = f"{p.zone_names[i]} order {order} type {mt} pfn {pfn:#x}"
+                broken.extend(f"{where}: {what}" for what in _block_faults(g, zone, order, pfn))
+                _claim(owned, pfn, 1 << order, where, broken)
+        if blocks != zone.nr_free[order]:
+            broken.append(f"{p.zone_names[i]} order {order}: nr_free {zone.nr_free[order]}, {blocks} blocks on lists")
+        free_pages += blocks << order
+    for cpu in range(g.nr_cpus):
+        drift += zone.pageset[cpu].vm_stat_diff[NR_FREE_PAGES]
+    if zone.vm_stat[NR_FREE_PAGES] + drift != free_pages - isolated:
+        broken.append(f"{p.zone_names[i]}: NR_FREE_PAGES {zone.vm_stat[NR_FREE_PAGES]} and {drift} pending, "
+                      f"{free_pages - isolated} pages on lists")
+    return free_pages
+
+
+def _claim(dict owned, uint32_t pfn, uint32_t pages, where, list broken):
+    cdef uint32_t frame
+    for frame in range(pfn, pfn + pages):
+        if frame in owned:
+            broken.append(f"{where}: frame {frame:#x} is also in {owned[frame]}")
+            return
+        owned[frame] = where
+
+
+cdef list _block_faults(Pgdat *g, const Zone *zone, uint32_t order, uint32_t pfn):
+    cdef list faults = []
+    cdef const Page *page = &g.map[pfn]
+    cdef uint32_t buddy_pfn = pfn ^ (<uint32_t>1 << order)
+    if pfn >= g.heads_base or not zone_spans_pfn(zone, pfn):
+        return ["outside the zone"]
+    if pfn & ((<uint32_t>1 << order) - 1):
+        faults.append("not aligned")
+    if not PageBuddy(page) or page.private_ != order:
+        faults.append(f"not marked as a free block of this order (private {page.private_})")
+    if page.refcount:
+        faults.append(f"refcount {page.refcount}")
+    if g.map[page.next].prev != pfn or g.map[page.prev].next != pfn:
+        faults.append("links disagree")
+    if (order < g.max_order - 1 and page_is_buddy(g, zone, buddy_pfn, order)
+            and not (order >= g.pageblock_order and zone.nr_isolate_pageblock)):
+        faults.append(f"its buddy {buddy_pfn:#x} is free, too")
+    return faults
+
+
+def _check_pcp_lists(Pglist p, uint32_t i, dict owned, list broken):
+    cdef Zone *zone = &p.g.zones[i]
+    cdef uint32_t cpu, mt, pfn
+    cached = 0
+    for cpu in range(p.g.nr_cpus):
+        length = 0
+        for mt in range(MIGRATE_PCPTYPES):
+            pfns = _list_pfns(p.g, zone.pageset[cpu].lists + mt, zone.spanned_pages)
+            length += len(pfns)
+            for pfn in pfns:
+                where = f"{p.zone_names[i]} cpu {cpu} type {mt} pfn {pfn:#x}"
+                _claim(owned, pfn, 1, where, broken)
+                if p.g.map[pfn].refcount or PageBuddy(&p.g.map[pfn]):
+                    broken.append(f"{where}: refcount {p.g.map[pfn].refcount}, buddy {PageBuddy(&p.g.map[pfn])}")
+        if length != zone.pageset[cpu].count:
+            broken.append(f"{p.zone_names[i]} cpu {cpu}: count {zone.pageset[cpu].count}, {length} pages on lists")
+        cached += length
+    return cached
+
+
+# ------------------------------------------------------------------ bad pages
+
+# Bits of page->flags in the order in which %pGp names them.
+_PAGE_FLAG_NAMES = (
+    ("locked", 0), ("waiters", 7), ("error", 8), ("referenced", 1), ("uptodate", 2), ("dirty", 3), ("lru", 4),
+    ("active", 5), ("workingset", 6), ("slab", 9), ("owner_priv_1", 10), ("arch_1", 11), ("reserved", 12),
+    ("private", 13), ("private_2", 14), ("writeback", 15), ("head", 16), ("mappedtodisk", 17), ("reclaim", 18),
+    ("swapbacked", 19), ("unevictable", 20), ("mlocked", 21),
+)
+_MAX_SHOWN = 60  # within a minute; the clock of a boot stands still
+
+
+def _log_bad_pages(k, Pglist p):
+    # bad_page() and __dump_page() of every bad page met since the last call. The kernel also dumps the raw struct page,
+    # modules and a stack trace, and prints hashed pointers.
+    cdef uint32_t i, found = p.g.nr_bad
+    cdef BadPage *bad
+    p.g.nr_bad = 0
+    for i in range(min_u32(found, MAX_BAD_PAGES)):
+        if p.nr_bad_shown >= _MAX_SHOWN:
+            return
+        p.nr_bad_shown += 1
+        bad = &p.g.bad[i]
+        zone = page_zone(p.g, bad.pfn)
+        cma = " CMA" if get_pfnblock_migratetype(p.g, zone, bad.pfn) == MIGRATE_CMA else ""
+        names = "|".join(name for name, bit in _PAGE_FLAG_NAMES if bad.page.flags >> bit & 1)
+        printk(k, KERN_ALERT, "BUG: Bad page state in process {comm}  pfn:{pfn:05x}", func="bad_page", comm=k.comm,
+               pfn=bad.pfn)
+        printk(k, KERN_WARNING, "page:(ptrval) refcount:{refcount} mapcount:{mapcount} mapping:{mapping:08x} "
+               "index:{index:#x} pfn:{pfn:#x}", func="__dump_page", refcount=bad.page.refcount,
+               mapcount=<int32_t>(~bad.page.page_type + 1), mapping=bad.page.mapping, index=bad.page.index, pfn=bad.pfn)
+        printk(k, KERN_WARNING, "flags: {flags:#x}({names}){cma}", func="__dump_page",
+               flags=bad.page.flags | zone.index << 30, names=names, cma=cma)
+        if bad.reason:
+            printk(k, KERN_WARNING, "page dumped because: {reason}", func="__dump_page",
+                   reason=BAD_REASONS[bad.reason].decode())

@@ -1,0 +1,573 @@
+# Measuring the zones: free_area_init(), zonelists, pagesets, watermarks.
+
+_EINVAL = 22
+_ULONG = 0xFFFFFFFF  # an unsigned long has 32 bits
+
+
+def page_alloc_defaults(k):
+    """Give the Kernel the page allocator's variables that no early parameter has set yet."""
+    config = k.build.config
+    defaults = {
+        "init_on_alloc": config.INIT_ON_ALLOC_DEFAULT_ON, "init_on_free": config.INIT_ON_FREE_DEFAULT_ON,
+        "want_page_poisoning": False, "comm": "swapper", "required_kernelcore": 0, "required_kernelcore_percent": 0,
+        "required_movablecore": 0, "required_movablecore_percent": 0, "mirrored_kernelcore": False, "dma_reserve": 0,
+        "totalcma_pages": 0, "nr_cpu_ids": 1, "nr_online_cpus": 1, "totalram_pages": 0, "totalhigh_pages": 0,
+        "nr_kernel_pages": 0, "nr_all_pages": 0,
+    }
+    for name, value in defaults.items():
+        if not hasattr(k, name):
+            setattr(k, name, value)
+
+
+# ------------------------------------------------------------------ early parameters
+
+def _kstrtobool(text):
+    # lib/kstrtox.c kstrtobool(): None for -EINVAL
+    word = (text or "")[:2].lower()
+    if word[:1] in ("y", "1") or word == "on":
+        return True
+    if word[:1] in ("n", "0") or word == "of":
+        return False
+    return None
+
+
+def _early_init_on(k, attribute, arg):
+    value = _kstrtobool(arg)
+    if value is None:
+        return -_EINVAL
+    if value and getattr(k, "want_page_poisoning", False):
+        printk(k, KERN_INFO, "mem auto-init: CONFIG_PAGE_POISONING is on, will take precedence over {option}",
+               func=f"early_{attribute}", option=attribute)
+    setattr(k, attribute, value)
+    return 0
+
+
+def early_init_on_alloc(k, arg):
+    """init_on_alloc=: clear pages when they are allocated. Returns 0 or -errno.
+
+    Source: mm/page_alloc.c early_init_on_alloc()
+    """
+    return _early_init_on(k, "init_on_alloc", arg)
+
+
+def early_init_on_free(k, arg):
+    """init_on_free=: clear pages when they are freed. Returns 0 or -errno.
+
+    Source: mm/page_alloc.c early_init_on_free()
+    """
+    return _early_init_on(k, "init_on_free", arg)
+
+
+def _cmdline_parse_core(k, arg, name):
+    from bootsim.linux.lib.cmdline import memparse, simple_strtoull
+
+    if arg is None:
+        return -_EINVAL
+    number, length = simple_strtoull(arg)
+    if arg[length:length + 1] == "%":
+        setattr(k, f"{name}_percent", number & _ULONG)
+    else:
+        setattr(k, name, (memparse(arg)[0] >> PAGE_SHIFT) & _ULONG)
+        setattr(k, f"{name}_percent", 0)
+    return 0
+
+
+def cmdline_parse_kernelcore(k, arg):
+    """kernelcore=nn[KMG]|nn%|mirror: how much memory movable pages may not take. Returns 0 or -errno.
+
+    Source: mm/page_alloc.c cmdline_parse_kernelcore(), cmdline_parse_core()
+    """
+    if arg is not None and "mirror" in arg.split(","):
+        k.mirrored_kernelcore = True
+        return 0
+    return _cmdline_parse_core(k, arg, "required_kernelcore")
+
+
+def cmdline_parse_movablecore(k, arg):
+    """movablecore=nn[KMG]|nn%: how much memory only movable pages may take. Returns 0 or -errno.
+
+    Source: mm/page_alloc.c cmdline_parse_movablecore()
+    """
+    return _cmdline_parse_core(k, arg, "required_movablecore")
+
+
+# ------------------------------------------------------------------ zones
+
+def _clamp(value, low, high):
+    return low if value < low else high if value > high else value
+
+
+def _round_up(value, unit):
+    return (value + unit - 1) // unit * unit
+
+
+def find_zone_movable_pfns_for_nodes(k, Pglist p, lowest, movable_zone):
+    """Where the zone Movable starts: None unless kernelcore= or movablecore= asks for it.
+
+    Source: mm/page_alloc.c find_zone_movable_pfns_for_nodes()
+    Differs: one node; no hotpluggable or mirrored memory, which needs firmware that ARM boards lack.
+    """
+    cdef uint32_t block_pages = <uint32_t>1 << (p.g.max_order - 1)
+    totalpages = sum(end - start for start, end in p.bank_pfns)
+    if k.mirrored_kernelcore:
+        if p.bank_pfns:
+            printk(k, KERN_WARNING, "This configuration results in unmirrored kernel memory.",
+                   func="find_zone_movable_pfns_for_nodes")
+        return None
+    core, movable = k.required_kernelcore, k.required_movablecore
+    if k.required_kernelcore_percent:
+        core = (totalpages * 100 * k.required_kernelcore_percent & _ULONG) // 10000
+    if k.required_movablecore_percent:
+        movable = (totalpages * 100 * k.required_movablecore_percent & _ULONG) // 10000
+    if movable:
+        movable = min(totalpages, _round_up(movable, block_pages))
+        core = max(core, totalpages - movable)
+    if not core or core >= totalpages:
+        return None
+    movable_pfn = _round_up(_spread_kernelcore(p.bank_pfns, core, lowest[movable_zone]), block_pages)
+    return movable_pfn if movable_pfn < p.bank_pfns[len(p.bank_pfns) - 1][1] else None
+
+
+def _spread_kernelcore(banks, core, usable_start):
+    # The pfn up to which `core` pages of kernel memory reach; all below `usable_start` is the kernel's anyway.
+    movable_pfn = 0
+    remaining = core
+    for start, end in banks:
+        start = max(start, movable_pfn)
+        if start >= end:
+            continue
+        if start < usable_start:
+            kernel_pages = min(end, usable_start) - start
+            remaining -= min(kernel_pages, remaining)
+            if end <= usable_start:
+                movable_pfn = end
+                continue
+            start = usable_start
+        size = min(end - start, remaining)
+        movable_pfn = start + size
+        remaining -= size
+        if not remaining:
+            break
+    return movable_pfn
+
+
+def _zone_range(Pglist p, index, lowest, highest, movable_pfn, movable_zone, start, end):
+    # adjust_zone_range_for_zone_movable() over the clamped range
+    low = _clamp(start, lowest[index], highest[index])
+    high = _clamp(end, lowest[index], highest[index])
+    if movable_pfn is not None:
+        if index == p.g.nr_zones - 1:
+            low, high = movable_pfn, min(end, highest[movable_zone])
+        elif low < movable_pfn < high:
+            high = movable_pfn
+        elif low >= movable_pfn:
+            low = high
+    return low, high
+
+
+def _absent_pages(banks, low, high):
+    # __absent_pages_in_range()
+    return high - low - sum(_clamp(end, low, high) - _clamp(start, low, high) for start, end in banks)
+
+
+def calculate_node_totalpages(k, Pglist p, lowest, highest, movable_pfn, movable_zone, start, end):
+    """Set each zone's span and the pages present in it.
+
+    Source: mm/page_alloc.c calculate_node_totalpages(), zone_spanned_pages_in_node(), zone_absent_pages_in_node()
+    """
+    cdef Pgdat *g = p.g
+    cdef Zone *zone
+    cdef uint32_t i
+    for i in range(g.nr_zones):
+        zone = &g.zones[i]
+        low, high = _zone_range(p, i, lowest, highest, movable_pfn, movable_zone, start, end)
+        absent = _absent_pages(p.bank_pfns, low, high)
+        if (not start and not end) or high < start or low > end:
+            spanned = 0
+        else:
+            spanned = min(high, end) - max(low, start)
+            low = max(low, start)
+        zone.start_pfn = low if spanned else 0
+        zone.spanned_pages = spanned
+        zone.present_pages = spanned - absent if spanned else 0
+        g.node_spanned_pages += zone.spanned_pages
+        g.node_present_pages += zone.present_pages
+        if spanned:
+            _zone_facts(k, p, i)
+    g.nr_spans = 0
+    for i in sorted((i for i in range(g.nr_zones) if g.zones[i].spanned_pages), key=lambda i: g.zones[i].start_pfn):
+        g.span_start[g.nr_spans] = g.zones[i].start_pfn
+        g.span_zone[g.nr_spans] = i
+        g.nr_spans += 1
+    printk(k, KERN_DEBUG, "On node {nid} totalpages: {pages}", func="calculate_node_totalpages", nid=0,
+           pages=g.node_present_pages)
+
+
+def _zone_facts(k, Pglist p, i):
+    zone = f"zone.{p.zone_names[i]}"
+    limits = {"DMA": ("min_low_pfn", "max_low_pfn"), "Normal": ("min_low_pfn", "max_low_pfn"),
+              "HighMem": ("max_low_pfn", "max_pfn")}.get(p.zone_names[i], ("max_pfn", "cmdline:kernelcore"))
+    source = "mm/page_alloc.c calculate_node_totalpages()"
+    start, spanned = p.g.zones[i].start_pfn, p.g.zones[i].spanned_pages
+    k.facts.add(f"{zone}.start_pfn", start, "pfn", "the zone's lower limit, within the node", limits, source)
+    k.facts.add(f"{zone}.end_pfn", start + spanned, "pfn", "the zone's upper limit, within the node", limits, source)
+    k.facts.add(f"{zone}.present_pages", p.g.zones[i].present_pages, "pages", "spanned pages less holes",
+                (f"{zone}.start_pfn", f"{zone}.end_pfn"), source)
+
+
+def free_area_init(k, max_zone_pfn):
+    """Make the node: zones, struct pages and pageblock flags. `max_zone_pfn`: {zone name: end pfn}, absent ones 0.
+
+    Sets k.pgdat. Raises KernelPanic when memblock cannot give the memory map or the pageblock flags.
+    Source: mm/page_alloc.c free_area_init()
+    Differs: SPARSEMEM is not modelled (InputError).
+    """
+    from bootsim.linux.mm.memblock import for_each_mem_pfn_range, memblock_start_of_DRAM
+
+    if k.build.config.SPARSEMEM:
+        raise InputError("CONFIG_SPARSEMEM=y: only the flat memory model is replayed (CONFIG_FLATMEM=y)")
+    page_alloc_defaults(k)
+    cdef Pglist p = Pglist(k.build.config)
+    k.pgdat = p
+    names = p.zone_names
+    movable = len(names) - 1
+    p.bank_pfns = [(start, end) for start, end in for_each_mem_pfn_range(k.memblock)]
+    lowest, highest = [0] * len(names), [0] * len(names)
+    start_pfn = memblock_start_of_DRAM(k.memblock) >> PAGE_SHIFT
+    for i in range(movable):
+        lowest[i] = start_pfn
+        highest[i] = start_pfn = max(max_zone_pfn.get(names[i], 0), start_pfn)
+    movable_zone = max((i for i in range(movable) if highest[i] > lowest[i]), default=0)
+    movable_pfn = find_zone_movable_pfns_for_nodes(k, p, lowest, movable_zone)
+    _print_zone_ranges(k, p, lowest, highest, movable_pfn)
+    free_area_init_node(k, p, lowest, highest, movable_pfn, movable_zone)
+    memmap_init(k, p)
+
+
+def _print_zone_ranges(k, Pglist p, lowest, highest, movable_pfn):
+    func = "free_area_init"
+    printk(k, KERN_INFO, "Zone ranges:", func=func)
+    for i, name in enumerate(p.zone_names[:len(p.zone_names) - 1]):
+        if lowest[i] == highest[i]:
+            printk(k, KERN_INFO, "  {zone:<8} empty", func=func, zone=name)
+        else:
+            printk(k, KERN_INFO, "  {zone:<8} [mem {start:#018x}-{last:#018x}]", func=func, zone=name,
+                   start=lowest[i] << PAGE_SHIFT, last=(highest[i] << PAGE_SHIFT) - 1)
+    printk(k, KERN_INFO, "Movable zone start for each node", func=func)
+    if movable_pfn is not None:
+        printk(k, KERN_INFO, "  Node {nid}: {start:#018x}", func=func, nid=0, start=movable_pfn << PAGE_SHIFT)
+    printk(k, KERN_INFO, "Early memory node ranges", func=func)
+    for start, end in p.bank_pfns:
+        printk(k, KERN_INFO, "  node {nid:3}: [mem {start:#018x}-{last:#018x}]", func=func, nid=0,
+               start=start << PAGE_SHIFT, last=(end << PAGE_SHIFT) - 1)
+
+
+def free_area_init_node(k, Pglist p, lowest, highest, movable_pfn, movable_zone):
+    """Measure the node and give it its memory map.
+
+    Source: mm/page_alloc.c free_area_init_node()
+    """
+    start = p.bank_pfns[0][0] if p.bank_pfns else 0
+    end = p.bank_pfns[len(p.bank_pfns) - 1][1] if p.bank_pfns else 0
+    p.g.node_start_pfn = start
+    printk(k, KERN_INFO, "Initmem setup node {nid} [mem {start:#018x}-{last:#018x}]", func="free_area_init_node", nid=0,
+           start=start << PAGE_SHIFT, last=(end << PAGE_SHIFT) - 1 if end else 0)
+    calculate_node_totalpages(k, p, lowest, highest, movable_pfn, movable_zone, start, end)
+    if p.g.node_spanned_pages:
+        alloc_node_mem_map(k, p)
+    free_area_init_core(k, p)
+
+
+def alloc_node_mem_map(k, Pglist p):
+    """Take the node's struct pages from memblock.
+
+    Source: mm/page_alloc.c alloc_node_mem_map()
+    """
+    from bootsim.linux.mm.memblock import memblock_alloc_node
+
+    block_pages = 1 << (p.g.max_order - 1)
+    start = p.g.node_start_pfn & ~(block_pages - 1)
+    end = _round_up(p.g.node_start_pfn + p.g.node_spanned_pages, block_pages)
+    page_bytes = k.build.sizeof.page
+    size = (end - start) * page_bytes
+    pa = memblock_alloc_node(k.memblock, size, _smp_cache_bytes(k), 0, "alloc_node_mem_map")
+    if not pa:
+        raise KernelPanic(f"Failed to allocate {size} bytes for node 0 memory map",
+                          f"lowmem has no {size:#x} contiguous free bytes for {end - start} struct pages")
+    p.mem_map_pa = pa + (p.g.node_start_pfn - start) * page_bytes
+    p.map_pages(start, end)
+    source = "mm/page_alloc.c alloc_node_mem_map()"
+    k.facts.add("mem_map.size", size, "bytes", "pages spanned, to whole MAX_ORDER blocks, times sizeof(struct page)",
+                ("sizeof:struct page", "CONFIG_FORCE_MAX_ZONEORDER", "max_pfn"), source)
+    k.facts.add("mem_map", p.mem_map_pa, "pa", "struct page of the node's first frame", ("mem_map.size",), source)
+    step(k, "mem_map: {pages} struct pages of {page_bytes} bytes at {pa:#010x}", func="alloc_node_mem_map",
+         pages=end - start, page_bytes=page_bytes, pa=pa)
+
+
+def _smp_cache_bytes(k):
+    return 1 << k.build.config.ARM_L1_CACHE_SHIFT
+
+
+def free_area_init_core(k, Pglist p):
+    """Account for the memory map in each zone and set its free lists up.
+
+    Source: mm/page_alloc.c free_area_init_core(), calc_memmap_size(), zone_init_internals(), zone_pcp_init()
+    """
+    cdef Zone *zone
+    func = "free_area_init_core"
+    for i, name in enumerate(p.zone_names):
+        zone = &p.g.zones[i]
+        freesize = zone.present_pages
+        memmap_pages = _round_up(zone.spanned_pages * k.build.sizeof.page, PAGE_SIZE) >> PAGE_SHIFT
+        if not zone.highmem:
+            if freesize >= memmap_pages:
+                freesize -= memmap_pages
+                if memmap_pages:
+                    printk(k, KERN_DEBUG, "  {zone} zone: {pages} pages used for memmap", func=func, zone=name,
+                           pages=memmap_pages)
+            else:
+                printk(k, KERN_WARNING, "  {zone} zone: {pages} pages exceeds freesize {freesize}", func=func,
+                       zone=name, pages=memmap_pages, freesize=freesize)
+        if i == 0 and freesize > k.dma_reserve:
+            freesize -= k.dma_reserve
+            printk(k, KERN_DEBUG, "  {zone} zone: {pages} pages reserved", func=func, zone=name, pages=k.dma_reserve)
+        if not zone.highmem:
+            k.nr_kernel_pages += freesize
+        elif k.nr_kernel_pages > memmap_pages * 2:
+            k.nr_kernel_pages -= memmap_pages
+        k.nr_all_pages += freesize
+        zone.managed_pages = freesize
+        if zone.present_pages:
+            printk(k, KERN_DEBUG, "  {zone} zone: {pages} pages, LIFO batch:{batch}", func="zone_pcp_init", zone=name,
+                   pages=zone.present_pages, batch=zone_batchsize(zone))
+        if zone.spanned_pages:
+            setup_usemap(k, p, i)
+            zone.initialized = True
+    k.facts.add("nr_kernel_pages", k.nr_kernel_pages, "pages", "lowmem pages less the memory map",
+                ("zone.Normal.present_pages", "sizeof:struct page"), "mm/page_alloc.c free_area_init_core()")
+    k.facts.add("nr_all_pages", k.nr_all_pages, "pages", "nr_kernel_pages and highmem",
+                ("zone.Normal.present_pages", "zone.HighMem.present_pages"), "mm/page_alloc.c free_area_init_core()")
+
+
+def setup_usemap(k, Pglist p, i):
+    """Take a zone's pageblock flags from memblock: four bits a pageblock.
+
+    Source: mm/page_alloc.c setup_usemap(), usemap_size()
+    """
+    from bootsim.linux.mm.memblock import memblock_alloc_node
+
+    cdef Zone *zone = &p.g.zones[i]
+    block_pages = 1 << p.g.pageblock_order
+    pages = _round_up(zone.spanned_pages + (zone.start_pfn & (block_pages - 1)), block_pages)
+    size = _round_up((pages >> p.g.pageblock_order) * PAGEBLOCK_BITS, 32) // 8
+    if not memblock_alloc_node(k.memblock, size, _smp_cache_bytes(k), 0, "setup_usemap"):
+        raise KernelPanic(f"Failed to allocate {size} bytes for zone {p.zone_names[i]} pageblock flags on node 0",
+                          f"lowmem has no {size:#x} free bytes for the pageblock flags")
+    zone.pageblock_flags = <uint32_t *>calloc(size // 4, 4)
+    if zone.pageblock_flags == NULL:
+        raise MemoryError
+    k.facts.add(f"zone.{p.zone_names[i]}.usemap_size", size, "bytes", "4 bits a pageblock, to whole words",
+                (f"zone.{p.zone_names[i]}.start_pfn", f"zone.{p.zone_names[i]}.end_pfn",
+                 "CONFIG_FORCE_MAX_ZONEORDER"), "mm/page_alloc.c usemap_size()")
+
+
+def memmap_init(k, Pglist p):
+    """Initialise the struct pages of all memory: every pageblock that starts in memory becomes MIGRATE_MOVABLE.
+
+    Source: mm/page_alloc.c memmap_init(), memmap_init_zone()
+    Differs: the struct pages themselves need no writing; a zero record stands for an initialised page. Frames in holes
+        are zero in the kernel, too.
+    """
+    cdef Pgdat *g = p.g
+    cdef Zone *zone
+    cdef uint32_t i, pfn, first, last
+    cdef uint32_t block_pages = <uint32_t>1 << g.pageblock_order
+    for start, end in p.bank_pfns:
+        for i in range(g.nr_zones):
+            zone = &g.zones[i]
+            if not zone.present_pages:
+                continue
+            first = _clamp(start, zone.start_pfn, zone.start_pfn + zone.spanned_pages)
+            last = _clamp(end, zone.start_pfn, zone.start_pfn + zone.spanned_pages)
+            for pfn in range((first + block_pages - 1) & ~(block_pages - 1), last, block_pages):
+                set_pfnblock_migratetype(g, zone, pfn, MIGRATE_MOVABLE)
+
+
+# ------------------------------------------------------------------ zonelists and pagesets
+
+def build_all_zonelists(k):
+    """Order the zones for allocation, prepare the boot pagesets, and decide on mobility grouping.
+
+    Source: mm/page_alloc.c build_all_zonelists(), build_all_zonelists_init()
+    """
+    cdef Pglist p = k.pgdat
+    cdef Pgdat *g = p.g
+    cdef uint32_t i, cpu
+    g.nr_zonelist = 0
+    for i in reversed(range(g.nr_zones)):
+        if g.zones[i].present_pages:
+            g.zonelist[g.nr_zonelist] = i
+            g.nr_zonelist += 1
+    for i in range(g.nr_zones):
+        for cpu in range(g.nr_cpus):
+            _pageset_update(&g.zones[i].pageset[cpu], 0, 1)
+    vm_total_pages = _nr_free_zone_pages(g, g.nr_zones - 1)
+    g.page_group_by_mobility_disabled = vm_total_pages < (p.nr_migrate_types << g.pageblock_order)
+    printk(k, KERN_INFO, "Built {nodes} zonelists, mobility grouping {grouping}.  Total pages: {pages}",
+           func="build_all_zonelists", nodes=1, grouping="off" if g.page_group_by_mobility_disabled else "on",
+           pages=vm_total_pages)
+
+
+cdef _nr_free_zone_pages(const Pgdat *g, uint32_t highest_zoneidx):
+    # nr_free_zone_pages(): managed pages above the high watermark
+    cdef uint32_t i
+    cdef const Zone *zone
+    total = 0
+    for i in range(g.nr_zonelist):
+        zone = &g.zones[g.zonelist[i]]
+        if zone.index <= highest_zoneidx and zone.managed_pages > zone.watermark[WMARK_HIGH]:
+            total += zone.managed_pages - zone.watermark[WMARK_HIGH]
+    return total
+
+
+cdef void _pageset_update(PerCpuPages *pcp, uint32_t high, uint32_t batch) noexcept:
+    pcp.high = high
+    pcp.batch = batch
+
+
+cdef uint32_t zone_batchsize(const Zone *zone) noexcept nogil:
+    # a quarter of a thousandth of the zone, at most 256 KiB, and one less than a power of two
+    cdef uint32_t batch = zone.managed_pages // 1024
+    cdef uint32_t power = 1
+    if batch * PAGE_SIZE > 1024 * 1024:
+        batch = 1024 * 1024 // PAGE_SIZE
+    batch //= 4
+    if batch < 1:
+        batch = 1
+    batch += batch // 2
+    while power * 2 <= batch:
+        power *= 2
+    return power - 1
+
+
+def setup_per_cpu_pageset(k):
+    """Replace the boot pagesets of the populated zones: from now on order-0 pages gather in per-cpu lists.
+
+    Source: mm/page_alloc.c setup_per_cpu_pageset(), zone_pageset_init()
+    """
+    cdef Pglist p = k.pgdat
+    cdef uint32_t i, cpu, batch
+    for i in range(p.g.nr_zones):
+        if p.g.zones[i].present_pages:
+            batch = zone_batchsize(&p.g.zones[i])
+            for cpu in range(p.g.nr_cpus):
+                _pageset_update(&p.g.zones[i].pageset[cpu], 6 * batch, max(1, batch))
+            step(k, "per-cpu lists of zone {zone}: high {high}, batch {batch}", func="setup_per_cpu_pageset",
+                 zone=p.zone_names[i], high=6 * batch, batch=max(1, batch))
+
+
+# ------------------------------------------------------------------ watermarks
+
+def __setup_per_zone_wmarks(k):  # noqa: N807
+    """Set every zone's watermarks from min_free_kbytes.
+
+    Source: mm/page_alloc.c __setup_per_zone_wmarks()
+    """
+    cdef Pglist p = k.pgdat
+    cdef uint32_t i
+    cdef Zone *zone
+    pages_min = p.min_free_kbytes >> (PAGE_SHIFT - 10)
+    lowmem_pages = 0
+    for i in range(p.g.nr_zones):
+        if not p.g.zones[i].highmem:
+            lowmem_pages += p.g.zones[i].managed_pages
+    for i in range(p.g.nr_zones):
+        zone = &p.g.zones[i]
+        managed = zone.managed_pages
+        share = pages_min * managed // lowmem_pages if lowmem_pages else 0
+        zone.watermark[WMARK_MIN] = _clamp(managed // 1024, 32, 128) if zone.highmem else share
+        scale = p.watermark_scale_factor
+        gap = max(share >> 2, managed // 10000 * scale + managed % 10000 * scale // 10000)
+        zone.watermark_boost = 0
+        zone.watermark[WMARK_LOW] = zone.watermark[WMARK_MIN] + gap
+        zone.watermark[WMARK_HIGH] = zone.watermark[WMARK_MIN] + gap * 2
+    _calculate_totalreserve_pages(p)
+
+
+setup_per_zone_wmarks = __setup_per_zone_wmarks  # without its lock it is the same
+
+
+cdef _calculate_totalreserve_pages(Pglist p):
+    cdef uint32_t i
+    cdef Zone *zone
+    total = 0
+    for i in range(p.g.nr_zones):
+        zone = &p.g.zones[i]
+        reserve = max(zone.lowmem_reserve[j] for j in range(i, p.g.nr_zones)) + zone.watermark[WMARK_HIGH]
+        total += min(reserve, zone.managed_pages)
+    p.totalreserve_pages = total
+
+
+def setup_per_zone_lowmem_reserve(k):
+    """Set what each zone keeps from requests that could use a higher one.
+
+    Source: mm/page_alloc.c setup_per_zone_lowmem_reserve()
+    """
+    cdef Pglist p = k.pgdat
+    cdef uint32_t i, j
+    for i in range(p.g.nr_zones - 1):
+        ratio = p.sysctl_lowmem_reserve_ratio[i]
+        managed_above = 0
+        for j in range(i + 1, p.g.nr_zones):
+            managed_above += p.g.zones[j].managed_pages
+            p.g.zones[i].lowmem_reserve[j] = managed_above // ratio if ratio and p.g.zones[i].managed_pages else 0
+    _calculate_totalreserve_pages(p)
+
+
+def refresh_zone_stat_thresholds(k):
+    """Set how far the zone counters may lag behind on each online cpu.
+
+    Source: mm/vmstat.c refresh_zone_stat_thresholds(), calculate_normal_threshold()
+    """
+    cdef Pglist p = k.pgdat
+    cdef uint32_t i, cpu
+    cdef Zone *zone
+    online = k.nr_online_cpus
+    if not k.build.config.SMP:
+        return
+    for i in range(p.g.nr_zones):
+        zone = &p.g.zones[i]
+        if not zone.present_pages:
+            continue
+        memory = zone.managed_pages >> (27 - PAGE_SHIFT)
+        threshold = min(125, 2 * int(online).bit_length() * (1 + memory.bit_length()))
+        for cpu in range(min(online, p.g.nr_cpus)):
+            zone.pageset[cpu].stat_threshold = threshold
+        if online * threshold > zone.watermark[WMARK_LOW] - zone.watermark[WMARK_MIN]:
+            zone.percpu_drift_mark = zone.watermark[WMARK_HIGH] + online * threshold
+
+
+def init_per_zone_wmark_min(k):
+    """Choose min_free_kbytes by the size of lowmem; set watermarks and lowmem reserves.
+
+    Source: mm/page_alloc.c init_per_zone_wmark_min()
+    """
+    cdef Pglist p = k.pgdat
+    # GFP_USER: lowmem only
+    lowmem_kbytes = _nr_free_zone_pages(p.g, p.g.gfp_zone[0]) * (PAGE_SIZE >> 10)
+    new = isqrt(lowmem_kbytes * 16)
+    if new > p.user_min_free_kbytes:
+        p.min_free_kbytes = _clamp(new, 128, 262144)
+    else:
+        printk(k, KERN_WARNING, "min_free_kbytes is not updated to {new} because user defined value {user} is preferred",
+               func="init_per_zone_wmark_min", new=new, user=p.user_min_free_kbytes)
+    __setup_per_zone_wmarks(k)
+    refresh_zone_stat_thresholds(k)
+    setup_per_zone_lowmem_reserve(k)
+    k.facts.add("min_free_kbytes", p.min_free_kbytes, "KiB", "the square root of 16 times the lowmem in KiB",
+                ("zone.Normal.present_pages",), "mm/page_alloc.c init_per_zone_wmark_min()")
+    for i, name in enumerate(p.zone_names):
+        for mark, what in enumerate(("min", "low", "high")):
+            k.facts.add(f"zone.{name}.watermark.{what}", p.g.zones[i].watermark[mark], "pages",
+                        "the zone's share of min_free_kbytes", ("min_free_kbytes", f"zone.{name}.present_pages"),
+                        "mm/page_alloc.c __setup_per_zone_wmarks()")

@@ -1,0 +1,234 @@
+"""The first per-cpu chunk (mm/percpu.c)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bootsim.errors import KernelPanic
+from bootsim.linux.arch.arm.asm.memory import VMALLOC_END, VMALLOC_START
+from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.mm.memblock import PAGE_SHIFT, PAGE_SIZE, memblock_alloc, memblock_alloc_try_nid, memblock_free
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+PCPU_MIN_UNIT_SIZE = 32 << 10
+PCPU_MIN_ALLOC_SIZE = 4
+PCPU_BITMAP_BLOCK_SIZE = PAGE_SIZE
+PERCPU_DYNAMIC_EARLY_SIZE = 12 << 10
+PERCPU_DYNAMIC_RESERVE = 20 << 10
+PERCPU_MODULE_RESERVE = 8 << 10
+_POINTER_BYTES = 4
+
+
+@dataclass(slots=True)
+class PcpuAllocInfo:
+    """struct pcpu_alloc_info of one group: sizes in bytes of each part of a unit, of a unit, and of an allocation."""
+
+    pa: int
+    bytes: int
+    static_size: int
+    reserved_size: int
+    dyn_size: int
+    unit_size: int
+    atom_size: int
+    alloc_size: int
+    cpu_map: list[int]
+
+
+def _pfn_align(size: int) -> int:
+    return (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+
+
+def _longs(bits: int) -> int:
+    # BITS_TO_LONGS(), in bytes
+    return -(-bits // 32) * 4
+
+
+def _alloc(k: Kernel, size: int, func: str, align: int | None = None) -> int:
+    # memblock_alloc() that panics as each caller in percpu.c does
+    pa = memblock_alloc(k.memblock, size, align or k.smp_cache_bytes, func)
+    if not pa:
+        raise KernelPanic(f"{func}: Failed to allocate {size} bytes", "too little lowmem for the per-cpu areas")
+    return pa
+
+
+def percpu_alloc_setup(k: Kernel, arg: str | None) -> int:
+    """percpu_alloc=embed|page. Returns 0 or a negative errno.
+
+    Source: mm/percpu.c percpu_alloc_setup()
+    Differs: on 32-bit ARM neither choice is compiled in, so each is unknown to the kernel.
+    """
+    if arg is None:
+        return -22
+    printk(k, KERN_WARNING, "percpu: unknown allocator {name} specified", name=arg)
+    return 0
+
+
+def pcpu_alloc_alloc_info(k: Kernel, nr_units: int) -> PcpuAllocInfo:
+    """Allocate the description of one group of `nr_units` units.
+
+    Source: mm/percpu.c pcpu_alloc_alloc_info()
+    """
+    sizeof = k.build.sizeof
+    size = _pfn_align(sizeof.pcpu_alloc_info + sizeof.pcpu_group_info + nr_units * 4)
+    pa = memblock_alloc(k.memblock, size, PAGE_SIZE, "pcpu_alloc_alloc_info")
+    return PcpuAllocInfo(pa, size, 0, 0, 0, 0, 0, 0, [])
+
+
+def pcpu_build_alloc_info(k: Kernel, reserved_size: int, dyn_size: int, atom_size: int) -> PcpuAllocInfo | None:
+    """Size the units (bytes) and put all possible CPUs into one group; None when memory is short.
+
+    Source: mm/percpu.c pcpu_build_alloc_info()
+    Differs: without NUMA distances there is always one group, and with page-sized atoms one unit an allocation.
+    """
+    sym = k.build.symbols
+    static_size = sym.per_cpu_end - sym.per_cpu_start
+    size_sum = _pfn_align(static_size + reserved_size + max(dyn_size, PERCPU_DYNAMIC_EARLY_SIZE))
+    min_unit_size = max(size_sum, PCPU_MIN_UNIT_SIZE)
+    alloc_size = -(-min_unit_size // atom_size) * atom_size
+    cpus = list(range(k.num_possible_cpus))
+    ai = pcpu_alloc_alloc_info(k, len(cpus))
+    if not ai.pa:
+        return None
+    ai.static_size, ai.reserved_size = static_size, reserved_size
+    ai.dyn_size = size_sum - static_size - reserved_size
+    ai.unit_size = ai.alloc_size = alloc_size
+    ai.atom_size = atom_size
+    ai.cpu_map = cpus
+    return ai
+
+
+def pcpu_embed_first_chunk(k: Kernel, reserved_size: int, dyn_size: int, atom_size: int) -> int:
+    """Take one unit per CPU from the linear mapping, copy the static data, give back what is left; 0 or -errno.
+
+    Source: mm/percpu.c pcpu_embed_first_chunk()
+    """
+    func = "pcpu_embed_first_chunk"
+    mb, ram, sym = k.memblock, k.machine.ram, k.build.symbols
+    ai = pcpu_build_alloc_info(k, reserved_size, dyn_size, atom_size)
+    if ai is None:
+        return -12
+    size_sum = ai.static_size + ai.reserved_size + ai.dyn_size
+    areas_size = _pfn_align(_POINTER_BYTES)
+    areas = memblock_alloc(mb, areas_size, k.smp_cache_bytes, func)
+    base = 0
+    if areas:
+        base = memblock_alloc_try_nid(mb, len(ai.cpu_map) * ai.unit_size, atom_size, _max_dma_address(k),
+                                      caller="pcpu_dfl_fc_alloc")
+    if base:
+        max_distance = ai.unit_size * len(ai.cpu_map)
+        vmalloc_total = VMALLOC_END - VMALLOC_START(k.high_memory)
+        if max_distance > vmalloc_total * 3 // 4:
+            printk(k, KERN_WARNING, "percpu: max_distance={max_distance:#x} too large for vmalloc space "
+                   "{vmalloc_total:#x}", max_distance=max_distance, vmalloc_total=vmalloc_total)
+        static = ram.read(k.virt_to_phys(sym.per_cpu_load), ai.static_size)
+        for unit in range(len(ai.cpu_map)):
+            pa = base + unit * ai.unit_size
+            ram.write(pa, static)
+            memblock_free(mb, pa + size_sum, ai.unit_size - size_sum, func)
+        printk(k, KERN_INFO, "percpu: Embedded {pages} pages/cpu s{static} r{reserved} d{dyn} u{unit}",
+               pages=size_sum >> PAGE_SHIFT, static=ai.static_size, reserved=ai.reserved_size, dyn=ai.dyn_size,
+               unit=ai.unit_size)
+        pcpu_setup_first_chunk(k, ai, base)
+    memblock_free(mb, ai.pa, ai.bytes, func)
+    if areas:
+        memblock_free(mb, areas, areas_size, func)
+    return 0 if base else -12
+
+
+def _max_dma_address(k: Kernel) -> int:
+    # __pa(MAX_DMA_ADDRESS): the end of ZONE_DMA when the machine limits it, else the last virtual address
+    if k.build.config.ZONE_DMA and k.arm_dma_zone_size:
+        return (k.phys_offset + k.arm_dma_zone_size) & 0xFFFFFFFF
+    return k.virt_to_phys(0xFFFFFFFF)
+
+
+def pcpu_dump_alloc_info(k: Kernel, ai: PcpuAllocInfo) -> None:
+    """Log how the CPUs are laid out, some to a line of sixty characters.
+
+    Source: mm/percpu.c pcpu_dump_alloc_info()
+    """
+    func = "pcpu_dump_alloc_info"
+    cpu_width = len(str(k.num_possible_cpus))
+    per_line = max(60 // (cpu_width + 1 + 1 + 3), 1)
+    per_line = 1 << (per_line.bit_length() - 1)
+    printk(k, KERN_DEBUG, "pcpu-alloc: s{static} r{reserved} d{dyn} u{unit} alloc={atoms}*{atom}", func=func,
+           static=ai.static_size, reserved=ai.reserved_size, dyn=ai.dyn_size, unit=ai.unit_size,
+           atoms=ai.alloc_size // ai.atom_size, atom=ai.atom_size)
+    for i in range(0, len(ai.cpu_map), per_line):
+        printk(k, KERN_DEBUG, "pcpu-alloc: {units}", func=func,
+               units="".join(f"[0] {cpu:0{cpu_width}d} " for cpu in ai.cpu_map[i:i + per_line]))
+
+
+def pcpu_setup_first_chunk(k: Kernel, ai: PcpuAllocInfo, base: int) -> None:
+    """Allocate the allocator's own tables for the chunk at `base` (pa).
+
+    Source: mm/percpu.c pcpu_setup_first_chunk()
+    """
+    func = "pcpu_setup_first_chunk"
+    units = len(ai.cpu_map)
+    _alloc(k, _POINTER_BYTES, func)
+    _alloc(k, 4, func)
+    _alloc(k, k.nr_cpu_ids * 4, func)
+    _alloc(k, k.nr_cpu_ids * 4, func)
+    pcpu_dump_alloc_info(k, ai)
+    slots = max(ai.unit_size.bit_length() - 5 + 2, 1) + 2
+    types = 2 if k.build.config.MEMCG_KMEM else 1
+    _alloc(k, slots * 8 * types, func)
+    static_size = (ai.static_size + PCPU_MIN_ALLOC_SIZE - 1) & ~(PCPU_MIN_ALLOC_SIZE - 1)
+    dyn_size = ai.dyn_size - (static_size - ai.static_size)
+    pcpu_alloc_first_chunk(k, base + static_size, ai.reserved_size or dyn_size)
+    if ai.reserved_size:
+        pcpu_alloc_first_chunk(k, base + static_size + ai.reserved_size, dyn_size)
+    k.pcpu_base_pa, k.pcpu_unit_size = base, ai.unit_size
+    source = "mm/percpu.c setup_per_cpu_areas()"
+    k.facts.add("pcpu_base", base, "pa", "one unit per possible CPU", ("nr_cpu_ids", "pcpu_unit_size"), source)
+    k.facts.add("pcpu_unit_size", ai.unit_size, "bytes", "static + module + dynamic, whole pages",
+                ("symbol:__per_cpu_start", "symbol:__per_cpu_end", "CONFIG_MODULES"), source)
+    step(k, "per-cpu areas: {units} units of {unit} bytes from {base:#010x}", func=func, units=units,
+         unit=ai.unit_size, base=base)
+
+
+def pcpu_alloc_first_chunk(k: Kernel, start: int, map_size: int) -> None:
+    """Allocate a chunk descriptor with its maps for `map_size` bytes at `start` (pa).
+
+    Source: mm/percpu.c pcpu_alloc_first_chunk()
+    Differs: the maps' contents, which serve later alloc_percpu() calls, are not kept.
+    """
+    func = "pcpu_alloc_first_chunk"
+    sizeof = k.build.sizeof
+    region_size = _pfn_align((start & (PAGE_SIZE - 1)) + map_size)
+    region_bits = region_size // PCPU_MIN_ALLOC_SIZE
+    _alloc(k, sizeof.pcpu_chunk + _longs(region_size >> PAGE_SHIFT), func)
+    _alloc(k, _longs(region_bits), func)
+    _alloc(k, _longs(region_bits + 1), func)
+    _alloc(k, region_size // PCPU_BITMAP_BLOCK_SIZE * sizeof.pcpu_block_md, func)
+
+
+def setup_per_cpu_areas(k: Kernel) -> None:
+    """Set up per-cpu memory for all possible CPUs.
+
+    Source: mm/percpu.c setup_per_cpu_areas()
+    """
+    config = k.build.config
+    if not config.SMP:
+        return _setup_up(k)
+    reserve = PERCPU_MODULE_RESERVE if config.MODULES else 0
+    if pcpu_embed_first_chunk(k, reserve, PERCPU_DYNAMIC_RESERVE, PAGE_SIZE) < 0:
+        raise KernelPanic("Failed to initialize percpu areas.", "too little lowmem for the per-cpu areas")
+    return None
+
+
+def _setup_up(k: Kernel) -> None:
+    # without SMP static per-cpu data are plain variables: only the dynamic part needs memory
+    unit = 1 << (max(PCPU_MIN_UNIT_SIZE, PERCPU_DYNAMIC_RESERVE) - 1).bit_length()
+    ai = pcpu_alloc_alloc_info(k, 1)
+    base = memblock_alloc_try_nid(k.memblock, unit, PAGE_SIZE, _max_dma_address(k), caller="setup_per_cpu_areas")
+    if not ai.pa or not base:
+        raise KernelPanic("Failed to allocate memory for percpu areas.", "too little lowmem for the per-cpu areas")
+    ai.dyn_size = ai.unit_size = ai.atom_size = ai.alloc_size = unit
+    ai.cpu_map = [0]
+    pcpu_setup_first_chunk(k, ai, base)
+    memblock_free(k.memblock, ai.pa, ai.bytes, "setup_per_cpu_areas")
