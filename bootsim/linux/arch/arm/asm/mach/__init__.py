@@ -1,0 +1,1 @@
+"""Headers for machine support, arch/arm/include/asm/mach."""

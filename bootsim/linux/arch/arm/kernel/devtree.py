@@ -1,0 +1,128 @@
+"""Choosing the machine from the device tree (arch/arm/kernel/devtree.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bootsim.errors import KernelPanic
+from bootsim.linux.drivers.of.base import of_find_node_by_path, of_get_cpu_nodes
+from bootsim.linux.drivers.of.fdt import (
+    c_string,
+    early_init_dt_scan_nodes,
+    early_init_dt_verify,
+    of_fdt_is_compatible,
+    of_flat_dt_get_machine_name,
+)
+from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.lib.fdt import cells
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+MPIDR_HWID_BITMASK = 0xFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class MachineDesc:
+    """struct machine_desc, as far as memory goes: name, compatible strings, and the hooks that touch memory.
+
+    `dma_zone_size` is in bytes, 0 for none. `map_io` and `reserve` are None when the machine has no such hook.
+    """
+
+    name: str
+    dt_compat: tuple[str, ...] = ()
+    dma_zone_size: int = 0
+    map_io: Callable[[Kernel], None] | None = None
+    reserve: Callable[[Kernel], None] | None = None
+    smp: bool = False
+
+
+GENERIC_DT = MachineDesc("Generic DT based system")
+
+
+def machine_descriptors(k: Kernel) -> tuple[MachineDesc, ...]:
+    """The machine descriptors compiled into this kernel, in the order of their section.
+
+    Source: arch/arm/mach-vexpress/v2m.c DT_MACHINE_START(VEXPRESS_DT)
+    Differs: only the vexpress family is known; a tree of another machine gets the generic descriptor.
+    """
+    if k.build.config.ARCH_VEXPRESS:
+        return (MachineDesc("ARM-Versatile Express", ("arm,vexpress",), smp=True),)
+    return ()
+
+
+def setup_machine_fdt(k: Kernel, dtb_pa: int) -> MachineDesc | None:
+    """Verify the blob at `dtb_pa`, match the machine, and scan chosen, root and memory. None if it is no tree.
+
+    Source: arch/arm/kernel/devtree.c setup_machine_fdt()
+    """
+    if not early_init_dt_verify(k, dtb_pa):
+        return None
+    root = k.fdt.nodes[0]
+    best, best_score = None, 0
+    for mdesc in machine_descriptors(k):
+        scores = [s for c in mdesc.dt_compat if (s := of_fdt_is_compatible(root, c))]
+        if scores and (not best_score or min(scores) < best_score):
+            best, best_score = mdesc, min(scores)
+    if best is None and not k.build.config.ARCH_MULTIPLATFORM:
+        names = "".join(f"'{c_string(n + bytes(1))}' " for n in root.first.get("compatible", b"").split(b"\0") if n)
+        printk(k, KERN_WARNING, "\nError: unrecognized/unsupported device tree compatible list:\n[ {names}]\n",
+               names=names)
+        raise KernelPanic(None, f"/: compatible {names.strip()} matches no machine of this kernel build")
+    mdesc = best or GENERIC_DT
+    printk(k, KERN_INFO, "OF: fdt: Machine model: {model}", func="of_flat_dt_match_machine",
+           model=of_flat_dt_get_machine_name(k))
+    step(k, "machine descriptor {name!r}", name=mdesc.name)
+    early_init_dt_scan_nodes(k)
+    return mdesc
+
+
+def _hwid(reg: bytes | None) -> int | None:
+    # the MPIDR affinity of a cpu node: the first non-zero cell, which must be the last and fit in 24 bits
+    words = cells(reg) if reg else []
+    if not words or len(reg or b"") % 4:
+        return None
+    while len(words) > 1 and words[0] == 0:
+        words = words[1:]
+    return words[0] if len(words) == 1 and not words[0] & ~MPIDR_HWID_BITMASK else None
+
+
+def arm_dt_init_cpu_maps(k: Kernel) -> None:
+    """Read which CPUs are possible from /cpus. The boot CPU becomes logical CPU 0.
+
+    Source: arch/arm/kernel/devtree.c arm_dt_init_cpu_maps()
+    Differs: enable-methods are not looked up.
+    """
+    if of_find_node_by_path(k, "/cpus") is None:
+        return
+    boot_mpidr = k.machine.cpu.mpidr & MPIDR_HWID_BITMASK if k.is_smp else 0
+    logical: dict[int, int] = {}
+    cpuidx, bootcpu_valid = 1, False
+    for cpu in of_get_cpu_nodes(k):
+        hwid = _hwid(cpu.properties.get("reg"))
+        if hwid is None:
+            step(k, "{path}: reg is missing or no MPIDR: the CPU list of the tree is ignored", path=cpu.path)
+            return
+        if hwid in logical.values():
+            printk(k, KERN_WARNING, "Duplicate /cpu reg properties in the DT")
+            return
+        if hwid == boot_mpidr:
+            i, bootcpu_valid = 0, True
+        else:
+            i, cpuidx = cpuidx, cpuidx + 1
+        if cpuidx > k.nr_cpu_ids:
+            printk(k, KERN_WARNING, "DT /cpu {cpuidx} nodes greater than max cores {nr_cpu_ids}, capping them",
+                   cpuidx=cpuidx, nr_cpu_ids=k.nr_cpu_ids)
+            cpuidx = k.nr_cpu_ids
+            break
+        logical[i] = hwid
+    if not bootcpu_valid:
+        printk(k, KERN_WARNING, "DT missing boot CPU MPIDR[23:0], fall back to default cpu_logical_map")
+        return
+    k.num_possible_cpus = cpuidx
+    k.cpu_logical_map = [logical[i] for i in range(cpuidx)]
+    k.facts.add("num_possible_cpus", cpuidx, "cpus", "cpu nodes, at most NR_CPUS", ("dtb:/cpus:*", "CONFIG_NR_CPUS"),
+                "arch/arm/kernel/devtree.c arm_dt_init_cpu_maps()")
+    step(k, "{cpus} possible CPUs from /cpus", cpus=cpuidx)

@@ -1,0 +1,217 @@
+"""setup_arch() and what it does itself (arch/arm/kernel/setup.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.errors import KernelPanic
+from bootsim.linux.arch.arm.kernel.devtree import arm_dt_init_cpu_maps, setup_machine_fdt
+from bootsim.linux.arch.arm.mm.init import arm_memblock_init, setup_dma_zone
+from bootsim.linux.arch.arm.mm.mmu import (
+    adjust_lowmem_bounds,
+    early_fixmap_init,
+    early_mm_init,
+    init_default_cache_policy,
+    paging_init,
+)
+from bootsim.linux.drivers.firmware.psci.psci import psci_dt_init
+from bootsim.linux.drivers.of.fdt import unflatten_device_tree
+from bootsim.linux.kernel.printk import KERN_CRIT, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.lib.cmdline import memparse
+from bootsim.linux.mm.memblock import (
+    PAGE_SIZE,
+    for_each_mem_range,
+    memblock_add,
+    memblock_alloc,
+    memblock_end_of_DRAM,
+    memblock_remove,
+    memblock_reserve,
+    memblock_start_of_DRAM,
+)
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+ULONG_MAX = 0xFFFFFFFF
+
+
+def smp_setup_processor_id(k: Kernel) -> None:
+    """The first line of every boot.
+
+    Source: arch/arm/kernel/setup.c smp_setup_processor_id()
+    """
+    mpidr = k.machine.cpu.mpidr & 0xFFFFFF if k.is_smp else 0
+    k.cpu_logical_map = [mpidr]
+    printk(k, KERN_INFO, "Booting Linux on physical CPU {mpidr:#x}", mpidr=mpidr)
+
+
+def setup_processor(k: Kernel) -> None:
+    """Name the processor, and patch division where it has the instructions.
+
+    Source: arch/arm/kernel/setup.c setup_processor(), patch_aeabi_idiv()
+    """
+    cpu, config = k.machine.cpu, k.build.config
+    printk(k, KERN_INFO, "CPU: {name} [{midr:08x}] revision {revision} (ARMv{arch}), cr={cr:08x}",
+           name="ARMv7 Processor", midr=cpu.midr, revision=cpu.midr & 15, arch="7", cr=k.machine.cp15.sctlr)
+    if config.ARM_PATCH_IDIV and cpu.divides >= (1 if config.THUMB2_KERNEL else 2):
+        printk(k, KERN_INFO, "CPU: div instructions available: patching division code", func="patch_aeabi_idiv")
+    init_default_cache_policy(k, k.procinfo.mm_mmuflags(k.is_smp))
+    cacheid_init(k)
+
+
+def cacheid_init(k: Kernel) -> None:
+    """Name the kinds of the level-1 caches from the cache type register.
+
+    Source: arch/arm/kernel/setup.c cacheid_init(), cpu_has_aliasing_icache()
+    """
+    cpu = k.machine.cpu
+    dcache = "PIPT / VIPT nonaliasing"
+    if cpu.ctr >> 29 != 4:
+        raise KernelPanic(None, f"{cpu.name}: CTR {cpu.ctr:#x} is not in the ARMv7 format, which is all bootsim models")
+    policy = cpu.ctr >> 14 & 3
+    if policy == 1:
+        icache = "VIVT ASID tagged"
+    elif policy == 3:
+        icache = "PIPT"
+    elif cpu.l1i_way_bytes > PAGE_SIZE:
+        icache = "VIPT aliasing"
+    else:
+        icache = "VIPT nonaliasing"
+    printk(k, KERN_INFO, "CPU: {dcache} data cache, {icache} instruction cache", dcache=dcache, icache=icache)
+
+
+def early_mem(k: Kernel, arg: str | None) -> int:
+    """mem=SIZE[@START]: the first one throws away what the tree said. Returns 0.
+
+    Source: arch/arm/kernel/setup.c early_mem()
+    """
+    mb = k.memblock
+    if not k.usermem:
+        k.usermem = True
+        start = memblock_start_of_DRAM(mb)
+        memblock_remove(mb, start, memblock_end_of_DRAM(mb) - start, "early_mem")
+    size, rest = memparse(arg or "")
+    start = memparse(rest[1:])[0] if rest.startswith("@") else k.phys_offset
+    arm_add_memory(k, start, size)
+    return 0
+
+
+def arm_add_memory(k: Kernel, start: int, size: int) -> int:
+    """Add [start, start + size) (64-bit pa, bytes) in whole pages; returns 0 or a negative errno.
+
+    Source: arch/arm/kernel/setup.c arm_add_memory()
+    """
+    aligned = (start + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+    size = 0 if aligned > start + size else size - (aligned - start)
+    if aligned > ULONG_MAX:
+        printk(k, KERN_CRIT, "Ignoring memory at {start:#010x} outside 32-bit physical address space", start=start)
+        return -22
+    if aligned + size > ULONG_MAX:
+        printk(k, KERN_CRIT, "Truncating memory at {start:#010x} to fit in 32-bit physical address space", start=start)
+        size = ULONG_MAX - aligned
+    if aligned < k.phys_offset:
+        end = min(aligned + size, k.phys_offset)
+        printk(k, KERN_INFO, "Ignoring memory below PHYS_OFFSET: {start:#010x}-{end:#010x}", start=aligned, end=end)
+        if aligned + size <= k.phys_offset:
+            return -22
+        size -= k.phys_offset - aligned
+        aligned = k.phys_offset
+    size &= ~(PAGE_SIZE - 1)
+    if size == 0:
+        return -22
+    memblock_add(k.memblock, aligned, size, "arm_add_memory")
+    source = "arch/arm/kernel/setup.c arm_add_memory()"
+    k.facts.add("mem_option.base", aligned, "pa", "mem=SIZE[@START]", ("cmdline:mem", "PHYS_OFFSET"), source)
+    k.facts.add("mem_option.size", size, "bytes", "mem=SIZE[@START], whole pages", ("cmdline:mem",), source)
+    step(k, "memory {base:#010x}-{end:#010x} from mem=", base=aligned, end=aligned + size - 1)
+    return 0
+
+
+def request_standard_resources(k: Kernel) -> None:
+    """Make a "System RAM" resource of every mapped bank, with kernel code and data inside.
+
+    Source: arch/arm/kernel/setup.c request_standard_resources()
+    """
+    sym = k.build.symbols
+    code = (k.virt_to_phys(sym.text), k.virt_to_phys(sym.init_begin - 1))
+    data = (k.virt_to_phys(sym.sdata), k.virt_to_phys(sym.end - 1))
+    for start, end in for_each_mem_range(k.memblock):
+        size = k.build.sizeof.resource
+        if not memblock_alloc(k.memblock, size, k.smp_cache_bytes, "request_standard_resources"):
+            raise KernelPanic(f"request_standard_resources: Failed to allocate {size} bytes", "lowmem is used up")
+        k.iomem.append(("System RAM", start, end - 1))
+        for name, (first, last) in (("Kernel code", code), ("Kernel data", data)):
+            if start <= first and last <= end - 1:
+                k.iomem.append((name, first, last))
+        step(k, "resource System RAM {start:#010x}-{end:#010x}", start=start, end=end - 1)
+
+
+def hyp_mode_check(k: Kernel) -> None:
+    """Say in which mode the processors started.
+
+    Source: arch/arm/kernel/setup.c hyp_mode_check()
+    Differs: bootsim's bootloaders always enter the kernel in SVC mode.
+    """
+    if k.build.config.ARM_VIRT_EXT:
+        printk(k, KERN_INFO, "CPU: All CPU(s) started in SVC mode.")
+
+
+def setup_arch(k: Kernel) -> None:
+    """Everything the ARM port does before the generic kernel takes over.
+
+    Source: arch/arm/kernel/setup.c setup_arch()
+    """
+    from bootsim.linux.init.main import parse_early_param
+
+    setup_processor(k)
+    mdesc = setup_machine_fdt(k, k.atags_pointer) if k.atags_pointer else None
+    if mdesc is None:
+        dump_no_machine(k)
+    k.mdesc = mdesc  # type: ignore[assignment]
+    reserve_dtb(k)
+
+    early_fixmap_init(k)
+    parse_early_param(k)
+    early_mm_init(k)
+    setup_dma_zone(k)
+    k.reached("setup_machine_fdt")  # where boots are captured: early parameters have had their say
+    adjust_lowmem_bounds(k)
+    k.reached("adjust_lowmem_bounds")
+    arm_memblock_init(k)
+    k.reached("arm_memblock_init")
+    adjust_lowmem_bounds(k)
+    k.reached("adjust_lowmem_bounds_2")
+    k.reached("paging_init:entry")
+    paging_init(k)
+    request_standard_resources(k)
+    k.reached("request_standard_resources")
+    unflatten_device_tree(k)
+    arm_dt_init_cpu_maps(k)
+    psci_dt_init(k)
+    if not k.is_smp:
+        hyp_mode_check(k)
+
+
+def reserve_dtb(k: Kernel) -> None:
+    """Reserve the whole blob, where the bootloader put it.
+
+    Source: arch/arm/kernel/setup.c setup_arch()
+    """
+    base, size = k.atags_pointer, k.fdt.totalsize
+    memblock_reserve(k.memblock, base, size, "setup_arch")
+    source = "arch/arm/kernel/setup.c setup_arch()"
+    k.facts.add("dtb.base", base, "pa", "r2 at entry", ("option:dtb-addr",), source)
+    k.facts.add("dtb.size", size, "bytes", "totalsize of the blob's header", ("dtb:/:totalsize",), source)
+    step(k, "device tree reserved: {base:#010x}-{end:#010x} ({bytes} bytes)", func="setup_arch", base=base,
+         end=base + size - 1, bytes=size)
+
+
+def dump_no_machine(k: Kernel) -> None:
+    """The kernel found no device tree: it lists its machines and halts.
+
+    Source: arch/arm/kernel/setup.c setup_arch(), dump_machine_table()
+    Differs: the table of machines is not printed.
+    """
+    printk(k, KERN_WARNING, "\nError: invalid dtb and unrecognized/unsupported machine ID\n  r1={r1:#010x}, "
+           "r2={r2:#010x}", func="setup_arch", r1=0, r2=k.machine.dtb_pa)
+    raise KernelPanic(None, f"no device tree at {k.machine.dtb_pa:#x}: r2 must point, word-aligned, to a blob in RAM")

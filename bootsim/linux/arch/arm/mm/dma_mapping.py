@@ -1,0 +1,39 @@
+"""Contiguous areas in lowmem get page-sized mappings, whose attributes DMA can change (arch/arm/mm/dma-mapping.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_DMA_READY, MapDesc
+from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PMD_SIZE
+from bootsim.linux.arch.arm.mm.mmu import iotable_init, pmd_clear, pmd_off_k
+from bootsim.linux.kernel.printk import step
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+
+def dma_contiguous_early_fixup(k: Kernel, base: int, size: int) -> None:
+    """Remember a contiguous area (pa, bytes) for dma_contiguous_remap().
+
+    Source: arch/arm/mm/dma-mapping.c dma_contiguous_early_fixup()
+    """
+    k.dma_mmu_remap.append((base, size))
+
+
+def dma_contiguous_remap(k: Kernel) -> None:
+    """Replace the sections over each contiguous area in lowmem by page tables.
+
+    Source: arch/arm/mm/dma-mapping.c dma_contiguous_remap()
+    """
+    for start, size in k.dma_mmu_remap:
+        end = min(start + size, k.arm_lowmem_limit)
+        if start >= end:
+            step(k, "contiguous area {start:#010x}+{size:#x} lies above lowmem: nothing to remap", start=start,
+                 size=size)
+            continue
+        first, last = k.phys_to_virt(start), k.phys_to_virt(end)
+        for addr in range(first, last, PMD_SIZE):
+            pmd_clear(k, pmd_off_k(k, addr))
+        step(k, "sections {first:#010x}-{last:#010x} of a contiguous area cleared", first=first, last=last - 1)
+        iotable_init(k, [MapDesc(first, start >> PAGE_SHIFT, end - start, MT_MEMORY_DMA_READY)])

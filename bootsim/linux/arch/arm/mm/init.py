@@ -1,0 +1,255 @@
+"""Memory initialisation of the ARM port (arch/arm/mm/init.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.linux.arch.arm.mm.mmu import arm_mm_memblock_reserve, section_update
+from bootsim.linux.drivers.of.fdt import early_init_fdt_scan_reserved_mem
+from bootsim.linux.kernel.dma.contiguous import dma_contiguous_reserve
+from bootsim.linux.kernel.printk import KERN_ERR, printk, step
+from bootsim.linux.mm.memblock import (
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    for_each_free_mem_range,
+    for_each_mem_pfn_range,
+    memblock_allow_resize,
+    memblock_dump_all,
+    memblock_end_of_DRAM,
+    memblock_free,
+    memblock_free_all,
+    memblock_is_region_memory,
+    memblock_is_region_reserved,
+    memblock_reserve,
+    memblock_start_of_DRAM,
+)
+from bootsim.linux.mm.page_alloc import free_area_init, free_highmem_range, free_reserved_area, mem_init_print_info
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+SECTION_SIZE = 1 << 20
+PMD_SECT_XN = 1 << 4
+PMD_SECT_AP_WRITE = 1 << 10
+PMD_SECT_APX = 1 << 15
+CR_XP = 1 << 23
+_POISON = 0xE7FDDEF0  # an undefined instruction
+
+
+def setup_dma_zone(k: Kernel) -> None:
+    """Take the DMA limit (pa of the last byte) from the machine.
+
+    Source: arch/arm/mm/init.c setup_dma_zone()
+    """
+    if k.build.config.ZONE_DMA and k.mdesc.dma_zone_size:
+        k.arm_dma_zone_size = k.mdesc.dma_zone_size
+        k.arm_dma_limit = k.phys_offset + k.arm_dma_zone_size - 1
+        k.facts.add("arm_dma_limit", k.arm_dma_limit, "pa", "PHYS_OFFSET + the machine's dma_zone_size - 1",
+                    ("PHYS_OFFSET", "CONFIG_ZONE_DMA"), "arch/arm/mm/init.c setup_dma_zone()")
+
+
+def arm_initrd_init(k: Kernel) -> None:
+    """Reserve the initrd in whole pages, or disable it.
+
+    Source: arch/arm/mm/init.c arm_initrd_init()
+    """
+    k.initrd_start = k.initrd_end = 0
+    if not k.build.config.BLK_DEV_INITRD or not k.phys_initrd_size:
+        return
+    start = k.phys_initrd_start & ~(PAGE_SIZE - 1)
+    size = k.phys_initrd_size + (k.phys_initrd_start - start)
+    size = (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) & 0xFFFFFFFF
+    mb = k.memblock
+    if not memblock_is_region_memory(mb, start, size):
+        printk(k, KERN_ERR, "INITRD: {start:#010x}+{size:#010x} is not a memory region - disabling initrd",
+               start=start, size=size)
+        step(k, "cause: the initrd of /chosen or initrd= lies outside memory")
+        return
+    if memblock_is_region_reserved(mb, start, size):
+        printk(k, KERN_ERR, "INITRD: {start:#010x}+{size:#010x} overlaps in-use memory region - disabling initrd",
+               start=start, size=size)
+        first = next(r for r in mb.reserved.regions if r.base < start + size and start < r.base + r.size)
+        step(k, "cause: {base:#010x}+{size:#x} is reserved already (kernel image, device tree or reserved-memory)",
+             base=first.base, size=first.size)
+        return
+    memblock_reserve(mb, start, size, "arm_initrd_init")
+    k.initrd_start = k.phys_to_virt(k.phys_initrd_start)
+    k.initrd_end = k.initrd_start + k.phys_initrd_size
+    step(k, "initrd reserved: {start:#010x}-{end:#010x}", start=start, end=start + size - 1)
+
+
+def arm_memblock_init(k: Kernel) -> None:
+    """Reserve the kernel, the initrd, the page tables, what the tree asks for, and contiguous memory.
+
+    Source: arch/arm/mm/init.c arm_memblock_init()
+    """
+    sym = k.build.symbols
+    # KERNEL_START is _stext, KERNEL_END is _end
+    base, size = k.virt_to_phys(sym.stext), sym.end - sym.stext
+    memblock_reserve(k.memblock, base, size, "arm_memblock_init")
+    source = "arch/arm/mm/init.c arm_memblock_init()"
+    k.facts.add("kernel.base", base, "pa", "__pa(_stext)", ("symbol:_stext", "CONFIG_PAGE_OFFSET", "PHYS_OFFSET"), source)
+    k.facts.add("kernel.size", size, "bytes", "_end - _stext", ("symbol:_stext", "symbol:_end"), source)
+    step(k, "kernel image reserved: {base:#010x}-{end:#010x}", base=base, end=base + size - 1)
+    arm_initrd_init(k)
+    arm_mm_memblock_reserve(k)
+    if k.mdesc.reserve is not None:
+        k.mdesc.reserve(k)
+    early_init_fdt_scan_reserved_mem(k)
+    dma_contiguous_reserve(k, k.arm_dma_limit)
+    memblock_dump_all(k.memblock)
+
+
+def find_limits(k: Kernel) -> None:
+    """The page frames where memory starts, lowmem ends and memory ends.
+
+    Source: arch/arm/mm/init.c find_limits()
+    """
+    mb = k.memblock
+    k.max_low_pfn = mb.current_limit >> PAGE_SHIFT
+    k.min_low_pfn = (memblock_start_of_DRAM(mb) + PAGE_SIZE - 1) >> PAGE_SHIFT
+    k.max_pfn = memblock_end_of_DRAM(mb) >> PAGE_SHIFT
+    source = "arch/arm/mm/init.c find_limits()"
+    k.facts.add("min_low_pfn", k.min_low_pfn, "pfn", "start of memory, rounded up", ("bank0.base",), source)
+    k.facts.add("max_low_pfn", k.max_low_pfn, "pfn", "end of lowmem", ("arm_lowmem_limit",), source)
+    k.facts.add("max_pfn", k.max_pfn, "pfn", "end of memory", ("bank0.base", "bank0.size"), source)
+    step(k, "page frames: min_low_pfn {min_low_pfn:#x}, max_low_pfn {max_low_pfn:#x}, max_pfn {max_pfn:#x}",
+         min_low_pfn=k.min_low_pfn, max_low_pfn=k.max_low_pfn, max_pfn=k.max_pfn)
+
+
+def zone_sizes_init(k: Kernel) -> None:
+    """Tell the page allocator where each zone ends (pfn).
+
+    Source: arch/arm/mm/init.c zone_sizes_init()
+    """
+    ends = {"Normal": k.max_low_pfn}
+    if k.build.config.ZONE_DMA:
+        ends["DMA"] = min(k.arm_dma_limit >> PAGE_SHIFT, k.max_low_pfn)
+    if k.build.config.HIGHMEM:
+        ends["HighMem"] = k.max_pfn
+    free_area_init(k, ends)
+
+
+def bootmem_init(k: Kernel) -> None:
+    """Set up zones and the memory map.
+
+    Source: arch/arm/mm/init.c bootmem_init()
+    """
+    k.reached("bootmem_init:entry")
+    memblock_allow_resize(k.memblock)
+    find_limits(k)
+    zone_sizes_init(k)
+
+
+def free_unused_memmap(k: Kernel) -> None:
+    """Give back the parts of mem_map that describe holes between banks.
+
+    Source: arch/arm/mm/init.c free_unused_memmap(), free_memmap()
+    """
+    block = (1 << k.pageblock_order) - 1
+    page_bytes = k.build.sizeof.page
+    map_pa, map_pfn = k.pgdat.mem_map_pa, k.pgdat.bank_pfns[0][0]
+    prev_end = 0
+    for start, end in list(for_each_mem_pfn_range(k.memblock)):
+        start &= ~block
+        if prev_end and prev_end < start:
+            first = map_pa + (prev_end - map_pfn) * page_bytes
+            last = map_pa + (start - map_pfn) * page_bytes
+            first = (first + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+            last &= ~(PAGE_SIZE - 1)
+            if first < last:
+                memblock_free(k.memblock, first, last - first, "free_memmap")
+                step(k, "mem_map of the hole {start:#x}-{end:#x} (pfn) freed: {first:#010x}-{last:#010x}",
+                     start=prev_end, end=start, first=first, last=last - 1)
+        prev_end = (end + block) & ~block
+
+
+def free_highpages(k: Kernel) -> None:
+    """Free all highmem that is not reserved, page by page.
+
+    Source: arch/arm/mm/init.c free_highpages()
+    """
+    if not k.build.config.HIGHMEM:
+        return
+    freed = 0
+    for base, end in for_each_free_mem_range(k.memblock):
+        first = max((base + PAGE_SIZE - 1) >> PAGE_SHIFT, k.max_low_pfn)
+        last = end >> PAGE_SHIFT
+        if first < last:
+            free_highmem_range(k, first, last)
+            freed += last - first
+    step(k, "highmem freed: {pages} pages", pages=freed)
+
+
+def mem_init(k: Kernel) -> None:
+    """Hand all free memory to the buddy allocator and say how much there is.
+
+    Source: arch/arm/mm/init.c mem_init()
+    """
+    free_unused_memmap(k)
+    memblock_free_all(k)
+    free_highpages(k)
+    k.reached("memblock_free_all")
+    mem_init_print_info(k)
+
+
+def _set_section_perms(k: Kernel, name: str, start: int, end: int, mask: int, prot: int) -> None:
+    # set_section_perms() for init_mm: change the given bits of every section of [start, end) (va)
+    if not k.machine.cp15.sctlr & CR_XP:
+        return
+    if start % SECTION_SIZE or end % SECTION_SIZE:
+        printk(k, KERN_ERR, "BUG: {name} section {start:x}-{end:x} not aligned to {size:x}", func="set_section_perms",
+               name=name, start=start, end=end, size=SECTION_SIZE)
+        return
+    for va in range(start, end, SECTION_SIZE):
+        section_update(k, va, mask, prot)
+    step(k, "{name}: {start:#010x}-{end:#010x}", func="set_section_perms", name=name, start=start, end=end - 1)
+
+
+def fix_kernmem_perms(k: Kernel) -> None:
+    """Make everything of the kernel but its code non-executable.
+
+    Source: arch/arm/mm/init.c fix_kernmem_perms()
+    """
+    if not k.build.config.STRICT_KERNEL_RWX:
+        return
+    sym, offset = k.build.symbols, k.build.config.PAGE_OFFSET
+    for name, start, end in (("pre-text NX", offset, sym.stext), ("init NX", sym.init_begin, sym.sdata),
+                             ("rodata NX", sym.start_rodata_section_aligned, sym.init_begin)):
+        _set_section_perms(k, name, start, end, ~PMD_SECT_XN, PMD_SECT_XN)
+
+
+def mark_rodata_ro(k: Kernel) -> None:
+    """Make code and read-only data read-only.
+
+    Source: arch/arm/mm/init.c mark_rodata_ro()
+    """
+    sym = k.build.symbols
+    _set_section_perms(k, "text/rodata RO", sym.stext, sym.init_begin, ~(PMD_SECT_APX | PMD_SECT_AP_WRITE),
+                       PMD_SECT_APX | PMD_SECT_AP_WRITE)
+
+
+def free_initmem(k: Kernel) -> None:
+    """Poison the init sections and give their pages away.
+
+    Source: arch/arm/mm/init.c free_initmem()
+    """
+    fix_kernmem_perms(k)
+    sym = k.build.symbols
+    start, end = k.virt_to_phys(sym.init_begin), k.virt_to_phys(sym.init_end)
+    k.machine.ram.fill32(start, end - start, _POISON)
+    free_reserved_area(k, sym.init_begin, sym.init_end, name="unused kernel")
+
+
+def free_initrd_mem(k: Kernel, start: int, end: int) -> None:
+    """Poison and free the initrd's pages (va).
+
+    Source: arch/arm/mm/init.c free_initrd_mem()
+    """
+    if start == k.initrd_start:
+        start &= ~(PAGE_SIZE - 1)
+    if end == k.initrd_end:
+        end = (end + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+    first, last = k.virt_to_phys(start), k.virt_to_phys(end)
+    k.machine.ram.fill32(first, last - first, _POISON)
+    free_reserved_area(k, start, end, name="initrd")

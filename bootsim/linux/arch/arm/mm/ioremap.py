@@ -1,0 +1,71 @@
+"""The list of static mappings, which ioremap() and the vmalloc area must keep clear of (arch/arm/mm/ioremap.c)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bootsim.linux.mm.vmalloc import VmStruct, vm_area_add_early
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+VM_ARM_SECTION_MAPPING = 0x80000000
+VM_ARM_STATIC_MAPPING = 0x40000000
+VM_ARM_EMPTY_MAPPING = 0x20000000
+VM_ARM_MTYPE_MASK = 0x1F << 20
+
+
+def VM_ARM_MTYPE(mtype: int) -> int:
+    """The vm_struct flags that name memory type `mtype` (MT_*).
+
+    Source: arch/arm/mm/mm.h VM_ARM_MTYPE()
+    """
+    return mtype << 20
+
+
+@dataclass(slots=True)
+class StaticVm:
+    """struct static_vm: a mapping that stays; `pa` is where the structure itself lies."""
+
+    vm: VmStruct
+    pa: int
+
+
+def find_static_vm_paddr(k: Kernel, paddr: int, size: int, mtype: int) -> StaticVm | None:
+    """The static mapping that already covers [paddr, paddr + size) (pa, bytes) as memory type `mtype`, or None.
+
+    Source: arch/arm/mm/ioremap.c find_static_vm_paddr()
+    """
+    svm: StaticVm
+    for svm in k.static_vmlist:
+        vm = svm.vm
+        if not vm.flags & VM_ARM_STATIC_MAPPING or vm.flags & VM_ARM_MTYPE_MASK != VM_ARM_MTYPE(mtype):
+            continue
+        if vm.phys_addr <= paddr and paddr + size <= vm.phys_addr + vm.size:
+            return svm
+    return None
+
+
+def find_static_vm_vaddr(k: Kernel, vaddr: int) -> StaticVm | None:
+    """The static mapping that holds `vaddr` (va), or None.
+
+    Source: arch/arm/mm/ioremap.c find_static_vm_vaddr()
+    """
+    svm: StaticVm
+    for svm in k.static_vmlist:  # in ascending order
+        if svm.vm.addr > vaddr:
+            break
+        if vaddr < svm.vm.addr + svm.vm.size:
+            return svm
+    return None
+
+
+def add_static_vm_early(k: Kernel, svm: StaticVm) -> None:
+    """Put a static mapping on k.static_vmlist, in ascending order, and on k.vmlist for vmalloc_init().
+
+    Source: arch/arm/mm/ioremap.c add_static_vm_early()
+    """
+    vm_area_add_early(k, svm.vm)
+    at = next((i for i, other in enumerate(k.static_vmlist) if other.vm.addr > svm.vm.addr), len(k.static_vmlist))
+    k.static_vmlist.insert(at, svm)

@@ -1,0 +1,120 @@
+"""The kernel's page tables (arch/arm/mm/mmu.c).
+
+One C file, in parts:
+
+    mem_types         which bits each kind of mapping gets
+    create_mapping    from a mapping request to words in RAM (Cython)
+    static_mappings   machine devices, and addresses kept from vmalloc()
+    lowmem            where lowmem ends, and its linear mapping
+    paging            fixmap, vectors, device tree, highmem window: paging_init()
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.linux.arch.arm.asm.memory import VMALLOC_END, VMALLOC_OFFSET
+from bootsim.linux.arch.arm.asm.pgtable_2level import _PAGE_USER_TABLE
+from bootsim.linux.arch.arm.mm.mmu.create_mapping import (
+    MemType,
+    create_mapping,
+    early_alloc,
+    early_pte_alloc,
+    pmd_clear,
+    pmd_off_k,
+    pmd_populate_kernel,
+    pte_offset_kernel,
+    section_update,
+)
+from bootsim.linux.arch.arm.mm.mmu.lowmem import (
+    adjust_lowmem_bounds,
+    arm_mm_memblock_reserve,
+    early_vmalloc,
+    map_lowmem,
+    prepare_page_table,
+)
+from bootsim.linux.arch.arm.mm.mmu.mem_types import (
+    CPOLICY_WRITEBACK,
+    build_mem_type_table,
+    early_cachepolicy,
+    early_ecc,
+    early_mm_init,
+    early_nocache,
+    early_nowrite,
+    init_default_cache_policy,
+    initial_mem_types,
+    initial_protection_map,
+)
+from bootsim.linux.arch.arm.mm.mmu.paging import (
+    devicemaps_init,
+    early_fixmap_init,
+    early_fixmap_shutdown,
+    kmap_init,
+    paging_init,
+    set_fixmap,
+)
+from bootsim.linux.arch.arm.mm.mmu.static_mappings import (
+    debug_ll_io_init,
+    fill_pmd_gaps,
+    iotable_init,
+    pci_reserve_io,
+    vm_reserve_area_early,
+)
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+__all__ = [
+    "MemType",
+    "adjust_lowmem_bounds",
+    "arm_mm_memblock_reserve",
+    "build_mem_type_table",
+    "create_mapping",
+    "debug_ll_io_init",
+    "devicemaps_init",
+    "early_alloc",
+    "early_cachepolicy",
+    "early_ecc",
+    "early_fixmap_init",
+    "early_fixmap_shutdown",
+    "early_mm_init",
+    "early_nocache",
+    "early_nowrite",
+    "early_pte_alloc",
+    "early_vmalloc",
+    "fill_pmd_gaps",
+    "init_default_cache_policy",
+    "iotable_init",
+    "kmap_init",
+    "map_lowmem",
+    "mmu_data",
+    "paging_init",
+    "pci_reserve_io",
+    "pmd_clear",
+    "pmd_off_k",
+    "pmd_populate_kernel",
+    "prepare_page_table",
+    "pte_offset_kernel",
+    "section_update",
+    "set_fixmap",
+    "vm_reserve_area_early",
+]
+
+
+def mmu_data(k: Kernel) -> None:
+    """Give `k` the static variables of mmu.c, ioremap.c and dma-mapping.c as the kernel image holds them."""
+    k.cachepolicy = CPOLICY_WRITEBACK
+    k.initial_pmd_value = 0
+    k.ecc_mask = 0
+    k.mem_types = initial_mem_types()
+    k.pgprot_user = k.pgprot_kernel = 0
+    k.user_pmd_table = _PAGE_USER_TABLE
+    k.protection_map = initial_protection_map()
+    k.early_fixmap = False
+    k.vmalloc_min = VMALLOC_END - (240 << 20) - VMALLOC_OFFSET
+    k.facts.add("vmalloc_min", k.vmalloc_min, "va", "VMALLOC_END - 240 MiB - 8 MiB", ("VMALLOC_END",),
+                "arch/arm/mm/mmu.c vmalloc_min")
+    k.static_vmlist = []
+    k.vmlist = []
+    k.dma_mmu_remap = []
+    k.vectors_page_pa = k.top_pmd_pa = k.pkmap_page_table_pa = k.empty_zero_page_pa = 0

@@ -1,0 +1,174 @@
+"""How much memory is lowmem, and its linear mapping.
+
+Lowmem is what the linear mapping can hold below the vmalloc area, or all there is:
+
+    PHYS_OFFSET                         vmalloc_limit
+    |----------------- RAM ------------------|------- RAM ------|
+    |<-------------- lowmem ---------------->|<--- highmem ---->|
+                                  arm_lowmem_limit, high_memory = its virtual address
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_RW, MT_MEMORY_RWX, MapDesc
+from bootsim.linux.arch.arm.asm.memory import MODULES_VADDR, SZ_16M, SZ_32M, VMALLOC_END, VMALLOC_START
+from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PMD_SIZE, SECTION_SIZE
+from bootsim.linux.arch.arm.mm.mmu.create_mapping import clear_pmds, create_mapping
+from bootsim.linux.kernel.printk import KERN_NOTICE, KERN_WARNING, printk, step
+from bootsim.linux.lib.cmdline import memparse
+from bootsim.linux.mm.memblock import (
+    for_each_mem_range,
+    memblock_end_of_DRAM,
+    memblock_mark_nomap,
+    memblock_remove,
+    memblock_reserve,
+    memblock_set_current_limit,
+)
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+SWAPPER_PG_DIR_SIZE = 16384
+_BANK_FACT = re.compile(r"bank\d+\.(base|size)")
+
+
+def early_vmalloc(k: Kernel, arg: str | None) -> int:
+    """vmalloc=SIZE: how many bytes below VMALLOC_END lowmem must leave free. Returns 0.
+
+    Source: arch/arm/mm/mmu.c early_vmalloc()
+    """
+    reserve = memparse(arg or "")[0] & 0xFFFFFFFF
+    most = VMALLOC_END - (k.build.config.PAGE_OFFSET + SZ_32M)
+    if reserve < SZ_16M:
+        reserve = SZ_16M
+        printk(k, KERN_WARNING, "vmalloc area too small, limiting to {mib}MB", mib=reserve >> 20)
+    if reserve > most:
+        reserve = most
+        printk(k, KERN_WARNING, "vmalloc area is too big, limiting to {mib}MB", mib=reserve >> 20)
+    k.vmalloc_min = VMALLOC_END - reserve
+    k.facts.add("vmalloc_min", k.vmalloc_min, "va", "VMALLOC_END - vmalloc=, within 16 MiB and PAGE_OFFSET + 32 MiB",
+                ("VMALLOC_END", "cmdline:vmalloc", "PAGE_OFFSET"), "arch/arm/mm/mmu.c early_vmalloc()")
+    step(k, "vmalloc= leaves {bytes:#x} bytes: lowmem ends at {vmalloc_min:#010x} at most", bytes=reserve,
+         vmalloc_min=k.vmalloc_min)
+    return 0
+
+
+def adjust_lowmem_bounds(k: Kernel) -> None:
+    """Decide where lowmem ends, from the memory there is now; without HIGHMEM, drop what lies above.
+
+    Sets k.arm_lowmem_limit (pa), k.high_memory (va) and memblock's limit, which is kept to whole 2 MiB that get mapped
+    before memory is first taken.
+    Source: arch/arm/mm/mmu.c adjust_lowmem_bounds()
+    """
+    mb = k.memblock
+    vmalloc_limit = k.vmalloc_min - k.build.config.PAGE_OFFSET + k.phys_offset
+    first = next(for_each_mem_range(mb), None)
+    if first is not None and first[0] % PMD_SIZE:
+        size = -first[0] % PMD_SIZE
+        memblock_mark_nomap(mb, first[0], size)
+        step(k, "first bank starts at {base:#010x}, which is no multiple of 2 MiB: {size:#x} bytes marked no-map",
+             base=first[0], size=size)
+    k.arm_lowmem_limit, limit, why = _lowmem_limit(k, vmalloc_limit)
+    k.high_memory = k.phys_to_virt(k.arm_lowmem_limit - 1) + 1
+    limit = (limit or k.arm_lowmem_limit) // PMD_SIZE * PMD_SIZE
+    if not k.build.config.HIGHMEM and memblock_end_of_DRAM(mb) > k.arm_lowmem_limit:
+        end = memblock_end_of_DRAM(mb)
+        printk(k, KERN_NOTICE, "Ignoring RAM at {start:#010x}-{end:#010x}", start=limit, end=end)
+        printk(k, KERN_NOTICE, "Consider using a HIGHMEM enabled kernel.")
+        memblock_remove(mb, limit, end - limit, "adjust_lowmem_bounds")
+    memblock_set_current_limit(mb, limit)
+    _record_lowmem(k, vmalloc_limit, limit, why)
+
+
+# (arm_lowmem_limit, first address that is no multiple of 2 MiB or 0, facts that decided the former)
+def _lowmem_limit(k: Kernel, vmalloc_limit: int) -> tuple[int, int, tuple[str, ...]]:
+    lowmem_limit = memblock_limit = 0
+    banks = tuple(fact.name for fact in k.facts if _BANK_FACT.fullmatch(fact.name))
+    why = banks
+    for start, end in for_each_mem_range(k.memblock):
+        if start >= vmalloc_limit:
+            continue
+        if end > lowmem_limit:
+            lowmem_limit = min(vmalloc_limit, end)
+            why = banks if end <= vmalloc_limit else ("vmalloc_limit",)
+        if not memblock_limit:
+            if start % PMD_SIZE:
+                memblock_limit = start
+            elif end % PMD_SIZE:
+                memblock_limit = lowmem_limit
+    return lowmem_limit, memblock_limit, why
+
+
+def _record_lowmem(k: Kernel, vmalloc_limit: int, memblock_limit: int, why: tuple[str, ...]) -> None:
+    source, add = "arch/arm/mm/mmu.c adjust_lowmem_bounds()", k.facts.add
+    add("vmalloc_limit", vmalloc_limit, "pa", "vmalloc_min - PAGE_OFFSET + PHYS_OFFSET",
+        ("vmalloc_min", "PAGE_OFFSET", "PHYS_OFFSET"), source)
+    add("arm_lowmem_limit", k.arm_lowmem_limit, "pa",
+        "vmalloc_limit, as memory goes beyond it" if why == ("vmalloc_limit",) else "end of memory", why, source)
+    add("high_memory", k.high_memory, "va", "arm_lowmem_limit in the linear mapping",
+        ("arm_lowmem_limit", "PAGE_OFFSET", "PHYS_OFFSET"), source)
+    add("VMALLOC_START", VMALLOC_START(k.high_memory), "va", "high_memory + 8 MiB, rounded down to 8 MiB",
+        ("high_memory",), "arch/arm/include/asm/pgtable.h")
+    add("memblock.current_limit", memblock_limit, "pa",
+        "arm_lowmem_limit, or the first bank boundary that is no multiple of 2 MiB, rounded down to 2 MiB",
+        ("arm_lowmem_limit",), source)
+    step(k, "lowmem ends at {limit:#010x} = {high_memory:#010x} ({because}); memblock gives memory below "
+         "{current:#010x}",
+         func="adjust_lowmem_bounds", limit=k.arm_lowmem_limit, high_memory=k.high_memory,
+         because=f"the vmalloc area needs {VMALLOC_END - k.vmalloc_min >> 20} MiB"
+         if why == ("vmalloc_limit",) else "all memory is lowmem", current=memblock_limit)
+
+
+def arm_mm_memblock_reserve(k: Kernel) -> None:
+    """Reserve swapper_pg_dir.
+
+    Source: arch/arm/mm/mmu.c arm_mm_memblock_reserve()
+    """
+    # the compiler makes the call a jump, so the caller that memblock=debug shows is the function before
+    memblock_reserve(k.memblock, k.pgd_pa, SWAPPER_PG_DIR_SIZE, "arm_memblock_init")
+    step(k, "page table reserved: {base:#010x}-{last:#010x}", base=k.pgd_pa, last=k.pgd_pa + SWAPPER_PG_DIR_SIZE - 1)
+
+
+def prepare_page_table(k: Kernel) -> None:
+    """Clear the first level below the kernel, the identity section with it, and from the end of the first bank upwards.
+
+    Source: arch/arm/mm/mmu.c prepare_page_table()
+    """
+    config, first = k.build.config, k.memblock.memory.regions[0]
+    gone = clear_pmds(k, 0, MODULES_VADDR(config)) + clear_pmds(k, MODULES_VADDR(config), config.PAGE_OFFSET)
+    step(k, "{words} first-level words below PAGE_OFFSET {page_offset:#010x} cleared, the identity mapping among them",
+         words=gone, page_offset=config.PAGE_OFFSET)
+    start, end = k.phys_to_virt(min(first.base + first.size, k.arm_lowmem_limit)), VMALLOC_START(k.high_memory)
+    gone = clear_pmds(k, start, end)
+    step(k, "{words} first-level words of {start:#010x}-{end:#010x} cleared", words=gone, start=start, end=end)
+
+
+def map_lowmem(k: Kernel) -> None:
+    """Map every bank of lowmem in the linear mapping; only the sections of the kernel's code are executable.
+
+    Source: arch/arm/mm/mmu.c map_lowmem()
+    """
+    symbols = k.build.symbols
+    x_start = k.virt_to_phys(symbols.stext) // SECTION_SIZE * SECTION_SIZE
+    x_end = -(-k.virt_to_phys(symbols.init_end) // SECTION_SIZE) * SECTION_SIZE
+    for start, bank_end in for_each_mem_range(k.memblock):
+        end = min(bank_end, k.arm_lowmem_limit)
+        if start >= end:
+            break
+        if end < x_start:
+            _map(k, start, end, MT_MEMORY_RWX)
+        elif start >= x_end:
+            _map(k, start, end, MT_MEMORY_RW)
+        else:
+            if start < x_start:
+                _map(k, start, x_start, MT_MEMORY_RW)
+            _map(k, x_start, x_end, MT_MEMORY_RWX)
+            if x_end < end:
+                _map(k, x_end, end, MT_MEMORY_RW)
+
+
+def _map(k: Kernel, start: int, end: int, mtype: int) -> None:
+    create_mapping(k, MapDesc(k.phys_to_virt(start), start >> PAGE_SHIFT, end - start, mtype), "lowmem")
