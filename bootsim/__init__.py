@@ -1,0 +1,159 @@
+"""bootsim: a replay of the memory side of booting 32-bit ARM Linux 5.10.
+
+    >>> import bootsim
+    >>> k = bootsim.boot("vexpress.dts", config="3G/1G", mem="1G")
+    >>> k.translate(0xC0008000)
+    >>> [record.text for record in k.records if record.kernel]
+
+Everything heavy is imported by the functions that need it, so that `import bootsim` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Sequence
+
+    from bootsim.hw.cpu import Cpu
+    from bootsim.inputs.devicetree import DeviceTree
+    from bootsim.linux import Kernel
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "boot", "prepare", "run"]
+
+
+def boot(
+    dts: str | os.PathLike[str],
+    config: str | os.PathLike[str] = "3G/1G",
+    *,
+    mem: int | str | None = None,
+    smp: int = 1,
+    cmdline: str | None = None,
+    bootloader: Literal["none", "qemu"] = "none",
+    dtb_addr: int | None = None,
+    load_addr: int | None = None,
+    initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
+    include_dirs: Sequence[str | os.PathLike[str]] = (),
+    until: str | None = None,
+    stages: bool = False,
+) -> Kernel:
+    """Boot a device tree and return the kernel as the boot leaves it.
+
+    `dts` is a .dts or .dtb file (told apart by content), "-" for standard input, or the name of a bundled tree.
+    `config` is the name of a bundled kernel build, or a YAML file that describes one. `mem` sizes the memory node, in
+    bytes or as "512M"; None leaves the tree's. `smp` is how many processors are powered. `cmdline` replaces the
+    tree's bootargs. `bootloader` is "qemu" (what QEMU 7.2 does to the tree and where it puts things) or "none".
+    `dtb_addr` and `load_addr` are physical addresses of the tree and of the kernel image. `initrd` is a file, or
+    (file, physical address). `include_dirs` are searched for #include and /include/. `until` stops after that stage
+    (see `bootsim.state.snapshot.STAGES`). With `stages`, the kernel's `observer.stages` holds a snapshot of every
+    stage passed.
+
+    The kernel answers `translate(va)`, and holds `memblock`, `zones`, `facts` and `records` (the log).
+    Raises InputError for input that cannot be used, KernelPanic when the replayed kernel dies.
+    """
+    from bootsim.state.recorder import Recorder
+
+    k = prepare(
+        dts,
+        config,
+        mem=mem,
+        smp=smp,
+        cmdline=cmdline,
+        bootloader=bootloader,
+        dtb_addr=dtb_addr,
+        load_addr=load_addr,
+        initrd=initrd,
+        include_dirs=include_dirs,
+        observer=Recorder() if stages else None,
+    )
+    run(k, until=until)
+    return k
+
+
+def prepare(
+    dts: str | os.PathLike[str],
+    config: str | os.PathLike[str] = "3G/1G",
+    *,
+    mem: int | str | None = None,
+    smp: int = 1,
+    cmdline: str | None = None,
+    bootloader: Literal["none", "qemu"] = "none",
+    dtb_addr: int | None = None,
+    load_addr: int | None = None,
+    initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
+    include_dirs: Sequence[str | os.PathLike[str]] = (),
+    observer: Callable[[str, Kernel], None] | None = None,
+) -> Kernel:
+    """Return a kernel at its first instruction, with the machine and RAM as the bootloader left them.
+
+    The arguments are those of `boot`. `observer(stage, k)` is called at every stage once the kernel runs (`run`).
+    Raises InputError for input that cannot be used.
+    """
+    from bootsim.hw.machine import power_on
+    from bootsim.inputs import bootloader as loader
+    from bootsim.inputs.configfile import load_build
+    from bootsim.inputs.devicetree import load_tree
+    from bootsim.linux import Kernel
+
+    build = load_build(config)
+    tree = load_tree(dts, include_dirs=include_dirs)
+    handover = loader.load(
+        tree,
+        build,
+        bootloader=bootloader,
+        mem_bytes=_bytes(mem),
+        cmdline=cmdline,
+        dtb_pa=dtb_addr,
+        load_pa=load_addr,
+        initrd=initrd if initrd is None or isinstance(initrd, tuple) else (initrd, None),
+    )
+    return Kernel(build, power_on(handover, _processor(tree), smp), observer=observer)
+
+
+def _bytes(size: int | str | None) -> int | None:
+    from bootsim.errors import InputError
+    from bootsim.sizes import parse_number
+
+    if size is None or isinstance(size, int):
+        return size
+    try:
+        return parse_number(size)
+    except ValueError as error:
+        raise InputError(f"mem: {error}") from None
+
+
+def _processor(tree: DeviceTree) -> Cpu | None:
+    # The first cpu node with a model that bootsim knows is the one that boots; a tree without any has a Cortex-A9.
+    from bootsim.errors import InputError
+    from bootsim.hw.cpu import CPUS, cpu_for
+    from bootsim.inputs.dtb import iter_blob
+
+    unknown = None
+    for node in iter_blob(tree.blob, tree.name):
+        props = dict(reversed(node.props))
+        if props.get("device_type") == b"cpu\0":
+            names = props.get("compatible", b"").decode(errors="replace").rstrip("\0").split("\0")
+            cpu = next(filter(None, map(cpu_for, names)), None)
+            if cpu is not None:
+                return cpu
+            unknown = unknown or (node.path, names)
+    if unknown is not None and unknown[1] != [""]:
+        path, names = unknown
+        known = ", ".join(cpu.compatible for cpu in CPUS)
+        raise InputError(f"{tree.where(path, 'compatible')} {path}: compatible is {', '.join(names)}, expected {known}")
+    return None
+
+
+def run(k: Kernel, *, until: str | None = None) -> None:
+    """Run a prepared kernel to the end of its boot, or until after the stage `until`. Raises KernelPanic."""
+    from bootsim import linux
+    from bootsim.errors import InputError
+    from bootsim.views import layout
+
+    if until is not None and until not in linux.STAGES:
+        raise InputError(f"no stage {until!r}; the stages are {', '.join(linux.STAGES)}")
+    linux.boot(k, until=until)
+    if until is None:
+        layout.record(k)

@@ -1,0 +1,93 @@
+"""The command line. One module a command, loaded when the command runs."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from typing import Any
+
+import click
+
+from bootsim import __version__
+from bootsim.errors import BootsimError
+
+# Each command: the module that holds it under its own name, and the line `bootsim --help` shows.
+COMMANDS = {
+    "boot": ("bootsim.cli.boot", "Replay the boot of a device tree and print its log."),
+    "configs": ("bootsim.cli.configs", "List the kernel builds that come with bootsim."),
+    "profile": ("bootsim.cli.profile", "Describe a kernel build from its own files."),
+}
+
+_HELP = """Replay the memory side of booting 32-bit ARM Linux 5.10.
+
+    A device tree goes in; the boot log the real kernel would print comes out, with every page table, memblock region
+    and free block behind it.
+
+    \b
+    Example:
+      bootsim boot vexpress.dts --config 3G/1G --mem 1G
+    """
+_EXIT_CODES = "Exit codes: 0 booted, 2 bad input, 3 the replayed kernel panicked."
+_REPORT = "bootsim: this is a bug in bootsim. Please report it with the command line, the tree and the lines above."
+
+
+class _BadInput(click.ClickException):
+    """A BootsimError on its way to the person: one line, exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"bootsim: error: {self.message}", file=file, err=file is None)
+
+
+class _Commands(click.Group):
+    """A group that knows its commands by name and loads the one that runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no such command {args[0]!r}{_nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BootsimError as error:
+            raise _BadInput(str(error)) from error
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception:
+            click.echo(f"{traceback.format_exc()}{_REPORT}", err=True)
+            ctx.exit(1)
+
+
+def _nearest(word: str, names: Any) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(word, names, 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+@click.group(cls=_Commands, help=_HELP, epilog=_EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="bootsim", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Hold the commands; the help text is `_HELP`."""
+
+
+def main() -> None:
+    """Run the command line; the console script `bootsim`."""
+    cli(prog_name="bootsim")

@@ -1,0 +1,175 @@
+"""`bootsim boot`."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootsim.cli.output import LineOutput, wants_color
+from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE, File
+from bootsim.errors import KernelPanic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from bootsim.linux import Kernel
+    from bootsim.linux.kernel.printk import Record
+
+EXIT_PANICKED = 3
+
+_HELP = """Replay the boot of TREE, a .dts or .dtb file, and print its log.
+
+    TREE is a path, the name of a bundled tree (vexpress.dts), or - for standard input. Source and blob are told apart
+    by content. The log goes to standard output: the kernel's own lines, and between them, marked `bootsim:`, a line for
+    every step the kernel takes in silence.
+
+    \b
+    Examples:
+      bootsim boot vexpress.dts --config 3G/1G --mem 1G
+      bootsim boot board.dts -I include --cmdline "console=ttyAMA0 vmalloc=512M"
+      bootsim boot board.dtb --mem 512M --bootloader qemu --no-steps
+      bootsim boot board.dtb --format json | jq 'select(.stage == "paging_init")'
+      bootsim boot board.dtb --until paging_init:entry --state before-paging
+    """
+
+
+def _known_stage(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    from bootsim.state.snapshot import STAGES
+
+    if value not in STAGES:
+        close = [s for s in STAGES if value in s] or difflib.get_close_matches(value, STAGES, 3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else "."
+        raise click.BadParameter(
+            f"no stage {value!r}{hint}\nThe stages, in order:\n" + "\n".join(f"  {s}" for s in STAGES)
+        )
+    return value
+
+
+@click.command(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("tree", metavar="TREE")
+@click.option("--config", default="3G/1G", metavar="NAME|FILE", show_default=True, help="Kernel build to boot.")
+@click.option("--mem", type=SIZE, metavar="SIZE", help="Amount of RAM: rewrites the tree's memory node, as QEMU does.")
+@click.option("--smp", type=click.IntRange(1, 4), default=1, show_default=True, help="Processors that are powered.")
+@click.option("--cmdline", metavar="TEXT", help="Kernel command line, in place of the tree's bootargs.")
+@click.option(
+    "--bootloader", type=click.Choice(["qemu", "none"]), default="none", show_default=True,
+    help="Who edits the tree and places things in RAM: QEMU 7.2's loader, or nobody.",
+)  # fmt: skip
+@click.option("--dtb-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the device tree blob.")
+@click.option("--load-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the kernel image.")
+@click.option("--initrd", type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk, and where to place it.")
+@click.option("-I", "include_dirs", multiple=True, metavar="DIR", help="Folder to search for includes; repeatable.")
+@click.option("--until", callback=_known_stage, metavar="STAGE", help="Stop after this stage.")
+@click.option("--state", metavar="DIR", help="Write a state directory: every stage's memblock, tables and free lists.")
+@click.option("--format", "form", type=click.Choice(["dmesg", "json", "logfmt"]), default="dmesg", show_default=True,
+              help="Form of the log.")  # fmt: skip
+@click.option("--steps/--no-steps", default=True, help="Whether to show bootsim's own lines.  [default: steps]")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
+              help="Color the log as dmesg does. `auto` honours NO_COLOR.")  # fmt: skip
+@click.option("-q", "--quiet", is_flag=True, help="No log on standard output.")
+@click.pass_context
+def boot(ctx: click.Context, /, tree: str, **options: Any) -> None:
+    """Run one boot; the help text is `_HELP`."""
+    from bootsim.log import import_structlog_lazily
+
+    import_structlog_lazily()
+    if _run(tree, **options):
+        ctx.exit(EXIT_PANICKED)
+
+
+def _run(
+    tree: str, *, state: str | None, form: str, steps: bool, color: str, quiet: bool, until: str | None, **inputs: Any
+) -> bool:
+    # Whether the kernel panicked.
+    import bootsim
+    from bootsim.state import directory
+
+    if state is not None:
+        directory.check_target(state)
+    log = _Log(_renderer(form, steps, wants_color(color)), quiet=quiet)
+    recorder = None
+    if state is not None:
+        from bootsim.state.recorder import Recorder
+
+        recorder = Recorder()
+
+    def observer(stage: str, k: Kernel) -> None:
+        log.show(k.records)
+        if recorder is not None:
+            recorder(stage, k)
+
+    k = bootsim.prepare(tree, observer=observer, **_for_prepare(inputs))
+    blob = _received_tree(k) if state is not None else b""
+    panic = None
+    try:
+        bootsim.run(k, until=until)
+    except KernelPanic as stop:
+        panic = stop
+    finally:
+        log.show(k.records)
+    if panic is not None and quiet:
+        click.echo(f"bootsim: {panic.cause or panic}", err=True)
+    if state is not None and recorder is not None:
+        how = {"until": until, "panic": None if panic is None else str(panic)}
+        _write_state(state, k, blob, recorder.stages.values(), how)
+    return panic is not None
+
+
+def _for_prepare(inputs: dict[str, Any]) -> dict[str, Any]:
+    initrd: File | None = inputs["initrd"]
+    return {**inputs, "initrd": None if initrd is None else (initrd.path, initrd.address_pa)}
+
+
+class _Log:
+    """Shows the records of a boot as they come, each once."""
+
+    def __init__(self, render: Callable[[Iterable[Record]], Iterator[str]], *, quiet: bool) -> None:
+        self._render = render
+        self._output = None if quiet else LineOutput()
+        self._shown = 0
+
+    def show(self, records: list[Record]) -> None:
+        if self._output is not None and len(records) > self._shown:
+            new, self._shown = records[self._shown :], len(records)
+            self._output.write(self._render(new))
+
+
+def _renderer(form: str, steps: bool, color: bool) -> Callable[[Iterable[Record]], Iterator[str]]:
+    if form == "dmesg":
+        from bootsim.views import dmesg
+
+        return lambda records: dmesg.lines(records, steps=steps, color=color)
+    from bootsim.views import records as events
+
+    lines = events.json_lines if form == "json" else events.logfmt_lines
+    return lambda records: lines(records, steps=steps)
+
+
+def _received_tree(k: Kernel) -> bytes:
+    # The blob as it lies in RAM before the kernel runs; its header says how long it is.
+    ram, pa = k.machine.ram, k.machine.dtb_pa
+    return ram.read(pa, int.from_bytes(ram.read(pa + 4, 4), "big"))
+
+
+def _write_state(path: str, k: Kernel, blob: bytes, stages: Iterable[Any], how: dict[str, Any]) -> None:
+    from bootsim import __version__
+    from bootsim.state import directory
+    from bootsim.views.dmesg import console
+
+    machine = k.machine
+    meta = {
+        "bootsim": __version__,
+        "build": k.build.name,
+        "cmdline": k.boot_command_line,
+        "page_offset": f"{k.build.config.PAGE_OFFSET:#X}",
+        "mem_bytes": sum(size for _, size in machine.banks),
+        "smp": machine.cpus,
+        "dtb_pa": machine.dtb_pa,
+        "kernel_pa": machine.kernel_pa,
+        **how,
+    }
+    directory.write(path, stages, dtb=blob, dmesg=console(k), meta=meta)

@@ -1,0 +1,1 @@
+"""A boot held still: snapshots of its stages, and state directories on disk."""

@@ -1,0 +1,182 @@
+"""How far a replayed boot agrees with a real one, row by row: log lines, memblock, page-table words, zones, free lists.
+
+A row compares one list of things in order and counts how many agree. Text that depends on the compiled code (the callers
+in memblock=debug lines) or on the run (timestamps) does not count.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bootsim.state.directory import StateDirectory
+
+_STAMP = re.compile(r"^\[\s*\d+\.\d+\]\s*")
+_CALLER = re.compile(r"^(memblock_\w+: .*) \S+$")
+_EARLY_FREE = re.compile(r"^(printk: early log buf free: ).*")
+_LATE = ("SLUB: ", "Freeing unused kernel ", "Freeing initrd memory")
+_LIMITS = ("lowmem_limit", "high_memory", "max_low_pfn", "min_low_pfn", "max_pfn")
+_ZONE_NUMBERS = ("name", "start_pfn", "spanned", "present", "managed", "nr_free_pages")
+_AREA = ("name", "base_pfn", "count", "order_per_bit")
+
+
+class Row(NamedTuple):
+    """One thing compared: how many of `total` parts agree, and a line for every part that does not."""
+
+    name: str
+    matched: int
+    total: int
+    differences: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all parts agree."""
+        return self.matched == self.total
+
+
+def compare(real: StateDirectory, replay: StateDirectory) -> Iterator[Row]:
+    """Yield a row for everything that `real` shows, in the order of the boot. Raises InputError for broken directories."""
+    theirs, ours = log_lines(real.log), log_lines(replay.log)
+    if theirs and not theirs[0].startswith("Booting Linux"):
+        ours = ours[-len(theirs) :]  # a real log that overflowed has lost its oldest lines
+    yield _in_order("dmesg lines", theirs, ours)
+    for stage, fields in real.stages.items():
+        mine = replay.stages.get(stage, {})
+        if "memblock" in fields:
+            yield from _memblock(stage, fields, mine)
+        if "tables" in fields and not stage.startswith("free_initmem"):
+            yield from _tables(stage, real, replay if "tables" in mine else None)
+        if stage in ("memblock_free_all", "mem_init"):
+            yield from _zones(stage, fields, mine)
+    for stage in ("cma_init_reserved_areas", "free_initmem"):
+        if stage in real.stages:
+            gained = _gained(real.stages, stage), _gained(replay.stages, stage)
+            yield _in_order(f"{stage} managed pages gained", *gained)
+    if "areas" in real.stages.get("cma_init_reserved_areas", {}):
+        yield _in_order(
+            "cma areas",
+            *(
+                [tuple(a[key] for key in _AREA) for a in d.stages.get("cma_init_reserved_areas", {}).get("areas", [])]
+                for d in (real, replay)
+            ),
+        )
+
+
+def log_lines(text: str) -> list[str]:
+    """The lines of a console or dmesg log that a replay speaks: up to "Memory:", then the late lines on memory."""
+    lines = [_plain(line) for line in text.splitlines()]
+    first = next((i for i, line in enumerate(lines) if line.startswith("Booting Linux")), 0)
+    lines = [line for line in lines[first:] if line and not line.startswith("** ")]
+    end = next((i + 1 for i, line in enumerate(lines) if line.startswith("Memory: ")), len(lines))
+    return lines[:end] + [line for line in lines[end:] if line.startswith(_LATE)]
+
+
+def _plain(line: str) -> str:
+    line = _STAMP.sub("", line)
+    line = _CALLER.sub(r"\1", line)
+    return _EARLY_FREE.sub(r"\1N", line).rstrip()
+
+
+def _in_order(name: str, real: Sequence[Any], mine: Sequence[Any]) -> Row:
+    a, b = [str(x) for x in real], [str(x) for x in mine]
+    if a == b:
+        return Row(name, len(a), len(a), ())
+    matcher = difflib.SequenceMatcher(a=a, b=b, autojunk=False)
+    differences = []
+    for tag, a0, a1, b0, b1 in matcher.get_opcodes():
+        if tag != "equal":
+            differences += [f"- {line}" for line in a[a0:a1]] + [f"+ {line}" for line in b[b0:b1]]
+    matched = sum(block.size for block in matcher.get_matching_blocks())
+    return Row(name, matched, max(len(a), len(b)), tuple(differences))
+
+
+def _memblock(stage: str, real: dict[str, Any], mine: dict[str, Any]) -> Iterator[Row]:
+    theirs, ours = real["memblock"], mine.get("memblock", {})
+    for kind in ("memory", "reserved"):
+        yield _in_order(
+            f"{stage} memblock.{kind}",
+            *([" ".join(f"{x:#x}" for x in region) for region in side.get(kind, [])] for side in (theirs, ours)),
+        )
+    keys = [key for key in _LIMITS if key in real]
+    yield _in_order(
+        f"{stage} limits",
+        [f"current_limit={theirs['current_limit']:#x}"] + [f"{key}={real[key]:#x}" for key in keys],
+        [f"current_limit={ours.get('current_limit', -1):#x}"] + [f"{key}={mine.get(key, -1):#x}" for key in keys],
+    )
+
+
+def _tables(stage: str, real: StateDirectory, replay: StateDirectory | None) -> Iterator[Row]:
+    l1, l2 = real.tables(stage)
+    my_l1, my_l2 = replay.tables(stage) if replay is not None else (bytes(len(l1)), {})
+    yield _words(f"{stage} L1 live descriptors", [("L1", l1, my_l1)])
+    empty = bytes(4096)
+    yield _words(
+        f"{stage} L2 live words",
+        [(f"L2 {pa:#010x}", l2.get(pa, empty), my_l2.get(pa, empty)) for pa in sorted(l2.keys() | my_l2.keys())],
+    )
+
+
+def _words(name: str, tables: list[tuple[str, bytes, bytes]]) -> Row:
+    matched = total = 0
+    differences = []
+    for where, theirs, ours in tables:
+        n = len(theirs) // 4
+        for i, (a, b) in enumerate(zip(struct.unpack(f"<{n}I", theirs), struct.unpack(f"<{n}I", ours), strict=True)):
+            if not a and not b:
+                continue
+            total += 1
+            matched += a == b
+            if a != b:
+                differences.append(f"{where}[{i:#x}]: real {a:#010x}, replayed {b:#010x}")
+    return Row(name, matched, total, tuple(differences))
+
+
+def _live(fields: dict[str, Any]) -> list[dict[str, Any]]:
+    return [zone for zone in fields.get("zones", []) if zone["spanned"]]
+
+
+def _zones(stage: str, real: dict[str, Any], mine: dict[str, Any]) -> Iterator[Row]:
+    yield _in_order(
+        f"{stage} zone numbers",
+        *(
+            [f"{zone['name']}.{key}={zone[key]}" for zone in _live(side) for key in _ZONE_NUMBERS]
+            for side in (real, mine)
+        ),
+    )
+    ours = {zone["name"]: zone for zone in _live(mine)}
+    matched = total = 0
+    differences = []
+    for zone in _live(real):
+        for order, area in enumerate(zone["free_area"]):
+            for kind, theirs in enumerate(area["lists"]):
+                my = _free_list(ours.get(zone["name"]), order, kind)
+                size = max(len(theirs), len(my))
+                good = sum(a == b for a, b in zip(theirs, my, strict=False))
+                matched, total = matched + good, total + size
+                if good != size:
+                    differences.append(
+                        f"{zone['name']} order {order} type {kind}: real {theirs[:6]} ({len(theirs)}), "
+                        f"replayed {my[:6]} ({len(my)})"
+                    )
+    yield Row(f"{stage} free-list blocks, in list order", matched, total, tuple(differences))
+    yield _in_order(f"{stage} totalram_pages", [real["totalram_pages"]], [mine.get("totalram_pages")])
+
+
+def _free_list(zone: dict[str, Any] | None, order: int, kind: int) -> list[int]:
+    areas = zone["free_area"] if zone else []
+    lists = areas[order]["lists"] if order < len(areas) else []
+    return lists[kind] if kind < len(lists) else []
+
+
+def _gained(stages: dict[str, dict[str, Any]], stage: str) -> list[tuple[str, int]]:
+    before = {zone["name"]: zone["managed"] for zone in _live(stages.get(stage + ":entry", {}))}
+    return sorted(
+        (zone["name"], zone["managed"] - before[zone["name"]])
+        for zone in _live(stages.get(stage, {}))
+        if zone["name"] in before
+    )

@@ -1,0 +1,69 @@
+"""Records as the text of dmesg, and as the console showed them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bootsim.linux import Kernel
+    from bootsim.linux.kernel.printk import Record
+
+# Time does not pass in a replay: before the clock runs, the kernel stamps every message with zero.
+STAMP = "[    0.000000] "
+
+# What a terminal could take for a command; a tree's strings may hold anything.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+# The styles of `dmesg --color`, by log level; levels without an entry are plain.
+_TIME, _SUBSYSTEM, _OFF = "\x1b[32m", "\x1b[33m", "\x1b[0m"
+_LEVELS = {1: "\x1b[7m\x1b[31m", 2: "\x1b[1m\x1b[31m", 3: "\x1b[31m", 4: "\x1b[1m"}
+
+
+def lines(records: Iterable[Record], *, steps: bool = True, color: bool = False) -> Iterator[str]:
+    """Yield the stamped lines of the log, without newlines; each line of a longer message carries the stamp.
+
+    `steps` False leaves the kernel's own messages alone.
+    """
+    for record in records:
+        if steps or record.kernel:
+            for raw in record.text.split("\n"):
+                line = raw if raw.isprintable() else _UNPRINTABLE.sub(_hex, raw)
+                yield _colored(line, record.level) if color else STAMP + line
+
+
+def _hex(match: re.Match[str]) -> str:
+    # as dmesg writes them: each byte as \x and two digits
+    return "".join(f"\\x{byte:02x}" for byte in match[0].encode("utf-8", "surrogateescape"))
+
+
+def _colored(line: str, level: int) -> str:
+    # as util-linux does: the stamp, then all up to the first colon before a blank, then the rest in its level's style
+    subsystem, rest = _split_subsystem(line)
+    style = _LEVELS.get(level)
+    out = f"{_TIME}{STAMP}{_OFF}"
+    if subsystem:
+        out += f"{_SUBSYSTEM}{subsystem}{_OFF}"
+    return out + (f"{style}{rest}{_OFF}" if style else rest)
+
+
+def _split_subsystem(line: str) -> tuple[str, str]:
+    colon = line.find(":")
+    while colon >= 0:
+        if line[colon + 1 : colon + 2] in (" ", "\t") and colon + 2 < len(line):
+            return line[: colon + 2], line[colon + 2 :]
+        colon = line.find(":", colon + 1)
+    return "", line
+
+
+def console(k: Kernel) -> str:
+    """Return what the console shows of the kernel's own messages, below the console's log level; stamped if it would.
+
+    Source: kernel/printk/printk.c suppress_message_printing()
+    """
+    shown = (r for r in k.records if k.ignore_loglevel or r.level < k.console_loglevel)
+    texts = (record.text.split("\n") for record in shown if record.kernel)
+    stamp = STAMP if k.build.config.PRINTK_TIME else ""
+    return "".join(f"{stamp}{line}\n" for text in texts for line in text)
