@@ -128,7 +128,7 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     uint32_t cpu            # smp_processor_id()
     bint cma
     bint page_group_by_mobility_disabled
-    bint compaction
+    bint debug_vm
     uint32_t gfp_allowed_mask
     uint32_t watermark_boost_factor
     int64_t nr_pgalloc      # PGALLOC and PGFREE events
@@ -144,9 +144,9 @@ cdef class Pglist:
     cdef object __weakref__
     cdef readonly list zone_names
     cdef readonly list bank_pfns
+    cdef readonly list valid_pfns
     cdef readonly int nr_migrate_types
     cdef public object mem_map_pa
-    cdef public bint released
     cdef public int nr_bad_shown
     cdef public int min_free_kbytes
     cdef public int user_min_free_kbytes

@@ -47,8 +47,8 @@ class PageFrameError(BootsimError):
 cdef class Pglist:
     """The machine's one node: its struct pages and zones, and page_alloc.c's variables (struct pglist_data).
 
-    `zone_names` are the build's zones in index order; `bank_pfns` the (start, end) of the memory that has struct pages.
-    `released` says that the boot has given its free memory to the allocator.
+    `zone_names` are the build's zones in index order. `bank_pfns` are the (start, end) of all memory, `valid_pfns` those
+    of the memory for which pfn_valid() holds: without MEMBLOCK_NOMAP.
     """
 
     def __cinit__(self, config):
@@ -64,12 +64,14 @@ cdef class Pglist:
         g.pageblock_order = g.max_order - 1
         g.nr_cpus = config.NR_CPUS
         g.cma = config.CMA
+        g.debug_vm = config.DEBUG_VM
         g.watermark_boost_factor = 15000
         g.gfp_allowed_mask = GFP_BOOT_MASK
         self.zone_names = _zone_names(config)
         g.nr_zones = len(self.zone_names)
         self.nr_migrate_types = MIGRATE_TYPES if config.CMA else 5 if config.MEMORY_ISOLATION else 4
         self.bank_pfns = []
+        self.valid_pfns = []
         self.min_free_kbytes = 1024
         self.user_min_free_kbytes = -1
         self.watermark_scale_factor = 10
@@ -201,7 +203,7 @@ def __free_pages(k, uint32_t pfn, uint32_t order):
     """
     cdef Pglist p = k.pgdat
     _check_pfn(p.g, pfn, order)
-    if k.init_on_free or k.want_page_poisoning:
+    if (k.init_on_free or k.want_page_poisoning) and p.g.map[pfn].refcount == 1:
         _fill(k, pfn, order, 0xAA if k.want_page_poisoning else 0)
     free_pages_by_refcount(p.g, pfn, order)
     if p.g.nr_bad:

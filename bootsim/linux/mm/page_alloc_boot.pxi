@@ -21,8 +21,7 @@ def reserve_bootmem_region(k, start_pa, end_pa):
     cdef uint32_t pfn, first, last
     start = start_pa >> PAGE_SHIFT
     end = (end_pa + PAGE_SIZE - 1) >> PAGE_SHIFT
-    # pfn_valid(): only memory has struct pages
-    for bank_start, bank_end in p.bank_pfns:
+    for bank_start, bank_end in p.valid_pfns:
         first, last = _clamp(start, bank_start, bank_end), _clamp(end, bank_start, bank_end)
         for pfn in range(first, last):
             map[pfn].flags |= PG_reserved
@@ -45,6 +44,7 @@ def free_pages_memory(k, uint32_t start_pfn, uint32_t end_pfn):
     """Give all of [start_pfn, end_pfn) to the allocator, in the largest aligned blocks; the pages must be untouched.
 
     Source: mm/memblock.c __free_pages_memory()
+    Differs: page_poison=on does not write its pattern into the memory freed here; it would fill the whole machine.
     """
     cdef Pglist p = k.pgdat
     cdef uint32_t pfn = start_pfn
@@ -53,6 +53,8 @@ def free_pages_memory(k, uint32_t start_pfn, uint32_t end_pfn):
         return
     _check_pfn(p.g, pfn, 0)
     _check_pfn(p.g, end_pfn - 1, 0)
+    if k.init_on_free:
+        k.machine.ram.zero(<int64_t>start_pfn << PAGE_SHIFT, <int64_t>(end_pfn - start_pfn) << PAGE_SHIFT)
     while pfn < end_pfn:
         order = p.g.max_order - 1
         while pfn & ((<uint32_t>1 << order) - 1) or <int64_t>pfn + (<int64_t>1 << order) > end_pfn:

@@ -100,7 +100,7 @@ cdef void free_pcppages_bulk(Pgdat *g, Zone *zone, int32_t count, PerCpuPages *p
             pfn = map[list_].prev
             list_del(map, pfn)
             pcp.count -= 1
-            if not check_free_page(g, pfn):
+            if g.debug_vm or not check_free_page(g, pfn):
                 list_add_tail(map, pfn, head)
             count -= 1
             if count == 0:
@@ -151,10 +151,10 @@ cdef inline void free_unref_page_commit(Pgdat *g, Zone *zone, uint32_t pfn, uint
 
 
 cdef void free_unref_page_of(Pgdat *g, uint32_t pfn) noexcept nogil:
-    # free_unref_page(). Without CONFIG_DEBUG_VM the page is checked when it leaves the per-cpu list.
+    # free_unref_page(). Only with CONFIG_DEBUG_VM is the page checked now, else when it leaves the per-cpu list.
     cdef Zone *zone
     cdef uint32_t mt
-    if not free_pages_prepare(g, pfn, 0, False):
+    if not free_pages_prepare(g, pfn, 0, g.debug_vm):
         return
     zone = page_zone(g, pfn)
     mt = get_pfnblock_migratetype(g, zone, pfn)

@@ -222,7 +222,7 @@ def free_area_init(k, max_zone_pfn):
     Source: mm/page_alloc.c free_area_init()
     Differs: SPARSEMEM is not modelled (InputError).
     """
-    from bootsim.linux.mm.memblock import for_each_mem_pfn_range, memblock_start_of_DRAM
+    from bootsim.linux.mm.memblock import MEMBLOCK_NOMAP, for_each_mem_pfn_range, memblock_start_of_DRAM
 
     if k.build.config.SPARSEMEM:
         raise InputError("CONFIG_SPARSEMEM=y: only the flat memory model is replayed (CONFIG_FLATMEM=y)")
@@ -232,6 +232,8 @@ def free_area_init(k, max_zone_pfn):
     names = p.zone_names
     movable = len(names) - 1
     p.bank_pfns = [(start, end) for start, end in for_each_mem_pfn_range(k.memblock)]
+    p.valid_pfns = [(_round_up(r.base, PAGE_SIZE) >> PAGE_SHIFT, _round_up(r.base + r.size, PAGE_SIZE) >> PAGE_SHIFT)
+                    for r in k.memblock.memory.regions if not r.flags & MEMBLOCK_NOMAP]
     lowest, highest = [0] * len(names), [0] * len(names)
     start_pfn = memblock_start_of_DRAM(k.memblock) >> PAGE_SHIFT
     for i in range(movable):
@@ -375,9 +377,11 @@ def memmap_init(k, Pglist p):
     """Initialise the struct pages of all memory: every pageblock that starts in memory becomes MIGRATE_MOVABLE.
 
     Source: mm/page_alloc.c memmap_init(), memmap_init_zone()
-    Differs: the struct pages themselves need no writing; a zero record stands for an initialised page. Frames in holes
-        are zero in the kernel, too.
+    Differs: a zero record stands for a page that is initialised and then freed, so only those pages are written that
+        nobody will free: those without a mapping (MEMBLOCK_NOMAP). Frames in holes are zero in the kernel, too.
     """
+    from bootsim.linux.mm.memblock import MEMBLOCK_NOMAP
+
     cdef Pgdat *g = p.g
     cdef Zone *zone
     cdef uint32_t i, pfn, first, last
@@ -391,6 +395,10 @@ def memmap_init(k, Pglist p):
             last = _clamp(end, zone.start_pfn, zone.start_pfn + zone.spanned_pages)
             for pfn in range((first + block_pages - 1) & ~(block_pages - 1), last, block_pages):
                 set_pfnblock_migratetype(g, zone, pfn, MIGRATE_MOVABLE)
+    for r in k.memblock.memory.regions:
+        if r.flags & MEMBLOCK_NOMAP:
+            for pfn in range(max(_round_up(r.base, PAGE_SIZE) >> PAGE_SHIFT, g.base), (r.base + r.size) >> PAGE_SHIFT):
+                g.map[pfn].refcount = 1
 
 
 # ------------------------------------------------------------------ zonelists and pagesets

@@ -208,7 +208,7 @@ cdef int32_t rmqueue_bulk(Pgdat *g, Zone *zone, int32_t count, uint32_t head, ui
         if pfn == NO_PAGE:
             break
         taken += 1
-        if check_new_page(g, pfn):
+        if not g.debug_vm and check_new_page(g, pfn):
             continue
         list_add_tail(g.map, pfn, head)
         alloced += 1
@@ -222,13 +222,16 @@ cdef inline uint32_t rmqueue_pcplist(Pgdat *g, Zone *zone, uint32_t mt, uint32_t
     cdef PerCpuPages *pcp = &zone.pageset[g.cpu]
     cdef uint32_t head = pcp.lists + mt
     cdef uint32_t pfn
-    if list_empty(g.map, head):
-        pcp.count += rmqueue_bulk(g, zone, pcp.batch, head, mt, alloc_flags)
+    while True:
         if list_empty(g.map, head):
-            return NO_PAGE
-    pfn = g.map[head].next
-    list_del(g.map, pfn)
-    pcp.count -= 1
+            pcp.count += rmqueue_bulk(g, zone, pcp.batch, head, mt, alloc_flags)
+            if list_empty(g.map, head):
+                return NO_PAGE
+        pfn = g.map[head].next
+        list_del(g.map, pfn)
+        pcp.count -= 1
+        if not g.debug_vm or not check_new_page(g, pfn):
+            break
     g.nr_pgalloc += 1
     return pfn
 

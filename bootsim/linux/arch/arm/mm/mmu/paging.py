@@ -164,6 +164,7 @@ def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
     Differs: tightly coupled memory (CONFIG_HAVE_TCM) is not modelled; no ARMv7 platform has it.
     """
     from bootsim.linux.arch.arm.mm.dma_mapping import dma_contiguous_remap
+    from bootsim.linux.arch.arm.mm.flush import __flush_dcache_page as flush_dcache_page
     from bootsim.linux.arch.arm.mm.init import bootmem_init
 
     prepare_page_table(k)
@@ -178,3 +179,4 @@ def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
     step(k, "zero page at {pa:#010x}", pa=zero_page)
     bootmem_init(k)
     k.empty_zero_page_pa = zero_page
+    flush_dcache_page(k, zero_page)

@@ -1,0 +1,22 @@
+"""Cache maintenance, as far as it leaves a trace in memory (arch/arm/mm/flush.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.linux.arch.arm.mm.highmem import kmap_atomic, kunmap_atomic
+from bootsim.linux.mm.page_alloc import page_zone_name
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+
+def __flush_dcache_page(k: Kernel, pa: int) -> None:  # noqa: N807
+    """Flush the page at `pa`. A highmem page is mapped for that, and the entry of the mapping stays behind.
+
+    Source: arch/arm/mm/flush.c __flush_dcache_page()
+    Differs: caches are not modelled.
+    """
+    # with one node, pages of Movable count as highmem as soon as the kernel knows highmem at all
+    if k.build.config.HIGHMEM and page_zone_name(k, pa >> 12) in ("HighMem", "Movable"):
+        kunmap_atomic(k, kmap_atomic(k, pa))

@@ -1,0 +1,45 @@
+import dataclasses
+
+import pytest
+
+from bootsim.hw.cpu import CORTEX_A5, CORTEX_A7, CORTEX_A9, CORTEX_A15, CPUS, cpu_for
+
+
+def test_cpus_are_found_by_their_compatible_string():
+    assert cpu_for("arm,cortex-a9") is CORTEX_A9
+    assert cpu_for("arm,cortex-a15") is CORTEX_A15
+    assert cpu_for("arm,cortex-a7") is CORTEX_A7
+    assert cpu_for("arm,cortex-a5") is CORTEX_A5
+    assert cpu_for("arm,cortex-a53") is None
+
+
+def test_identification():
+    assert (CORTEX_A9.part, CORTEX_A9.variant, CORTEX_A9.revision) == (0xC09, 0, 0)
+    assert (CORTEX_A15.part, CORTEX_A15.variant, CORTEX_A15.revision) == (0xC0F, 4, 0)
+    assert (CORTEX_A7.part, CORTEX_A7.variant, CORTEX_A7.revision) == (0xC07, 0, 5)
+
+
+def test_what_the_features_mean():
+    assert not CORTEX_A9.has_pxn
+    assert CORTEX_A15.has_pxn
+    assert CORTEX_A15.has_long_descriptors
+    assert (CORTEX_A9.divides, CORTEX_A15.divides) == (0, 2)
+
+
+def test_instruction_cache_ways():
+    assert CORTEX_A9.l1i_way_bytes == 4096  # a page: no aliases
+    assert CORTEX_A7.l1i_way_bytes == 16384
+
+
+@pytest.mark.parametrize("cpu", CPUS, ids=lambda cpu: cpu.name)
+def test_every_cpu_is_an_armv7_with_multiprocessing_extensions(cpu):
+    assert cpu.midr >> 24 == 0x41
+    assert cpu.midr >> 16 & 0xF == 0xF
+    assert cpu.id_mmfr0 & 0xF >= 3
+    assert cpu.mpidr >> 30 == 0b10
+    assert cpu.ctr >> 29 == 0b100  # the ARMv7 register format
+
+
+def test_a_cpu_does_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CORTEX_A9.midr = 0

@@ -1,0 +1,125 @@
+"""The rules of the house: where files lie, what may import what, how long a file may be."""
+
+import ast
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "bootsim"
+SOURCES = sorted(path for suffix in ("py", "pyx", "pxd", "pxi", "pyi") for path in PACKAGE.rglob(f"*.{suffix}"))
+MAX_LINES = 600
+
+# Imports go down only.
+FLOORS = ("cli", "views", "state", "linux", "hw", "inputs")
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def kernel_paths() -> frozenset[str]:
+    paths = set()
+    for line in (ROOT / "tests/data/linux-5.10-paths.txt").read_text().splitlines():
+        if not line.startswith("#"):
+            folder, files = line.split(":")
+            paths |= {f"{folder}/{file}" for file in files.split()}
+    return frozenset(paths)
+
+
+def mirrored(path: Path, real: frozenset[str]) -> bool:
+    """Whether a module under linux/ is named after a kernel file: one module, or a package of modules, a file.
+
+    Python's names have _ where the kernel's may have -, and kernel/printk.py stands for kernel/printk/printk.c. A .pxi
+    is a part of the module whose name it starts with.
+    """
+    plain = {name.rsplit(".", 1)[0].replace("-", "_") for name in real}
+    name = str(path.relative_to(PACKAGE / "linux").with_suffix(""))
+    last = name.rsplit("/", 1)[-1]
+    if path.suffix == ".pxi":
+        return any(name.startswith(f"{module}_") for module in plain)
+    return name in plain or f"{name}/{last}" in plain or name.rpartition("/")[0] in plain
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if "linux" in p.relative_to(PACKAGE).parts[:1]], ids=shown)
+def test_replay_mirrors_the_kernel_tree(path):
+    real = kernel_paths()
+    if path.stem == "__init__":
+        folder = str(path.parent.relative_to(PACKAGE / "linux"))
+        plain = {name.replace("-", "_") for name in real}
+        is_folder = folder == "." or any(name.startswith(f"{folder}/") for name in plain)
+        assert is_folder or any(name.rsplit(".", 1)[0] == folder for name in plain), f"v5.10 has no {folder}"
+    else:
+        assert mirrored(path, real), f"{shown(path)} is not named after a file of Linux v5.10"
+
+
+def test_mirror_rule_can_fail():
+    real = kernel_paths()
+    assert mirrored(PACKAGE / "linux/mm/memblock.py", real)
+    assert mirrored(PACKAGE / "linux/arch/arm/mm/proc_v7_2level.pyx", real)
+    assert mirrored(PACKAGE / "linux/kernel/printk.py", real)
+    assert mirrored(PACKAGE / "linux/arch/arm/mm/mmu/lowmem.py", real)
+    assert mirrored(PACKAGE / "linux/mm/page_alloc_init.pxi", real)
+    assert not mirrored(PACKAGE / "linux/mm/buddyinfo.py", real)
+    assert not mirrored(PACKAGE / "linux/arch/arm/asm/memory.py", real)
+
+
+def imports(path: Path) -> set[str]:
+    """The bootsim modules a file imports when it runs; imports for type checkers alone do not count."""
+    if path.suffix != ".py":
+        words = [line.split() for line in path.read_text().splitlines()]
+        lines = [w for w in words if len(w) > 1 and w[0] in ("from", "import", "cimport")]
+        return {w[1] for w in lines if w[1].startswith("bootsim.")}
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module} if node.module != "bootsim" else {f"bootsim.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.startswith("bootsim.")}
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.suffix != ".pyi"], ids=shown)
+def test_imports_go_down(path):
+    parts = path.relative_to(PACKAGE).parts
+    if parts[0] not in FLOORS:
+        return
+    floor = FLOORS.index(parts[0])
+    upward = {name for name in imports(path) if name.split(".")[1] in FLOORS[:floor]}
+    assert not upward, f"{shown(path)} is on floor {parts[0]!r} and imports upwards"
+
+
+def test_import_rule_sees_both_kinds_of_import(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text("import bootsim.views.dmesg\ndef f():\n    from bootsim.cli import boot\n")
+    assert imports(module) == {"bootsim.views.dmesg", "bootsim.cli"}
+    module.write_text("if TYPE_CHECKING:\n    from bootsim.linux import Kernel\n")
+    assert imports(module) == set()
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))], ids=shown)
+def test_files_are_short(path):
+    lines = path.read_text().count("\n")
+    assert lines <= MAX_LINES, f"{shown(path)} has {lines} lines"
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.suffix == ".pyx"], ids=shown)
+def test_cython_modules_are_typed(path):
+    assert path.with_suffix(".pyi").is_file(), f"{shown(path)} has no .pyi beside it"
+
+
+def test_no_path_of_a_build_machine():
+    files = chain(SOURCES, (ROOT / "configs").glob("*"), (ROOT / "docs").glob("*"), (ROOT / "dts").glob("*"))
+    words = ("/work/", "/tmp/k", "/home/", "/root/")
+    marked = [shown(path) for path in files if path.is_file() and any(w in path.read_text() for w in words)]
+    assert marked == []
