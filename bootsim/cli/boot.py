@@ -86,10 +86,11 @@ def _run(
 ) -> bool:
     # Whether the kernel panicked.
     import bootsim
-    from bootsim.state import directory
 
     if state is not None:
-        directory.check_target(state)
+        from bootsim.state.directory import check_target
+
+        check_target(state)
     log = _Log(_renderer(form, steps, wants_color(color)), quiet=quiet)
     recorder = None
     if state is not None:

@@ -262,17 +262,14 @@ def _load_qemu(request: _Request) -> Handover:
 
 def _qemu_ram(request: _Request, board: Board | None) -> tuple[int, int]:
     # Where RAM starts and its size; without a wish, as much as the tree's memory nodes say.
-    found = _memory(request.tree, request.tree.blob)
-    banks = [bank for memory in found for bank in memory.banks]
-    if board is None:
+    base = board.ram_pa if board is not None else 0
+    mem_bytes = request.mem_bytes
+    if board is None or mem_bytes is None:
+        banks = [bank for memory in _memory(request.tree, request.tree.blob) for bank in memory.banks]
         if not banks:
             raise _no_memory(request.tree)
-        base = banks[0][0]
-    else:
-        base = board.ram_pa
-    mem_bytes = request.mem_bytes
-    if mem_bytes is None:
-        mem_bytes = sum(size for start, size in banks if start >= base)
+        base = base or banks[0][0]
+        mem_bytes = mem_bytes or sum(size for start, size in banks if start >= base)
     if not mem_bytes:
         raise _no_memory(request.tree)
     if board is not None and mem_bytes > board.max_ram_bytes:
@@ -311,13 +308,13 @@ def _qemu_blob(request: _Request, board: Board | None, base: int, mem_bytes: int
 
 
 def _qemu_memory(request: _Request, editor: BlobEditor, base: tuple[int, int], size: tuple[int, int]) -> None:
-    # QEMU visits its list of matches backwards and looks each path up again, so an unfit unit address can mislead it.
+    # QEMU lists the paths first and looks each up when its turn comes: nodes below a removed one are not found.
     matches = [
         path
         for path in editor.paths()
         if path.rpartition("/")[2].partition("@")[0] == "memory" and path.startswith("/memory")
     ]
-    for path in reversed(matches):
+    for path in matches:
         editor.nop(_found(editor, path, request.tree.name))
     node = editor.add_node(_root(editor), f"memory@{base[1]:x}")
     editor.set(node, "device_type", b"memory\0")

@@ -14,13 +14,17 @@ from bootsim.log import make_logger
 if TYPE_CHECKING:
     from bootsim.hw.machine import Machine
     from bootsim.hw.mmu import Fault, Translation
-    from bootsim.inputs.build import KernelBuild
-    from bootsim.linux.arch.arm.kernel.devtree import MachineDesc
+    from bootsim.inputs.build import KernelBuild, MachineDesc
+    from bootsim.linux.arch.arm.mm.ioremap import StaticVm
+    from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
+    from bootsim.linux.arch.arm.mm.proc_v7 import ProcInfo
     from bootsim.linux.drivers.of.base import DeviceNode
     from bootsim.linux.drivers.of.of_reserved_mem import ReservedMem
     from bootsim.linux.kernel.printk import Record
     from bootsim.linux.lib.fdt import FlatTree
     from bootsim.linux.mm.cma import Cma
+    from bootsim.linux.mm.page_alloc import Pglist
+    from bootsim.linux.mm.vmalloc import VmStruct
 
 STAGES = (
     "__create_page_tables", "setup_machine_fdt", "adjust_lowmem_bounds", "arm_memblock_init", "adjust_lowmem_bounds_2",
@@ -30,8 +34,8 @@ STAGES = (
 )
 
 
-class StageReached(Exception):  # noqa: N818 - not an error: how a boot ends early
-    """Raised inside the replay when the stage named by `until` is reached."""
+class StageReached(Exception):
+    """Not an error but how a boot ends early: raised inside the replay when the stage named by `until` is reached."""
 
 
 class Kernel:
@@ -42,11 +46,35 @@ class Kernel:
     to be pa are physical, all others in the units the kernel keeps them in.
     """
 
+    # set on the way, before anything reads them
+    procinfo: ProcInfo
+    cr_alignment: int
     fdt: FlatTree
     of_root: DeviceNode
     mdesc: MachineDesc
     dt_root_addr_cells: int
     dt_root_size_cells: int
+    pgdat: Pglist
+    pcpu_base_pa: int
+    pcpu_unit_size: int
+    # the variables of arch/arm/mm: mmu_data() gives them the values that lie in the kernel image
+    cachepolicy: int
+    initial_pmd_value: int
+    ecc_mask: int
+    mem_types: list[MemType]
+    pgprot_user: int
+    pgprot_kernel: int
+    user_pmd_table: int
+    protection_map: list[int]
+    early_fixmap: bool
+    vmalloc_min: int
+    static_vmlist: list[StaticVm]
+    vmlist: list[VmStruct]
+    dma_mmu_remap: list[tuple[int, int]]
+    vectors_page_pa: int
+    top_pmd_pa: int
+    pkmap_page_table_pa: int
+    empty_zero_page_pa: int
 
     def __init__(self, build: KernelBuild, machine: Machine, *,
                  observer: Callable[[str, Kernel], None] | None = None) -> None:

@@ -239,7 +239,7 @@ def parse_early_param(k: Kernel) -> None:
 def parse_boot_params(k: Kernel) -> None:
     """The later options: those that size the hash tables and SLUB's slabs, or keep memory that is freed otherwise.
 
-    Source: init/main.c start_kernel() parse_args("Booting kernel"); fs/dcache.c, fs/inode.c, mm/slub.c, init/initramfs.c
+    Source: init/main.c start_kernel(), its call of parse_args("Booting kernel")
     """
 
     def handle(param: str, val: str | None) -> None:

@@ -5,8 +5,8 @@
 #
 #     map -> [pfn base] ... [pfn heads_base - 1] | [head 0] [head 1] ...
 #
-# A zero-filled Page is a page as __init_single_page() and __free_pages_core() leave it: unreserved, refcount 0, mapcount
-# -1. Pages inside a big free block are never written, and hold no memory of the host.
+# A zero-filled Page is a page as __init_single_page() and __free_pages_core() leave it: unreserved, refcount 0,
+# mapcount -1. Pages inside a big free block are never written, and hold no memory of the host.
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t
 
 cdef enum:

@@ -20,6 +20,8 @@ from math import isqrt
 
 from bootsim.errors import BootsimError, InputError, KernelPanic
 from bootsim.linux.kernel.printk import KERN_ALERT, KERN_DEBUG, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.lib.kstrtox import kstrtobool
+from bootsim.linux.mm.page_poison import page_poisoning_enabled, poison_byte
 
 
 cdef extern from "<sys/mman.h>" nogil:
@@ -47,8 +49,8 @@ class PageFrameError(BootsimError):
 cdef class Pglist:
     """The machine's one node: its struct pages and zones, and page_alloc.c's variables (struct pglist_data).
 
-    `zone_names` are the build's zones in index order. `bank_pfns` are the (start, end) of all memory, `valid_pfns` those
-    of the memory for which pfn_valid() holds: without MEMBLOCK_NOMAP.
+    `zone_names` are the build's zones in index order. `bank_pfns` are the (start, end) of all memory, `valid_pfns` of
+    the memory for which pfn_valid() holds: without MEMBLOCK_NOMAP.
     """
 
     def __cinit__(self, config):
@@ -191,8 +193,25 @@ def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
         _alloc_failed(k, p, gfp_mask, order)
         return None
     if gfp_mask & __GFP_ZERO or k.init_on_alloc:
-        _fill(k, pfn, order, 0)
+        if want_init_on_alloc(k, gfp_mask) and not want_init_on_free(k):
+            k.machine.ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>PAGE_SIZE << order)
     return pfn
+
+
+def want_init_on_alloc(k, uint32_t gfp_mask):
+    """Whether a request's pages are cleared: it says so, or init_on_alloc does. Poisoning goes before that.
+
+    Source: include/linux/mm.h want_init_on_alloc()
+    """
+    return bool((k.init_on_alloc and not page_poisoning_enabled(k)) or gfp_mask & __GFP_ZERO)
+
+
+def want_init_on_free(k):
+    """Whether freed pages are cleared.
+
+    Source: include/linux/mm.h want_init_on_free()
+    """
+    return bool(k.init_on_free and not page_poisoning_enabled(k))
 
 
 def __free_pages(k, uint32_t pfn, uint32_t order):
@@ -203,8 +222,8 @@ def __free_pages(k, uint32_t pfn, uint32_t order):
     """
     cdef Pglist p = k.pgdat
     _check_pfn(p.g, pfn, order)
-    if (k.init_on_free or k.want_page_poisoning) and p.g.map[pfn].refcount == 1:
-        _fill(k, pfn, order, 0xAA if k.want_page_poisoning else 0)
+    if p.g.map[pfn].refcount == 1:
+        _fill_freed(k, pfn, <uint32_t>1 << order)
     free_pages_by_refcount(p.g, pfn, order)
     if p.g.nr_bad:
         _log_bad_pages(k, p)
@@ -283,6 +302,16 @@ def alloc_pages_exact(k, uint32_t size, uint32_t gfp_mask):
     return pfn
 
 
+def free_pages_exact(k, uint32_t pfn, uint32_t size):
+    """Free what alloc_pages_exact() gave for `size` bytes.
+
+    Source: mm/page_alloc.c free_pages_exact()
+    """
+    cdef uint32_t i
+    for i in range(pfn, pfn + ((size + PAGE_SIZE - 1) >> PAGE_SHIFT)):
+        __free_pages(k, i, 0)
+
+
 def drain_pages_zone(k, uint32_t cpu, uint32_t zone):
     """Free everything on one cpu's list of the zone with index `zone`.
 
@@ -348,13 +377,16 @@ def page_zone_index(k, uint32_t pfn):
     return page_zone(p.g, pfn).index
 
 
-# Contents of pages: what clear_highpage() and poison_page() write.
-cdef _fill(k, uint32_t pfn, uint32_t order, uint32_t byte):
-    ram = k.machine.ram
-    if byte:
-        ram.fill32(<int64_t>pfn << PAGE_SHIFT, <int64_t>PAGE_SIZE << order, byte * 0x01010101)
-    else:
-        ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>PAGE_SIZE << order)
+# What kernel_init_free_pages() and kernel_poison_pages() write into freed pages.
+cdef int _fill_freed(k, uint32_t pfn, uint32_t pages, bint poison=True) except -1:
+    if k.init_on_free or k.want_page_poisoning:
+        if page_poisoning_enabled(k):
+            if poison:
+                k.machine.ram.fill32(<int64_t>pfn << PAGE_SHIFT, <int64_t>pages << PAGE_SHIFT,
+                                     poison_byte(k) * 0x01010101)
+        elif k.init_on_free:
+            k.machine.ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>pages << PAGE_SHIFT)
+    return 0
 
 
 def _alloc_failed(k, Pglist p, uint32_t gfp_mask, uint32_t order):

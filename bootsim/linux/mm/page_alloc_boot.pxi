@@ -53,8 +53,7 @@ def free_pages_memory(k, uint32_t start_pfn, uint32_t end_pfn):
         return
     _check_pfn(p.g, pfn, 0)
     _check_pfn(p.g, end_pfn - 1, 0)
-    if k.init_on_free:
-        k.machine.ram.zero(<int64_t>start_pfn << PAGE_SHIFT, <int64_t>(end_pfn - start_pfn) << PAGE_SHIFT)
+    _fill_freed(k, start_pfn, end_pfn - start_pfn, poison=False)
     while pfn < end_pfn:
         order = p.g.max_order - 1
         while pfn & ((<uint32_t>1 << order) - 1) or <int64_t>pfn + (<int64_t>1 << order) > end_pfn:
@@ -67,12 +66,14 @@ def free_highmem_range(k, uint32_t start_pfn, uint32_t end_pfn):
     """Free the untouched highmem pages [start_pfn, end_pfn) one by one, as free_highpages() does.
 
     Source: mm/page_alloc.c free_highmem_page()
+    Differs: page_poison=on does not write its pattern into the memory freed here.
     """
     cdef Pglist p = k.pgdat
     if start_pfn >= end_pfn:
         return
     _check_pfn(p.g, start_pfn, 0)
     _check_pfn(p.g, end_pfn - 1, 0)
+    _fill_freed(k, start_pfn, end_pfn - start_pfn, poison=False)
     free_untouched_highmem(p.g, start_pfn, end_pfn)
     k.totalram_pages += end_pfn - start_pfn
     k.totalhigh_pages += end_pfn - start_pfn
@@ -113,6 +114,7 @@ def free_reserved_page(k, uint32_t pfn):
     """
     cdef Pglist p = k.pgdat
     _check_pfn(p.g, pfn, 0)
+    _fill_freed(k, pfn, 1)
     __free_reserved_page(p.g, pfn)
     adjust_managed_page_count(k, pfn, 1)
     if p.g.nr_bad:
@@ -135,6 +137,7 @@ def free_reserved_area(k, start_va, end_va, poison=-1, name=None):
     first, last = start_pa >> PAGE_SHIFT, end_pa >> PAGE_SHIFT
     _check_pfn(p.g, first, 0)
     _check_pfn(p.g, last - 1, 0)
+    _fill_freed(k, first, last - first)
     for pfn in range(first, last):
         __free_reserved_page(p.g, pfn)
         page_zone(p.g, pfn).managed_pages += 1
@@ -161,6 +164,7 @@ def init_cma_reserved_pageblock(k, uint32_t pfn):
         p.g.map[i].refcount = 0
     set_pfnblock_migratetype(p.g, page_zone(p.g, pfn), pfn, MIGRATE_CMA)
     p.g.map[pfn].refcount = 1
+    _fill_freed(k, pfn, <uint32_t>1 << order, poison=False)
     free_pages_by_refcount(p.g, pfn, order)
     adjust_managed_page_count(k, pfn, 1 << order)
     if p.g.nr_bad:

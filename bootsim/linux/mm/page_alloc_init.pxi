@@ -21,21 +21,11 @@ def page_alloc_defaults(k):
 
 # ------------------------------------------------------------------ early parameters
 
-def _kstrtobool(text):
-    # lib/kstrtox.c kstrtobool(): None for -EINVAL
-    word = (text or "")[:2].lower()
-    if word[:1] in ("y", "1") or word == "on":
-        return True
-    if word[:1] in ("n", "0") or word == "of":
-        return False
-    return None
-
-
 def _early_init_on(k, attribute, arg):
-    value = _kstrtobool(arg)
+    value = kstrtobool(arg)
     if value is None:
         return -_EINVAL
-    if value and getattr(k, "want_page_poisoning", False):
+    if value and page_poisoning_enabled(k):
         printk(k, KERN_INFO, "mem auto-init: CONFIG_PAGE_POISONING is on, will take precedence over {option}",
                func=f"early_{attribute}", option=attribute)
     setattr(k, attribute, value)
@@ -567,8 +557,8 @@ def init_per_zone_wmark_min(k):
     if new > p.user_min_free_kbytes:
         p.min_free_kbytes = _clamp(new, 128, 262144)
     else:
-        printk(k, KERN_WARNING, "min_free_kbytes is not updated to {new} because user defined value {user} is preferred",
-               func="init_per_zone_wmark_min", new=new, user=p.user_min_free_kbytes)
+        printk(k, KERN_WARNING, "min_free_kbytes is not updated to {new} because user defined value {user} is "
+               "preferred", func="init_per_zone_wmark_min", new=new, user=p.user_min_free_kbytes)
     __setup_per_zone_wmarks(k)
     refresh_zone_stat_thresholds(k)
     setup_per_zone_lowmem_reserve(k)

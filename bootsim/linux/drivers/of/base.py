@@ -25,7 +25,7 @@ class DeviceNode:
     parent: DeviceNode | None = None
 
     def walk(self) -> Iterator[DeviceNode]:
-        """This node and all below it, in tree order."""
+        """Yield the node and all below it, in tree order."""
         yield self
         for child in self.children:
             yield from child.walk()
@@ -74,7 +74,8 @@ def of_get_cpu_nodes(k: Kernel) -> list[DeviceNode]:
     cpus = of_find_node_by_path(k, "/cpus")
     if cpus is None:
         return []
-    return [n for n in cpus.children if n.name == "cpu" or n.properties.get("device_type", b"").split(b"\0")[0] == b"cpu"]
+    return [n for n in cpus.children
+            if n.name == "cpu" or n.properties.get("device_type", b"").split(b"\0")[0] == b"cpu"]
 
 
 def of_device_is_compatible(node: DeviceNode, compat: str) -> bool:

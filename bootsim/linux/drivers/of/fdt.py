@@ -242,7 +242,7 @@ def early_init_dt_add_memory_arch(k: Kernel, base: int, size: int, root: str) ->
     source = "drivers/of/fdt.c early_init_dt_add_memory_arch()"
     k.facts.add(f"bank{n}.base", base, "pa", "reg, rounded up to a page, not below PHYS_OFFSET", inputs, source)
     k.facts.add(f"bank{n}.size", size, "bytes", "reg, whole pages within 32 bits from PHYS_OFFSET", inputs, source)
-    step(k, "memory bank {base:#010x}-{end:#010x} ({mib} MiB) from {root} (offered {offered_base:#x}+{offered_size:#x})",
+    step(k, "memory bank {base:#010x}-{end:#010x} ({mib} MiB) from {root} (of {offered_base:#x}+{offered_size:#x})",
          func=func, base=base, end=base + size - 1, mib=size >> 20, root=root.removeprefix("dtb:"),
          offered_base=offered[0], offered_size=offered[1])
     return None
@@ -352,7 +352,7 @@ def unflatten_device_tree(k: Kernel) -> None:
     size = (_unflattened_size(k) + 3) & ~3
     pa = early_init_dt_alloc_memory_arch(k, size + 4, 4)
     k.machine.ram.write(pa + size, b"\xde\xad\xbe\xef")
-    k.facts.add("unflattened_tree.size", size, "bytes", "device_node, property and name of every node, each word-aligned",
+    k.facts.add("unflattened_tree.size", size, "bytes", "device_node, property and name of every node, word-aligned",
                 ("sizeof:struct device_node", "sizeof:struct property", "dtb:/:*"),
                 "drivers/of/fdt.c __unflatten_device_tree()")
     k.of_root = _build_nodes(k)

@@ -72,6 +72,7 @@ def dma_contiguous_reserve(k: Kernel, limit: int) -> None:
     if not k.build.config.DMA_CMA:
         return
     base, fixed = 0, False
+    inputs: tuple[str, ...]
     if k.cma_size_cmdline is not None:
         size, inputs = k.cma_size_cmdline, ("cmdline:cma",)
         base = k.cma_base_cmdline

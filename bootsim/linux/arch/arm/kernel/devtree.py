@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bootsim.errors import KernelPanic
+from bootsim.inputs.build import MachineDesc
 from bootsim.linux.drivers.of.base import of_find_node_by_path, of_get_cpu_nodes
 from bootsim.linux.drivers.of.fdt import (
     c_string,
@@ -24,33 +23,7 @@ if TYPE_CHECKING:
 MPIDR_HWID_BITMASK = 0xFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class MachineDesc:
-    """struct machine_desc, as far as memory goes: name, compatible strings, and the hooks that touch memory.
-
-    `dma_zone_size` is in bytes, 0 for none. `map_io` and `reserve` are None when the machine has no such hook.
-    """
-
-    name: str
-    dt_compat: tuple[str, ...] = ()
-    dma_zone_size: int = 0
-    map_io: Callable[[Kernel], None] | None = None
-    reserve: Callable[[Kernel], None] | None = None
-    smp: bool = False
-
-
-GENERIC_DT = MachineDesc("Generic DT based system")
-
-
-def machine_descriptors(k: Kernel) -> tuple[MachineDesc, ...]:
-    """The machine descriptors compiled into this kernel, in the order of their section.
-
-    Source: arch/arm/mach-vexpress/v2m.c DT_MACHINE_START(VEXPRESS_DT)
-    Differs: only the vexpress family is known; a tree of another machine gets the generic descriptor.
-    """
-    if k.build.config.ARCH_VEXPRESS:
-        return (MachineDesc("ARM-Versatile Express", ("arm,vexpress",), smp=True),)
-    return ()
+GENERIC_DT = MachineDesc(symbol="GENERIC_DT", name="Generic DT based system", dt_compat="")
 
 
 def setup_machine_fdt(k: Kernel, dtb_pa: int) -> MachineDesc | None:
@@ -62,8 +35,8 @@ def setup_machine_fdt(k: Kernel, dtb_pa: int) -> MachineDesc | None:
         return None
     root = k.fdt.nodes[0]
     best, best_score = None, 0
-    for mdesc in machine_descriptors(k):
-        scores = [s for c in mdesc.dt_compat if (s := of_fdt_is_compatible(root, c))]
+    for mdesc in k.build.machines:
+        scores = [s for c in mdesc.dt_compat.split() if (s := of_fdt_is_compatible(root, c))]
         if scores and (not best_score or min(scores) < best_score):
             best, best_score = mdesc, min(scores)
     if best is None and not k.build.config.ARCH_MULTIPLATFORM:
@@ -75,6 +48,10 @@ def setup_machine_fdt(k: Kernel, dtb_pa: int) -> MachineDesc | None:
     printk(k, KERN_INFO, "OF: fdt: Machine model: {model}", func="of_flat_dt_match_machine",
            model=of_flat_dt_get_machine_name(k))
     step(k, "machine descriptor {name!r}", name=mdesc.name)
+    for hook in ("dt_fixup", "pv_fixup", "reserve", "map_io", "init_early"):
+        if getattr(mdesc, hook) is not None:
+            step(k, "machine {name!r}: its {hook} hook, {function}(), is not modelled; what it maps is missing",
+                 level=KERN_WARNING, name=mdesc.name, hook=hook, function=getattr(mdesc, hook))
     early_init_dt_scan_nodes(k)
     return mdesc
 

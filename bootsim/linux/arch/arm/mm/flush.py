@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 
-def __flush_dcache_page(k: Kernel, pa: int) -> None:  # noqa: N807
+def __flush_dcache_page(k: Kernel, pa: int) -> None:
     """Flush the page at `pa`. A highmem page is mapped for that, and the entry of the mapping stays behind.
 
     Source: arch/arm/mm/flush.c __flush_dcache_page()

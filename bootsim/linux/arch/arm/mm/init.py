@@ -82,19 +82,18 @@ def arm_memblock_init(k: Kernel) -> None:
     """Reserve the kernel, the initrd, the page tables, what the tree asks for, and contiguous memory.
 
     Source: arch/arm/mm/init.c arm_memblock_init()
+    Differs: a machine's own reserve hook is not run; setup_machine_fdt() warns of it.
     """
     sym = k.build.symbols
     # KERNEL_START is _stext, KERNEL_END is _end
     base, size = k.virt_to_phys(sym.stext), sym.end - sym.stext
     memblock_reserve(k.memblock, base, size, "arm_memblock_init")
     source = "arch/arm/mm/init.c arm_memblock_init()"
-    k.facts.add("kernel.base", base, "pa", "__pa(_stext)", ("symbol:_stext", "CONFIG_PAGE_OFFSET", "PHYS_OFFSET"), source)
+    k.facts.add("kernel.base", base, "pa", "__pa(_stext)", ("symbol:_stext", "PAGE_OFFSET", "PHYS_OFFSET"), source)
     k.facts.add("kernel.size", size, "bytes", "_end - _stext", ("symbol:_stext", "symbol:_end"), source)
     step(k, "kernel image reserved: {base:#010x}-{end:#010x}", base=base, end=base + size - 1)
     arm_initrd_init(k)
     arm_mm_memblock_reserve(k)
-    if k.mdesc.reserve is not None:
-        k.mdesc.reserve(k)
     early_init_fdt_scan_reserved_mem(k)
     dma_contiguous_reserve(k, k.arm_dma_limit)
     memblock_dump_all(k.memblock)
@@ -148,7 +147,7 @@ def free_unused_memmap(k: Kernel) -> None:
     """
     block = (1 << k.pageblock_order) - 1
     page_bytes = k.build.sizeof.page
-    map_pa, map_pfn = k.pgdat.mem_map_pa, k.pgdat.bank_pfns[0][0]
+    map_pa, map_pfn = k.pgdat.mem_map_pa or 0, k.pgdat.bank_pfns[0][0]
     prev_end = 0
     for start, end in list(for_each_mem_pfn_range(k.memblock)):
         start &= ~block

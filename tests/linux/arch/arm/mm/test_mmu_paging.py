@@ -27,6 +27,7 @@ RAM = 0x60000000
 def paged(make, monkeypatch):
     """A kernel after paging_init(), the zones left out."""
     monkeypatch.setattr("bootsim.linux.arch.arm.mm.init.bootmem_init", lambda k: None)
+    monkeypatch.setattr("bootsim.linux.arch.arm.mm.flush.__flush_dcache_page", lambda k, pa: None)
 
     def build(*banks, cma=None, before=None, **options):
         k = make.with_banks(*banks, **options)
@@ -143,9 +144,19 @@ def test_a_page_table_where_a_section_is_kills_the_kernel_silently(paged):
     assert death.value.reason is None
 
 
+@pytest.mark.parametrize("banks", [
+    [(RAM + 0x80000, 512 * MIB - 0x80000)],  # its first 2 MiB become no-map, and with them all that is mapped
+    [(RAM, 8 * MIB), (RAM + 10 * MIB, 256 * MIB)]])
+def test_a_first_bank_that_ends_within_the_kernel_kills_it_silently(paged, banks):
+    # both trees do so to a real kernel
+    with pytest.raises(KernelPanic, match="unmapped the kernel") as death:
+        paged(*banks)
+    assert death.value.reason is None
+
+
 def test_no_memory_left_for_tables(paged):
     with pytest.raises(KernelPanic) as death:
-        paged()
+        paged((RAM, 16 * MIB), before=lambda k: memblock_reserve(k.memblock, RAM, 16 * MIB, "test"))
     assert death.value.reason == "early_alloc: Failed to allocate 8192 bytes align=0x2000"
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_RW, MT_MEMORY_RWX, MapDesc
 from bootsim.linux.arch.arm.asm.memory import MODULES_VADDR, SZ_16M, SZ_32M, VMALLOC_END, VMALLOC_START
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PMD_SIZE, SECTION_SIZE
@@ -20,6 +21,7 @@ from bootsim.linux.arch.arm.mm.mmu.create_mapping import clear_pmds, create_mapp
 from bootsim.linux.kernel.printk import KERN_NOTICE, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import memparse
 from bootsim.linux.mm.memblock import (
+    MEMBLOCK_NOMAP,
     for_each_mem_range,
     memblock_end_of_DRAM,
     memblock_mark_nomap,
@@ -144,6 +146,18 @@ def prepare_page_table(k: Kernel) -> None:
     start, end = k.phys_to_virt(min(first.base + first.size, k.arm_lowmem_limit)), VMALLOC_START(k.high_memory)
     gone = clear_pmds(k, start, end)
     step(k, "{words} first-level words of {start:#010x}-{end:#010x} cleared", words=gone, start=start, end=end)
+    _expect_kernel_mapped(k)
+
+
+# The kernel runs on the mapping that prepare_page_table() leaves: all of it must lie in the first bank.
+def _expect_kernel_mapped(k: Kernel) -> None:
+    symbols, first = k.build.symbols, k.memblock.memory.regions[0]
+    for va in range(symbols.stext, symbols.end, SECTION_SIZE):
+        if not k.translate(va):
+            raise KernelPanic(None, f"prepare_page_table() unmapped the kernel at {va:#010x}: the first bank of memory, "
+                              f"{first.base:#010x}-{first.base + first.size - 1:#010x}"
+                              f"{', no-map' if first.flags & MEMBLOCK_NOMAP else ''}, ends before the kernel does "
+                              f"({k.virt_to_phys(symbols.end):#010x})")
 
 
 def map_lowmem(k: Kernel) -> None:

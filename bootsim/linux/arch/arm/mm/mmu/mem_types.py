@@ -66,8 +66,8 @@ from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
 
 if TYPE_CHECKING:
+    from bootsim.inputs.build import MachineDesc
     from bootsim.linux import Kernel
-    from bootsim.linux.arch.arm.kernel.devtree import MachineDesc
 
 
 class CachePolicy(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.errors import InputError
 from bootsim.linux.arch.arm.asm.cp15 import CR_V
 from bootsim.linux.arch.arm.asm.fixmap import (
     END_OF_PERMANENT_FIXED_ADDRESSES,
@@ -55,8 +54,8 @@ from bootsim.linux.kernel.printk import KERN_WARNING, printk, step
 from bootsim.linux.mm.memblock import memblock_set_current_limit
 
 if TYPE_CHECKING:
+    from bootsim.inputs.build import MachineDesc
     from bootsim.linux import Kernel
-    from bootsim.linux.arch.arm.kernel.devtree import MachineDesc
 
 
 def early_fixmap_init(k: Kernel) -> None:
@@ -115,7 +114,8 @@ def devicemaps_init(k: Kernel, mdesc: MachineDesc | None) -> None:
     """Clear the vmalloc area's first level; map the tree, the vectors and the machine's devices.
 
     Source: arch/arm/mm/mmu.c devicemaps_init()
-    Differs: caches and TLBs are not modelled, so nothing is flushed.
+    Differs: caches and TLBs are not modelled, so nothing is flushed; a machine's own map_io hook is not run, which
+        setup_machine_fdt() warns of.
     """
     vectors = early_alloc(k, PAGE_SIZE * 2)
     early_trap_init(k, vectors)
@@ -133,10 +133,6 @@ def devicemaps_init(k: Kernel, mdesc: MachineDesc | None) -> None:
     create_mapping(k, MapDesc(VECTORS_BASE + PAGE_SIZE, pfn + 1, PAGE_SIZE, MT_LOW_VECTORS), "stubs")
     if mdesc is None or mdesc.map_io is None:
         debug_ll_io_init(k)
-    elif callable(mdesc.map_io):
-        mdesc.map_io(k)
-    else:
-        raise InputError(f"machine {mdesc.name!r}: its map_io hook {mdesc.map_io}() is not modelled")
     fill_pmd_gaps(k)
     pci_reserve_io(k)
 

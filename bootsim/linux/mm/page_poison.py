@@ -1,0 +1,39 @@
+"""Writing a pattern into free pages (mm/page_poison.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.linux.lib.kstrtox import kstrtobool
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+EINVAL = 22
+PAGE_POISON = 0xAA  # include/linux/poison.h; 0 with CONFIG_PAGE_POISONING_ZERO
+
+
+def early_page_poison_param(k: Kernel, arg: str | None) -> int:
+    """page_poison=: fill pages with a pattern when they are freed. Returns 0 or -errno.
+
+    Source: mm/page_poison.c early_page_poison_param()
+    """
+    value = kstrtobool(arg)
+    if value is None:
+        return -EINVAL
+    k.want_page_poisoning = value
+    return 0
+
+
+def page_poisoning_enabled(k: Kernel) -> bool:
+    """Whether free pages are filled with a pattern.
+
+    Source: mm/page_poison.c page_poisoning_enabled()
+    Differs: debug_pagealloc= is not replayed.
+    """
+    return k.build.config.PAGE_POISONING and k.want_page_poisoning
+
+
+def poison_byte(k: Kernel) -> int:
+    """The byte that free pages are filled with (PAGE_POISON)."""
+    return 0 if k.build.config.PAGE_POISONING_ZERO else PAGE_POISON

@@ -1,0 +1,84 @@
+"""What one allocation with its free costs: a million pairs, from Cython and from Python. Run by `make bench`."""
+
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bootsim
+from bootsim.linux.mm.page_alloc import GFP_KERNEL, __free_pages, alloc_pages, check_buddy_invariants
+
+pytestmark = pytest.mark.benchmarks
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+MILLION = 1_000_000
+ORDERS = 4
+PER_PYTHON_ROUND = 100_000
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """buddy_driver.pyx, compiled against the interfaces of the source tree."""
+    folder = tmp_path_factory.mktemp("driver")
+    shutil.copy(HERE / "buddy_driver.pyx", folder)
+    build = ("from setuptools import Extension, setup; from Cython.Build import cythonize; "
+             "setup(name='d', ext_modules=cythonize(Extension('buddy_driver', ['buddy_driver.pyx'], "
+             f"extra_compile_args=['-O2']), include_path=[{str(ROOT)!r}], quiet=True))")
+    subprocess.run([sys.executable, "-c", build, "-q", "build_ext", "--inplace"], cwd=folder, check=True,
+                   capture_output=True)
+    sys.path.insert(0, str(folder))
+    try:
+        import buddy_driver
+    finally:
+        sys.path.remove(str(folder))
+    return buddy_driver
+
+
+@pytest.fixture
+def k():
+    """A booted board with 1 GiB."""
+    booted = bootsim.boot("vexpress.dts", config="3G/1G", mem="1G")
+    yield booted
+    assert check_buddy_invariants(booted.pgdat) == []
+
+
+def report(benchmark, calls):
+    if benchmark.stats:
+        benchmark.extra_info["ns per pair"] = round(benchmark.stats.stats.median / calls * 1e9, 1)
+
+
+@pytest.mark.parametrize("order", [0, 1, 3])
+def bench_pairs_from_cython(benchmark, driver, k, order):
+    assert benchmark(driver.pairs, k.pgdat, GFP_KERNEL, MILLION, order) == MILLION
+    report(benchmark, MILLION)
+
+
+def bench_mixed_orders_from_cython(benchmark, driver, k):
+    assert benchmark(driver.mixed, k.pgdat, GFP_KERNEL, MILLION, ORDERS) == MILLION
+    report(benchmark, MILLION)
+
+
+def bench_order_0_from_python(benchmark, k):
+    def pairs():
+        for _ in range(PER_PYTHON_ROUND):
+            __free_pages(k, alloc_pages(k, GFP_KERNEL, 0), 0)
+
+    benchmark(pairs)
+    report(benchmark, PER_PYTHON_ROUND)
+
+
+def bench_mixed_orders_from_python(benchmark, k):
+    rng = random.Random(1)
+    steps = [(rng.randrange(1024), rng.randrange(ORDERS)) for _ in range(PER_PYTHON_ROUND)]
+    held = [(alloc_pages(k, GFP_KERNEL, 0), 0) for _ in range(1024)]
+
+    def mixed():
+        for slot, order in steps:
+            __free_pages(k, *held[slot])
+            held[slot] = (alloc_pages(k, GFP_KERNEL, order), order)
+
+    benchmark(mixed)
+    report(benchmark, PER_PYTHON_ROUND)
