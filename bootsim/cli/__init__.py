@@ -14,6 +14,7 @@ from bootsim.errors import BootsimError
 # Each command: the module that holds it under its own name, and the line `bootsim --help` shows.
 COMMANDS = {
     "boot": ("bootsim.cli.boot", "Replay the boot of a device tree and print its log."),
+    "compare": ("bootsim.cli.compare", "Hold a replayed boot against a real one."),
     "configs": ("bootsim.cli.configs", "List the kernel builds that come with bootsim."),
     "profile": ("bootsim.cli.profile", "Describe a kernel build from its own files."),
 }

@@ -11,12 +11,12 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bootsim.state.directory import LogOnly, StateDirectory
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bootsim.state.directory import StateDirectory
-
-_STAMP = re.compile(r"^\[\s*\d+\.\d+\]\s*")
+_STAMP = re.compile(r"^(<\d+>)?\[\s*\d+\.\d+\](\[\s*[TC]\d+\])?\s*")
 _CALLER = re.compile(r"^(memblock_\w+: .*) \S+$")
 _EARLY_FREE = re.compile(r"^(printk: early log buf free: ).*")
 _LATE = ("SLUB: ", "Freeing unused kernel ", "Freeing initrd memory")
@@ -39,7 +39,7 @@ class Row(NamedTuple):
         return self.matched == self.total
 
 
-def compare(real: StateDirectory, replay: StateDirectory) -> Iterator[Row]:
+def compare(real: StateDirectory | LogOnly, replay: StateDirectory) -> Iterator[Row]:
     """Yield a row for everything that `real` shows, in the order of the boot. Raises InputError for broken directories."""
     theirs, ours = log_lines(real.log), log_lines(replay.log)
     if theirs and not theirs[0].startswith("Booting Linux"):
@@ -49,7 +49,7 @@ def compare(real: StateDirectory, replay: StateDirectory) -> Iterator[Row]:
         mine = replay.stages.get(stage, {})
         if "memblock" in fields:
             yield from _memblock(stage, fields, mine)
-        if "tables" in fields and not stage.startswith("free_initmem"):
+        if "tables" in fields and not stage.startswith("free_initmem") and isinstance(real, StateDirectory):
             yield from _tables(stage, real, replay if "tables" in mine else None)
         if stage in ("memblock_free_all", "mem_init"):
             yield from _zones(stage, fields, mine)
@@ -79,7 +79,7 @@ def log_lines(text: str) -> list[str]:
 def _plain(line: str) -> str:
     line = _STAMP.sub("", line)
     line = _CALLER.sub(r"\1", line)
-    return _EARLY_FREE.sub(r"\1N", line).rstrip()
+    return _EARLY_FREE.sub(r"\1N", line).strip()
 
 
 def _in_order(name: str, real: Sequence[Any], mine: Sequence[Any]) -> Row:

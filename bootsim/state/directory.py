@@ -93,6 +93,25 @@ class StateDirectory:
         return value
 
 
+class LogOnly:
+    """A boot of which only the log is known: a serial console's capture, or what dmesg printed."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.stages: dict[str, dict[str, Any]] = {}
+        try:
+            self.log = self.path.read_bytes().decode(errors="replace")
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from None
+        if "Linux version " not in self.log and "Booting Linux" not in self.log and "Memory: " not in self.log:
+            raise InputError(f"{path}: no boot log (no line says Booting Linux, Linux version or Memory:)")
+
+
+def open_boot(path: str | os.PathLike[str]) -> StateDirectory | LogOnly:
+    """Open a state directory, or a plain log file. Raises InputError when it is neither."""
+    return StateDirectory(path) if Path(path).is_dir() else LogOnly(path)
+
+
 def check_target(path: str | os.PathLike[str]) -> None:
     """Raise InputError unless a state directory may be written at `path`.
 
