@@ -75,7 +75,7 @@ def test_a_range_is_freed_in_the_largest_aligned_blocks():
     #        +5          +8            +16      +1024
     #  |------|--o0--|-o1-|--o3 at 8---|--- ... --|
     k = boot(reserved=[(BASE, 5 << 12)])
-    assert [blocks(k, order)[:1] for order in range(4)] == [[PFN + 5], [PFN + 6], [], [PFN + 8]]
+    assert [blocks(k, order)[:1] for order in (0, 1, 3)] == [[PFN + 5], [PFN + 6], [PFN + 8]]
     assert blocks(k, 4)[0] == PFN + 16
     assert zone(k)["nr_free_pages"] == zone(k)["managed"] == k.totalram_pages
 
@@ -146,10 +146,10 @@ def test_boot_pagesets_pass_every_page_on():
     assert [(p["count"], p["high"], p["batch"]) for p in zone(k)["pcp"]] == [(0, 0, 1)] * 4
 
 
-@pytest.mark.parametrize(("mib", "batch"), [(16, 1), (64, 3), (256, 15), (512, 31)])
-def test_batch_is_a_quarter_of_a_thousandth(mib, batch):
+@pytest.mark.parametrize(("mib", "high", "batch"), [(16, 0, 1), (64, 18, 3), (256, 90, 15), (512, 186, 31)])
+def test_batch_is_a_quarter_of_a_thousandth(mib, high, batch):
     k = boot(banks=[(BASE, mib * MIB)], per_cpu_lists=True)
-    assert (zone(k)["pcp"][0]["high"], zone(k)["pcp"][0]["batch"]) == (6 * batch, batch)
+    assert (zone(k)["pcp"][0]["high"], zone(k)["pcp"][0]["batch"]) == (high, batch)
 
 
 def test_refill_takes_a_batch_and_hands_pages_out_in_address_order():
@@ -410,13 +410,25 @@ def test_a_page_freed_twice_is_found_when_it_is_handed_out():
     assert "page dumped because: nonzero _refcount" in texts(k)
 
 
-def test_freeing_a_reserved_page_is_bad():
-    k = boot(reserved=[(BASE, 4096)])
-    pa.__free_pages(k, PFN, 0)
-    assert f"BUG: Bad page state in process swapper  pfn:{PFN:05x}" not in texts(k)  # the per-cpu list takes it
-    pa.memblock_free_pages(k, PFN, 0)
-    k.pgdat.free(PFN + 1024, 1)
-    assert pa.alloc_pages(k, GFP_KERNEL, 0) is not None
+def test_freeing_a_reserved_block_is_bad():
+    k = boot(reserved=[(BASE, 8192)])
+    free = zone(k)["nr_free_pages"]
+    pa.set_page_count(k, PFN + 1, 0)
+    pa.__free_pages(k, PFN, 1)
+    assert texts(k)[-4:] == [
+        f"BUG: Bad page state in process swapper  pfn:{PFN:05x}",
+        f"page:(ptrval) refcount:0 mapcount:0 mapping:00000000 index:0x0 pfn:{PFN:#x}",
+        "flags: 0x1000(reserved)",
+        "page dumped because: PAGE_FLAGS_CHECK_AT_FREE flag(s) set"]
+    assert zone(k)["nr_free_pages"] == free
+
+
+def test_a_single_reserved_page_slips_through_unless_the_build_checks():
+    # free_pages_prepare() clears the flags before the per-cpu list's check sees them
+    for debug_vm, caught in ((False, 0), (True, 1)):
+        k = boot(reserved=[(BASE, 4096)], DEBUG_VM=debug_vm)
+        pa.__free_pages(k, PFN, 0)
+        assert sum("BUG: Bad page" in text for text in texts(k)) == caught
 
 
 def test_bad_pages_are_shown_sixty_times_at_most():

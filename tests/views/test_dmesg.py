@@ -64,9 +64,17 @@ def test_colors_are_those_of_dmesg(tmp_path):
     [(7, False, "Linux"), (4, False, ""), (10, False, "Linux debug"), (4, True, "Linux debug")],
 )
 def test_console_shows_what_is_below_its_level(loglevel, ignore, shown):
+    assert dmesg.console(kernel(loglevel, ignore)) == "".join(f"[    0.000000] {text}\n" for text in shown.split())
+
+
+def test_console_of_a_build_without_timestamps():
+    assert dmesg.console(kernel(10, printk_time=False)) == "Linux\ndebug\n"
+
+
+def kernel(loglevel, ignore=False, printk_time=True):
     records = [record("Linux"), record("debug", 7), record("bootsim: x", kernel=False)]
-    k = SimpleNamespace(records=records, console_loglevel=loglevel, ignore_loglevel=ignore)
-    assert dmesg.console(k) == "".join(f"[    0.000000] {text}\n" for text in shown.split())
+    build = SimpleNamespace(config=SimpleNamespace(PRINTK_TIME=printk_time))
+    return SimpleNamespace(records=records, console_loglevel=loglevel, ignore_loglevel=ignore, build=build)
 
 
 def test_what_a_terminal_would_obey_is_shown_in_hex():

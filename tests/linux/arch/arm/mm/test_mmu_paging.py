@@ -2,10 +2,9 @@
 
 import pytest
 
-from bootsim.errors import InputError, KernelPanic
+from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.fixmap import FIXMAP_PAGE_IO
 from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MT_MEMORY_RW, MapDesc
-from bootsim.linux.arch.arm.kernel.devtree import MachineDesc
 from bootsim.linux.arch.arm.mm.dma_mapping import dma_contiguous_early_fixup
 from bootsim.linux.arch.arm.mm.ioremap import find_static_vm_paddr, find_static_vm_vaddr
 from bootsim.linux.arch.arm.mm.mmu import (
@@ -166,6 +165,23 @@ def test_an_early_console_page_survives(paged):
     assert (found.pa, found.memory.type, found.domain) == (0x10009010, "device", 2)
 
 
+@pytest.mark.parametrize(("ignore_loglevel", "console_loglevel", "dies"), [
+    (True, 4, True), (False, 7, True), (False, 6, False)])
+def test_an_early_console_that_hears_memblock_kills_the_kernel_silently(paged, ignore_loglevel, console_loglevel, dies):
+    # a real kernel does so
+    def talk(k):
+        set_fixmap(k, 0, 0x10009000, FIXMAP_PAGE_IO)
+        k.memblock.debug = True
+        k.ignore_loglevel, k.console_loglevel = ignore_loglevel, console_loglevel
+
+    if dies:
+        with pytest.raises(KernelPanic, match="earlycon with memblock=debug") as death:
+            paged((RAM, 512 * MIB), before=talk)
+        assert death.value.reason is None
+    else:
+        assert paged((RAM, 512 * MIB), before=talk).translate(0xFFEFF010)
+
+
 def test_a_cleared_early_console_page_is_gone(paged):
     def clear(k):
         set_fixmap(k, 0, 0x10009000, FIXMAP_PAGE_IO)
@@ -180,9 +196,9 @@ def test_fixmap_slots_end(paged):
 
 
 def test_a_machines_devices_are_mapped_and_kept_from_vmalloc(paged):
-    k = paged((RAM, 512 * MIB), before=lambda k: setattr(k, "mdesc", MachineDesc(
-        "m", map_io=lambda k: iotable_init(k, [MapDesc(0xF8000000, 0x10000, MIB, MT_DEVICE),
-                                               MapDesc(0xF9000123, 0x1C010, 0x1000, MT_DEVICE)]))))
+    k = paged((RAM, 512 * MIB))
+    iotable_init(k, [MapDesc(0xF8000000, 0x10000, MIB, MT_DEVICE), MapDesc(0xF9000123, 0x1C010, 0x1000, MT_DEVICE)])
+    fill_pmd_gaps(k)
     assert k.translate(0xF80FFFFF, "write").pa == 0x100FFFFF
     assert k.translate(0xF80FFFFF, "write").kind == "section"
     assert k.translate(0xF9001122).pa == 0x1C011122
@@ -219,11 +235,6 @@ def test_pci_keeps_its_window(paged):
 def test_the_debug_port_is_mapped_for_good(paged):
     k = paged((RAM, 512 * MIB), DEBUG_LL=True, DEBUG_UART_PHYS=0x10009000, DEBUG_UART_VIRT=0xF8009000)
     assert (k.translate(0xF8009000).pa, k.translate(0xF8009000).kind) == (0x10009000, "small")
-
-
-def test_a_map_io_nobody_knows_is_refused(paged):
-    with pytest.raises(InputError, match="exotic_map_io"):
-        paged((RAM, 512 * MIB), before=lambda k: setattr(k, "mdesc", MachineDesc("m", map_io="exotic_map_io")))
 
 
 @pytest.mark.parametrize("phys_offset", [0x80000000, 0x10000000])
