@@ -178,7 +178,7 @@ def _fallback_base(request: _Request) -> int:
 
 def _no_memory(tree: DeviceTree) -> InputError:
     return InputError(
-        f"{tree.name}: no memory node with RAM below 4 GiB, expected device_type = \"memory\" with a reg; "
+        f'{tree.name}: no memory node with RAM below 4 GiB, expected device_type = "memory" with a reg; '
         "or say where the kernel is loaded"
     )
 
@@ -461,7 +461,7 @@ def _cells(request: _Request, *values: tuple[int, int]) -> bytes:
     # (number of cells, value) pairs as big-endian cells
     for cells, value in values:
         if value >> (32 * cells):
-            raise InputError(f"{request.tree.name}: {value:#x} does not fit in {cells} cell{'s'[: cells - 1]} of this tree")
+            raise InputError(f"{request.tree.name}: {value:#x} does not fit in this tree's {32 * cells} bits")
     return b"".join(value.to_bytes(4 * cells, "big") for cells, value in values)
 
 

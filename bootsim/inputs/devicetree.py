@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import sys
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
+from bootsim.inputs.bundled import bundled_dir
 from bootsim.inputs.dtb import check_blob, is_blob
 
 if TYPE_CHECKING:
@@ -63,15 +63,9 @@ def load_tree(source: str | os.PathLike[str], include_dirs: Sequence[str | os.Pa
     return DeviceTree(name, *compile_source(text, str(path) if path else name, [str(d) for d in include_dirs]))
 
 
-def bundled_dirs() -> list[Path]:
-    """The folders that may hold the bundled trees: in the installed package, and in a source checkout."""
-    package = Path(__file__).resolve().parent.parent
-    return [folder for folder in (package / "data" / "dts", package.parent / "dts") if folder.is_dir()]
-
-
 def bundled_names() -> list[str]:
     """The names of the bundled trees, sorted."""
-    return sorted({path.name for folder in bundled_dirs() for path in folder.glob("*.dts")})
+    return sorted(path.name for path in bundled_dir("dts").glob("*.dts"))
 
 
 def _find(name: str) -> Path:
@@ -82,14 +76,15 @@ def _find(name: str) -> Path:
     except (OSError, ValueError) as error:
         raise InputError(f"{name}: not a usable file name: {error}") from None
     if path.name == name:
-        for folder in bundled_dirs():
-            for candidate in (folder / name, folder / f"{name}.dts"):
-                if candidate.is_file():
-                    return candidate
+        for candidate in (bundled_dir("dts") / name, bundled_dir("dts") / f"{name}.dts"):
+            if candidate.is_file():
+                return candidate
     raise InputError(_unknown(name))
 
 
 def _unknown(name: str) -> str:
+    import difflib
+
     names = bundled_names()
     close = difflib.get_close_matches(Path(name).name, names, 2, 0.6)
     hint = f"; did you mean {' or '.join(close)}?" if close else f". Bundled trees: {', '.join(names)}"
@@ -121,4 +116,3 @@ def _text(data: bytes, name: str) -> str:
             f"nor source text ({why})"
         )
     return text
-

@@ -109,7 +109,7 @@ def struct_bytes(header: Header) -> int:
 def reservations(blob: bytes, name: str = "device tree blob") -> list[tuple[int, int]]:
     """Return the memory reservation entries: (pa, bytes), without the end mark. Raises InputError when none ends it."""
     header = read_header(blob, name)
-    entries = []
+    entries: list[tuple[int, int]] = []
     pos = header.off_mem_rsvmap
     while pos + 16 <= header.totalsize:
         base, size = _reservation(blob, pos)

@@ -98,7 +98,7 @@ class BlobEditor:
         return bytes(packed)
 
     def find(self, path: str) -> Node | None:
-        """The node at `path`; a component without a unit address fits the first node of that name (fdt_path_offset())."""
+        """The node at `path`; a component without unit address fits the first node of that name (fdt_path_offset())."""
         index = 0
         for component in path.split("/"):
             if component:

@@ -71,9 +71,9 @@ class Vmlinux:
             self._check_header()
             self.sections = self._read_sections()
             self.symbols = self._read_symbols()
-        except (struct.error, IndexError, UnicodeDecodeError):
+        except (struct.error, IndexError, ValueError):
             self.close()
-            raise InputError(f"{path}: damaged ELF file: it ends before its own tables do") from None
+            raise InputError(f"{path}: damaged ELF file: its tables point outside it") from None
         except InputError:
             self.close()
             raise
@@ -166,7 +166,6 @@ class Vmlinux:
         Only the units of C files that must define one are read, found through .debug_aranges: a vmlinux describes
         each type a thousand times over.
         """
-        from elftools.common.exceptions import DWARFError, ELFError
         from elftools.elf.elffile import ELFFile
 
         missing = set(names)
@@ -180,8 +179,8 @@ class Vmlinux:
                     missing.discard(name)
                     if not missing:
                         return sizes
-        except (DWARFError, ELFError, struct.error) as error:
-            raise InputError(f"{self.path}: cannot read its DWARF data: {error}") from None
+        except Exception as error:  # elftools fails on damaged data in any way there is
+            raise InputError(f"{self.path}: damaged DWARF data: {type(error).__name__} {error}") from None
         return sizes
 
     def _defining_units(self, dwarf: Any) -> Iterator[Any]:

@@ -142,6 +142,7 @@ class Kernel:
         self.totalhigh_pages = 0
         self.nr_online_cpus = 1
         self.comm = "swapper"
+        self.section_maps: dict[int, int] = {}
         # limits
         self.arm_dma_zone_size = 0
         self.arm_dma_limit = 0xFFFFFFFF

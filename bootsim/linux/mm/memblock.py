@@ -402,15 +402,16 @@ def memblock_phys_alloc_range(mb: Memblock, size: int, align: int, start: int, e
 
 def memblock_alloc_try_nid(mb: Memblock, size: int, align: int, min_addr: int = 0,
                            max_addr: int = MEMBLOCK_ALLOC_ACCESSIBLE, nid: int = NUMA_NO_NODE, *,
-                           caller: str) -> int:
+                           caller: str, func: str = "memblock_alloc_try_nid") -> int:
     """Reserve and clear `size` bytes aligned to `align`, at or above min_addr (pa) if there is room; pa, or 0.
 
+    `func` is the member of the family that memblock=debug names.
     Source: mm/memblock.c memblock_alloc_try_nid(), memblock_alloc_internal()
     Differs: returns the physical address; the kernel returns the address in the linear mapping.
     """
     if mb.debug:
-        mb.printk(_KERN_INFO, "memblock_alloc_try_nid: {size} bytes align={align:#x} nid={nid} from={min_addr:#010x} "
-                  "max_addr={max_addr:#010x} {caller}", func="memblock_alloc_try_nid", size=size, align=align, nid=nid,
+        mb.printk(_KERN_INFO, "{func_}: {size} bytes align={align:#x} nid={nid} from={min_addr:#010x} "
+                  "max_addr={max_addr:#010x} {caller}", func=func, func_=func, size=size, align=align, nid=nid,
                   min_addr=min_addr, max_addr=max_addr, caller=caller)
     max_addr = min(max_addr, mb.current_limit)
     found = memblock_alloc_range_nid(mb, size, align, min_addr, max_addr)

@@ -72,18 +72,22 @@ def check_buddy_invariants(pgdat):
     cdef Pglist p = pgdat
     cdef uint32_t i
     broken = []
+    owned = []
     for i in range(p.g.nr_zones):
         if p.g.zones[i].spanned_pages:
-            owned = {}
             free_pages = _check_free_lists(p, i, owned, broken)
             cached = _check_pcp_lists(p, i, owned, broken)
             if free_pages + cached > p.g.zones[i].managed_pages:
                 broken.append(f"{p.zone_names[i]}: {free_pages} free and {cached} cached pages, "
                               f"{p.g.zones[i].managed_pages} managed")
+    owned.sort()
+    for (pfn, pages, where), (other, _, owner) in zip(owned, owned[1:]):
+        if pfn + pages > other:
+            broken.append(f"{where} overlaps {owner}")
     return broken
 
 
-def _check_free_lists(Pglist p, uint32_t i, dict owned, list broken):
+def _check_free_lists(Pglist p, uint32_t i, list owned, list broken):
     cdef Pgdat *g = p.g
     cdef Zone *zone = &g.zones[i]
     cdef uint32_t order, mt, pfn
@@ -98,7 +102,7 @@ def _check_free_lists(Pglist p, uint32_t i, dict owned, list broken):
             for pfn in pfns:
                 where = f"{p.zone_names[i]} order {order} type {mt} pfn {pfn:#x}"
                 broken.extend(f"{where}: {what}" for what in _block_faults(g, zone, order, pfn))
-                _claim(owned, pfn, 1 << order, where, broken)
+                owned.append((pfn, 1 << order, where))
         if blocks != zone.nr_free[order]:
             broken.append(f"{p.zone_names[i]} order {order}: nr_free {zone.nr_free[order]}, {blocks} blocks on lists")
         free_pages += blocks << order
@@ -108,15 +112,6 @@ def _check_free_lists(Pglist p, uint32_t i, dict owned, list broken):
         broken.append(f"{p.zone_names[i]}: NR_FREE_PAGES {zone.vm_stat[NR_FREE_PAGES]} and {drift} pending, "
                       f"{free_pages - isolated} pages on lists")
     return free_pages
-
-
-def _claim(dict owned, uint32_t pfn, uint32_t pages, where, list broken):
-    cdef uint32_t frame
-    for frame in range(pfn, pfn + pages):
-        if frame in owned:
-            broken.append(f"{where}: frame {frame:#x} is also in {owned[frame]}")
-            return
-        owned[frame] = where
 
 
 cdef list _block_faults(Pgdat *g, const Zone *zone, uint32_t order, uint32_t pfn):
@@ -139,7 +134,7 @@ cdef list _block_faults(Pgdat *g, const Zone *zone, uint32_t order, uint32_t pfn
     return faults
 
 
-def _check_pcp_lists(Pglist p, uint32_t i, dict owned, list broken):
+def _check_pcp_lists(Pglist p, uint32_t i, list owned, list broken):
     cdef Zone *zone = &p.g.zones[i]
     cdef uint32_t cpu, mt, pfn
     cached = 0
@@ -150,7 +145,7 @@ def _check_pcp_lists(Pglist p, uint32_t i, dict owned, list broken):
             length += len(pfns)
             for pfn in pfns:
                 where = f"{p.zone_names[i]} cpu {cpu} type {mt} pfn {pfn:#x}"
-                _claim(owned, pfn, 1, where, broken)
+                owned.append((pfn, 1, where))
                 if p.g.map[pfn].refcount or PageBuddy(&p.g.map[pfn]):
                     broken.append(f"{where}: refcount {p.g.map[pfn].refcount}, buddy {PageBuddy(&p.g.map[pfn])}")
         if length != zone.pageset[cpu].count:

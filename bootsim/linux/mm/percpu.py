@@ -115,7 +115,7 @@ def pcpu_embed_first_chunk(k: Kernel, reserved_size: int, dyn_size: int, atom_si
     areas = memblock_alloc(mb, areas_size, k.smp_cache_bytes, func)
     base = 0
     if areas:
-        base = memblock_alloc_try_nid(mb, len(ai.cpu_map) * ai.unit_size, atom_size, _max_dma_address(k),
+        base = memblock_alloc_try_nid(mb, len(ai.cpu_map) * ai.unit_size, atom_size, max_dma_address_pa(k),
                                       caller="pcpu_dfl_fc_alloc")
     if base:
         max_distance = ai.unit_size * len(ai.cpu_map)
@@ -138,8 +138,11 @@ def pcpu_embed_first_chunk(k: Kernel, reserved_size: int, dyn_size: int, atom_si
     return 0 if base else -12
 
 
-def _max_dma_address(k: Kernel) -> int:
-    # __pa(MAX_DMA_ADDRESS): the end of ZONE_DMA when the machine limits it, else the last virtual address
+def max_dma_address_pa(k: Kernel) -> int:
+    """The end (pa) of ZONE_DMA when the machine limits it, else that of the last virtual address.
+
+    Source: arch/arm/include/asm/dma.h MAX_DMA_ADDRESS
+    """
     if k.build.config.ZONE_DMA and k.arm_dma_zone_size:
         return (k.phys_offset + k.arm_dma_zone_size) & 0xFFFFFFFF
     return k.virt_to_phys(0xFFFFFFFF)
@@ -225,7 +228,7 @@ def _setup_up(k: Kernel) -> None:
     # without SMP static per-cpu data are plain variables: only the dynamic part needs memory
     unit = 1 << (max(PCPU_MIN_UNIT_SIZE, PERCPU_DYNAMIC_RESERVE) - 1).bit_length()
     ai = pcpu_alloc_alloc_info(k, 1)
-    base = memblock_alloc_try_nid(k.memblock, unit, PAGE_SIZE, _max_dma_address(k), caller="setup_per_cpu_areas")
+    base = memblock_alloc_try_nid(k.memblock, unit, PAGE_SIZE, max_dma_address_pa(k), caller="setup_per_cpu_areas")
     if not ai.pa or not base:
         raise KernelPanic("Failed to allocate memory for percpu areas.", "too little lowmem for the per-cpu areas")
     ai.dyn_size = ai.unit_size = ai.atom_size = ai.alloc_size = unit

@@ -19,6 +19,7 @@ from bootsim.linux.mm.memblock import (
     memblock_is_region_reserved,
     memblock_mark_hotplug,
     memblock_mark_nomap,
+    memblock_overlaps_region,
     memblock_reserve,
 )
 
@@ -196,6 +197,8 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
         base, size = read_number(words[:a]), read_number(words[a:a + s])
         words = words[a + s:]
         if size == 0:
+            step(k, "{path}: {prop} has an empty bank at {base:#x}: passed over", level=KERN_WARNING, path=node.path,
+                 prop=prop, base=base)
             continue
         early_init_dt_add_memory_arch(k, base, size, f"dtb:{node.path}:{prop}")
         if hotpluggable and memblock_mark_hotplug(k.memblock, base & 0xFFFFFFFF, size & 0xFFFFFFFF):
@@ -236,6 +239,9 @@ def early_init_dt_add_memory_arch(k: Kernel, base: int, size: int, root: str) ->
         ignore("range", base, phys_offset)
         size -= phys_offset - base
         base = phys_offset
+    if memblock_overlaps_region(k.memblock.memory, base, size & 0xFFFFFFFF):
+        step(k, "{root}: bank {base:#x}+{size:#x} overlaps an earlier bank; memory is counted once", func=func,
+             level=KERN_WARNING, root=root.removeprefix("dtb:"), base=base, size=size)
     memblock_add(k.memblock, base, size & 0xFFFFFFFF, func)
     n = len([f for f in k.facts if f.name.startswith("bank")]) // 2
     inputs = (root, "PHYS_OFFSET")

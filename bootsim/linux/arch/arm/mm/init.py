@@ -24,6 +24,8 @@ from bootsim.linux.mm.memblock import (
     memblock_start_of_DRAM,
 )
 from bootsim.linux.mm.page_alloc import free_area_init, free_highmem_range, free_reserved_area, mem_init_print_info
+from bootsim.linux.mm.percpu import max_dma_address_pa
+from bootsim.linux.mm.sparse import PAGES_PER_SECTION, sparse_init
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -137,30 +139,49 @@ def bootmem_init(k: Kernel) -> None:
     k.reached("bootmem_init:entry")
     memblock_allow_resize(k.memblock)
     find_limits(k)
+    if k.build.config.SPARSEMEM:
+        sparse_init(k, max_dma_address_pa(k))
     zone_sizes_init(k)
 
 
 def free_unused_memmap(k: Kernel) -> None:
     """Give back the parts of mem_map that describe holes between banks.
 
-    Source: arch/arm/mm/init.c free_unused_memmap(), free_memmap()
+    Source: arch/arm/mm/init.c free_unused_memmap()
     """
-    block = (1 << k.pageblock_order) - 1
-    page_bytes = k.build.sizeof.page
-    map_pa, map_pfn = k.pgdat.mem_map_pa or 0, k.pgdat.bank_pfns[0][0]
+    sparse = k.build.config.SPARSEMEM
+    block, section = (1 << k.pageblock_order) - 1, PAGES_PER_SECTION - 1
     prev_end = 0
     for start, end in list(for_each_mem_pfn_range(k.memblock)):
+        if sparse:
+            start = min(start, (prev_end + section) & ~section)
         start &= ~block
         if prev_end and prev_end < start:
-            first = map_pa + (prev_end - map_pfn) * page_bytes
-            last = map_pa + (start - map_pfn) * page_bytes
-            first = (first + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
-            last &= ~(PAGE_SIZE - 1)
-            if first < last:
-                memblock_free(k.memblock, first, last - first, "free_memmap")
-                step(k, "mem_map of the hole {start:#x}-{end:#x} (pfn) freed: {first:#010x}-{last:#010x}",
-                     start=prev_end, end=start, first=first, last=last - 1)
+            free_memmap(k, prev_end, start)
         prev_end = (end + block) & ~block
+    if sparse and prev_end & section:
+        free_memmap(k, prev_end, (prev_end + section) & ~section)
+
+
+def free_memmap(k: Kernel, start_pfn: int, end_pfn: int) -> None:
+    """Give back the whole pages of mem_map that describe [start_pfn, end_pfn), a hole.
+
+    Source: arch/arm/mm/init.c free_memmap()
+    """
+    first, last = (_struct_page_pa(k, pfn - 1) + k.build.sizeof.page for pfn in (start_pfn, end_pfn))
+    first = (first + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+    last &= ~(PAGE_SIZE - 1)
+    if first < last:
+        memblock_free(k.memblock, first, last - first, "free_memmap")
+        step(k, "mem_map of the hole {start:#x}-{end:#x} (pfn) freed: {first:#010x}-{last:#010x}", start=start_pfn,
+             end=end_pfn, first=first, last=last - 1)
+
+
+def _struct_page_pa(k: Kernel, pfn: int) -> int:
+    # where the frame's struct page lies: in the one map, or in that of its section
+    if k.section_maps:
+        return k.section_maps[pfn // PAGES_PER_SECTION] + pfn % PAGES_PER_SECTION * k.build.sizeof.page
+    return (k.pgdat.mem_map_pa or 0) + (pfn - k.pgdat.bank_pfns[0][0]) * k.build.sizeof.page
 
 
 def free_highpages(k: Kernel) -> None:

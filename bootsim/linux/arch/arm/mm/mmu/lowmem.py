@@ -18,6 +18,7 @@ from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_RW, MT_MEMORY_RWX, Map
 from bootsim.linux.arch.arm.asm.memory import MODULES_VADDR, SZ_16M, SZ_32M, VMALLOC_END, VMALLOC_START
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PMD_SIZE, SECTION_SIZE
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import clear_pmds, create_mapping
+from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
 from bootsim.linux.kernel.printk import KERN_NOTICE, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import memparse
 from bootsim.linux.mm.memblock import (
@@ -42,7 +43,7 @@ def early_vmalloc(k: Kernel, arg: str | None) -> int:
 
     Source: arch/arm/mm/mmu.c early_vmalloc()
     """
-    reserve = memparse(arg or "")[0] & 0xFFFFFFFF
+    reserve = memparse(value_of("vmalloc", arg))[0] & 0xFFFFFFFF
     most = VMALLOC_END - (k.build.config.PAGE_OFFSET + SZ_32M)
     if reserve < SZ_16M:
         reserve = SZ_16M
@@ -154,8 +155,8 @@ def _expect_kernel_mapped(k: Kernel) -> None:
     symbols, first = k.build.symbols, k.memblock.memory.regions[0]
     for va in range(symbols.stext, symbols.end, SECTION_SIZE):
         if not k.translate(va):
-            raise KernelPanic(None, f"prepare_page_table() unmapped the kernel at {va:#010x}: the first bank of memory, "
-                              f"{first.base:#010x}-{first.base + first.size - 1:#010x}"
+            raise KernelPanic(None, f"prepare_page_table() unmapped the kernel at {va:#010x}: the first bank of "
+                              f"memory, {first.base:#010x}-{first.base + first.size - 1:#010x}"
                               f"{', no-map' if first.flags & MEMBLOCK_NOMAP else ''}, ends before the kernel does "
                               f"({k.virt_to_phys(symbols.end):#010x})")
 

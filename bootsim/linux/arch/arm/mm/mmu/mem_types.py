@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.domain import DOMAIN_IO, DOMAIN_KERNEL, DOMAIN_VECTORS
 from bootsim.linux.arch.arm.asm.mach.map import (
     MT_CACHECLEAN,
@@ -148,12 +149,21 @@ def init_default_cache_policy(k: Kernel, pmd: int) -> None:
     printk(k, KERN_ERR, "ERROR: could not find cache policy")
 
 
+def value_of(option: str, arg: str | None) -> str:
+    """The value of a command-line option whose handler does not ask whether there is one; without, the kernel is dead."""
+    if arg is None:
+        raise KernelPanic(None, f"cmdline: {option} without a value: the kernel reads one at address 0 and faults with no "
+                          "vectors to take it")
+    return arg
+
+
 def early_cachepolicy(k: Kernel, arg: str | None) -> int:
     """cachepolicy=NAME: on ARMv6 and later only what head.S chose is possible.
 
     Source: arch/arm/mm/mmu.c early_cachepolicy()
     """
-    selected = next((i for i, p in enumerate(CACHE_POLICIES) if (arg or "").startswith(p.policy)), -1)
+    value = value_of("cachepolicy", arg)
+    selected = next((i for i, p in enumerate(CACHE_POLICIES) if value.startswith(p.policy)), -1)
     if selected == -1:
         printk(k, KERN_ERR, "ERROR: unknown or unsupported cache policy")
     if selected != k.cachepolicy:
@@ -185,9 +195,10 @@ def early_ecc(k: Kernel, arg: str | None) -> int:
 
     Source: arch/arm/mm/mmu.c early_ecc()
     """
-    if (arg or "").startswith("on"):
+    value = value_of("ecc", arg)
+    if value.startswith("on"):
         k.ecc_mask = PMD_PROTECTION
-    elif (arg or "").startswith("off"):
+    elif value.startswith("off"):
         k.ecc_mask = 0
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.cp15 import CR_V
 from bootsim.linux.arch.arm.asm.fixmap import (
     END_OF_PERMANENT_FIXED_ADDRESSES,
@@ -50,7 +51,7 @@ from bootsim.linux.arch.arm.mm.mmu.create_mapping import (
 from bootsim.linux.arch.arm.mm.mmu.lowmem import map_lowmem, prepare_page_table
 from bootsim.linux.arch.arm.mm.mmu.static_mappings import debug_ll_io_init, fill_pmd_gaps, pci_reserve_io
 from bootsim.linux.arch.arm.mm.proc_v7_2level import cpu_v7_set_pte_ext
-from bootsim.linux.kernel.printk import KERN_WARNING, printk, step
+from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.mm.memblock import memblock_set_current_limit
 
 if TYPE_CHECKING:
@@ -107,7 +108,16 @@ def early_fixmap_shutdown(k: Kernel) -> None:
         va = fix_to_virt(idx)
         pte = k.machine.ram.read32(bm_pte_pa + 4 * (va >> PAGE_SHIFT & 511))
         if pte and pte & L_PTE_MT_MASK == L_PTE_MT_DEV_SHARED:
+            _expect_silence(k, va)
             create_mapping(k, MapDesc(va, pte >> PAGE_SHIFT, PAGE_SIZE, MT_DEVICE), "fixmap")
+
+
+# The page table for the console's page is about to be allocated. If memblock=debug speaks of that, it speaks to a
+# console that is not mapped.
+def _expect_silence(k: Kernel, va: int) -> None:
+    if k.memblock.debug and (k.ignore_loglevel or k.console_loglevel > KERN_INFO):
+        raise KernelPanic(None, "earlycon with memblock=debug: early_fixmap_shutdown() unmapped the console at "
+                          f"{va:#x}, and the message about the page table for it faults with no vectors to take it")
 
 
 def devicemaps_init(k: Kernel, mdesc: MachineDesc | None) -> None:

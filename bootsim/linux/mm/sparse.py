@@ -1,0 +1,95 @@
+"""SPARSEMEM: a memory map of its own for each 256 MiB section that holds memory (mm/sparse.c).
+
+section    0x6           0x7           0x8
+memory     [#############|######]      |   #####]
+mem_map    [ 2 MiB       ][ 2 MiB     ][ 2 MiB      ]   from one buffer, in section order
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.errors import KernelPanic
+from bootsim.linux.kernel.printk import KERN_INFO, printk, step
+from bootsim.linux.mm.memblock import (
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    for_each_mem_pfn_range,
+    memblock_alloc_node,
+    memblock_alloc_try_nid,
+    memblock_free,
+)
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+SECTION_SIZE_BITS = 28
+PFN_SECTION_SHIFT = SECTION_SIZE_BITS - PAGE_SHIFT
+PAGES_PER_SECTION = 1 << PFN_SECTION_SHIFT
+NR_PAGEBLOCK_BITS = 4
+
+
+def section_map_size(k: Kernel) -> int:
+    """Bytes of one section's memory map.
+
+    Source: mm/sparse.c section_map_size()
+    """
+    return (k.build.sizeof.page * PAGES_PER_SECTION + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+
+
+def mem_section_usage_size(k: Kernel) -> int:
+    """Bytes of one section's pageblock flags.
+
+    Source: mm/sparse.c mem_section_usage_size()
+    """
+    bits = (1 << (PFN_SECTION_SHIFT - k.pageblock_order)) * NR_PAGEBLOCK_BITS
+    return (k.build.sizeof.mem_section_usage or 0) + -(-bits // 32) * 4
+
+
+def sparse_init(k: Kernel, max_dma_pa: int) -> None:
+    """Find the sections that hold memory and give each a memory map. Sets k.section_maps: {section: pa of its map}.
+
+    `max_dma_pa` is __pa(MAX_DMA_ADDRESS), above which the maps are wanted.
+    Source: mm/sparse.c sparse_init(), sparse_init_nid()
+    """
+    present = sorted({pfn >> PFN_SECTION_SHIFT for start, end in for_each_mem_pfn_range(k.memblock)
+                      for pfn in range(start & ~(PAGES_PER_SECTION - 1), end, PAGES_PER_SECTION)})
+    usage_bytes, map_bytes = mem_section_usage_size(k), section_map_size(k)
+    if not memblock_alloc_node(k.memblock, usage_bytes * len(present), k.smp_cache_bytes, 0, "sparse_init_nid"):
+        raise KernelPanic(None, "no lowmem for the sections' pageblock flags")
+    size = map_bytes * len(present)
+    buffer = memblock_alloc_try_nid(k.memblock, size, map_bytes, max_dma_pa, nid=0, caller="sparse_init_nid",
+                                    func="memblock_alloc_exact_nid_raw")
+    end = buffer + size
+    for section in present:
+        pa = -(-buffer // map_bytes) * map_bytes
+        if buffer and pa + map_bytes <= end:
+            if pa > buffer:
+                memblock_free(k.memblock, buffer, pa - buffer, "sparse_buffer_alloc")
+            buffer = pa + map_bytes
+        else:
+            pa = memblock_alloc_try_nid(k.memblock, map_bytes, map_bytes, max_dma_pa, nid=0,
+                                        caller="__populate_section_memmap", func="memblock_alloc_try_nid_raw")
+            if not pa:
+                raise KernelPanic(f"__populate_section_memmap: Failed to allocate {map_bytes} bytes "
+                                  f"align={PAGE_SIZE:#x} nid=0 from={max_dma_pa:#010x}",
+                                  "no lowmem for the sections' memory maps")
+        k.section_maps[section] = pa
+        step(k, "section {section:#x}: {start:#010x}-{last:#010x}, memory map at {pa:#010x}", section=section,
+             start=section << SECTION_SIZE_BITS, last=((section + 1) << SECTION_SIZE_BITS) - 1, pa=pa)
+    if buffer and buffer < end:
+        memblock_free(k.memblock, buffer, end - buffer, "sparse_init_nid")
+    k.facts.add("mem_map.size", size, "bytes", "sections that hold memory, times pages a section, times struct page",
+                ("sizeof:struct page", "CONFIG_SPARSEMEM", "max_pfn"), "mm/sparse.c sparse_init_nid()")
+
+
+def unavailable_pages(k: Kernel, start_pfn: int, end_pfn: int, zone: str) -> None:
+    """Log how many struct pages of present sections describe no memory, in the hole [start, end) (pfn) before `zone`.
+
+    Source: mm/page_alloc.c init_unavailable_range()
+    """
+    count = sum(max(0, min(end_pfn, (s + 1) << PFN_SECTION_SHIFT) - max(start_pfn, s << PFN_SECTION_SHIFT))
+                for s in k.section_maps)
+    if count:
+        printk(k, KERN_INFO, "On node {nid}, zone {zone}: {pages} pages in unavailable ranges",
+               func="init_unavailable_range", nid=0, zone=zone, pages=count)
