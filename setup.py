@@ -40,6 +40,8 @@ DIRECTIVES = {
 def extensions() -> list[Extension]:
     macros = [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")] if TRACE else []
     flags = ["-O1", "-g"] if DEBUG else ["-O2", "-g0"]
+    if "CFLAGS" in os.environ:
+        flags = []  # the person chose
     return [
         Extension(
             ".".join(source.with_suffix("").parts),
@@ -52,9 +54,17 @@ def extensions() -> list[Extension]:
 
 
 class BuildExt(build_ext):
-    """Compiles everything anew when the modules lying in the source tree are of another variant."""
+    """Runs Cython, and compiles everything anew when the modules lying in the source tree are of another variant."""
 
     def run(self) -> None:
+        made = cythonize(
+            self.extensions,
+            build_dir=f"build/cython-{VARIANT}",
+            compiler_directives=DIRECTIVES,
+            show_all_warnings=False,
+        )
+        for extension, from_cython in zip(self.extensions, made, strict=True):
+            extension.sources = from_cython.sources
         marker = Path(self.build_temp) / "variant"
         built = marker.read_text() if marker.is_file() else VARIANT
         if built != VARIANT:
@@ -99,15 +109,8 @@ class Sdist(sdist):
 
 
 def main() -> None:
-    modules = cythonize(
-        extensions(),
-        build_dir=f"build/cython-{VARIANT}",
-        compiler_directives=DIRECTIVES,
-        annotate=False,
-        show_all_warnings=False,
-    )
     setup(
-        ext_modules=modules,
+        ext_modules=extensions(),
         cmdclass={"build_ext": BuildExt, "build_py": BuildPy, "sdist": Sdist},
         options={"build_ext": {"parallel": os.cpu_count() or 1}},
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bootsim.inputs.dtsnames import SourceNames
 
 MAX_NESTED = 12  # times a file may be open inside itself; an include guard ends a harmless circle at once
-MAX_TOKENS = 5_000_000  # of macro expansions
+MAX_TOKENS = 1_000_000  # of macro expansions
 
 _DIRECTIVE = re.compile(
     r"[ \t]*#[ \t]*(?:(?:include|define|undef|if|ifdef|ifndef|elif|else|endif|pragma|line|error|warning|import)\b|\d|$)"

@@ -8,12 +8,27 @@ from pathlib import Path
 
 import pytest
 
-import bootsim
-from bootsim.linux.mm.page_alloc import GFP_KERNEL, __free_pages, alloc_pages, check_buddy_invariants
+from bootsim.hw.machine import Machine
+from bootsim.inputs.configfile import load_build
+from bootsim.linux import Kernel
+from bootsim.linux.mm.memblock import memblock_add, memblock_free_all, memblock_set_current_limit
+from bootsim.linux.mm.page_alloc import (
+    GFP_KERNEL,
+    __free_pages,
+    alloc_pages,
+    build_all_zonelists,
+    check_buddy_invariants,
+    free_area_init,
+    free_highmem_range,
+    init_per_zone_wmark_min,
+    setup_per_cpu_pageset,
+)
 
 pytestmark = pytest.mark.benchmarks
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+MIB = 1 << 20
+BASE = 0x60000000
 MILLION = 1_000_000
 ORDERS = 4
 PER_PYTHON_ROUND = 100_000
@@ -39,8 +54,17 @@ def driver(tmp_path_factory):
 
 @pytest.fixture
 def k():
-    """A booted board with 1 GiB."""
-    booted = bootsim.boot("vexpress.dts", config="3G/1G", mem="1G")
+    """A kernel with 1 GiB, 768 MiB of it lowmem, that has given all of it to the page allocator."""
+    booted = Kernel(load_build("3G/1G"), Machine())
+    memblock_add(booted.memblock, BASE, 1024 * MIB)
+    memblock_set_current_limit(booted.memblock, BASE + 768 * MIB)
+    booted.max_low_pfn, booted.max_pfn = (BASE + 768 * MIB) >> 12, (BASE + 1024 * MIB) >> 12
+    free_area_init(booted, {"Normal": booted.max_low_pfn, "HighMem": booted.max_pfn})
+    build_all_zonelists(booted)
+    memblock_free_all(booted)
+    free_highmem_range(booted, booted.max_low_pfn, booted.max_pfn)
+    setup_per_cpu_pageset(booted)
+    init_per_zone_wmark_min(booted)
     yield booted
     assert check_buddy_invariants(booted.pgdat) == []
 
@@ -51,17 +75,17 @@ def report(benchmark, calls):
 
 
 @pytest.mark.parametrize("order", [0, 1, 3])
-def bench_pairs_from_cython(benchmark, driver, k, order):
+def test_pairs_from_cython(benchmark, driver, k, order):
     assert benchmark(driver.pairs, k.pgdat, GFP_KERNEL, MILLION, order) == MILLION
     report(benchmark, MILLION)
 
 
-def bench_mixed_orders_from_cython(benchmark, driver, k):
+def test_mixed_orders_from_cython(benchmark, driver, k):
     assert benchmark(driver.mixed, k.pgdat, GFP_KERNEL, MILLION, ORDERS) == MILLION
     report(benchmark, MILLION)
 
 
-def bench_order_0_from_python(benchmark, k):
+def test_order_0_from_python(benchmark, k):
     def pairs():
         for _ in range(PER_PYTHON_ROUND):
             __free_pages(k, alloc_pages(k, GFP_KERNEL, 0), 0)
@@ -70,7 +94,7 @@ def bench_order_0_from_python(benchmark, k):
     report(benchmark, PER_PYTHON_ROUND)
 
 
-def bench_mixed_orders_from_python(benchmark, k):
+def test_mixed_orders_from_python(benchmark, k):
     rng = random.Random(1)
     steps = [(rng.randrange(1024), rng.randrange(ORDERS)) for _ in range(PER_PYTHON_ROUND)]
     held = [(alloc_pages(k, GFP_KERNEL, 0), 0) for _ in range(1024)]

@@ -1,5 +1,6 @@
 import pytest
 
+from bootsim.errors import KernelPanic
 from bootsim.hw.cpu import CORTEX_A15
 from bootsim.hw.mmu import memory_type
 from bootsim.linux.arch.arm.asm.mach.map import (
@@ -22,6 +23,7 @@ from bootsim.linux.arch.arm.mm.mmu import (
     early_ecc,
     early_nocache,
     early_nowrite,
+    early_vmalloc,
     init_default_cache_policy,
 )
 from bootsim.linux.arch.arm.mm.proc_v7_2level import NMRR, PRRR, hardware_entry
@@ -129,6 +131,14 @@ def test_other_cache_policies_are_refused(make):
     assert said(k) == [only, "nocache is deprecated; use cachepolicy=buffered", only,
                        "nowb is deprecated; use cachepolicy=uncached", only,
                        "ERROR: unknown or unsupported cache policy", only]
+
+
+@pytest.mark.parametrize("handler", [early_cachepolicy, early_ecc, early_vmalloc])
+def test_an_option_without_its_value_is_the_end(make, handler):
+    # real kernels die so: the handler reads its value at address 0
+    with pytest.raises(KernelPanic, match="without a value") as death:
+        handler(make.started(), None)
+    assert death.value.reason is None
 
 
 def test_an_unknown_policy_of_head_is_an_error(make):
