@@ -6,6 +6,7 @@
 #   make build    compile the Cython modules in place
 #   make debug    the same with every check on (the next `make build` goes back)
 #   make bench    the benchmarks
+#   make configs  write configs/*.yaml again from the builds in BUILDS=DIR
 #   make dist     wheel and source archive in dist/
 #   make clean    remove everything that was made, .venv too
 #
@@ -22,7 +23,7 @@ CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi')
 
 .DEFAULT_GOAL := boot
 .DELETE_ON_ERROR:
-.PHONY: boot test lint build debug bench dist clean
+.PHONY: boot test lint build debug bench configs dist clean
 
 boot: $(VENV)/.built
 	@$(BIN)/bootsim $(BOOT)
@@ -43,6 +44,10 @@ debug: $(VENV)/.installed
 
 bench: $(VENV)/.built
 	$(BIN)/python -m pytest tests/benchmarks -m benchmarks --benchmark-enable --benchmark-only $(TESTS)
+	$(BIN)/python tests/benchmarks/bench_boot.py
+
+configs: $(VENV)/.installed
+	$(BIN)/python configs/regenerate.py $(BUILDS)
 
 dist: $(VENV)/.installed
 	rm -rf dist build/lib* build/bdist*
@@ -71,9 +76,10 @@ $(BIN)/python:
 
 $(VENV)/.installed: pyproject.toml setup.py $(wildcard constraints.txt) | $(BIN)/python
 	$(PIP) install -q 'setuptools>=77' 'Cython>=3.0.11' wheel
-	$(PIP) install -q --no-build-isolation $(if $(wildcard constraints.txt),-c constraints.txt) -e '.[dev]'
+	BOOTSIM_PURE=1 $(PIP) install -q --no-build-isolation $(if $(wildcard constraints.txt),-c constraints.txt) -e '.[dev]'
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(CYTHON)
 	$(BIN)/python setup.py -q build_ext --inplace
+	$(BIN)/python -m compileall -q bootsim
 	@touch $@

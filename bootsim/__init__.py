@@ -109,7 +109,7 @@ def prepare(
         load_pa=load_addr,
         initrd=initrd if initrd is None or isinstance(initrd, tuple) else (initrd, None),
     )
-    return Kernel(build, power_on(handover, _processor(tree), smp), observer=observer)
+    return Kernel(build, power_on(handover, _processor(tree), smp), observer=observer, where=tree.where)
 
 
 def _bytes(size: int | str | None) -> int | None:

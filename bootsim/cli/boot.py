@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bootsim.cli.inputs import input_options, known_stage, prepare_from
 from bootsim.cli.output import LineOutput, wants_color
-from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE, File
 from bootsim.errors import KernelPanic
 
 if TYPE_CHECKING:
@@ -35,35 +34,10 @@ _HELP = """Replay the boot of TREE, a .dts or .dtb file, and print its log.
     """
 
 
-def _known_stage(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    if value is None:
-        return None
-    from bootsim.state.snapshot import STAGES
-
-    if value not in STAGES:
-        close = [s for s in STAGES if value in s] or difflib.get_close_matches(value, STAGES, 3)
-        hint = f"; did you mean {' or '.join(close)}?" if close else "."
-        raise click.BadParameter(
-            f"no stage {value!r}{hint}\nThe stages, in order:\n" + "\n".join(f"  {s}" for s in STAGES)
-        )
-    return value
-
-
 @click.command(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("tree", metavar="TREE")
-@click.option("--config", default="3G/1G", metavar="NAME|FILE", show_default=True, help="Kernel build to boot.")
-@click.option("--mem", type=SIZE, metavar="SIZE", help="Amount of RAM: rewrites the tree's memory node, as QEMU does.")
-@click.option("--smp", type=click.IntRange(1, 4), default=1, show_default=True, help="Processors that are powered.")
-@click.option("--cmdline", metavar="TEXT", help="Kernel command line, in place of the tree's bootargs.")
-@click.option(
-    "--bootloader", type=click.Choice(["qemu", "none"]), default="none", show_default=True,
-    help="Who edits the tree and places things in RAM: QEMU 7.2's loader, or nobody.",
-)  # fmt: skip
-@click.option("--dtb-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the device tree blob.")
-@click.option("--load-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the kernel image.")
-@click.option("--initrd", type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk, and where to place it.")
-@click.option("-I", "include_dirs", multiple=True, metavar="DIR", help="Folder to search for includes; repeatable.")
-@click.option("--until", callback=_known_stage, metavar="STAGE", help="Stop after this stage.")
+@input_options
+@click.option("--until", callback=known_stage, metavar="STAGE", help="Stop after this stage.")
 @click.option("--state", metavar="DIR", help="Write a state directory: every stage's memblock, tables and free lists.")
 @click.option("--format", "form", type=click.Choice(["dmesg", "json", "logfmt"]), default="dmesg", show_default=True,
               help="Form of the log.")  # fmt: skip
@@ -103,7 +77,7 @@ def _run(
         if recorder is not None:
             recorder(stage, k)
 
-    k = bootsim.prepare(tree, observer=observer, **_for_prepare(inputs))
+    k = prepare_from(tree, inputs, observer=observer)
     blob = _received_tree(k) if state is not None else b""
     panic = None
     try:
@@ -118,11 +92,6 @@ def _run(
         how = {"until": until, "panic": None if panic is None else str(panic)}
         _write_state(state, k, blob, recorder.stages.values(), how)
     return panic is not None
-
-
-def _for_prepare(inputs: dict[str, Any]) -> dict[str, Any]:
-    initrd: File | None = inputs["initrd"]
-    return {**inputs, "initrd": None if initrd is None else (initrd.path, initrd.address_pa)}
 
 
 class _Log:

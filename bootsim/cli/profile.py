@@ -9,8 +9,8 @@ import click
 _HELP = """Describe a kernel build from its own files.
 
     IMAGE is the vmlinux of the build directory (with DWARF data or without), or its System.map, plain or compressed
-    with gzip or xz. The description is YAML that `bootsim boot --config` reads. What could not be read from the build is
-    worked out from the options, and the file says so.
+    with gzip or xz. The description is YAML that `bootsim boot --config` reads. What could not be read from the build
+    is worked out from the options, and the file says so.
 
     \b
     Examples:

@@ -6,6 +6,9 @@ Two loaders. `none` hands the tree over as it is, but for what the user asked (m
     |   32 KiB   | kernel image ... _end |      | initrd (from half of RAM, at most 128 MiB) | tree |
                  load address                                                        next page
 
+"RAM base" is the lowest bank that holds the kernel and starts at a multiple of 16 MiB, or else the lowest that holds
+it; half of RAM means half of that bank.
+
 `qemu` is QEMU 7.2's own loader (hw/arm/boot.c and hw/arm/vexpress.c) with a zImage: it gives the tree room to grow,
 writes memory, command line, initrd and virtio nodes, and places things as in the drawing. Its machine follows from
 the tree: `vexpress-a9` for a CoreTile A9x4, `vexpress-a15` for other Versatile Express boards, and for any other tree
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 PAGE_BYTES = 0x1000
 TOP = 1 << 32
 _INITRD_OFFSET = 128 << 20  # where both loaders put the initrd, if RAM is twice as large
+_PHYS_OFFSET_ALIGN = 16 << 20  # what the kernel needs to patch itself for where it runs
 _ZIMAGE_OFFSET = 0x10000
 _ZRELADDR_MASK = 0xF8000000
 
@@ -65,6 +69,7 @@ class Board(NamedTuple):
 
 VEXPRESS_A9 = Board("vexpress-a9", 0x60000000, 1 << 30, 0x10013000)
 VEXPRESS_A15 = Board("vexpress-a15", 0x80000000, 30 << 30, 0x1C130000)
+_UIMAGE_MAGIC, _UIMAGE_BYTES, _UIMAGE_RAMDISK = b"\x27\x05\x19\x56", 64, 3
 _VIRTIO_TRANSPORTS, _VIRTIO_BYTES, _VIRTIO_IRQ = 4, 0x200, 40
 
 
@@ -127,7 +132,8 @@ def _read_initrd(initrd: tuple[str | os.PathLike[str], int | None] | None) -> In
     try:
         if path.is_dir():
             raise InputError(f"{path}: a directory, expected an initrd file")
-        size = path.stat().st_size
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
     except OSError as error:
         raise InputError(f"{path}: cannot read the initrd: {error.strerror}") from None
     if not size:
@@ -196,7 +202,9 @@ def _ram_base(request: _Request, banks: tuple[tuple[int, int], ...]) -> int:
                 f"([{base:#x}, {base + size:#x})), where a kernel with 32-bit addresses cannot reach it"
             )
         raise _no_memory(request.tree)
-    return min(low)
+    able = [base for base, size in banks if base in low and size >= request.text_offset + request.kernel_bytes]
+    aligned = [base for base in able if base % _PHYS_OFFSET_ALIGN == 0]
+    return min(aligned or able or low)
 
 
 def _edited(request: _Request, blob: bytes, *, base: int | None = None, initrd_pa: int | None = None) -> bytes:
@@ -241,6 +249,8 @@ def _set_chosen(request: _Request, editor: BlobEditor, acells: int, initrd_pa: i
 
 
 def _load_qemu(request: _Request) -> Handover:
+    if request.initrd is not None:
+        request = request._replace(initrd=_unwrapped(request.initrd))
     tree, initrd = request.tree, request.initrd
     board = _board(tree)
     base, mem_bytes = _qemu_ram(request, board)
@@ -258,6 +268,16 @@ def _load_qemu(request: _Request) -> Handover:
     return Handover(
         blob, dtb_pa, kernel_pa, ((base, mem_bytes),), initrd_pa if initrd else None, initrd.size if initrd else 0
     )
+
+
+def _unwrapped(initrd: Initrd) -> Initrd:
+    # QEMU drops the header of a whole ramdisk image that mkimage wrote, and loads anything else as it is
+    with Path(initrd.path).open("rb") as file:
+        header = file.read(_UIMAGE_BYTES)
+    if len(header) < _UIMAGE_BYTES or header[:4] != _UIMAGE_MAGIC or header[30] != _UIMAGE_RAMDISK:
+        return initrd
+    size = int.from_bytes(header[12:16], "big")
+    return initrd._replace(size=size) if 0 < size <= initrd.size - _UIMAGE_BYTES else initrd
 
 
 def _qemu_ram(request: _Request, board: Board | None) -> tuple[int, int]:

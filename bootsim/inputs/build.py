@@ -161,6 +161,20 @@ class Config(Values):
     DEBUG_UART_VIRT: int | None = None
     EARLY_PRINTK: bool = False
     SERIAL_EARLYCON: bool = False
+    SERIAL_EARLYCON_ARM_SEMIHOST: bool = False
+    SERIAL_8250_CONSOLE: bool = False
+    SERIAL_8250_OMAP: bool = False
+    SERIAL_8250_MT6577: bool = False
+    SERIAL_8250_UNIPHIER: bool = False
+    SERIAL_AMBA_PL011_CONSOLE: bool = False
+    SERIAL_SAMSUNG_CONSOLE: bool = False
+    SERIAL_SH_SCI_EARLYCON: bool = False
+    SERIAL_IMX_EARLYCON: bool = False
+    SERIAL_MESON_CONSOLE: bool = False
+    SERIAL_MSM_CONSOLE: bool = False
+    SERIAL_OMAP_CONSOLE: bool = False
+    SERIAL_XILINX_PS_UART_CONSOLE: bool = False
+    SERIAL_FSL_LPUART_CONSOLE: bool = False
     VT: bool = False
     DUMMY_CONSOLE: bool = False
     VGA_CONSOLE: bool = False
@@ -294,7 +308,7 @@ class Symbols(Values):
     turn_mmu_on_end: int = named("__turn_mmu_on_end")
     idmap_text_end: int = named("__idmap_text_end")
     start_rodata: int = named("__start_rodata")
-    start_rodata_section_aligned: int = named("__start_rodata_section_aligned")
+    start_rodata_section_aligned: int = named("__start_rodata_section_aligned", default=0)  # none without RWX
     end_rodata: int = named("__end_rodata")
     init_begin: int = named("__init_begin")
     sinittext: int = named("_sinittext")

@@ -135,7 +135,7 @@ def _symbol_problems(symbols: Symbols, config: Config) -> Iterator[Problem]:
 
 def _inner_symbol_problems(symbols: Symbols, config: Config) -> Iterator[Problem]:
     aligned = -(-symbols.start_rodata // _SECTION_BYTES) * _SECTION_BYTES
-    if symbols.start_rodata_section_aligned != aligned:
+    if config.STRICT_KERNEL_RWX and symbols.start_rodata_section_aligned != aligned:
         found = symbols.start_rodata_section_aligned
         yield (
             ("symbols", "__start_rodata_section_aligned"),

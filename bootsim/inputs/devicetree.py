@@ -73,8 +73,8 @@ def _find(name: str) -> Path:
     try:
         if path.exists():
             return path
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name}: not a usable file name: {error}") from None
+    except OSError as error:
+        raise InputError(f"{name}: cannot read: {error.strerror}") from None
     if path.name == name:
         for candidate in (bundled_dir("dts") / name, bundled_dir("dts") / f"{name}.dts"):
             if candidate.is_file():
@@ -104,7 +104,7 @@ def _read(path: Path) -> bytes:
 def _text(data: bytes, name: str) -> str:
     # What is not text is most likely a blob gone wrong.
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         text, why = "", f"byte {data[error.start]:#04x} at offset {error.start:#x} is not text"
     else:

@@ -137,6 +137,7 @@ def iter_blob(blob: bytes, name: str = "device tree blob") -> Iterator[BlobNode]
     end = base + struct_bytes(header)
     names = _Names(blob, header, name)
     paths: list[str] = []
+    begun = False
     node: BlobNode | None = None  # the open node while its properties are being read
     pos = base
     try:
@@ -144,6 +145,8 @@ def iter_blob(blob: bytes, name: str = "device tree blob") -> Iterator[BlobNode]
             at = pos
             (token,) = _word(blob, pos)
             pos += 4
+            if pos > end:
+                raise _past(name, at, "structure block", end)
             if token == PROP:
                 if node is None:
                     raise InputError(f"{name}: offset {at:#x}: a property {_outside(paths)}")
@@ -155,13 +158,12 @@ def iter_blob(blob: bytes, name: str = "device tree blob") -> Iterator[BlobNode]
                 node.props.append((names[nameoff], blob[start : start + length]))
                 continue
             if token == NOP:
-                if pos > end:
-                    raise _past(name, at, "structure block", end)
                 continue
             if node is not None:
                 yield node
                 node = None
-            if token == BEGIN_NODE:
+            if token == BEGIN_NODE and (paths or not begun):
+                begun = True
                 nul = blob.find(0, pos, end)
                 if nul < 0:
                     raise _past(name, at, "node name", end)
@@ -169,12 +171,10 @@ def iter_blob(blob: bytes, name: str = "device tree blob") -> Iterator[BlobNode]
                 pos = base + ((nul + 4 - base) & ~3)
             elif token == END_NODE and paths:
                 paths.pop()
-            elif token == END and not paths and at > base:
+            elif token == END and begun and not paths:
                 break
             else:
-                raise InputError(f"{name}: offset {at:#x}: token {token:#x}, expected {_expected(paths, at == base)}")
-            if pos > end:
-                raise _past(name, at, "structure block", end)
+                raise InputError(f"{name}: offset {at:#x}: token {token:#x}, expected {_expected(paths, begun)}")
     except struct.error:
         raise _past(name, pos, "structure block", end) from None
 
@@ -225,7 +225,7 @@ def _outside(paths: list[str]) -> str:
     return f"after the subnodes of {paths[-1]}, expected it before them" if paths else "outside any node"
 
 
-def _expected(paths: list[str], first: bool) -> str:
+def _expected(paths: list[str], begun: bool) -> str:
     if paths:
         return f"a property, a node or the end of {paths[-1]}"
-    return "the root node" if first else "the end of the tree"
+    return "the end of the tree" if begun else "the root node"

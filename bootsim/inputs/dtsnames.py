@@ -9,8 +9,13 @@ class SourceNames:
     """File names as a person wrote them: the main file as it was given, others relative to here if they are below."""
 
     def __init__(self, filename: str) -> None:
-        self._main, self._main_path = filename, str(Path(filename).absolute())
-        self._here = f"{Path.cwd()}/"
+        self._main = self._main_path = filename
+        self._here = ""
+        try:
+            self._main_path = str(Path(filename).absolute())
+            self._here = f"{Path.cwd()}/"
+        except OSError:  # the current folder is gone: names stay as they are
+            pass
 
     def __call__(self, path: str) -> str:
         """The name for messages of a file that was opened as `path`."""

@@ -253,7 +253,7 @@ class SourceTree(DT):  # type: ignore[misc]
             return num
         if self._next_token().val != "(":
             self._parse_error(f"expected number or parenthesized expression, not {tok.val!r}")
-        val = self._eval_ternary()
+        val: int = self._eval_ternary()
         self._expect_token(")")
         return val
 

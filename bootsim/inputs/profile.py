@@ -28,6 +28,7 @@ SymbolTable = dict[str, list[int]]
 _LINUX_VERSION = re.compile(r"Linux version (\S+)")
 _MAP_LINE = re.compile(rb"([0-9a-fA-F]+) (\S) (\S+)(?:\s.*)?")
 
+
 class Provider(NamedTuple):
     """What one way of looking at a build tells: symbols, sizes, banner, machines, and what of it is assumed."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bootsim.linux.arch.arm.mm.proc_v7 import ProcInfo
     from bootsim.linux.drivers.of.base import DeviceNode
     from bootsim.linux.drivers.of.of_reserved_mem import ReservedMem
+    from bootsim.linux.drivers.tty.serial.earlycon import EarlyconDevice
     from bootsim.linux.kernel.printk import Record
     from bootsim.linux.lib.fdt import FlatTree
     from bootsim.linux.mm.cma import Cma
@@ -42,8 +43,9 @@ class Kernel:
     """Everything one booting kernel knows, under the kernel's own names; nothing is shared between two of them.
 
     `build` and `machine` are what it was given. `records` is the log, `facts` the derived quantities, `memblock`,
-    `pgdat` (zones and their free lists) and `mem_types` its memory management. Addresses: names ending in `_pa` or said
-    to be pa are physical, all others in the units the kernel keeps them in.
+    `pgdat` (zones and their free lists) and `mem_types` its memory management. `where(path, property or None)` answers
+    with a place in the user's source ("board.dts:41"), which the kernel itself never sees. Addresses: names ending in
+    `_pa` or said to be pa are physical, all others in the units the kernel keeps them in.
     """
 
     # set on the way, before anything reads them
@@ -77,12 +79,14 @@ class Kernel:
     empty_zero_page_pa: int
 
     def __init__(self, build: KernelBuild, machine: Machine, *,
-                 observer: Callable[[str, Kernel], None] | None = None) -> None:
+                 observer: Callable[[str, Kernel], None] | None = None,
+                 where: Callable[[str, str | None], str] | None = None) -> None:
         from bootsim.linux.kernel.printk import printk
 
         self.build = build
         self.machine = machine
         self.observer = observer
+        self.where = where
         self.until: str | None = None
         self.stage = "head"
         self.records: list[Record] = []
@@ -120,6 +124,7 @@ class Kernel:
         self.dhash_entries = 0
         self.ihash_entries = 0
         self.options: dict[str, Any] = {}
+        self.early_console_dev: EarlyconDevice | None = None
         # reserved memory and CMA
         self.reserved_mem: list[ReservedMem] = []
         self.dma_reserved_default_memory: ReservedMem | None = None
@@ -169,6 +174,11 @@ class Kernel:
     def translate(self, va: int, access: str = "read", privileged: bool = True) -> Translation | Fault:
         """What the MMU makes of a virtual address, walking the page tables in RAM as they are now."""
         return self.machine.translate(va, access, privileged)  # type: ignore[arg-type]
+
+    def place(self, path: str, prop: str | None = None) -> str:
+        """A node or property of the tree as a message names it: "board.dts:41 /memory@60000000 reg"."""
+        named = path if prop is None else f"{path} {prop}"
+        return f"{self.where(path, prop)} {named}" if self.where is not None else named
 
     @property
     def zones(self) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ from bootsim.linux.mm.page_alloc cimport NO_PAGE, Pglist, alloc_pages_nodemask, 
 
 def pairs(Pglist p, uint32_t gfp_mask, uint32_t count, uint32_t order):
     """Allocate a block and free it at once, `count` times. Returns how many blocks there were."""
-    cdef uint32_t i, pfn, got = 0
+    cdef uint32_t _i, pfn, got = 0
     with nogil:
-        for i in range(count):
+        for _i in range(count):
             pfn = alloc_pages_nodemask(p.g, gfp_mask, order)
             if pfn != NO_PAGE:
                 got += 1

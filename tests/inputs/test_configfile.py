@@ -90,7 +90,9 @@ def test_a_path_comes_before_a_bundled_name(tmp_path, monkeypatch):
     assert load_build("2g-2g").name == "3G/1G"
 
 
-@pytest.mark.parametrize(("asked", "meant"), [("3G/2G", "3G/1G"), ("3g1g", "3G/1G"), ("2G2G", "2G/2G"), ("1G", "1G/3G")])
+@pytest.mark.parametrize(
+    ("asked", "meant"), [("3G/2G", "3G/1G"), ("3g1g", "3G/1G"), ("2G2G", "2G/2G"), ("1G", "1G/3G")]
+)
 def test_unknown_name_gets_the_nearest(asked, meant):
     with pytest.raises(InputError, match=f"{asked}.*did you mean .*{meant}"):
         load_build(asked)
@@ -234,7 +236,11 @@ def test_bytes_that_are_no_text(tmp_path):
     ("name", "value", "message"),
     [
         ("PAGE_OFFSET", "0x80000000", "PAGE_OFFSET: 0x80000000, expected 0xc0000000 since VMSPLIT_3G is set"),
-        ("PAGE_OFFSET", "0xc0100000", "PAGE_OFFSET: 0xc0100000, expected a kernel address that is a multiple of 16 MiB"),
+        (
+            "PAGE_OFFSET",
+            "0xc0100000",
+            "PAGE_OFFSET: 0xc0100000, expected a kernel address that is a multiple of 16 MiB",
+        ),
         ("PAGE_OFFSET", "0", "PAGE_OFFSET: 0x0, expected a kernel address"),
         ("_text", "0xc1008000", "_text: 0xc1008000, expected 0x4000 to 16 MiB above PAGE_OFFSET"),
         ("swapper_pg_dir", "0xc0003000", "swapper_pg_dir: 0xc0003000, expected 0xc0004000, 16 KiB below _text"),
@@ -245,6 +251,7 @@ def test_bytes_that_are_no_text(tmp_path):
         ("bm_pte", "0xc0b44004", "bm_pte: 0xc0b44004, expected a page between __init_begin and __init_end"),
         ("__per_cpu_end", "0xc0b52000", "__per_cpu_start: 0xc0b52000, expected __init_begin <= __per_cpu_start < "),
         ("__start_rodata_section_aligned", "0xc0a00000", "expected 0xc0900000, __start_rodata rounded up to 1 MiB"),
+        ("__start_rodata_section_aligned", "0", "0x0, expected 0xc0900000, __start_rodata rounded up to 1 MiB"),
         ("SMP", "false", "NR_CPUS: 8 without SMP, expected 1"),
         ("NR_CPUS", "33", "NR_CPUS: 33, expected 1 to 32"),
         ("FORCE_MAX_ZONEORDER", "64", "FORCE_MAX_ZONEORDER: 64, expected 2 to 20"),
@@ -285,6 +292,11 @@ def test_contradictions_of_an_added_line(line, message):
     assert any(message in error for error in found)
 
 
+def test_build_without_rwx_has_no_section_aligned_rodata():
+    text = re.sub(r"  (STRICT_KERNEL_RWX|__start_rodata_section_aligned):.*\n", "", TEXT)
+    assert parse(text).symbols.start_rodata_section_aligned == 0
+
+
 def test_exact_build_assumes_nothing():
     (error,) = errors(TEXT + 'assumed: ["struct zone"]\n')
     assert 'provenance: "exact", expected "derived": struct zone is only assumed' in error
@@ -309,7 +321,9 @@ def test_no_problem_is_reported_at_a_name_the_schema_has_not():
 # A value changed into any other, and text cut and spliced anywhere: an InputError or a build, never anything else.
 scalars = st.one_of(
     st.integers(-(1 << 70), 1 << 70).map(str),
-    st.sampled_from(["", "~", "true", "no", "0x", "0x_1", "-0", "1_", "!!int x", "!!binary aa", "*a", "&a b", "|", ">", "? a"]),
+    st.sampled_from(
+        ["", "~", "true", "no", "0x", "0x_1", "-0", "1_", "!!int x", "!!binary aa", "*a", "&a b", "|", ">", "? a"]
+    ),
     st.text(max_size=20),
 )
 
@@ -329,7 +343,9 @@ def test_fuzz_bytes(data):
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(text)))
         end = min(len(text), start + data.draw(st.integers(0, 40)))
-        text[start:end] = data.draw(st.one_of(st.binary(max_size=12), st.sampled_from([b"\n", b": ", b"\t", b"- ", b"[", b"{"])))
+        text[start:end] = data.draw(
+            st.one_of(st.binary(max_size=12), st.sampled_from([b"\n", b": ", b"\t", b"- ", b"[", b"{"]))
+        )
     _parses_or_says_why(bytes(text))
 
 
@@ -362,7 +378,9 @@ def test_pure_python_loader_agrees(monkeypatch):
 
 def test_every_field_is_documented():
     text = (ROOT / "docs/configs.md").read_text()
-    fields = [name for kind in (KernelBuild, Config, Symbols, Sizeof, MachineDesc) for name in kind.KERNEL_NAMES.values()]
+    fields = [
+        name for kind in (KernelBuild, Config, Symbols, Sizeof, MachineDesc) for name in kind.KERNEL_NAMES.values()
+    ]
     assert [name for name in fields if f"`{name}`" not in text] == []
 
 

@@ -94,7 +94,10 @@ def test_strings_are_shared_by_their_tails(tmp_path):
 
 
 def test_macros_split_over_lines_and_plain_lines_between(tmp_path):
-    text = "#define TWO(a, b) a b\n/dts-v1/;\n/ {\n\tx = <1\n2>;\n\ty = <TWO\n\n(3,\n4) 5>;\n\tz = <TWO(6,\n7)>;\n\tw;\n};\n"
+    text = (
+        "#define TWO(a, b) a b\n/dts-v1/;\n/ {\n\tx = <1\n2>;\n\ty = <TWO\n\n(3,\n4) 5>;\n"
+        "\tz = <TWO(6,\n7)>;\n\tw;\n};\n"
+    )
     tree = compiled(tmp_path, text)
     assert tree["/"] == [
         ("x", bytes([0, 0, 0, 1, 0, 0, 0, 2])),
@@ -174,7 +177,8 @@ def test_a_guarded_circle_is_harmless(tmp_path):
     assert compiled(tmp_path, '/dts-v1/;\n#include "a.dtsi"\n/ { x = <A>; };')["/"] == [("x", b"\0\0\0\7")]
 
 
-def test_macros_that_explode(tmp_path):
+def test_macros_that_explode(tmp_path, monkeypatch):
+    monkeypatch.setattr("bootsim.inputs.dtscpp.MAX_TOKENS", 10_000)
     lines = ["#define A0 1 1 1 1", *(f"#define A{i} A{i - 1} A{i - 1} A{i - 1} A{i - 1}" for i in range(1, 20))]
     (tmp_path / "board.dts").write_text("/dts-v1/;\n" + "\n".join(lines) + "\n/ { x = <A19>; };\n")
     refused(tmp_path / "board.dts", "macros expand to more than")
@@ -185,3 +189,13 @@ def test_deep_nesting_is_an_error_not_a_crash(tmp_path):
     refused(tmp_path / "a.dts", "nested too deeply")
     (tmp_path / "b.dts").write_text("/dts-v1/;\n/ { x = <" + "(" * 3000)
     refused(tmp_path / "b.dts", "nested too deeply")
+
+
+def test_windows_line_ends_and_a_byte_order_mark(tmp_path):
+    (tmp_path / "a.dts").write_bytes(b"\xef\xbb\xbf/dts-v1/;\r\n#define A 1\r\n/ {\r\n\tx = <A>;\r\n};\r\n")
+    assert dict(nodes(load_tree(tmp_path / "a.dts").blob))["/"] == [("x", b"\0\0\0\1")]
+
+
+def test_a_form_feed_does_not_shift_lines(tmp_path):
+    (tmp_path / "a.dts").write_text("/dts-v1/;\n\f\n#define A 1\n/ {\n\tx = <A;\n};\n")
+    refused(tmp_path / "a.dts", "a.dts:5:")

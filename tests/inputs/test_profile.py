@@ -24,7 +24,7 @@ from bootsim.inputs.vmlinux import Vmlinux
 BUILD = load_build("3G/1G")
 
 # Options that decide struct sizes or checks but not a boot's arithmetic, as the real .config of 3G/1G has them.
-REST_OF_CONFIG = "CONFIG_ARM=y\nCONFIG_MMU=y\nCONFIG_GENERIC_IRQ_MULTI_HANDLER=y\nCONFIG_CC_VERSION_TEXT=\"gcc\"\n"
+REST_OF_CONFIG = 'CONFIG_ARM=y\nCONFIG_MMU=y\nCONFIG_GENERIC_IRQ_MULTI_HANDLER=y\nCONFIG_CC_VERSION_TEXT="gcc"\n'
 
 # Symbols whose presence tells of an option.
 SIGNS = {"pkmap_page_table": 0xC0C12000, "cma_init_reserved_mem": 0xC0B1F000, "load_module": 0xC01B0000}
@@ -83,7 +83,9 @@ def fails(place, message, image="System.map", **options):
 
 
 def test_system_map_and_facts_give_the_build_back(place):
-    built = from_map(place, name=BUILD.name, summary=BUILD.summary, origin=BUILD.origin, facts_path=place / "facts.json")
+    built = from_map(
+        place, name=BUILD.name, summary=BUILD.summary, origin=BUILD.origin, facts_path=place / "facts.json"
+    )
     assert built == BUILD
     assert render(built) == render(BUILD)
 
@@ -165,7 +167,10 @@ def test_ambiguous_symbol(place):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"PAGE_OFFSET": 0x80000000}, "CONFIG_PAGE_OFFSET=0x80000000, but .* has _text at 0xc0008000: the .config of anot"),
+        (
+            {"PAGE_OFFSET": 0x80000000},
+            "CONFIG_PAGE_OFFSET=0x80000000, but .* has _text at 0xc0008000: the .config of",
+        ),
         ({"HIGHMEM": False}, "CONFIG_HIGHMEM=n, but .*System.map has symbol pkmap_page_table"),
         ({"SMP": False}, "CONFIG_SMP=n, but .* has symbol __per_cpu_start"),
         ({"CMA": False}, "CONFIG_CMA=n, but .* has symbol cma_init_reserved_mem"),
@@ -212,7 +217,8 @@ def test_bad_config(place, text, message):
 def test_kconfig_values(tmp_path):
     path = tmp_path / ".config"
     path.write_text(
-        'CONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\nCONFIG_D=-1\nCONFIG_E=0xFf\nCONFIG_F="a \\"b\\" \\\\"\nCONFIG_G=""\n'
+        "CONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\nCONFIG_D=-1\nCONFIG_E=0xFf\n"
+        'CONFIG_F="a \\"b\\" \\\\"\nCONFIG_G=""\n'
         "CONFIG_H=010\nCONFIG_I=y\n# CONFIG_I is not set\n"
     )
     kconfig = read_kconfig(path)
@@ -241,6 +247,12 @@ def test_bad_facts(place, text, message):
 # --- sizes ---
 
 
+UP = {"SMP": False, "NR_CPUS": 1}
+CGROUPS = dict.fromkeys(("MEMCG", "MEMCG_KMEM", "ZSMALLOC", "PERCPU_STATS", "OF_DYNAMIC"), True)
+SPARSE = {"SPARSEMEM": True, "FLAT_NODE_MEM_MAP": False, "FORCE_MAX_ZONEORDER": 13, "PAGE_EXTENSION": True}
+SMALL = {"PAGE_EXTENSION": True, **dict.fromkeys(("CMA", "DMA_CMA", "COMPACTION", "MEMORY_ISOLATION"), False)}
+
+
 # Measured in the DWARF data of real 5.10.223 builds (gcc 12.2): vexpress_defconfig and the option changed.
 @pytest.mark.parametrize(
     ("changes", "sizes"),
@@ -248,6 +260,11 @@ def test_bad_facts(place, text, message):
         ({}, {"struct page": 32, "struct zone": 896, "struct pglist_data": 3136, "struct pcpu_chunk": 88}),
         ({"HIGHMEM": False}, {"struct zone": 896, "struct pglist_data": 2240}),
         ({}, {"struct device_node": 88, "struct property": 44}),
+        (UP, {"struct zone": 732, "struct pglist_data": 2528, "struct page": 32, "struct pcpu_chunk": 88}),
+        (CGROUPS, {"struct zone": 896, "struct pglist_data": 3136, "struct page": 36, "struct pcpu_chunk": 100}),
+        (CGROUPS, {"struct device_node": 88, "struct property": 48}),
+        (SPARSE, {"struct zone": 960, "struct pglist_data": 3328}),
+        (SMALL, {"struct zone": 704, "struct pglist_data": 2560, "struct page": 32, "struct property": 44}),
     ],
 )
 def test_sizes_are_those_of_real_builds(tmp_path, changes, sizes):
@@ -336,13 +353,19 @@ def elf(symbols, *, debug=None, stripped=False, data=None, machine=40, kind=2, b
         headers += struct.pack("<10I", at, section_kind, flags, address, len(body), len(content), link, info, 4, entry)
         body += content
     ident = b"\x7fELF" + bytes([bits, order, 1]) + bytes(9)
-    head = struct.pack("<HHIIIIIHHHHHH", kind, machine, 1, 0, 0, len(body), 0x5000200, 52, 32, 0, 40, len(sections) + 1, 0)
+    head = struct.pack(
+        "<HHIIIIIHHHHHH", kind, machine, 1, 0, 0, len(body), 0x5000200, 52, 32, 0, 40, len(sections) + 1, 0
+    )
     body[:52] = ident + head[:-2] + struct.pack("<H", len(sections))
     return bytes(body + headers)
 
 
 def image_symbols():
-    functions = {"vexpress_smp_dt_ops": 0xC0B00010, "vexpress_smp_init_ops": 0xC0B00020, "linux_banner": IMAGE_VA + 0x100}
+    functions = {
+        "vexpress_smp_dt_ops": 0xC0B00010,
+        "vexpress_smp_init_ops": 0xC0B00020,
+        "linux_banner": IMAGE_VA + 0x100,
+    }
     return symbol_table() | functions
 
 
@@ -351,9 +374,7 @@ SIZES = {Sizeof.KERNEL_NAMES[name]: size for name, size in BUILD.sizeof.as_dict(
 
 def test_vmlinux_with_dwarf_gives_the_build_back(place):
     (place / "vmlinux").write_bytes(elf(image_symbols(), debug=dwarf(SIZES)))
-    built = profile(
-        place / "vmlinux", place / ".config", name=BUILD.name, summary=BUILD.summary, origin=BUILD.origin
-    )
+    built = profile(place / "vmlinux", place / ".config", name=BUILD.name, summary=BUILD.summary, origin=BUILD.origin)
     assert built == BUILD
 
 

@@ -1,13 +1,14 @@
-"""The page allocator: merging, list order, per-cpu lists, fallback, watermarks, zones, and what it says when misused."""
+"""The page allocator: merging, list order, per-cpu lists, fallback, watermarks, zones, and misuse."""
 
 import pytest
 
-from bootsim.errors import InputError, KernelPanic
+from bootsim.errors import KernelPanic
 from bootsim.hw.machine import Machine
 from bootsim.inputs.build import Config, KernelBuild, Sizeof, Symbols
 from bootsim.linux import Kernel
 from bootsim.linux.mm import memblock, page_alloc
 from bootsim.linux.mm import page_alloc as pa
+from bootsim.linux.mm.page_poison import early_page_poison_param
 
 MIB = 1 << 20
 BASE = 0x60000000
@@ -18,11 +19,26 @@ GFP_KERNEL, GFP_HIGHUSER_MOVABLE = pa.GFP_KERNEL, pa.GFP_HIGHUSER_MOVABLE
 
 def new_kernel(banks=((BASE, 64 * MIB),), reserved=(), low_end=None, cmdline=(), **config):
     """A Kernel whose memblock holds these ranges of bytes, and the ends of its zones."""
-    options = {"PAGE_OFFSET": 0xC0000000, "HIGHMEM": low_end is not None, "CMA": True, "SMP": True, "NR_CPUS": 4,
-               "FLATMEM": True} | config
-    build = KernelBuild(schema=1, name="test", summary="", provenance="derived", origin="", banner="", machines=(),
-                        config=Config(**options), symbols=Symbols(**dict.fromkeys(Symbols.KERNEL_NAMES, 0xC0100000)),
-                        sizeof=Sizeof(**dict.fromkeys(Sizeof.KERNEL_NAMES, 32)))
+    options = {
+        "PAGE_OFFSET": 0xC0000000,
+        "HIGHMEM": low_end is not None,
+        "CMA": True,
+        "SMP": True,
+        "NR_CPUS": 4,
+        "FLATMEM": True,
+    } | config
+    build = KernelBuild(
+        schema=1,
+        name="test",
+        summary="",
+        provenance="derived",
+        origin="",
+        banner="",
+        machines=(),
+        config=Config(**options),
+        symbols=Symbols(**dict.fromkeys(Symbols.KERNEL_NAMES, 0xC0100000)),
+        sizeof=Sizeof(**dict.fromkeys(Sizeof.KERNEL_NAMES, 32)),
+    )
     k = Kernel(build, Machine())
     k.phys_offset = BASE
     for base, size in banks:
@@ -102,8 +118,10 @@ def test_two_halves_merge_and_the_block_is_where_the_last_half_was_freed():
     pa.__free_pages(k, a, 3)
     pa.__free_pages(k, b, 3)
     assert a & ~15 not in [pfn for order in range(3) for lists in zone(k)["free_area"][order]["lists"] for pfn in lists]
-    assert sum(area["nr_free"] << order for order, area in enumerate(zone(k)["free_area"])) == sum(
-        area["nr_free"] << order for order, area in enumerate(before)) + 16
+    assert (
+        sum(area["nr_free"] << order for order, area in enumerate(zone(k)["free_area"]))
+        == sum(area["nr_free"] << order for order, area in enumerate(before)) + 16
+    )
     assert pa.check_buddy_invariants(k.pgdat) == []
 
 
@@ -114,10 +132,10 @@ def test_a_block_whose_merge_is_near_waits_at_the_tail():
     pa.split_page(k, first, 2)
     loose = pa.alloc_pages(k, GFP_KERNEL, 2)
     pa.split_page(k, loose, 2)
-    pa.__free_pages(k, first, 0)        # alone: to the head
+    pa.__free_pages(k, first, 0)  # alone: to the head
     pa.__free_pages(k, loose + 2, 0)
-    pa.__free_pages(k, loose + 3, 0)    # one pair of the four
-    pa.__free_pages(k, loose, 0)        # its merge would complete the four: to the tail
+    pa.__free_pages(k, loose + 3, 0)  # one pair of the four
+    pa.__free_pages(k, loose, 0)  # its merge would complete the four: to the tail
     assert blocks(k, 0, 0)[-1] == loose
     assert blocks(k, 0, 0)[0] == first
 
@@ -196,7 +214,7 @@ def test_fallback_claims_the_whole_pageblock():
     pfn = pa.alloc_pages(k, GFP_KERNEL, 0)
     assert pa.get_pageblock_migratetype(k, pfn) == pa.MIGRATE_UNMOVABLE
     reclaimable = pa.alloc_pages(k, GFP_KERNEL | pa.__GFP_RECLAIMABLE, 0)
-    # unmovable memory comes first in the fallback order of reclaimable requests, and a block of order 5 or more is stolen
+    # unmovable memory comes first in the fallback order of reclaimable requests, and large blocks are stolen
     assert pa.check_buddy_invariants(k.pgdat) == []
     assert reclaimable != pfn
 
@@ -215,8 +233,10 @@ def test_cma_serves_movable_requests_once_it_holds_half_of_the_free_memory():
     for pfn in range(area >> 12, (area + 24 * MIB) >> 12, TOP):
         pa.init_cma_reserved_pageblock(k, pfn)
     assert zone(k)["free_area"][10]["lists"][pa.MIGRATE_CMA] == [(area >> 12) + i * TOP for i in reversed(range(6))]
-    while sum(len(lists[pa.MIGRATE_CMA]) << o for o, lists in
-              enumerate(a["lists"] for a in zone(k)["free_area"])) * 2 <= zone(k)["nr_free_pages"]:
+    while (
+        sum(len(lists[pa.MIGRATE_CMA]) << o for o, lists in enumerate(a["lists"] for a in zone(k)["free_area"])) * 2
+        <= zone(k)["nr_free_pages"]
+    ):
         assert pa.alloc_pages(k, GFP_KERNEL, 0) is not None
     movable = pa.alloc_pages(k, GFP_HIGHUSER_MOVABLE, 0)
     assert pa.get_pageblock_migratetype(k, movable) == pa.MIGRATE_CMA
@@ -296,7 +316,7 @@ def test_holes_are_absent_and_their_pageblocks_stay_unmovable():
 
 
 def test_nomap_memory_has_struct_pages_but_is_neither_free_nor_reserved():
-    k = new_kernel(reserved=[(BASE + 4 * MIB, MIB)])
+    k = new_kernel()
     memblock.memblock_mark_nomap(k.memblock, BASE + 4 * MIB, MIB)
     measure(k)
     memblock.memblock_free_all(k)
@@ -340,9 +360,14 @@ def test_no_room_for_the_memory_map_is_a_panic():
         measure(k)
 
 
-def test_sparse_memory_is_refused():
-    with pytest.raises(InputError, match="CONFIG_SPARSEMEM"):
-        measure(new_kernel(SPARSEMEM=True))
+def test_sparse_memory_reserves_the_frames_of_holes_in_touched_pageblocks():
+    # 6 MiB, a hole of 5 MiB, 33 MiB: 2 MiB of the second pageblock, 3 of the third and 3 at the end are no memory
+    k = boot(banks=[(BASE, 6 * MIB), (BASE + 11 * MIB, 33 * MIB - 4096)], SPARSEMEM=True, FLATMEM=False)
+    assert "On node 0, zone Normal: 1280 pages in unavailable ranges" in texts(k)
+    assert "On node 0, zone Normal: 1 pages in unavailable ranges" in texts(k)
+    assert pa.page_info(k, PFN + 7 * 256)["reserved"]
+    assert k.memblock.reserved.total_size == 0
+    assert zone(k)["nr_free_pages"] == 39 * 256 - 1
 
 
 # ---------------------------------------------------------------- struct page
@@ -388,9 +413,21 @@ def test_zeroed_pages():
     assert k.machine.ram.read(pfn << 12, 8192) == bytes(8192)
 
 
+def test_init_on_alloc_clears_every_page():
+    k = boot(cmdline=[(pa.early_init_on_alloc, "1")])
+    pfn = pa.alloc_pages(k, GFP_KERNEL, 0)
+    k.machine.ram.write(pfn << 12, b"dirt")
+    pa.__free_pages(k, pfn, 0)
+    assert pa.alloc_pages(k, GFP_KERNEL, 0) == pfn
+    assert k.machine.ram.read(pfn << 12, 4) == bytes(4)
+
+
 def test_page_poison_goes_before_init_on_free():
-    k = boot(PAGE_POISONING=True)
-    k.want_page_poisoning = k.init_on_free = True
+    k = boot(PAGE_POISONING=True, cmdline=[(early_page_poison_param, "on"), (pa.early_init_on_free, "1")])
+    assert any(
+        "mem auto-init: CONFIG_PAGE_POISONING is on, will take precedence over init_on_free" in text
+        for text in texts(k)
+    )
     pfn = pa.alloc_pages(k, GFP_KERNEL, 0)
     pa.__free_pages(k, pfn, 0)
     assert k.machine.ram.read(pfn << 12, 4096) == b"\xaa" * 4096
@@ -419,7 +456,8 @@ def test_freeing_a_reserved_block_is_bad():
         f"BUG: Bad page state in process swapper  pfn:{PFN:05x}",
         f"page:(ptrval) refcount:0 mapcount:0 mapping:00000000 index:0x0 pfn:{PFN:#x}",
         "flags: 0x1000(reserved)",
-        "page dumped because: PAGE_FLAGS_CHECK_AT_FREE flag(s) set"]
+        "page dumped because: PAGE_FLAGS_CHECK_AT_FREE flag(s) set",
+    ]
     assert zone(k)["nr_free_pages"] == free
 
 
@@ -449,8 +487,9 @@ def test_failure_is_told_in_the_kernels_words():
     assert texts(k)[-1] == "swapper: page allocation failure: order:10, mode:0x0(), nodemask=(null)"
     k.pgdat.gfp_allowed_mask = pa.__GFP_BITS_MASK
     assert pa.alloc_pages(k, GFP_KERNEL | pa.__GFP_ZERO, 10) is None
-    assert texts(k)[-1] == ("swapper: page allocation failure: order:10, mode:0xdc0(GFP_KERNEL|__GFP_ZERO), "
-                            "nodemask=(null)")
+    assert texts(k)[-1] == (
+        "swapper: page allocation failure: order:10, mode:0xdc0(GFP_KERNEL|__GFP_ZERO), nodemask=(null)"
+    )
 
 
 @pytest.mark.parametrize(("pfn", "order"), [(0, 0), (PFN - 1, 0), (PFN + 16 * TOP, 0), (PFN + 1, 1), (PFN, 11)])
@@ -497,10 +536,16 @@ def test_init_on_alloc_option(arg, value):
     assert pa.early_init_on_free(k, None) == -22
 
 
-@pytest.mark.parametrize(("mask", "text"), [
-    (pa.GFP_ATOMIC, "GFP_ATOMIC"), (pa.GFP_HIGHUSER_MOVABLE, "GFP_HIGHUSER_MOVABLE"),
-    (pa.GFP_KERNEL | pa.__GFP_COMP | pa.__GFP_NOWARN, "GFP_KERNEL|__GFP_NOWARN|__GFP_COMP"), (0, ""),
-    (1 << 30, "0x40000000")])
+@pytest.mark.parametrize(
+    ("mask", "text"),
+    [
+        (pa.GFP_ATOMIC, "GFP_ATOMIC"),
+        (pa.GFP_HIGHUSER_MOVABLE, "GFP_HIGHUSER_MOVABLE"),
+        (pa.GFP_KERNEL | pa.__GFP_COMP | pa.__GFP_NOWARN, "GFP_KERNEL|__GFP_NOWARN|__GFP_COMP"),
+        (0, ""),
+        (1 << 30, "0x40000000"),
+    ],
+)
 def test_gfp_names(mask, text):
     assert pa.format_gfp_flags(mask) == text
 

@@ -1,4 +1,4 @@
-"""The page allocator against recorded traffic: the same calls must get the same pages from a real kernel and from ours."""
+"""The page allocator against recorded traffic: the same calls must get the same pages as in a real kernel."""
 
 import json
 import lzma
@@ -51,9 +51,9 @@ class Replay:
         self.max_low_pfn = start["max_low_pfn"]
         self.answers = 0
         self.wrong = []
-        self.contig = None      # [start, end, migrate type, taken] inside alloc_contig_range()
-        self.cma_block = None   # freed by init_cma_reserved_pageblock(), the next event tells so
-        self.stolen = []        # pageblocks that a fallback of the next request will convert
+        self.contig = None  # [start, end, migrate type, taken] inside alloc_contig_range()
+        self.cma_block = None  # freed by init_cma_reserved_pageblock(), the next event tells so
+        self.stolen = []  # pageblocks that a fallback of the next request will convert
 
     def event(self, kind, a, b, c):
         getattr(self, f"kind{kind}")(a, b, c)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
 from bootsim.linux.lib.cmdline import memparse
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ def early_initrdmem(k: Kernel, arg: str | None) -> int:
 
     Source: init/do_mounts_initrd.c early_initrdmem()
     """
-    start, rest = memparse(arg or "")
+    start, rest = memparse(value_of("initrd", arg))
     if rest.startswith(","):
         k.phys_initrd_start = start & 0xFFFFFFFF
         k.phys_initrd_size = memparse(rest[1:])[0] & 0xFFFFFFFF

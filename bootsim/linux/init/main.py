@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.kernel.head import stext
 from bootsim.linux.arch.arm.kernel.setup import early_mem, setup_arch, smp_setup_processor_id
+from bootsim.linux.arch.arm.mm.dma_mapping import early_coherent_pool
 from bootsim.linux.arch.arm.mm.init import free_initmem, free_initrd_mem, mark_rodata_ro, mem_init
 from bootsim.linux.arch.arm.mm.mmu import early_cachepolicy, early_ecc, early_nocache, early_nowrite, early_vmalloc
+from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
 from bootsim.linux.fs.dcache import dcache_init_early
 from bootsim.linux.fs.inode import inode_init_early
 from bootsim.linux.init.do_mounts_initrd import early_initrdmem
+from bootsim.linux.kernel.cpu import mitigations_parse_cmdline
 from bootsim.linux.kernel.dma.contiguous import early_cma
 from bootsim.linux.kernel.params import parameq, parse_args
 from bootsim.linux.kernel.printk import (
@@ -25,7 +28,7 @@ from bootsim.linux.kernel.printk import (
     setup_log_buf,
     step,
 )
-from bootsim.linux.lib.cmdline import memparse, simple_strtoull
+from bootsim.linux.lib.cmdline import get_option, memparse, simple_strtoull
 from bootsim.linux.mm.cma import cma_init_reserved_areas
 from bootsim.linux.mm.memblock import early_memblock, memblock_alloc
 from bootsim.linux.mm.page_alloc import (
@@ -37,6 +40,7 @@ from bootsim.linux.mm.page_alloc import (
     init_per_zone_wmark_min,
     setup_per_cpu_pageset,
 )
+from bootsim.linux.mm.page_poison import early_page_poison_param
 from bootsim.linux.mm.percpu import percpu_alloc_setup, setup_per_cpu_areas
 from bootsim.linux.mm.slub import kmem_cache_init
 
@@ -167,11 +171,11 @@ def vfs_caches_init_early(k: Kernel) -> None:
 
 
 def _loglevel(k: Kernel, arg: str | None) -> int:
-    # loglevel(): a plain number
-    digits = (arg or "").strip()
-    if not digits.lstrip("-").isdigit():
+    # loglevel()
+    level = get_option(arg)
+    if level is None:
         return -22
-    k.console_loglevel = int(digits)
+    k.console_loglevel = level
     return 0
 
 
@@ -180,12 +184,25 @@ def _set_console_loglevel(k: Kernel, level: int) -> int:
     return 0
 
 
+def _warn_bootconfig(k: Kernel) -> int:
+    # warn_bootconfig()
+    printk(k, KERN_WARNING, "WARNING: 'bootconfig' found on the kernel command line but CONFIG_BOOT_CONFIG is not set.",
+           func="warn_bootconfig")
+    return 0
+
+
 def _nr_cpus(k: Kernel, arg: str | None) -> int:
     # nrcpus()
-    n, _ = simple_strtoull(arg or "")
-    if 0 < n < k.nr_cpu_ids:
+    n = get_option(arg)
+    if n is not None and 0 < n < k.nr_cpu_ids:
         k.nr_cpu_ids = n
     return 0
+
+
+def _earlycon(k: Kernel, arg: str | None) -> int:
+    from bootsim.linux.drivers.tty.serial.earlycon import param_setup_earlycon
+
+    return param_setup_earlycon(k, arg)
 
 
 def _memblock_option(k: Kernel, arg: str | None) -> int:
@@ -194,31 +211,45 @@ def _memblock_option(k: Kernel, arg: str | None) -> int:
 
 
 _EARLY: tuple[tuple[str, Callable[[Kernel, str | None], int]], ...] = (
+    ("bootconfig", lambda k, arg: _warn_bootconfig(k)),
     ("cachepolicy", early_cachepolicy),
     ("cma", early_cma),
+    ("coherent_pool", early_coherent_pool),
     ("debug", lambda k, arg: _set_console_loglevel(k, CONSOLE_LOGLEVEL_DEBUG)),
+    ("earlycon", _earlycon),
     ("ecc", early_ecc),
     ("ignore_loglevel", lambda k, arg: ignore_loglevel_setup(k)),
     ("init_on_alloc", early_init_on_alloc),
     ("init_on_free", early_init_on_free),
     ("initrd", early_initrdmem),
     ("initrdmem", early_initrdmem),
-    ("kernelcore", cmdline_parse_kernelcore),
+    ("kernelcore", lambda k, arg: cmdline_parse_kernelcore(k, value_of("kernelcore", arg))),
     ("log_buf_len", log_buf_len_setup),
     ("loglevel", _loglevel),
     ("mem", early_mem),
     ("memblock", _memblock_option),
+    ("mitigations", mitigations_parse_cmdline),
     ("movablecore", cmdline_parse_movablecore),
     ("nocache", early_nocache),
     ("nowb", early_nowrite),
     ("nr_cpus", _nr_cpus),
+    ("page_poison", early_page_poison_param),
     ("percpu_alloc", percpu_alloc_setup),
     ("quiet", lambda k, arg: _set_console_loglevel(k, k.build.config.CONSOLE_LOGLEVEL_QUIET)),
     ("vmalloc", early_vmalloc),
 )
 # Options of a part that the build may leave out.
-_NEEDS = {"cma": "DMA_CMA", "initrd": "BLK_DEV_INITRD", "initrdmem": "BLK_DEV_INITRD", "nr_cpus": "SMP",
-          "percpu_alloc": "SMP"}
+_NEEDS = {"cma": "DMA_CMA", "earlycon": "SERIAL_EARLYCON", "initrd": "BLK_DEV_INITRD", "initrdmem": "BLK_DEV_INITRD",
+          "nr_cpus": "SMP", "page_poison": "PAGE_POISONING", "percpu_alloc": "SMP"}
+
+
+def _early_handlers(k: Kernel) -> list[tuple[str, Callable[[Kernel, str | None], int]]]:
+    # the early_param() entries that the build has
+    config = k.build.config
+    absent = {name for name, symbol in _NEEDS.items() if not getattr(config, symbol)}
+    if config.BOOT_CONFIG:
+        absent.add("bootconfig")
+    return [(name, handler) for name, handler in _EARLY if name not in absent]
 
 
 def parse_early_param(k: Kernel) -> None:
@@ -226,11 +257,11 @@ def parse_early_param(k: Kernel) -> None:
 
     Source: init/main.c parse_early_param(), do_early_param()
     """
-    config = k.build.config
+    handlers = _early_handlers(k)
 
     def do_early_param(param: str, val: str | None) -> None:
-        for name, handler in _EARLY:
-            if parameq(param, name) and (name not in _NEEDS or getattr(config, _NEEDS[name])) and handler(k, val):
+        for name, handler in handlers:
+            if (parameq(param, name) or (param == "console" and name == "earlycon")) and handler(k, val):
                 printk(k, KERN_WARNING, "Malformed early option '{param}'", func="do_early_param", param=param)
 
     parse_args(k.boot_command_line, do_early_param)

@@ -11,6 +11,7 @@ from bootsim.linux.mm.memblock import memblock_alloc, memblock_free
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
+    from bootsim.linux.drivers.tty.serial.earlycon import EarlyconDevice
 
 KERN_EMERG, KERN_ALERT, KERN_CRIT, KERN_ERR, KERN_WARNING, KERN_NOTICE, KERN_INFO, KERN_DEBUG = range(8)
 
@@ -49,6 +50,19 @@ def step(k: Kernel, template: str, /, *, func: str | None = None, level: int = K
 def _emit(k: Kernel, level: int, template: str, func: str, kernel: bool, fields: dict[str, Any]) -> None:
     text = template.format(**fields) if fields else template
     k.log.msg(text, level=level, stage=k.stage, func=func, kernel=kernel, fields=fields)
+
+
+def register_console(k: Kernel, con: EarlyconDevice) -> None:
+    """Start writing the log, from its beginning, to the boot console `con`.
+
+    Source: kernel/printk/printk.c register_console()
+    Differs: consoles of drivers, which come after memory is set up, are not replayed; nor is a warning's stack.
+    """
+    if con.enabled:
+        printk(k, KERN_WARNING, "console '{name}{index}' already registered", name=con.name, index=con.index)
+        return
+    con.enabled = True
+    printk(k, KERN_INFO, "printk: bootconsole [{name}{index}] enabled", name=con.name, index=con.index)
 
 
 # ---------------------------------------------------------------- the log buffer

@@ -23,6 +23,19 @@ def simple_strtoull(text: str) -> tuple[int, int]:
     return value, i
 
 
+def get_option(text: str | None) -> int | None:
+    """The number that `text` starts with, as a C int; None when there is none.
+
+    Source: lib/cmdline.c get_option()
+    """
+    negative = (text or "").startswith("-")
+    value, taken = simple_strtoull((text or "")[negative:])
+    if not taken:
+        return None
+    value = (-value if negative else value) & 0xFFFFFFFF
+    return value - (value >> 31 << 32)
+
+
 def memparse(text: str) -> tuple[int, str]:
     """Read a size with an optional suffix K, M, G, T, P or E; return it (64 bits) and the rest of the text.
 

@@ -10,7 +10,7 @@ FDT_V17_SIZE = 40
 _BEGIN_NODE, _END_NODE, _PROP, _NOP, _END = 1, 2, 3, 4, 9
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class FlatNode:
     """A node of the blob: its offset in the structure block, unit name, depth (root is 0), path and properties.
 
@@ -103,6 +103,57 @@ def parse(blob: bytes) -> FlatTree:
         elif token != _NOP:
             raise ValueError(f"unexpected token {token:#x} at offset {at:#x}")
     return FlatTree(total, reservations, nodes)
+
+
+def _subnode(tree: FlatTree, parent: FlatNode, name: str) -> FlatNode | None:
+    # fdt_subnode_offset_namelen(): a name without a unit address also finds a node that has one
+    for node in tree.nodes[tree.nodes.index(parent) + 1:]:
+        if node.depth <= parent.depth:
+            return None
+        if node.depth == parent.depth + 1 and (node.name == name or
+                                               ("@" not in name and node.name.startswith(name + "@"))):
+            return node
+    return None
+
+
+def fdt_path_offset(tree: FlatTree, path: str) -> FlatNode | None:
+    """The node at `path`; what does not start with "/" starts with an alias.
+
+    Source: scripts/dtc/libfdt/fdt_ro.c fdt_path_offset_namelen()
+    """
+    node: FlatNode | None = tree.nodes[0]
+    if not path.startswith("/"):
+        alias, _, path = path.partition("/")
+        aliases = fdt_path_offset(tree, "/aliases")
+        target = aliases.first.get(alias) if aliases else None
+        if target is None:
+            return None
+        text = target.split(b"\0", 1)[0].decode("latin-1")
+        node = fdt_path_offset(tree, text) if text.startswith("/") else None
+    for part in path.split("/"):
+        if part and node is not None:
+            node = _subnode(tree, node, part)
+    return node
+
+
+def fdt_parent_offset(tree: FlatTree, node: FlatNode) -> FlatNode | None:
+    """The parent of `node`; None for the root.
+
+    Source: scripts/dtc/libfdt/fdt_ro.c fdt_parent_offset()
+    """
+    before = tree.nodes[:tree.nodes.index(node)]
+    return next((n for n in reversed(before) if n.depth == node.depth - 1), None)
+
+
+def fdt_nop_property(node: FlatNode, name: str) -> None:
+    """Take the first property called `name` out of the tree.
+
+    Source: scripts/dtc/libfdt/fdt_wip.c fdt_nop_property()
+    Differs: the blob in RAM keeps the property's bytes.
+    """
+    node.props.remove((name, node.first.pop(name)))
+    if again := next((value for prop, value in node.props if prop == name), None):
+        node.first[name] = again
 
 
 def cells(value: bytes) -> list[int]:

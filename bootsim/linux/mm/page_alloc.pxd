@@ -94,7 +94,8 @@ cdef struct Zone:           # struct zone
     int64_t vm_stat[2]
     uint32_t nr_free[16]
     uint32_t free_list      # head of order 0, type 0; an order has MIGRATE_TYPES heads
-    uint32_t *pageblock_flags
+    uint32_t *pageblock_flags   # four bits a pageblock, from the pageblock first_block on
+    uint32_t first_block
     PerCpuPages *pageset    # one a cpu
 
 
@@ -145,7 +146,10 @@ cdef class Pglist:
     cdef readonly list zone_names
     cdef readonly list bank_pfns
     cdef readonly list valid_pfns
+    cdef uint32_t *section_flags    # SPARSEMEM: the pageblock flags that all zones share
     cdef readonly int nr_migrate_types
+    cdef bint clears_allocated     # init_on_alloc, init_on_free, page_poison: as they were when the node was made
+    cdef bint fills_freed
     cdef public object mem_map_pa
     cdef public int nr_bad_shown
     cdef public int min_free_kbytes

@@ -7,7 +7,8 @@ The C core works on a Pgdat and knows no Python; the functions that take `k` wra
     page_alloc_rmqueue.pxi  allocating: fallback, watermarks, zonelists
     page_alloc_contig.pxi   isolation, alloc_contig_range()
     page_alloc_gfp.pxi      GFP_* and their names
-    page_alloc_init.pxi     free_area_init() and everything that measures zones
+    page_alloc_init.pxi     early parameters, free_area_init()
+    page_alloc_setup.pxi    zonelists, pagesets, watermarks
     page_alloc_boot.pxi     handing the boot's memory over; hash tables; the Memory: line
     page_alloc_debug.pxi    snapshots, invariants, bad pages
 """
@@ -50,7 +51,7 @@ cdef class Pglist:
     """The machine's one node: its struct pages and zones, and page_alloc.c's variables (struct pglist_data).
 
     `zone_names` are the build's zones in index order. `bank_pfns` are the (start, end) of all memory, `valid_pfns` of
-    the memory for which pfn_valid() holds: without MEMBLOCK_NOMAP.
+    the frames for which pfn_valid() holds: every pageblock that memory touches.
     """
 
     def __cinit__(self, config):
@@ -94,7 +95,9 @@ cdef class Pglist:
         if self.g != NULL:
             for i in range(self.g.nr_zones):
                 free(self.g.zones[i].pageset)
-                free(self.g.zones[i].pageblock_flags)
+                if self.section_flags == NULL:
+                    free(self.g.zones[i].pageblock_flags)
+            free(self.section_flags)
             free(self.g)
 
     cdef int map_pages(self, uint32_t base, uint32_t end) except -1:
@@ -173,6 +176,7 @@ cdef inline int _check_pfn(const Pgdat *g, uint32_t pfn, uint32_t order) except 
 
 include "page_alloc_gfp.pxi"
 include "page_alloc_init.pxi"
+include "page_alloc_setup.pxi"
 include "page_alloc_boot.pxi"
 include "page_alloc_debug.pxi"
 
@@ -192,8 +196,8 @@ def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
     if pfn == NO_PAGE:
         _alloc_failed(k, p, gfp_mask, order)
         return None
-    if gfp_mask & __GFP_ZERO or k.init_on_alloc:
-        if want_init_on_alloc(k, gfp_mask) and not want_init_on_free(k):
+    if gfp_mask & __GFP_ZERO or p.clears_allocated:
+        if not want_init_on_free(k):
             k.machine.ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>PAGE_SIZE << order)
     return pfn
 
@@ -222,7 +226,7 @@ def __free_pages(k, uint32_t pfn, uint32_t order):
     """
     cdef Pglist p = k.pgdat
     _check_pfn(p.g, pfn, order)
-    if p.g.map[pfn].refcount == 1:
+    if p.fills_freed and p.g.map[pfn].refcount == 1:
         _fill_freed(k, pfn, <uint32_t>1 << order)
     free_pages_by_refcount(p.g, pfn, order)
     if p.g.nr_bad:
@@ -379,12 +383,12 @@ def page_zone_index(k, uint32_t pfn):
 
 # What kernel_init_free_pages() and kernel_poison_pages() write into freed pages.
 cdef int _fill_freed(k, uint32_t pfn, uint32_t pages, bint poison=True) except -1:
-    if k.init_on_free or k.want_page_poisoning:
+    if (<Pglist>k.pgdat).fills_freed:
         if page_poisoning_enabled(k):
             if poison:
                 k.machine.ram.fill32(<int64_t>pfn << PAGE_SHIFT, <int64_t>pages << PAGE_SHIFT,
                                      poison_byte(k) * 0x01010101)
-        elif k.init_on_free:
+        else:
             k.machine.ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>pages << PAGE_SHIFT)
     return 0
 

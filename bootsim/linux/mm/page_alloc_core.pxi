@@ -76,13 +76,13 @@ cdef inline Zone *page_zone(Pgdat *g, uint32_t pfn) noexcept nogil:
 
 
 cdef inline uint32_t get_pfnblock_migratetype(Pgdat *g, const Zone *zone, uint32_t pfn) noexcept nogil:
-    cdef uint32_t block = (pfn >> g.pageblock_order) - (zone.start_pfn >> g.pageblock_order)
+    cdef uint32_t block = (pfn >> g.pageblock_order) - zone.first_block
     return (zone.pageblock_flags[block // PAGEBLOCKS_PER_WORD]
             >> (block % PAGEBLOCKS_PER_WORD * PAGEBLOCK_BITS)) & 7
 
 
 cdef inline void set_pfnblock_migratetype(Pgdat *g, Zone *zone, uint32_t pfn, uint32_t mt) noexcept nogil:
-    cdef uint32_t block = (pfn >> g.pageblock_order) - (zone.start_pfn >> g.pageblock_order)
+    cdef uint32_t block = (pfn >> g.pageblock_order) - zone.first_block
     cdef uint32_t shift = block % PAGEBLOCKS_PER_WORD * PAGEBLOCK_BITS
     cdef uint32_t *word = &zone.pageblock_flags[block // PAGEBLOCKS_PER_WORD]
     if g.page_group_by_mobility_disabled and mt < MIGRATE_PCPTYPES:

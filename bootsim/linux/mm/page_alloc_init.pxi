@@ -1,4 +1,4 @@
-# Measuring the zones: free_area_init(), zonelists, pagesets, watermarks.
+# Measuring the zones: early parameters, free_area_init(), the memory map.
 
 _EINVAL = 22
 _ULONG = 0xFFFFFFFF  # an unsigned long has 32 bits
@@ -210,20 +210,17 @@ def free_area_init(k, max_zone_pfn):
 
     Sets k.pgdat. Raises KernelPanic when memblock cannot give the memory map or the pageblock flags.
     Source: mm/page_alloc.c free_area_init()
-    Differs: SPARSEMEM is not modelled (InputError).
     """
-    from bootsim.linux.mm.memblock import MEMBLOCK_NOMAP, for_each_mem_pfn_range, memblock_start_of_DRAM
+    from bootsim.linux.mm.memblock import for_each_mem_pfn_range, memblock_start_of_DRAM
 
-    if k.build.config.SPARSEMEM:
-        raise InputError("CONFIG_SPARSEMEM=y: only the flat memory model is replayed (CONFIG_FLATMEM=y)")
     page_alloc_defaults(k)
     cdef Pglist p = Pglist(k.build.config)
     k.pgdat = p
+    p.clears_allocated = want_init_on_alloc(k, 0)
+    p.fills_freed = page_poisoning_enabled(k) or want_init_on_free(k)
     names = p.zone_names
     movable = len(names) - 1
     p.bank_pfns = [(start, end) for start, end in for_each_mem_pfn_range(k.memblock)]
-    p.valid_pfns = [(_round_up(r.base, PAGE_SIZE) >> PAGE_SHIFT, _round_up(r.base + r.size, PAGE_SIZE) >> PAGE_SHIFT)
-                    for r in k.memblock.memory.regions if not r.flags & MEMBLOCK_NOMAP]
     lowest, highest = [0] * len(names), [0] * len(names)
     start_pfn = memblock_start_of_DRAM(k.memblock) >> PAGE_SHIFT
     for i in range(movable):
@@ -271,7 +268,7 @@ def free_area_init_node(k, Pglist p, lowest, highest, movable_pfn, movable_zone)
 
 
 def alloc_node_mem_map(k, Pglist p):
-    """Take the node's struct pages from memblock.
+    """Take the node's struct pages from memblock; with SPARSEMEM, sparse_init() has done so.
 
     Source: mm/page_alloc.c alloc_node_mem_map()
     """
@@ -280,6 +277,10 @@ def alloc_node_mem_map(k, Pglist p):
     block_pages = 1 << (p.g.max_order - 1)
     start = p.g.node_start_pfn & ~(block_pages - 1)
     end = _round_up(p.g.node_start_pfn + p.g.node_spanned_pages, block_pages)
+    p.valid_pfns = [(first & ~(block_pages - 1), _round_up(last, block_pages)) for first, last in p.bank_pfns]
+    if k.build.config.SPARSEMEM:
+        p.map_pages(start, end)
+        return
     page_bytes = k.build.sizeof.page
     size = (end - start) * page_bytes
     pa = memblock_alloc_node(k.memblock, size, _smp_cache_bytes(k), 0, "alloc_node_mem_map")
@@ -310,7 +311,10 @@ def free_area_init_core(k, Pglist p):
     for i, name in enumerate(p.zone_names):
         zone = &p.g.zones[i]
         freesize = zone.present_pages
-        memmap_pages = _round_up(zone.spanned_pages * k.build.sizeof.page, PAGE_SIZE) >> PAGE_SHIFT
+        pages = zone.spanned_pages
+        if k.build.config.SPARSEMEM and pages > zone.present_pages + (zone.present_pages >> 4):
+            pages = zone.present_pages
+        memmap_pages = _round_up(pages * k.build.sizeof.page, PAGE_SIZE) >> PAGE_SHIFT
         if not zone.highmem:
             if freesize >= memmap_pages:
                 freesize -= memmap_pages
@@ -342,13 +346,22 @@ def free_area_init_core(k, Pglist p):
 
 
 def setup_usemap(k, Pglist p, i):
-    """Take a zone's pageblock flags from memblock: four bits a pageblock.
+    """Take a zone's pageblock flags from memblock: four bits a pageblock. With SPARSEMEM, sparse_init() has done so.
 
     Source: mm/page_alloc.c setup_usemap(), usemap_size()
     """
     from bootsim.linux.mm.memblock import memblock_alloc_node
 
     cdef Zone *zone = &p.g.zones[i]
+    if k.build.config.SPARSEMEM:
+        if p.section_flags == NULL:
+            p.section_flags = <uint32_t *>calloc(((p.g.end - p.g.base) >> p.g.pageblock_order) // 8 + 1, 4)
+            if p.section_flags == NULL:
+                raise MemoryError
+        zone.pageblock_flags = p.section_flags
+        zone.first_block = p.g.base >> p.g.pageblock_order
+        return
+    zone.first_block = zone.start_pfn >> p.g.pageblock_order
     block_pages = 1 << p.g.pageblock_order
     pages = _round_up(zone.spanned_pages + (zone.start_pfn & (block_pages - 1)), block_pages)
     size = _round_up((pages >> p.g.pageblock_order) * PAGEBLOCK_BITS, 32) // 8
@@ -366,206 +379,70 @@ def setup_usemap(k, Pglist p, i):
 def memmap_init(k, Pglist p):
     """Initialise the struct pages of all memory: every pageblock that starts in memory becomes MIGRATE_MOVABLE.
 
-    Source: mm/page_alloc.c memmap_init(), memmap_init_zone()
+    Source: mm/page_alloc.c memmap_init(), memmap_init_zone_range(), memmap_init_zone()
     Differs: a zero record stands for a page that is initialised and then freed, so only those pages are written that
-        nobody will free: those without a mapping (MEMBLOCK_NOMAP). Frames in holes are zero in the kernel, too.
+        nobody will free: those without a mapping (MEMBLOCK_NOMAP). With FLATMEM, frames in holes are zero in the
+        kernel, too.
     """
     from bootsim.linux.mm.memblock import MEMBLOCK_NOMAP
+    from bootsim.linux.mm.sparse import PAGES_PER_SECTION
 
-    cdef Pgdat *g = p.g
     cdef Zone *zone
-    cdef uint32_t i, pfn, first, last
-    cdef uint32_t block_pages = <uint32_t>1 << g.pageblock_order
+    cdef uint32_t i
+    hole = 0
+    last_zone = 0
     for start, end in p.bank_pfns:
-        for i in range(g.nr_zones):
-            zone = &g.zones[i]
+        for i in range(p.g.nr_zones):
+            zone = &p.g.zones[i]
             if not zone.present_pages:
                 continue
+            last_zone = i
             first = _clamp(start, zone.start_pfn, zone.start_pfn + zone.spanned_pages)
             last = _clamp(end, zone.start_pfn, zone.start_pfn + zone.spanned_pages)
-            for pfn in range((first + block_pages - 1) & ~(block_pages - 1), last, block_pages):
-                set_pfnblock_migratetype(g, zone, pfn, MIGRATE_MOVABLE)
-    for r in k.memblock.memory.regions:
-        if r.flags & MEMBLOCK_NOMAP:
-            for pfn in range(max(_round_up(r.base, PAGE_SIZE) >> PAGE_SHIFT, g.base), (r.base + r.size) >> PAGE_SHIFT):
-                g.map[pfn].refcount = 1
+            if first < last:
+                _memmap_init_blocks(p.g, zone, first, last)
+                init_unavailable_range(k, p, hole, first, i)
+                hole = last
+        bank_end = end
+    if p.bank_pfns:
+        init_unavailable_range(k, p, hole, _round_up(bank_end, PAGES_PER_SECTION), last_zone)
+    for region in k.memblock.memory.regions:
+        if region.flags & MEMBLOCK_NOMAP:
+            _hold_pages(p.g, max(_round_up(region.base, PAGE_SIZE) >> PAGE_SHIFT, p.g.base),
+                        (region.base + region.size) >> PAGE_SHIFT, 0)
 
 
-# ------------------------------------------------------------------ zonelists and pagesets
+cdef void _memmap_init_blocks(Pgdat *g, Zone *zone, uint32_t start_pfn, uint32_t end_pfn) noexcept nogil:
+    cdef uint32_t block_pages = <uint32_t>1 << g.pageblock_order
+    cdef uint32_t pfn = (start_pfn + block_pages - 1) & ~(block_pages - 1)
+    while pfn < end_pfn:
+        set_pfnblock_migratetype(g, zone, pfn, MIGRATE_MOVABLE)
+        pfn += block_pages
 
-def build_all_zonelists(k):
-    """Order the zones for allocation, prepare the boot pagesets, and decide on mobility grouping.
 
-    Source: mm/page_alloc.c build_all_zonelists(), build_all_zonelists_init()
+cdef void _hold_pages(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn, uint32_t flags) noexcept nogil:
+    # struct pages as __init_single_page() leaves them, with these flags
+    cdef uint32_t pfn
+    for pfn in range(start_pfn, end_pfn):
+        g.map[pfn].refcount = 1
+        g.map[pfn].flags |= flags
+
+
+def init_unavailable_range(k, Pglist p, start_pfn, end_pfn, zone):
+    """With SPARSEMEM, reserve the struct pages in the hole [start_pfn, end_pfn) that pfn_valid() admits.
+
+    Source: mm/page_alloc.c init_unavailable_range()
     """
-    cdef Pglist p = k.pgdat
-    cdef Pgdat *g = p.g
-    cdef uint32_t i, cpu
-    g.nr_zonelist = 0
-    for i in reversed(range(g.nr_zones)):
-        if g.zones[i].present_pages:
-            g.zonelist[g.nr_zonelist] = i
-            g.nr_zonelist += 1
-    for i in range(g.nr_zones):
-        for cpu in range(g.nr_cpus):
-            _pageset_update(&g.zones[i].pageset[cpu], 0, 1)
-    vm_total_pages = _nr_free_zone_pages(g, g.nr_zones - 1)
-    g.page_group_by_mobility_disabled = vm_total_pages < (p.nr_migrate_types << g.pageblock_order)
-    printk(k, KERN_INFO, "Built {nodes} zonelists, mobility grouping {grouping}.  Total pages: {pages}",
-           func="build_all_zonelists", nodes=1, grouping="off" if g.page_group_by_mobility_disabled else "on",
-           pages=vm_total_pages)
-
-
-cdef _nr_free_zone_pages(const Pgdat *g, uint32_t highest_zoneidx):
-    # nr_free_zone_pages(): managed pages above the high watermark
-    cdef uint32_t i
-    cdef const Zone *zone
-    total = 0
-    for i in range(g.nr_zonelist):
-        zone = &g.zones[g.zonelist[i]]
-        if zone.index <= highest_zoneidx and zone.managed_pages > zone.watermark[WMARK_HIGH]:
-            total += zone.managed_pages - zone.watermark[WMARK_HIGH]
-    return total
-
-
-cdef void _pageset_update(PerCpuPages *pcp, uint32_t high, uint32_t batch) noexcept:
-    pcp.high = high
-    pcp.batch = batch
-
-
-cdef uint32_t zone_batchsize(const Zone *zone) noexcept nogil:
-    # a quarter of a thousandth of the zone, at most 256 KiB, and one less than a power of two
-    cdef uint32_t batch = zone.managed_pages // 1024
-    cdef uint32_t power = 1
-    if batch * PAGE_SIZE > 1024 * 1024:
-        batch = 1024 * 1024 // PAGE_SIZE
-    batch //= 4
-    if batch < 1:
-        batch = 1
-    batch += batch // 2
-    while power * 2 <= batch:
-        power *= 2
-    return power - 1
-
-
-def setup_per_cpu_pageset(k):
-    """Replace the boot pagesets of the populated zones: from now on order-0 pages gather in per-cpu lists.
-
-    Source: mm/page_alloc.c setup_per_cpu_pageset(), zone_pageset_init()
-    """
-    cdef Pglist p = k.pgdat
-    cdef uint32_t i, cpu, batch
-    for i in range(p.g.nr_zones):
-        if p.g.zones[i].present_pages:
-            batch = zone_batchsize(&p.g.zones[i])
-            for cpu in range(p.g.nr_cpus):
-                _pageset_update(&p.g.zones[i].pageset[cpu], 6 * batch, max(1, batch))
-            step(k, "per-cpu lists of zone {zone}: high {high}, batch {batch}", func="setup_per_cpu_pageset",
-                 zone=p.zone_names[i], high=6 * batch, batch=max(1, batch))
-
-
-# ------------------------------------------------------------------ watermarks
-
-def __setup_per_zone_wmarks(k):  # noqa: N807
-    """Set every zone's watermarks from min_free_kbytes.
-
-    Source: mm/page_alloc.c __setup_per_zone_wmarks()
-    """
-    cdef Pglist p = k.pgdat
-    cdef uint32_t i
-    cdef Zone *zone
-    pages_min = p.min_free_kbytes >> (PAGE_SHIFT - 10)
-    lowmem_pages = 0
-    for i in range(p.g.nr_zones):
-        if not p.g.zones[i].highmem:
-            lowmem_pages += p.g.zones[i].managed_pages
-    for i in range(p.g.nr_zones):
-        zone = &p.g.zones[i]
-        managed = zone.managed_pages
-        share = pages_min * managed // lowmem_pages if lowmem_pages else 0
-        zone.watermark[WMARK_MIN] = _clamp(managed // 1024, 32, 128) if zone.highmem else share
-        scale = p.watermark_scale_factor
-        gap = max(share >> 2, managed // 10000 * scale + managed % 10000 * scale // 10000)
-        zone.watermark_boost = 0
-        zone.watermark[WMARK_LOW] = zone.watermark[WMARK_MIN] + gap
-        zone.watermark[WMARK_HIGH] = zone.watermark[WMARK_MIN] + gap * 2
-    _calculate_totalreserve_pages(p)
-
-
-setup_per_zone_wmarks = __setup_per_zone_wmarks  # without its lock it is the same
-
-
-cdef _calculate_totalreserve_pages(Pglist p):
-    cdef uint32_t i
-    cdef Zone *zone
-    total = 0
-    for i in range(p.g.nr_zones):
-        zone = &p.g.zones[i]
-        reserve = max(zone.lowmem_reserve[j] for j in range(i, p.g.nr_zones)) + zone.watermark[WMARK_HIGH]
-        total += min(reserve, zone.managed_pages)
-    p.totalreserve_pages = total
-
-
-def setup_per_zone_lowmem_reserve(k):
-    """Set what each zone keeps from requests that could use a higher one.
-
-    Source: mm/page_alloc.c setup_per_zone_lowmem_reserve()
-    """
-    cdef Pglist p = k.pgdat
-    cdef uint32_t i, j
-    for i in range(p.g.nr_zones - 1):
-        ratio = p.sysctl_lowmem_reserve_ratio[i]
-        managed_above = 0
-        for j in range(i + 1, p.g.nr_zones):
-            managed_above += p.g.zones[j].managed_pages
-            p.g.zones[i].lowmem_reserve[j] = managed_above // ratio if ratio and p.g.zones[i].managed_pages else 0
-    _calculate_totalreserve_pages(p)
-
-
-def refresh_zone_stat_thresholds(k):
-    """Set how far the zone counters may lag behind on each online cpu.
-
-    Source: mm/vmstat.c refresh_zone_stat_thresholds(), calculate_normal_threshold()
-    """
-    cdef Pglist p = k.pgdat
-    cdef uint32_t i, cpu
-    cdef Zone *zone
-    online = k.nr_online_cpus
-    if not k.build.config.SMP:
+    if not k.build.config.SPARSEMEM:
         return
-    for i in range(p.g.nr_zones):
-        zone = &p.g.zones[i]
-        if not zone.present_pages:
-            continue
-        memory = zone.managed_pages >> (27 - PAGE_SHIFT)
-        threshold = min(125, 2 * int(online).bit_length() * (1 + memory.bit_length()))
-        for cpu in range(min(online, p.g.nr_cpus)):
-            zone.pageset[cpu].stat_threshold = threshold
-        if online * threshold > zone.watermark[WMARK_LOW] - zone.watermark[WMARK_MIN]:
-            zone.percpu_drift_mark = zone.watermark[WMARK_HIGH] + online * threshold
-
-
-def init_per_zone_wmark_min(k):
-    """Choose min_free_kbytes by the size of lowmem; set watermarks and lowmem reserves.
-
-    Source: mm/page_alloc.c init_per_zone_wmark_min()
-    """
-    cdef Pglist p = k.pgdat
-    # GFP_USER: lowmem only
-    lowmem_kbytes = _nr_free_zone_pages(p.g, p.g.gfp_zone[0]) * (PAGE_SIZE >> 10)
-    new = isqrt(lowmem_kbytes * 16)
-    if new > p.user_min_free_kbytes:
-        p.min_free_kbytes = _clamp(new, 128, 262144)
-    else:
-        printk(k, KERN_WARNING, "min_free_kbytes is not updated to {new} because user defined value {user} is "
-               "preferred", func="init_per_zone_wmark_min", new=new, user=p.user_min_free_kbytes)
-    __setup_per_zone_wmarks(k)
-    refresh_zone_stat_thresholds(k)
-    setup_per_zone_lowmem_reserve(k)
-    k.facts.add("min_free_kbytes", p.min_free_kbytes, "KiB", "the square root of 16 times the lowmem in KiB",
-                ("zone.Normal.present_pages",), "mm/page_alloc.c init_per_zone_wmark_min()")
-    for i, name in enumerate(p.zone_names):
-        for mark, what in enumerate(("min", "low", "high")):
-            k.facts.add(f"zone.{name}.watermark.{what}", p.g.zones[i].watermark[mark], "pages",
-                        "the zone's share of min_free_kbytes", ("min_free_kbytes", f"zone.{name}.present_pages"),
-                        "mm/page_alloc.c __setup_per_zone_wmarks()")
+    pages = 0
+    done = start_pfn
+    for first, last in p.valid_pfns:
+        first, last = max(first, done), min(last, end_pfn)
+        if first < last:
+            _hold_pages(p.g, first, last, PG_reserved)
+            pages += last - first
+            done = last
+    if pages:
+        printk(k, KERN_INFO, "On node {nid}, zone {zone}: {pages} pages in unavailable ranges",
+               func="init_unavailable_range", nid=0, zone=p.zone_names[zone], pages=pages)

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from bootsim.errors import KernelPanic
 from bootsim.linux.drivers.of.base import DeviceNode, of_alias_scan
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
-from bootsim.linux.lib.fdt import FDT_V17_SIZE, FlatNode, cells, fdt_check_header, parse, read_number
+from bootsim.linux.lib.fdt import (
+    FDT_V17_SIZE,
+    FlatNode,
+    cells,
+    fdt_check_header,
+    fdt_nop_property,
+    fdt_path_offset,
+    parse,
+    read_number,
+)
 from bootsim.linux.mm.memblock import (
     PAGE_SIZE,
     memblock_add,
@@ -27,7 +36,7 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 COMMAND_LINE_SIZE = 1024
-ENOENT, EINVAL, EBUSY, ENOMEM = 2, 22, 16, 12
+ENOENT, ENOMEM, EBUSY, ENODEV, EINVAL = 2, 12, 16, 19, 22
 _MAX_MEMBLOCK_ADDR = 0xFFFFFFFF
 _U64 = 0xFFFFFFFFFFFFFFFF
 
@@ -144,7 +153,42 @@ def early_init_dt_scan_chosen(k: Kernel, node: FlatNode) -> int:
         cmdline = config.CMDLINE
     k.boot_command_line = cmdline
     step(k, "command line from {path}: {cmdline!r}", func="early_init_dt_scan_chosen", path=node.path, cmdline=cmdline)
+    if node.first.get("rng-seed"):
+        fdt_nop_property(node, "rng-seed")
+        step(k, "{place} taken, and wiped out of the tree", func="early_init_dt_scan_chosen",
+             place=k.place(node.path, "rng-seed"))
     return 1
+
+
+def early_init_dt_scan_chosen_stdout(k: Kernel) -> int:
+    """Make the device that /chosen stdout-path names the early console. Returns 0 or a negative errno.
+
+    Source: drivers/of/fdt.c early_init_dt_scan_chosen_stdout()
+    """
+    from bootsim.linux.drivers.tty.serial.earlycon import earlycon_table, of_setup_earlycon
+
+    chosen = fdt_path_offset(k.fdt, "/chosen") or fdt_path_offset(k.fdt, "/chosen@0")
+    if chosen is None:
+        return -ENOENT
+    prop = "stdout-path" if "stdout-path" in chosen.first else "linux,stdout-path"
+    value = chosen.first.get(prop)
+    if not value:
+        step(k, "cause: {place} has no stdout-path", place=k.place(chosen.path))
+        return -ENOENT
+    path, colon, options = c_string(value).partition(":")
+    node = fdt_path_offset(k.fdt, path)
+    if node is None:
+        printk(k, KERN_WARNING, "OF: fdt: earlycon: stdout-path {path} not found", path=path)
+        step(k, "cause: {place}: the tree has no such node or alias", place=k.place(chosen.path, prop))
+        return 0
+    names = node.first.get("compatible", b"").split(b"\0")
+    for match in earlycon_table(k):
+        if match.compatible and match.compatible.encode() in names and \
+                of_setup_earlycon(k, match, node, options if colon else None) == 0:
+            return 0
+    step(k, "cause: {place} leads to {path}, for which this build has no early console",
+         place=k.place(chosen.path, prop), path=node.path)
+    return -ENODEV
 
 
 def early_init_dt_check_for_initrd(k: Kernel, node: FlatNode) -> None:
@@ -192,8 +236,11 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
         return 0
     words = cells(reg)
     a, s = k.dt_root_addr_cells, k.dt_root_size_cells
+    if not a + s:
+        raise KernelPanic(None, f"{k.place('/')}: #address-cells and #size-cells are both 0: the kernel reads empty "
+                          f"banks from {node.path} for ever")
     hotpluggable = "hotpluggable" in node.first
-    while len(words) >= a + s and a + s:
+    while len(words) >= a + s:
         base, size = read_number(words[:a]), read_number(words[a:a + s])
         words = words[a + s:]
         if size == 0:

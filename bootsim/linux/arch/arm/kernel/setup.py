@@ -14,6 +14,7 @@ from bootsim.linux.arch.arm.mm.mmu import (
     init_default_cache_policy,
     paging_init,
 )
+from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
 from bootsim.linux.drivers.firmware.psci.psci import psci_dt_init
 from bootsim.linux.drivers.of.fdt import unflatten_device_tree
 from bootsim.linux.kernel.printk import KERN_CRIT, KERN_INFO, KERN_WARNING, printk, step
@@ -90,7 +91,7 @@ def early_mem(k: Kernel, arg: str | None) -> int:
         k.usermem = True
         start = memblock_start_of_DRAM(mb)
         memblock_remove(mb, start, memblock_end_of_DRAM(mb) - start, "early_mem")
-    size, rest = memparse(arg or "")
+    size, rest = memparse(value_of("mem", arg))
     start = memparse(rest[1:])[0] if rest.startswith("@") else k.phys_offset
     arm_add_memory(k, start, size)
     return 0

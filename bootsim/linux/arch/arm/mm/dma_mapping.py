@@ -7,10 +7,25 @@ from typing import TYPE_CHECKING
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_DMA_READY, MapDesc
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PMD_SIZE
 from bootsim.linux.arch.arm.mm.mmu import iotable_init, pmd_clear, pmd_off_k
+from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
 from bootsim.linux.kernel.printk import step
+from bootsim.linux.lib.cmdline import memparse
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
+
+
+def early_coherent_pool(k: Kernel, arg: str | None) -> int:
+    """coherent_pool=SIZE: how many bytes the atomic DMA pool will have. Returns 0.
+
+    Source: arch/arm/mm/dma-mapping.c early_coherent_pool()
+    Differs: the pool is allocated by an initcall, and those are not replayed.
+    """
+    size = memparse(value_of("coherent_pool", arg))[0] & 0xFFFFFFFF
+    k.facts.add("atomic_pool_size", size, "bytes", "coherent_pool=", ("cmdline:coherent_pool",),
+                "arch/arm/mm/dma-mapping.c early_coherent_pool()")
+    step(k, "coherent_pool= asks for {bytes} bytes, which an initcall takes later", bytes=size)
+    return 0
 
 
 def dma_contiguous_early_fixup(k: Kernel, base: int, size: int) -> None:

@@ -147,18 +147,18 @@ def prepare_page_table(k: Kernel) -> None:
     start, end = k.phys_to_virt(min(first.base + first.size, k.arm_lowmem_limit)), VMALLOC_START(k.high_memory)
     gone = clear_pmds(k, start, end)
     step(k, "{words} first-level words of {start:#010x}-{end:#010x} cleared", words=gone, start=start, end=end)
-    _expect_kernel_mapped(k)
 
 
-# The kernel runs on the mapping that prepare_page_table() leaves: all of it must lie in the first bank.
+# What prepare_page_table() cleared of the kernel lives on in the TLB until map_lowmem() has mapped it again; what that
+# leaves out kills the kernel. Without any memory nothing was cleared, and it lives a little longer.
 def _expect_kernel_mapped(k: Kernel) -> None:
     symbols, first = k.build.symbols, k.memblock.memory.regions[0]
     for va in range(symbols.stext, symbols.end, SECTION_SIZE):
         if not k.translate(va):
-            raise KernelPanic(None, f"prepare_page_table() unmapped the kernel at {va:#010x}: the first bank of "
+            raise KernelPanic(None, f"the kernel is no longer mapped at {va:#010x}: the first bank of "
                               f"memory, {first.base:#010x}-{first.base + first.size - 1:#010x}"
                               f"{', no-map' if first.flags & MEMBLOCK_NOMAP else ''}, ends before the kernel does "
-                              f"({k.virt_to_phys(symbols.end):#010x})")
+                              f"({k.virt_to_phys(symbols.end):#010x}), and no other bank holds the rest")
 
 
 def map_lowmem(k: Kernel) -> None:
@@ -183,6 +183,7 @@ def map_lowmem(k: Kernel) -> None:
             _map(k, x_start, x_end, MT_MEMORY_RWX)
             if x_end < end:
                 _map(k, x_end, end, MT_MEMORY_RW)
+    _expect_kernel_mapped(k)
 
 
 def _map(k: Kernel, start: int, end: int, mtype: int) -> None:

@@ -109,7 +109,11 @@ def early_fixmap_shutdown(k: Kernel) -> None:
         pte = k.machine.ram.read32(bm_pte_pa + 4 * (va >> PAGE_SHIFT & 511))
         if pte and pte & L_PTE_MT_MASK == L_PTE_MT_DEV_SHARED:
             _expect_silence(k, va)
-            create_mapping(k, MapDesc(va, pte >> PAGE_SHIFT, PAGE_SIZE, MT_DEVICE), "fixmap")
+            try:
+                create_mapping(k, MapDesc(va, pte >> PAGE_SHIFT, PAGE_SIZE, MT_DEVICE), "fixmap")
+            except KernelPanic as death:
+                raise KernelPanic(None, f"{death.cause}; the panic message itself faults, as early_fixmap_shutdown() "
+                                  f"has unmapped the early console at {va:#x}") from None
 
 
 # The page table for the console's page is about to be allocated. If memblock=debug speaks of that, it speaks to a

@@ -1,0 +1,80 @@
+"""The inputs of a boot as options of a command: one decorator, and the kernel that they prepare.
+
+    @click.command()
+    @click.argument("tree")
+    @input_options
+    def command(tree: str, **options: Any) -> None:
+        k = prepare_from(tree, options)
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE, File
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bootsim.linux import Kernel
+
+_F = TypeVar("_F", bound="Callable[..., Any]")
+
+INPUT_NAMES = ("config", "mem", "smp", "cmdline", "bootloader", "dtb_addr", "load_addr", "initrd", "include_dirs")
+
+_OPTIONS = (
+    click.option("--config", default="3G/1G", metavar="NAME|FILE", show_default=True, help="Kernel build to boot."),
+    click.option("--mem", type=SIZE, metavar="SIZE",
+                 help="Amount of RAM: rewrites the tree's memory node, as QEMU does."),
+    click.option("--smp", type=click.IntRange(1, 4), default=1, show_default=True,
+                 help="Processors that are powered."),
+    click.option("--cmdline", metavar="TEXT", help="Kernel command line, in place of the tree's bootargs."),
+    click.option("--bootloader", type=click.Choice(["qemu", "none"]), default="none", show_default=True,
+                 help="Who edits the tree and places things in RAM: QEMU 7.2's loader, or nobody."),
+    click.option("--dtb-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the device tree blob."),
+    click.option("--load-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the kernel image."),
+    click.option("--initrd", type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk, and where to place it."),
+    click.option("-I", "include_dirs", multiple=True, metavar="DIR",
+                 help="Folder to search for includes; repeatable."),
+)  # fmt: skip
+
+
+def input_options(function: _F) -> _F:
+    """Give a click command every option that says what to boot (INPUT_NAMES), but the tree itself."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def inputs_from(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that bootsim.prepare() takes beside the tree, out of a command's options."""
+    initrd: File | None = options["initrd"]
+    inputs = {name: options[name] for name in INPUT_NAMES}
+    return {**inputs, "initrd": None if initrd is None else (initrd.path, initrd.address_pa)}
+
+
+def prepare_from(
+    tree: str, options: Mapping[str, Any], *, observer: Callable[[str, Kernel], None] | None = None
+) -> Kernel:
+    """Return a kernel at its first instruction, made from a command's options. Raises InputError."""
+    import bootsim
+
+    return bootsim.prepare(tree, observer=observer, **inputs_from(options))
+
+
+def known_stage(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Pass the name of a stage, or say which are near it and what they all are; a click callback."""
+    if value is None:
+        return None
+    from bootsim.state.snapshot import STAGES
+
+    if value not in STAGES:
+        close = [s for s in STAGES if value in s] or difflib.get_close_matches(value, STAGES, 3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else "."
+        raise click.BadParameter(
+            f"no stage {value!r}{hint}\nThe stages, in order:\n" + "\n".join(f"  {s}" for s in STAGES)
+        )
+    return value

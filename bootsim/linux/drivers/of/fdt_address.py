@@ -1,0 +1,64 @@
+"""Addresses in the flat tree, through the ranges of every bus above (drivers/of/fdt_address.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.linux.kernel.printk import KERN_ERR, printk
+from bootsim.linux.lib.fdt import FlatNode, cells, fdt_parent_offset, read_number
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+OF_MAX_ADDR_CELLS = 4
+_U64 = 0xFFFFFFFFFFFFFFFF
+
+
+def _count_cells(k: Kernel, parent: FlatNode, node: FlatNode) -> tuple[int, int] | None:
+    # fdt_bus_default_count_cells() and OF_CHECK_COUNTS(); `node` is the one a complaint names
+    addr, size = parent.first.get("#address-cells"), parent.first.get("#size-cells")
+    na = cells(addr)[0] if addr else k.dt_root_addr_cells
+    ns = cells(size)[0] if size else k.dt_root_size_cells
+    if 0 < na <= OF_MAX_ADDR_CELLS and 0 < ns < 1 << 31:
+        return na, ns
+    printk(k, KERN_ERR, "OF: fdt: Bad cell count for {name}", func="fdt_translate_address", name=node.name)
+    return None
+
+
+def _translate_one(bus: FlatNode, addr: int, na: int, ns: int, pna: int) -> int | None:
+    # fdt_translate_one(): an address on `bus` as one on the bus above; None when no range holds it
+    ranges = bus.first.get("ranges")
+    if ranges is None:
+        return None
+    if not ranges:
+        return addr
+    words = cells(ranges)
+    for i in range(0, len(words) - (na + pna + ns) + 1, na + pna + ns):
+        child, parent, size = (read_number(words[i + a:i + b]) for a, b in
+                               ((0, na), (na, na + pna), (na + pna, na + pna + ns)))
+        if child <= addr < child + size:
+            return (parent + addr - child) & _U64
+    return None
+
+
+def of_flat_dt_translate_address(k: Kernel, node: FlatNode) -> int | None:
+    """The physical address of the first range of a node's reg, or None.
+
+    Source: drivers/of/fdt_address.c of_flat_dt_translate_address(), fdt_translate_address()
+    """
+    reg = node.first.get("reg")
+    if reg is None:
+        printk(k, KERN_ERR, "OF: fdt: warning: device tree node '{name}' has no address.",
+               func="fdt_translate_address", name=node.name)
+        return None
+    bus = fdt_parent_offset(k.fdt, node)
+    if bus is None or (counts := _count_cells(k, bus, node)) is None:
+        return None
+    na, ns = counts
+    addr: int | None = read_number(cells(reg)[:na])
+    while addr is not None and (above := fdt_parent_offset(k.fdt, bus)) is not None:
+        if (counts := _count_cells(k, above, bus)) is None:
+            return None
+        addr = _translate_one(bus, addr, na, ns, counts[0])
+        bus, (na, ns) = above, counts
+    return addr

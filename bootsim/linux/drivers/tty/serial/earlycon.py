@@ -1,0 +1,230 @@
+"""A console before there are drivers, in the only page that the early fixmap holds (drivers/tty/serial/earlycon.c).
+
+    earlycon=pl011,0x10009000        the device by name and address
+    earlycon                         the device that /chosen stdout-path names
+
+The kernel writes to the device's page through fixmap slot FIX_EARLYCON_MEM_BASE. early_fixmap_shutdown() maps that page
+again, with a page table of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from bootsim.errors import KernelPanic
+from bootsim.linux.arch.arm.asm.fixmap import FIX_EARLYCON_MEM_BASE, FIXMAP_PAGE_IO, fix_to_virt
+from bootsim.linux.arch.arm.mm.mmu import set_fixmap
+from bootsim.linux.drivers.of.fdt_address import of_flat_dt_translate_address
+from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, register_console, step
+from bootsim.linux.lib.cmdline import simple_strtoull
+from bootsim.linux.lib.fdt import cells
+from bootsim.linux.mm.memblock import PAGE_SIZE
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+    from bootsim.linux.lib.fdt import FlatNode
+
+ENOENT, ENXIO, ENODEV, EINVAL, EALREADY = 2, 6, 19, 22, 114
+UPIO_PORT, UPIO_MEM, UPIO_MEM32, UPIO_MEM32BE, UPIO_MEM16 = 0, 2, 3, 6, 7
+_MMIO = {UPIO_MEM: "", UPIO_MEM16: "16", UPIO_MEM32: "32", UPIO_MEM32BE: "32be"}
+_IOTYPES = {"mmio": UPIO_MEM, "mmio16": UPIO_MEM16, "mmio32": UPIO_MEM32, "mmio32be": UPIO_MEM32BE,
+            "mmio32native": UPIO_MEM32, "io": UPIO_PORT}
+
+
+class EarlyconId(NamedTuple):
+    """struct earlycon_id: `iotype` is what the driver's setup() insists on, None if it takes what it is given."""
+
+    name: str
+    compatible: str
+    iotype: int | None = None
+
+
+@dataclass(slots=True)
+class EarlyconDevice:
+    """struct earlycon_device with its console: `membase` is a va, `mapbase` and `iobase` are bus addresses."""
+
+    name: str = "uart"
+    index: int = 0
+    options: str = ""
+    iotype: int = UPIO_PORT
+    mapbase: int = 0
+    membase: int = 0
+    iobase: int = 0
+    enabled: bool = False
+
+
+_8250 = [EarlyconId("uart8250", ""), EarlyconId("uart", ""), EarlyconId("ns16550", "ns16550"),
+         EarlyconId("ns16550a", "ns16550a"), EarlyconId("uart", "nvidia,tegra20-uart"),
+         EarlyconId("uart", "snps,dw-apb-uart")]
+_OMAP = [f"ti,omap{n}-uart" for n in (2, 3, 4)]
+# Which drivers a build has, in the order the linker puts them: CONFIG_ symbols that must all be set, entries.
+_DRIVERS: tuple[tuple[tuple[str, ...], list[EarlyconId]], ...] = (
+    (("SERIAL_EARLYCON_ARM_SEMIHOST",), [EarlyconId("smh", "")]),
+    (("SERIAL_8250_CONSOLE",), _8250),
+    (("SERIAL_8250_CONSOLE", "SERIAL_8250_OMAP"), [EarlyconId("omap8250", c) for c in (*_OMAP, "ti,am654-uart")]),
+    (("SERIAL_8250_CONSOLE", "SERIAL_8250_MT6577"), [EarlyconId("mtk8250", "mediatek,mt6577-uart", UPIO_MEM32)]),
+    (("SERIAL_8250_CONSOLE", "SERIAL_8250_UNIPHIER"),
+     [EarlyconId("uniphier", "socionext,uniphier-uart", UPIO_MEM32)]),
+    (("SERIAL_AMBA_PL011_CONSOLE",),
+     [EarlyconId("pl011", "arm,pl011"), EarlyconId("pl011", "arm,sbsa-uart"), EarlyconId("qdf2400_e44", "")]),
+    (("SERIAL_SAMSUNG_CONSOLE",),
+     [EarlyconId(n, f"samsung,{n}-uart") for n in ("s3c2410", "s3c2412", "s3c2440", "s3c6400", "s5pv210",
+                                                   "exynos4210")]),
+    (("SERIAL_SH_SCI_EARLYCON",),
+     [EarlyconId("sci", "renesas,sci"), EarlyconId("scif", "renesas,scif"),
+      EarlyconId("scif", "renesas,scif-r7s9210"), EarlyconId("scifa", "renesas,scifa"),
+      EarlyconId("scifb", "renesas,scifb"), EarlyconId("hscif", "renesas,hscif")]),
+    (("SERIAL_IMX_EARLYCON",), [EarlyconId("ec_imx6q", "fsl,imx6q-uart"), EarlyconId("ec_imx21", "fsl,imx21-uart")]),
+    (("SERIAL_MESON_CONSOLE",),
+     [EarlyconId("meson", "amlogic,meson-uart"), EarlyconId("meson", "amlogic,meson-ao-uart")]),
+    (("SERIAL_MSM_CONSOLE",),
+     [EarlyconId("msm_serial", "qcom,msm-uart"), EarlyconId("msm_serial_dm", "qcom,msm-uartdm")]),
+    (("SERIAL_OMAP_CONSOLE",), [EarlyconId("omapserial", c) for c in _OMAP]),
+    (("SERIAL_XILINX_PS_UART_CONSOLE",),
+     [EarlyconId("cdns", c) for c in ("xlnx,xuartps", "cdns,uart-r1p8", "cdns,uart-r1p12", "xlnx,zynqmp-uart")]),
+    (("SERIAL_FSL_LPUART_CONSOLE",),
+     [EarlyconId("lpuart", "fsl,vf610-lpuart"), EarlyconId("lpuart32", "fsl,ls1021a-lpuart", UPIO_MEM32BE),
+      *(EarlyconId("lpuart32", f"fsl,{chip}", UPIO_MEM32)
+        for chip in ("ls1028a-lpuart", "imx7ulp-lpuart", "imx8ulp-lpuart", "imx8qxp-lpuart")),
+      EarlyconId("lpuart", ""), EarlyconId("lpuart32", "", UPIO_MEM32BE)]),
+)
+
+
+def earlycon_table(k: Kernel) -> list[EarlyconId]:
+    """The early consoles that the build has, in link order.
+
+    Source: include/asm-generic/vmlinux.lds.h EARLYCON_TABLE()
+    Differs: consoles that only chips of other architectures, or a hypervisor, have are left out.
+    """
+    config = k.build.config
+    return [entry for needs, entries in _DRIVERS if all(getattr(config, n) for n in needs) for entry in entries]
+
+
+def _device(k: Kernel) -> EarlyconDevice:
+    if k.early_console_dev is None:
+        k.early_console_dev = EarlyconDevice()
+    return k.early_console_dev
+
+
+def earlycon_map(k: Kernel, paddr: int) -> int:
+    """Map the device's page (pa) in the fixmap; returns the va of `paddr`.
+
+    Source: drivers/tty/serial/earlycon.c earlycon_map()
+    """
+    set_fixmap(k, FIX_EARLYCON_MEM_BASE, paddr & ~(PAGE_SIZE - 1), FIXMAP_PAGE_IO)
+    return fix_to_virt(FIX_EARLYCON_MEM_BASE) + paddr % PAGE_SIZE
+
+
+def _parse_options(device: EarlyconDevice, options: str) -> bool:
+    # parse_options(), uart_parse_earlycon(): [TYPE,]ADDRESS[,OPTIONS]; False if it is none of that
+    kind, comma, rest = options.partition(",")
+    if comma and kind in _IOTYPES:
+        device.iotype = _IOTYPES[kind]
+    elif options.startswith("0x"):
+        device.iotype, rest = UPIO_MEM, options
+    else:
+        return False
+    addr = simple_strtoull(rest)[0] & 0xFFFFFFFF
+    if device.iotype == UPIO_PORT:
+        device.iobase = addr
+    else:
+        device.mapbase = addr
+    _, comma, more = rest.partition(",")
+    if comma:
+        device.options = more.partition(" ")[0][:15]
+    return True
+
+
+def _enable(k: Kernel, match: EarlyconId) -> int:
+    # earlycon_init(), the driver's setup(), earlycon_print_info(), register_console(); 0 or -ENODEV
+    device = _device(k)
+    stem = match.name.rstrip("0123456789")
+    device.name, digits = stem, match.name[len(stem):]
+    device.index = int(digits) if digits else device.index
+    if device.iobase and not device.membase and "8250" not in match.name and match.name != "uart":
+        ready = False
+    else:
+        ready = bool(device.membase or device.iobase or match.name == "smh")
+    if ready and match.iotype is not None and not (match.iotype == UPIO_MEM32BE and device.iotype == UPIO_MEM32):
+        device.iotype = match.iotype
+    if ready and not device.membase and device.iobase:
+        raise KernelPanic(None, f"earlycon: {match.name} at I/O port {device.iobase:#x}: no I/O ports are mapped so "
+                          "early, and the first access faults with no vectors to take it")
+    where = {"name": device.name, "index": device.index, "options": device.options}
+    if device.iotype in _MMIO:
+        printk(k, KERN_INFO, "earlycon: {name}{index} at MMIO{type} {mapbase:#010x} (options '{options}')",
+               func="earlycon_print_info", type=_MMIO[device.iotype], mapbase=device.mapbase, **where)
+    else:
+        printk(k, KERN_INFO, "earlycon: {name}{index} at I/O port {iobase:#x} (options '{options}')",
+               func="earlycon_print_info", iobase=device.iobase, **where)
+    if not ready:
+        step(k, "cause: cmdline: earlycon={name} gives no address of the device: expected earlycon={name},ADDRESS",
+             func="register_earlycon", name=match.name)
+        return -ENODEV
+    register_console(k, device)
+    return 0
+
+
+def setup_earlycon(k: Kernel, buf: str) -> int:
+    """Register the console named by `NAME[,TYPE],ADDRESS[,OPTIONS]`. Returns 0 or a negative errno.
+
+    Source: drivers/tty/serial/earlycon.c setup_earlycon(), register_earlycon()
+    Differs: the device is not modelled; it is taken to be at the address and to answer.
+    """
+    if not buf:
+        return -EINVAL
+    device = _device(k)
+    if device.enabled:
+        return -EALREADY
+    table = earlycon_table(k)
+    for match in sorted(table, key=lambda entry: bool(entry.compatible)):
+        if buf == match.name or buf.startswith(match.name + ","):
+            _parse_options(device, buf[len(match.name) + 1:])
+            if device.mapbase:
+                device.membase = earlycon_map(k, device.mapbase)
+            return _enable(k, match)
+    return -ENOENT
+
+
+def param_setup_earlycon(k: Kernel, arg: str | None) -> int:
+    """earlycon[=DEVICE]; console=DEVICE comes here too. Returns 0 or a negative errno.
+
+    Source: drivers/tty/serial/earlycon.c param_setup_earlycon()
+    """
+    from bootsim.linux.drivers.of.fdt import early_init_dt_scan_chosen_stdout
+
+    if arg is None:
+        return early_init_dt_scan_chosen_stdout(k)
+    err = setup_earlycon(k, arg)
+    return 0 if err in (-ENOENT, -EALREADY) else err
+
+
+def of_setup_earlycon(k: Kernel, match: EarlyconId, node: FlatNode, options: str | None) -> int:
+    """Register the console of a node of the flat tree. Returns 0 or a negative errno.
+
+    Source: drivers/tty/serial/earlycon.c of_setup_earlycon()
+    """
+    device = _device(k)
+    device.iotype = UPIO_MEM
+    addr = of_flat_dt_translate_address(k, node)
+    if addr is None:
+        printk(k, KERN_WARNING, "earlycon: [{name}] bad address", name=match.name)
+        step(k, "cause: {place}: no address that the ranges above it lead to", place=k.place(node.path, "reg"))
+        return -ENXIO
+    offset = node.first.get("reg-offset")
+    device.mapbase = (addr + (cells(offset)[0] if offset else 0)) & 0xFFFFFFFF
+    device.membase = earlycon_map(k, device.mapbase)
+    width = node.first.get("reg-io-width")
+    if width:
+        big = "big-endian" in node.first
+        kind = {1: UPIO_MEM, 2: UPIO_MEM16, 4: UPIO_MEM32BE if big else UPIO_MEM32}.get(cells(width)[0])
+        if kind is None:
+            printk(k, KERN_WARNING, "earlycon: [{name}] unsupported reg-io-width", name=match.name)
+            step(k, "cause: {place} is {width}, expected 1, 2 or 4", place=k.place(node.path, "reg-io-width"),
+                 width=cells(width)[0])
+            return -EINVAL
+        device.iotype = kind
+    if options is not None:
+        device.options = options[:15]
+    return _enable(k, match)

@@ -1,0 +1,184 @@
+"""What is booted: matrix.yaml, expanded into one Boot for every combination."""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from realboot import UsageError
+
+Options = tuple[tuple[str, str], ...]
+
+# Every boot gets these. rdinit names a directory that every kernel's built-in initramfs holds: it exists, so the kernel
+# looks for no root file system and goes on to free its init memory; it is no program, so it stops right after.
+ALWAYS = "console=ttyAMA0 rdinit=/root panic=-1 ignore_loglevel"
+
+_UNITS = {"M": 1, "G": 1024}
+_TREE_KINDS = ("linux", "dts", "own", "file")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel to build: options over a defconfig. Or, with a directory, one that is built already."""
+
+    name: str
+    base: str = "vexpress_defconfig"
+    options: Options = ()
+    directory: Path | None = None
+
+
+@dataclass(frozen=True)
+class Boot:
+    """One boot. `tree` is KIND:NAME; `dtb_pa` is set when the tree goes to the kernel as it is, past QEMU's loader."""
+
+    kernel: Kernel
+    tree: str
+    mem_mib: int
+    cpus: int = 1
+    cmdline: str = ""
+    initrd_bytes: int = 0
+    dtb_pa: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What tells this boot from all others, as the table shows it."""
+        parts = [self.kernel.name, Path(self.tree.partition(":")[2]).stem, f"{self.mem_mib}M"]
+        if self.cpus > 1:
+            parts.append(f"{self.cpus}cpu")
+        if self.initrd_bytes:
+            parts.append(f"initrd={self.initrd_bytes}")
+        if self.dtb_pa is not None:
+            parts.append("raw")
+        parts += self.cmdline.split()
+        return "/".join(parts)
+
+    @property
+    def bootargs(self) -> str:
+        """The whole command line."""
+        return f"{ALWAYS} {self.cmdline}".strip()
+
+
+def load(path: Path, build_dirs: Sequence[str] = ()) -> list[Boot]:
+    """Read a matrix file. `build_dirs` are [NAME=]DIR: builds that replace one kernel of the matrix, or all of them."""
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path}: {error}") from None
+    try:
+        return expand(data, build_dirs)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def expand(data: Any, build_dirs: Sequence[str] = ()) -> list[Boot]:
+    """Every boot of a matrix, each once, in its order."""
+    if isinstance(data, dict):
+        data = {key: part for key, part in data.items() if not str(key).startswith("x-")}  # parts for YAML's anchors
+    _check_keys("the matrix", data, {"kernels", "boots"})
+    kernels = {name: _kernel(str(name), spec or {}) for name, spec in (data.get("kernels") or {}).items()}
+    named = dict(entry.split("=", 1) for entry in build_dirs if "=" in entry)
+    for name, directory in named.items():
+        kernels[name] = Kernel(name, directory=Path(directory))
+    instead = [Kernel(Path(d).resolve().name, directory=Path(d)) for d in build_dirs if "=" not in d]
+    boots: dict[Boot, None] = {}
+    for number, group in enumerate(data.get("boots") or (), 1):
+        for boot in _group(f"boots[{number}]", group, kernels, instead):
+            boots[boot] = None
+    if not boots:
+        raise UsageError("no boots")
+    return list(boots)
+
+
+def select(boots: Iterable[Boot], patterns: Sequence[str]) -> list[Boot]:
+    """The boots whose name has any of the patterns in it; a pattern with * ? or [ is a glob for the whole name."""
+    return [boot for boot in boots if not patterns or any(_matches(boot.name, pattern) for pattern in patterns)]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern) if set("*?[") & set(pattern) else pattern in name
+
+
+def _kernel(name: str, spec: Any) -> Kernel:
+    _check_keys(f"kernel {name}", spec, {"base", "options", "dir"})
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise UsageError(f"kernel {name!r}: expected a name of letters, digits and - _ .")
+    options = tuple((str(key).removeprefix("CONFIG_"), option(value)) for key, value in spec.get("options", {}).items())
+    directory = Path(spec["dir"]).expanduser() if "dir" in spec else None
+    return Kernel(name, spec.get("base", "vexpress_defconfig"), options, directory)
+
+
+def option(value: Any) -> str:
+    """A CONFIG_ value as .config has it: true is y, false is n; text that is no y, n, m or number gets quotes."""
+    if isinstance(value, bool):
+        return "y" if value else "n"
+    text = str(value)
+    plain = text in ("y", "n", "m") or re.fullmatch(r"-?\d+|0x[0-9a-fA-F]+", text)
+    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _group(where: str, group: Any, kernels: Mapping[str, Kernel], instead: Sequence[Kernel]) -> Iterable[Boot]:
+    _check_keys(where, group, {"kernels", "trees", "mem", "cpus", "cmdline", "initrd", "dtb_addr"})
+    names = _list(group, "kernels", list(kernels))
+    if names == ["all"]:
+        names = list(kernels)
+    unknown = [str(name) for name in names if name not in kernels]
+    if unknown:
+        raise UsageError(f"{where}: no kernel is called {unknown[0]}; there are {', '.join(kernels)}")
+    axes = itertools.product(
+        instead or [kernels[name] for name in names],
+        [_tree(where, tree) for tree in _list(group, "trees", [])],
+        [mebibytes(where, size) for size in _list(group, "mem", [])],
+        _list(group, "cpus", [1]),
+        _list(group, "cmdline", [""]),
+        [_bytes(where, size) for size in _list(group, "initrd", [0])],
+    )
+    raw = group.get("dtb_addr")
+    for kernel, tree, mem_mib, cpus, cmdline, initrd in axes:
+        if raw is not None and (cpus != 1 or initrd):
+            raise UsageError(f"{where}: with dtb_addr there is no loader: one cpu, no initrd")
+        if not 1 <= cpus <= 4:
+            raise UsageError(f"{where}: cpus is {cpus}, expected 1 to 4")
+        yield Boot(kernel, tree, mem_mib, cpus, " ".join(str(cmdline or "").split()), initrd, raw)
+
+
+def _list(group: Mapping[str, Any], key: str, default: list[Any]) -> list[Any]:
+    value = group.get(key, default)
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _tree(where: str, tree: Any) -> str:
+    kind, colon, name = str(tree).partition(":")
+    if not colon or kind not in _TREE_KINDS or not name:
+        raise UsageError(f"{where}: tree {tree!r}, expected {', '.join(f'{kind}:NAME' for kind in _TREE_KINDS)}")
+    return str(tree)
+
+
+def mebibytes(where: str, size: Any) -> int:
+    """A size such as 512M or 2G in MiB."""
+    found = re.fullmatch(r"(\d+)([MG])", str(size))
+    if not found or not int(found[1]):
+        raise UsageError(f"{where}: mem is {size!r}, expected a size such as 512M or 2G")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _bytes(where: str, size: Any) -> int:
+    if isinstance(size, int):
+        return size
+    return mebibytes(f"{where}: initrd", size) << 20
+
+
+def _check_keys(where: str, mapping: Any, known: set[str]) -> None:
+    if not isinstance(mapping, dict):
+        raise UsageError(f"{where}: {type(mapping).__name__}, expected a mapping with {', '.join(sorted(known))}")
+    extra = sorted(str(key) for key in mapping if key not in known)
+    if extra:
+        raise UsageError(f"{where}: unknown key {extra[0]}, expected {', '.join(sorted(known))}")

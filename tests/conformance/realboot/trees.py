@@ -1,0 +1,47 @@
+"""Device trees of a boot, as blobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bootsim.errors import InputError
+from bootsim.inputs.devicetree import load_tree
+from bootsim.inputs.dtbedit import BlobEditor
+from realboot import UsageError
+from realboot.kernels import Build
+from realboot.matrix import Boot
+
+_HERE = Path(__file__).resolve().parent.parent
+_ROOT = _HERE.parent.parent
+
+
+def path_of(tree: str, build: Build | None = None) -> Path:
+    """The file of a tree: linux:NAME.dtb (compiled with the kernel), dts:NAME, own:NAME or file:PATH."""
+    kind, _, name = tree.partition(":")
+    if kind == "linux":
+        assert build is not None
+        return build.dtb(name)
+    folder = {"dts": _ROOT / "dts", "own": _HERE / "trees", "file": Path()}[kind]
+    return folder / name
+
+
+def dtbs(boots: list[Boot]) -> list[str]:
+    """The trees that must be compiled with the kernel."""
+    return sorted({boot.tree.partition(":")[2] for boot in boots if boot.tree.startswith("linux:")})
+
+
+def blob(boot: Boot, build: Build) -> bytes:
+    """What QEMU is given. A tree that goes past QEMU's loader gets its command line here."""
+    path = path_of(boot.tree, build)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file")
+    try:
+        tree = load_tree(path, include_dirs=[_ROOT / "dts"]).blob
+    except InputError as error:
+        raise UsageError(str(error)) from None
+    if boot.dtb_pa is None:
+        return tree
+    editor = BlobEditor(tree, len(tree) + len(boot.bootargs) + 1024)
+    chosen = editor.find("/chosen") or editor.add_node(editor.nodes()[0], "chosen")
+    editor.set(chosen, "bootargs", boot.bootargs.encode() + b"\0")
+    return editor.packed()
