@@ -32,6 +32,7 @@ from bootsim.linux.lib.cmdline import get_option, memparse, simple_strtoull
 from bootsim.linux.mm.cma import cma_init_reserved_areas
 from bootsim.linux.mm.memblock import early_memblock, memblock_alloc
 from bootsim.linux.mm.page_alloc import (
+    __GFP_BITS_MASK,
     build_all_zonelists,
     cmdline_parse_kernelcore,
     cmdline_parse_movablecore,
@@ -39,7 +40,10 @@ from bootsim.linux.mm.page_alloc import (
     early_init_on_free,
     init_per_zone_wmark_min,
     setup_per_cpu_pageset,
+    want_init_on_alloc,
+    want_init_on_free,
 )
+from bootsim.linux.mm.page_poison import early_page_poison_param
 from bootsim.linux.mm.page_poison import early_page_poison_param
 from bootsim.linux.mm.percpu import percpu_alloc_setup, setup_per_cpu_areas
 from bootsim.linux.mm.slub import kmem_cache_init
@@ -107,10 +111,10 @@ def report_meminit(k: Kernel) -> None:
         (config.GCC_PLUGIN_STRUCTLEAK_BYREF, "byref(zero)"),
         (config.GCC_PLUGIN_STRUCTLEAK_USER, "__user(zero)"),
     ) if on), "off")
-    on_alloc, on_free = ("on" if on else "off" for on in (k.init_on_alloc, k.init_on_free))
+    on_alloc, on_free = ("on" if on else "off" for on in (want_init_on_alloc(k, 0), want_init_on_free(k)))
     printk(k, KERN_INFO, "mem auto-init: stack:{stack}, heap alloc:{alloc}, heap free:{free}", stack=stack,
            alloc=on_alloc, free=on_free)
-    if k.init_on_free:
+    if want_init_on_free(k):
         printk(k, KERN_INFO, "mem auto-init: clearing system memory may take some time...")
 
 
@@ -120,6 +124,8 @@ def kernel_init(k: Kernel) -> None:
     Source: init/main.c kernel_init(), do_initcalls(), kernel_init_freeable()
     Differs: drivers allocate nothing.
     """
+    k.pgdat.gfp_allowed_mask = __GFP_BITS_MASK
+    k.nr_online_cpus = min(k.machine.cpus, k.num_possible_cpus) if k.is_smp else 1
     k.reached("cma_init_reserved_areas:entry")
     cma_init_reserved_areas(k)
     k.reached("cma_init_reserved_areas")
@@ -233,6 +239,7 @@ _EARLY: tuple[tuple[str, Callable[[Kernel, str | None], int]], ...] = (
     ("nocache", early_nocache),
     ("nowb", early_nowrite),
     ("nr_cpus", _nr_cpus),
+    ("page_poison", early_page_poison_param),
     ("page_poison", early_page_poison_param),
     ("percpu_alloc", percpu_alloc_setup),
     ("quiet", lambda k, arg: _set_console_loglevel(k, k.build.config.CONSOLE_LOGLEVEL_QUIET)),

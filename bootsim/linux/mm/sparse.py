@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.errors import KernelPanic
-from bootsim.linux.kernel.printk import KERN_INFO, printk, step
+from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.memblock import (
     PAGE_SHIFT,
     PAGE_SIZE,
@@ -81,15 +81,3 @@ def sparse_init(k: Kernel, max_dma_pa: int) -> None:
         memblock_free(k.memblock, buffer, end - buffer, "sparse_init_nid")
     k.facts.add("mem_map.size", size, "bytes", "sections that hold memory, times pages a section, times struct page",
                 ("sizeof:struct page", "CONFIG_SPARSEMEM", "max_pfn"), "mm/sparse.c sparse_init_nid()")
-
-
-def unavailable_pages(k: Kernel, start_pfn: int, end_pfn: int, zone: str) -> None:
-    """Log how many struct pages of present sections describe no memory, in the hole [start, end) (pfn) before `zone`.
-
-    Source: mm/page_alloc.c init_unavailable_range()
-    """
-    count = sum(max(0, min(end_pfn, (s + 1) << PFN_SECTION_SHIFT) - max(start_pfn, s << PFN_SECTION_SHIFT))
-                for s in k.section_maps)
-    if count:
-        printk(k, KERN_INFO, "On node {nid}, zone {zone}: {pages} pages in unavailable ranges",
-               func="init_unavailable_range", nid=0, zone=zone, pages=count)
