@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bootsim.hw.cpu import Cpu
+    from bootsim.inputs.build import KernelBuild
     from bootsim.inputs.devicetree import DeviceTree
     from bootsim.linux import Kernel
 
@@ -29,7 +30,7 @@ def boot(
     config: str | os.PathLike[str] = "3G/1G",
     *,
     mem: int | str | None = None,
-    smp: int = 1,
+    smp: int | None = None,
     cmdline: str | None = None,
     bootloader: Literal["none", "qemu"] = "none",
     dtb_addr: int | None = None,
@@ -43,7 +44,8 @@ def boot(
 
     `dts` is a .dts or .dtb file (told apart by content), "-" for standard input, or the name of a bundled tree.
     `config` is the name of a bundled kernel build, or a YAML file that describes one. `mem` sizes the memory node, in
-    bytes or as "512M"; None leaves the tree's. `smp` is how many processors are powered. `cmdline` replaces the
+    bytes or as "512M"; None leaves the tree's. `smp` is how many processors are powered; None means all
+    that the tree has, but one when QEMU loads or edited the tree, which is its default and not told in the tree. `cmdline` replaces the
     tree's bootargs. `bootloader` is "qemu" (what QEMU 7.2 does to the tree and where it puts things) or "none".
     `dtb_addr` and `load_addr` are physical addresses of the tree and of the kernel image. `initrd` is a file, or
     (file, physical address). `include_dirs` are searched for #include and /include/. `until` stops after that stage
@@ -73,11 +75,11 @@ def boot(
 
 
 def prepare(
-    dts: str | os.PathLike[str],
-    config: str | os.PathLike[str] = "3G/1G",
+    dts: str | os.PathLike[str] | DeviceTree,
+    config: str | os.PathLike[str] | KernelBuild = "3G/1G",
     *,
     mem: int | str | None = None,
-    smp: int = 1,
+    smp: int | None = None,
     cmdline: str | None = None,
     bootloader: Literal["none", "qemu"] = "none",
     dtb_addr: int | None = None,
@@ -88,17 +90,19 @@ def prepare(
 ) -> Kernel:
     """Return a kernel at its first instruction, with the machine and RAM as the bootloader left them.
 
-    The arguments are those of `boot`. `observer(stage, k)` is called at every stage once the kernel runs (`run`).
+    The arguments are those of `boot`; who boots often may give a loaded tree and a loaded build in place of their
+    names. `observer(stage, k)` is called at every stage once the kernel runs (`run`).
     Raises InputError for input that cannot be used.
     """
     from bootsim.hw.machine import power_on
     from bootsim.inputs import bootloader as loader
+    from bootsim.inputs.build import KernelBuild
     from bootsim.inputs.configfile import load_build
-    from bootsim.inputs.devicetree import load_tree
+    from bootsim.inputs.devicetree import DeviceTree, load_tree
     from bootsim.linux import Kernel
 
-    build = load_build(config)
-    tree = load_tree(dts, include_dirs=include_dirs)
+    build = config if isinstance(config, KernelBuild) else load_build(config)
+    tree = dts if isinstance(dts, DeviceTree) else load_tree(dts, include_dirs=include_dirs)
     handover = loader.load(
         tree,
         build,
@@ -109,7 +113,7 @@ def prepare(
         load_pa=load_addr,
         initrd=initrd if initrd is None or isinstance(initrd, tuple) else (initrd, None),
     )
-    return Kernel(build, power_on(handover, _processor(tree), smp), observer=observer, where=tree.where)
+    return Kernel(build, power_on(handover, _processor(tree), smp or _powered(handover.blob, bootloader)), observer=observer, where=tree.where)
 
 
 def _bytes(size: int | str | None) -> int | None:
@@ -122,6 +126,18 @@ def _bytes(size: int | str | None) -> int | None:
         return parse_number(size)
     except ValueError as error:
         raise InputError(f"mem: {error}") from None
+
+
+def _powered(blob: bytes, bootloader: str) -> int:
+    # A tree lists the processors of the board; QEMU starts one of them unless told, and leaves virtio_mmio nodes behind.
+    from bootsim.inputs.dtb import iter_blob
+
+    if bootloader == "qemu":
+        return 1
+    nodes = list(iter_blob(blob, ""))
+    if any(node.depth == 1 and node.name.startswith("virtio_mmio@") for node in nodes):
+        return 1
+    return max(1, sum(("device_type", b"cpu\0") in node.props for node in nodes))
 
 
 def _processor(tree: DeviceTree) -> Cpu | None:

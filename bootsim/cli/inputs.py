@@ -1,10 +1,10 @@
 """The inputs of a boot as options of a command: one decorator, and the kernel that they prepare.
 
-    @click.command()
-    @click.argument("tree")
-    @input_options
-    def command(tree: str, **options: Any) -> None:
-        k = prepare_from(tree, options)
+@click.command()
+@click.argument("tree")
+@input_options
+def command(tree: str, **options: Any) -> None:
+    k = prepare_from(tree, options)
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _OPTIONS = (
     click.option("--config", default="3G/1G", metavar="NAME|FILE", show_default=True, help="Kernel build to boot."),
     click.option("--mem", type=SIZE, metavar="SIZE",
                  help="Amount of RAM: rewrites the tree's memory node, as QEMU does."),
-    click.option("--smp", type=click.IntRange(1, 4), default=1, show_default=True,
-                 help="Processors that are powered."),
+    click.option("--smp", type=click.IntRange(1, 32), metavar="N",
+                 help="Processors that are powered.  [default: the tree's; 1 if QEMU loads or edited the tree]"),
     click.option("--cmdline", metavar="TEXT", help="Kernel command line, in place of the tree's bootargs."),
     click.option("--bootloader", type=click.Choice(["qemu", "none"]), default="none", show_default=True,
                  help="Who edits the tree and places things in RAM: QEMU 7.2's loader, or nobody."),
