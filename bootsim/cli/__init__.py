@@ -14,9 +14,17 @@ from bootsim.errors import BootsimError
 # Each command: the module that holds it under its own name, and the line `bootsim --help` shows.
 COMMANDS = {
     "boot": ("bootsim.cli.boot", "Replay the boot of a device tree and print its log."),
+    "check": ("bootsim.cli.check", "Hold boots against what is expected of them."),
     "compare": ("bootsim.cli.compare", "Hold a replayed boot against a real one."),
     "configs": ("bootsim.cli.configs", "List the kernel builds that come with bootsim."),
+    "diff": ("bootsim.cli.diff", "Tell how two boots differ, and why."),
+    "digest": ("bootsim.cli.digest", "Print one number that stands for a whole boot."),
+    "explain": ("bootsim.cli.explain", "Tell where a quantity comes from, or who owns an address."),
+    "facts": ("bootsim.cli.facts", "List the derived quantities of a boot."),
+    "golden": ("bootsim.cli.golden", "Record boots as text, and tell what has changed since."),
     "profile": ("bootsim.cli.profile", "Describe a kernel build from its own files."),
+    "show": ("bootsim.cli.show", "Show a boot's state as the kernel's own files show it."),
+    "sweep": ("bootsim.cli.sweep", "Boot every combination of trees, builds, sizes and command lines."),
 }
 
 _HELP = """Replay the memory side of booting 32-bit ARM Linux 5.10.

@@ -1,0 +1,169 @@
+"""/sys/kernel/debug/kernel_page_tables: ranges of equal protection, between markers.
+
+The walk follows the kernel's: 2048 entries of two first-level words, of which Linux sees the first as a table of 512
+pages or as a section, and the second only when it is a section.
+
+Source: arch/arm/mm/dump.c ptdump_walk_pgd(), note_page()
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, NamedTuple
+
+from bootsim.linux.arch.arm.asm import domain, memory
+from bootsim.linux.arch.arm.asm import pgtable_2level as pt
+from bootsim.linux.arch.arm.asm.fixmap import FIXADDR_START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bootsim.inputs.build import Config
+    from bootsim.views.held import Held, Tables
+
+
+class Bits(NamedTuple):
+    """What a field of an entry prints: `set` when (entry & mask) == value, else `clear`; None prints nothing."""
+
+    mask: int
+    value: int
+    set: str
+    clear: str | None = None
+
+
+class Range(NamedTuple):
+    """[start, end) (va) of one protection; `domain` and `words` as the file prints them. `end` 0 is 4 GiB."""
+
+    start: int
+    end: int
+    domain: str
+    words: tuple[str, ...]
+
+
+class Marker(NamedTuple):
+    """A named address (va)."""
+
+    va: int
+    name: str
+
+
+_AP = pt.PMD_SECT_APX | pt.PMD_SECT_AP_READ | pt.PMD_SECT_AP_WRITE
+SECTION_BITS = (
+    Bits(_AP, pt.PMD_SECT_APX | pt.PMD_SECT_AP_WRITE, "    ro"),
+    Bits(_AP, pt.PMD_SECT_AP_WRITE, "    RW"),
+    Bits(_AP, pt.PMD_SECT_AP_READ, "USR ro"),
+    Bits(_AP, pt.PMD_SECT_AP_READ | pt.PMD_SECT_AP_WRITE, "USR RW"),
+    Bits(pt.PMD_SECT_XN, pt.PMD_SECT_XN, "NX", "x "),
+    Bits(pt.PMD_SECT_S, pt.PMD_SECT_S, "SHD", "   "),
+)
+PTE_BITS = (
+    Bits(pt.L_PTE_USER, pt.L_PTE_USER, "USR", "   "),
+    Bits(pt.L_PTE_RDONLY, pt.L_PTE_RDONLY, "ro", "RW"),
+    Bits(pt.L_PTE_XN, pt.L_PTE_XN, "NX", "x "),
+    Bits(pt.L_PTE_SHARED, pt.L_PTE_SHARED, "SHD", "   "),
+    Bits(pt.L_PTE_MT_MASK, pt.L_PTE_MT_UNCACHED, "SO/UNCACHED"),
+    Bits(pt.L_PTE_MT_MASK, pt.L_PTE_MT_BUFFERABLE, "MEM/BUFFERABLE/WC"),
+    Bits(pt.L_PTE_MT_MASK, pt.L_PTE_MT_WRITETHROUGH, "MEM/CACHED/WT"),
+    Bits(pt.L_PTE_MT_MASK, pt.L_PTE_MT_WRITEBACK, "MEM/CACHED/WBRA"),
+    Bits(pt.L_PTE_MT_MASK, pt.L_PTE_MT_MINICACHE, "MEM/MINICACHE"),
+    Bits(pt.L_PTE_MT_MASK, pt.L_PTE_MT_WRITEALLOC, "MEM/CACHED/WBWA"),
+    Bits(pt.L_PTE_MT_MASK, pt.L_PTE_MT_DEV_SHARED, "DEV/SHARED"),
+    Bits(pt.L_PTE_MT_MASK, pt.L_PTE_MT_DEV_NONSHARED, "DEV/NONSHARED"),
+    Bits(pt.L_PTE_MT_MASK, pt.L_PTE_MT_DEV_WC, "DEV/WC"),
+    Bits(pt.L_PTE_MT_MASK, pt.L_PTE_MT_DEV_CACHED, "DEV/CACHED"),
+)
+_PMD, _PTE = 4, 5
+_BITS = {_PMD: SECTION_BITS, _PTE: PTE_BITS}
+_MASK = {level: reduce(or_, (bits.mask for bits in found)) for level, found in _BITS.items()}
+_DOMAINS = {domain.DOMAIN_KERNEL: "KERNEL ", domain.DOMAIN_USER: "USER   ", domain.DOMAIN_IO: "IO     ",
+            domain.DOMAIN_VECTORS: "VECTORS"}  # fmt: skip
+_LAST = Marker(0xFFFFFFFF, "")
+
+
+def markers(config: Config, high_memory: int) -> tuple[Marker, ...]:
+    """Return the file's markers; the start of the vmalloc area is left out while `high_memory` (va) is 0."""
+    found = (
+        Marker(memory.MODULES_VADDR(config), "Modules"),
+        Marker(config.PAGE_OFFSET, "Kernel Mapping"),
+        Marker(memory.VMALLOC_START(high_memory), "vmalloc() Area"),
+        Marker(memory.VMALLOC_END, "vmalloc() End"),
+        Marker(FIXADDR_START, "Fixmap Area"),
+        Marker(memory.VECTORS_BASE, "Vectors"),
+        Marker(memory.VECTORS_BASE + 2 * pt.PAGE_SIZE, "Vectors End"),
+    )
+    return found if high_memory else found[:2] + found[3:]
+
+
+def dump(tables: Tables, marks: tuple[Marker, ...]) -> Iterator[Marker | Range]:
+    """Yield the markers and the ranges with a mapping, in the file's order."""
+    notes = _walk(tables)
+    start, level, prot, name = next(notes)
+    at = 0
+    yield marks[0]
+    for va, new_level, new_prot, new_name in notes:
+        mark = marks[at + 1] if at + 1 < len(marks) else _LAST
+        if (new_level, new_prot, new_name) == (level, prot, name) and va < mark.va:
+            continue
+        if prot:
+            yield Range(start, va, name, _words(level, prot))
+        if va >= mark.va:
+            at += 1
+            yield mark
+        start, level, prot, name = va, new_level, new_prot, new_name
+    if prot:
+        yield Range(start, 0, name, _words(level, prot))
+
+
+def _walk(tables: Tables) -> Iterator[tuple[int, int, int, str]]:
+    # every note_page() call: (va, level, protection bits, domain)
+    for va in range(0, 1 << 32, pt.PMD_SIZE):
+        first, second = tables.l1[va >> 20], tables.l1[(va >> 20) + 1]
+        name = _domain(first)
+        if not first or first & 2:
+            yield va, _PMD, first & _MASK[_PMD], name
+        else:
+            # Linux's own 512 entries are the first half of the page, the hardware's the second
+            page = tables.pages.get(first & ~0xFFF, bytes(pt.PAGE_SIZE))
+            for i, pte in enumerate(struct.unpack_from("<512I", page)):
+                yield va + i * pt.PAGE_SIZE, _PTE, pte & _MASK[_PTE], name
+        if second & 2:
+            yield va + pt.SECTION_SIZE, _PMD, second & _MASK[_PMD], _domain(second)
+
+
+def _domain(word: int) -> str:
+    return _DOMAINS.get(word >> 5 & 0xF, "unknown")
+
+
+def _words(level: int, prot: int) -> tuple[str, ...]:
+    shown = (bits.set if prot & bits.mask == bits.value else bits.clear for bits in _BITS[level])
+    return tuple(word for word in shown if word is not None)
+
+
+def data(held: Held) -> list[dict[str, object]]:
+    """Return the ranges, each with the marker it stands below and its size in bytes."""
+    found: list[dict[str, object]] = []
+    area = ""
+    for item in dump(held.tables(), markers(held.build.config, held.high_memory)):
+        if isinstance(item, Marker):
+            area = item.name
+        else:
+            end = item.end or 1 << 32
+            flags = " ".join(item.words).split()
+            found.append({"area": area, "start": item.start, "end": end, "size": end - item.start,
+                          "domain": item.domain.strip(), "flags": flags})  # fmt: skip
+    return found
+
+
+def lines(held: Held) -> Iterator[str]:
+    """Yield the file's lines."""
+    for item in dump(held.tables(), markers(held.build.config, held.high_memory)):
+        yield f"---[ {item.name} ]---" if isinstance(item, Marker) else _line(item)
+
+
+def _line(r: Range) -> str:
+    size, unit = (r.end - r.start & 0xFFFFFFFF) >> 10, 0
+    while not size & 1023 and unit < 5:
+        size, unit = size >> 10, unit + 1
+    return f"0x{r.start:08x}-0x{r.end:08x}   {size:9d}{'KMGTPE'[unit]} {r.domain} {' '.join(r.words)}"

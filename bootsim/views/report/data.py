@@ -1,0 +1,260 @@
+"""A boot as plain values for the page: what `json` can write, and nothing that the page need not know.
+
+    page = {stages, boots: [boot, boot?], ...}       boot = {steps: [step at each stage], pools of states, log, facts}
+
+States that do not change from one stage to the next are written once: a step names the state's place in its pool.
+Ranges are half-open; the page shows inclusive ends. Addresses are physical unless a name says `va`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from bootsim.state import snapshot
+from bootsim.state.quantities import Quantities, UnknownQuantityError, verdict
+from bootsim.state.replay import Replay
+from bootsim.state.side import record_lines
+from bootsim.views import layout
+from bootsim.views.pagetypeinfo import migratetype_names
+from bootsim.views.report.facts import facts_data
+from bootsim.views.report.tables import Meanings, Tables
+from bootsim.views.stages import ABOUT
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from bootsim.linux import Kernel
+    from bootsim.state.trace import Reservation
+
+# The quantities at the top of the page, with what they are called there.
+OVERVIEW = (
+    ("verdict", "Verdict"), ("memory", "RAM"), ("lowmem", "Lowmem"), ("highmem", "Highmem"),
+    ("lowmem.limit", "Lowmem ends at (physical)"), ("high_memory", "Lowmem ends at (virtual)"),
+    ("vmalloc.size", "vmalloc area"), ("cma", "CMA"), ("reserved", "Reserved in memblock"),
+    ("managed_pages", "Pages given to the buddy allocator"), ("free_pages", "Free pages at the end"),
+    ("warning", "Warnings in the log"), ("log.lines", "Lines of the kernel's log"), ("digest", "Digest"),
+)  # fmt: skip
+
+# Who asked memblock for memory, as a kind of owner that gets a colour, and in words. Anybody else is "early allocation".
+OWNERS = {
+    "arm_memblock_init": ("image", "kernel image"),
+    "arm_initrd_init": ("tree", "initial RAM disk"),
+    "reserve_dtb": ("tree", "device tree blob"),
+    "early_init_fdt_reserve_self": ("tree", "device tree blob"),
+    "arm_mm_memblock_reserve": ("tables", "first-level page table"),
+    "early_alloc": ("tables", "page tables, vectors, zero page"),
+    "cma_declare_contiguous": ("cma", "CMA area"),
+    "cma_declare_contiguous_nid": ("cma", "CMA area"),
+    "alloc_node_mem_map": ("memmap", "mem_map: a struct page for each frame"),
+    "setup_usemap": ("memmap", "pageblock flags"),
+    "sparse_init_nid": ("memmap", "memory map of a section"),
+    "alloc_large_system_hash": ("hash", "hash table"),
+    "setup_log_buf": ("hash", "log buffer"),
+    "pcpu_dfl_fc_alloc": ("percpu", "per-cpu areas"),
+    "pcpu_alloc_first_chunk": ("percpu", "per-cpu bookkeeping"),
+    "pcpu_setup_first_chunk": ("percpu", "per-cpu bookkeeping"),
+    "early_init_dt_alloc_memory_arch": ("tree", "unflattened device tree"),
+    "request_standard_resources": ("other", "resources"),
+    "setup_command_line": ("other", "command line"),
+}
+_FROM_TREE = ("reserved_mem", "fdt", "dt_")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+PAGE_BYTES = 4096
+
+
+def printable(text: str) -> str:
+    """Return text with what a screen cannot show written as \\x and digits, as dmesg does."""
+    return _UNPRINTABLE.sub(lambda m: "".join(f"\\x{b:02x}" for b in m[0].encode("utf-8", "surrogatepass")), text)
+
+
+def owner_of(caller: str) -> tuple[str, str]:
+    """Return the kind of owner that a function of the kernel reserves for, and what it is in words."""
+    if caller in OWNERS:
+        return OWNERS[caller]
+    if any(word in caller for word in _FROM_TREE):
+        return "tree", "reserved by the device tree"
+    return "other", "early allocation"
+
+
+class Watch:
+    """Observes one boot and keeps the whole memory state at every stage. `replay` is the boot once it has run."""
+
+    def __init__(self, tree: str | os.PathLike[str], inputs: Mapping[str, Any]) -> None:
+        self.steps: list[dict[str, Any]] = []
+        self._pools: dict[str, list[Any]] = {"memblock": [], "tables": [], "zones": [], "areas": []}
+        self._last: dict[str, Any] = {}
+        self._tables = Tables()
+        self.replay = Replay(tree, inputs, watch=self._look)
+        if self.replay.k.panicked is not None:
+            self._look("panic", self.replay.k)
+
+    def _look(self, stage: str, k: Kernel) -> None:
+        step: dict[str, Any] = {"stage": stage, "lines": _count_lines(k), "limit": k.arm_lowmem_limit}
+        step["memblock"] = self._keep("memblock", snapshot.memblock(k))
+        step["tables"] = self._keep("tables", snapshot.page_tables(k) if k.pgd_pa else None)
+        zones = snapshot.zones(k) if hasattr(k, "pgdat") else []
+        step["zones"] = self._keep("zones", [zone for zone in zones if zone["spanned"]] or None)
+        step["areas"] = self._keep("areas", snapshot.cma_areas(k))
+        self.steps.append(step)
+
+    def _keep(self, part: str, state: Any) -> int | None:
+        # the state's place in its pool; a state as the stage before had it is not kept again
+        if state is None:
+            return None
+        pool = self._pools[part]
+        if not pool or self._last[part] != state:
+            self._last[part] = state
+            pool.append(self._tables.encode(*state) if part == "tables" else state)
+        return len(pool) - 1
+
+    def data(self, name: str, meanings: Meanings) -> dict[str, Any]:
+        """Return the boot as the page has it, under a name to tell it from another."""
+        replay, k = self.replay, self.replay.k
+        return {
+            "name": name,
+            "inputs": _inputs(replay),
+            "verdict": verdict(k),
+            "panic": None if k.panicked is None else printable(str(k.panicked)),
+            "cause": None if k.panicked is None else printable(k.panicked.cause or ""),
+            "page_offset": k.build.config.PAGE_OFFSET,
+            "overview": _overview(k),
+            "banks": [[base, base + size] for base, size in k.machine.banks],
+            "steps": self.steps,
+            "memblock": self._memblocks(),
+            "tables": [self._tables.decoded(table, meanings) for table in self._pools["tables"]],
+            "l2": self._tables.pages_data(meanings),
+            "zones": [[_zone(zone) for zone in zones] for zones in self._pools["zones"]],
+            "migrate": _migrate_types(self._pools["zones"]),
+            "areas": [[_area(area) for area in areas] for areas in self._pools["areas"]],
+            "nodes": [[printable(r.name), r.base, r.base + r.size] for r in k.reserved_mem if r.size],
+            "layout": _layout(k),
+            "log": self._log(),
+            **facts_data(replay),
+        }
+
+    def _memblocks(self) -> list[dict[str, Any]]:
+        # each kept memblock with who held its reservations at the first stage that shows it
+        held: dict[int, list[Reservation]] = {}
+        for step in self.steps:
+            stage = None if step["stage"] == "panic" else step["stage"]
+            held.setdefault(step["memblock"], self.replay.reservations.at(stage))
+        return [
+            {
+                "memory": [[base, base + size, flags] for base, size, flags in state["memory"]],
+                "reserved": [[r.base, r.end, r.caller] for r in held[i]],
+                "limit": state["current_limit"],
+            }
+            for i, state in enumerate(self._pools["memblock"])
+        ]
+
+    def _log(self) -> list[list[Any]]:
+        # [level, the stage that follows the line, function, text, is it the kernel's]
+        lines: list[list[Any]] = []
+        place = 0
+        levels = [record.level for record in self.replay.k.records for _ in record.text.split("\n")]
+        for i, line in enumerate(record_lines(self.replay.k)):
+            while place < len(self.steps) - 1 and self.steps[place]["lines"] <= i:
+                place += 1
+            lines.append([levels[i], self.steps[place]["stage"], line.func, printable(line.text), int(line.kernel)])
+        return lines
+
+
+def _count_lines(k: Kernel) -> int:
+    return sum(record.text.count("\n") + 1 for record in k.records)
+
+
+def _inputs(replay: Replay) -> list[list[str]]:
+    k, given = replay.k, replay.inputs
+    rows = [["Tree", replay.tree], ["Kernel build", k.build.name], ["Command line", k.boot_command_line]]
+    rows += [[f"--{name.replace('_', '-')}", _option(value)] for name, value in given.items()
+             if value not in (None, (), "none") and name not in ("config", "cmdline")]  # fmt: skip
+    return [[label, printable(str(text))] for label, text in rows]
+
+
+def _option(value: Any) -> str:
+    if isinstance(value, int) and value >= 1 << 20:
+        return f"{value >> 20} MiB" if value % (1 << 20) == 0 else f"{value:#x}"
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _overview(k: Kernel) -> list[list[str]]:
+    quantities = Quantities(k)
+    rows = []
+    for name, label in OVERVIEW:
+        try:
+            value = quantities.shown(name)
+        except UnknownQuantityError:
+            value = "not decided"
+        why = next(iter(quantities.rests_on(name)), "")
+        rows.append([name, label, printable(value), why])
+    return rows
+
+
+def _zone(zone: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": zone["name"],
+        "start": zone["start_pfn"] * PAGE_BYTES,
+        "end": (zone["start_pfn"] + zone["spanned"]) * PAGE_BYTES,
+        **{key: zone[key] for key in ("present", "managed", "nr_free_pages", "watermark")},
+        "pcp": sum(pcp["count"] for pcp in zone["pcp"]),
+        "free": [area["lists"] for area in zone["free_area"]],
+    }
+
+
+def _migrate_types(pool: Sequence[list[dict[str, Any]]]) -> list[str]:
+    if not pool:
+        return []
+    return list(migratetype_names(len(pool[-1][0]["free_area"][0]["lists"])))
+
+
+def _area(area: dict[str, Any]) -> list[Any]:
+    base = area["base_pfn"] * PAGE_BYTES
+    return [printable(area["name"]), base, base + area["count"] * PAGE_BYTES]
+
+
+def _layout(k: Kernel) -> list[list[Any]]:
+    if not k.high_memory:
+        return []
+    return [[region.name, region.start_va, region.end_va] for region in layout.regions(k)]
+
+
+def page_data(boots: Sequence[tuple[str, Watch]]) -> dict[str, Any]:
+    """Return everything the page holds, of one boot or of two, each with its name."""
+    from bootsim.views.report.compare import compare
+
+    names = [stage for stage in ABOUT if any(stage in _stages(watch) for _, watch in boots)]
+    if any("panic" in _stages(watch) for _, watch in boots):
+        names.append("panic")
+    meanings = Meanings()
+    data = {
+        "stages": [[name, ABOUT.get(name, "the kernel's last words")] for name in names],
+        "boots": [watch.data(printable(name), meanings) for name, watch in boots],
+        "owners": {},
+    }
+    for boot in data["boots"]:
+        boot["steps"] = _at_every_stage(boot["steps"], names)
+        for line in boot["log"]:
+            line[1] = names.index(line[1])
+    callers = {r[2] for boot in data["boots"] for state in boot["memblock"] for r in state["reserved"]}
+    data["owners"] = {caller: owner_of(caller) for caller in sorted(callers)}
+    data["meanings"] = meanings.data()
+    if len(boots) == 2:
+        data["difference"] = compare(data["boots"], [watch.replay.k for _, watch in boots])
+    return data
+
+
+def _stages(watch: Watch) -> set[str]:
+    return {step["stage"] for step in watch.steps}
+
+
+def _at_every_stage(steps: list[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+    # a boot that died stays as it was at its death while the other goes on
+    by_name = {step["stage"]: step for step in steps}
+    found: list[dict[str, Any]] = []
+    for name in names:
+        step = by_name.get(name) or (steps[-1] if steps else None)
+        assert step is not None
+        found.append({**step, "reached": name in by_name})
+    return found
