@@ -28,7 +28,8 @@ def unpack(archive: Path, target: Path) -> directory.StateDirectory:
 
 def replay(real: directory.StateDirectory, tree: str, target: Path, **inputs) -> directory.StateDirectory:
     recorder = Recorder()
-    k = bootsim.prepare(tree, real.meta["config"], smp=real.meta["smp"], observer=recorder, **inputs)
+    config = real.meta["config"]  # a bundled build, or one described beside the archives
+    k = bootsim.prepare(tree, HERE / config if config.endswith(".yaml") else config, smp=real.meta["smp"], observer=recorder, **inputs)
     blob = k.machine.ram.read(k.machine.dtb_pa, int.from_bytes(k.machine.ram.read(k.machine.dtb_pa + 4, 4), "big"))
     bootsim.run(k)
     directory.write(target, recorder.stages.values(), dtb=blob, dmesg=console(k), meta={})
