@@ -23,6 +23,7 @@ COMMANDS = {
     "facts": ("bootsim.cli.facts", "List the derived quantities of a boot."),
     "golden": ("bootsim.cli.golden", "Record boots as text, and tell what has changed since."),
     "profile": ("bootsim.cli.profile", "Describe a kernel build from its own files."),
+    "report": ("bootsim.cli.report", "Write one HTML page that shows a boot, or two side by side."),
     "show": ("bootsim.cli.show", "Show a boot's state as the kernel's own files show it."),
     "sweep": ("bootsim.cli.sweep", "Boot every combination of trees, builds, sizes and command lines."),
 }

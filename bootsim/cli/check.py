@@ -87,13 +87,12 @@ def _run(boots: list[Boot], jobs: int | None) -> list[Report]:
 
 
 def _list_names(boot: Boot) -> None:
-    from bootsim.state.quantities import Quantities
-    from bootsim.sweep.worker import boot as boot_case
+    from bootsim.sweep import worker
 
-    outcome = boot_case(boot.case)
+    outcome = worker.boot(boot.case, stages=True)
     if outcome.kernel is None:
         raise InputError(f"{boot.case.title()}: {outcome.message}")
-    quantities = Quantities(outcome.kernel)
+    quantities = worker.quantities(outcome.kernel)
     names = dict.fromkeys(quantities.names())
     lines = (f"  {name:32} {quantities.shown(name)}  ({quantities.unit(name)})" for name in names)
     LineOutput().write(itertools.chain([boot.case.title()], lines))

@@ -125,13 +125,13 @@ def _recorded(file: Path) -> tuple[Case, Any]:
 def _replay(case: Case, file: Path) -> str:
     # files are named relative to the recorded boot, so that a clone elsewhere finds them
     from bootsim.state.golden import dump
-    from bootsim.sweep.worker import boot
+    from bootsim.sweep.worker import boot, quantities
 
-    outcome = boot(case)
+    outcome = boot(case, stages=True)
     if outcome.kernel is None:
         raise InputError(f"{case.title()}: {outcome.message}")
     inputs = _moved(case.to_json(), lambda path: os.path.relpath(path, file.parent))
-    return dump(outcome.kernel, inputs)
+    return dump(outcome.kernel, inputs, str(quantities(outcome.kernel).value("digest")))
 
 
 def _moved(inputs: dict[str, Any], move: Any) -> dict[str, Any]:

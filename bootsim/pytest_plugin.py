@@ -1,0 +1,128 @@
+"""bootsim in pytest: the fixture `boot`, and check files (*.bootsim.yaml) as tests.
+
+    def test_lowmem(boot):
+        k = boot("board.dts", mem="1G", cmdline="vmalloc=384M")
+        assert k.arm_lowmem_limit - k.phys_offset >= 512 << 20
+
+pytest loads this module through its entry point in every run, so everything else is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bootsim.linux import Kernel
+    from bootsim.sweep.checkfile import Boot
+    from bootsim.sweep.checks import Finding, Report
+
+SUFFIXES = (".bootsim.yaml", ".bootsim.yml")
+
+
+@pytest.fixture
+def boot(request: pytest.FixtureRequest) -> Callable[..., Kernel]:
+    """Boots a device tree and returns the kernel: the arguments are those of bootsim.boot().
+
+    Names of files are relative to the test's folder, then to the current one.
+    """
+    import bootsim
+
+    folder = request.path.parent
+
+    def beside(name: Any) -> Any:
+        path = folder / name if isinstance(name, (str, Path)) else None
+        return path if path is not None and path.is_file() else name
+
+    def booted(dts: Any, config: Any = "3G/1G", **inputs: Any) -> Kernel:
+        return bootsim.boot(beside(dts), beside(config), **inputs)
+
+    return booted
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CheckCollector | None:
+    """Collect check files."""
+    if file_path.name.endswith(SUFFIXES):
+        collector: CheckCollector = CheckCollector.from_parent(parent, path=file_path)
+        return collector
+    return None
+
+
+class CheckCollector(pytest.File):
+    """A check file: a test for every expectation on every boot. A boot is made once, by the first of its tests."""
+
+    def collect(self) -> Iterator[CheckItem]:
+        """Yield the tests."""
+        from bootsim.errors import InputError
+        from bootsim.sweep.checkfile import read
+
+        try:
+            file = read(self.path)
+        except InputError as error:
+            raise self.CollectError(str(error)) from None
+        for made in map(_Made, file.boots):
+            for index, expectation in enumerate(made.boot.expectations):
+                name = self.relative(f"{made.boot.case.title()}: {expectation.expression.text}")
+                item: CheckItem = CheckItem.from_parent(self, name=name, made=made, index=index)
+                yield item
+
+    def relative(self, text: str) -> str:
+        """A text with the files below pytest's root directory named from there."""
+        return text.replace(f"{self.config.rootpath}{os.sep}", "")
+
+
+class CheckFailed(Exception):
+    """What failed, as lines."""
+
+
+class _Made:
+    """A boot that is made when it is first asked for."""
+
+    def __init__(self, boot: Boot) -> None:
+        self.boot = boot
+        self._report: Report | None = None
+
+    def report(self) -> Report:
+        from bootsim.sweep.checks import check
+
+        if self._report is None:
+            self._report = check(self.boot)
+        return self._report
+
+
+class CheckItem(pytest.Item):
+    """One expectation on one boot."""
+
+    parent: CheckCollector
+
+    def __init__(self, *, made: _Made, index: int, **rest: Any) -> None:
+        super().__init__(**rest)
+        self._made = made
+        self._index = index
+
+    def runtest(self) -> None:
+        """Fail unless the expectation holds; skip when it does not apply."""
+        from bootsim.sweep.reports import explained
+
+        finding: Finding = self._made.report().findings[self._index]
+        if finding.status == "skipped":
+            pytest.skip("; ".join(explained(finding)))
+        if finding.status != "ok":
+            lines = [self.name, *(f"  {line}" for line in explained(finding))]
+            raise CheckFailed(self.parent.relative("\n".join(lines)))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show a failed expectation as its lines, anything else as a traceback."""
+        if isinstance(excinfo.value, CheckFailed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """The expectation's place in the file, and the heading of its failure."""
+        line = self._made.boot.expectations[self._index].line
+        return self.path, line - 1, f"{self.name} ({self.path.name}:{line})"

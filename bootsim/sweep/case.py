@@ -1,0 +1,132 @@
+"""One boot's inputs as a value that can be written, compared and sent to another process, and matrices of them."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bootsim.errors import InputError
+from bootsim.sizes import parse_number
+from bootsim.state.quantities import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MAX_CASES = 1_000_000
+MIN_MEM_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What one boot is made from; the fields are the arguments of bootsim.prepare(). `mem` is in bytes."""
+
+    tree: str
+    config: str = "3G/1G"
+    mem: int | None = None
+    cmdline: str | None = None
+    smp: int | None = None
+    bootloader: Literal["none", "qemu"] = "none"
+    dtb_addr: int | None = None
+    load_addr: int | None = None
+    initrd: str | None = None
+    initrd_addr: int | None = None
+    include_dirs: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that differ from their defaults, and the tree and build, as plain values."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if name in ("tree", "config") or value != defaults[name]
+        }
+
+    def title(self) -> str:
+        """The case in one line, as people tell boots apart."""
+        parts = [self.tree, self.config]
+        if self.mem is not None:
+            parts.append(f"mem={size_text(self.mem)}")
+        if self.cmdline is not None:
+            parts.append(f"cmdline={self.cmdline!r}")
+        if self.smp is not None:
+            parts.append(f"smp={self.smp}")
+        if self.bootloader != "none":
+            parts.append(f"bootloader={self.bootloader}")
+        if self.initrd is not None:
+            parts.append(f"initrd={self.initrd}")
+        return " ".join(parts)
+
+
+def from_json(data: dict[str, Any]) -> Case:
+    """The case that `to_json` wrote. Raises TypeError for anything else."""
+    return Case(**{**data, "include_dirs": tuple(data.get("include_dirs", ()))})
+
+
+def matrix(
+    trees: Sequence[str],
+    configs: Sequence[str] = ("3G/1G",),
+    mems: Sequence[int | None] = (None,),
+    cmdlines: Sequence[str | None] = (None,),
+    smps: Sequence[int | None] = (None,),
+    **common: Any,
+) -> list[Case]:
+    """Every combination, the last list varying fastest. `common` are the remaining fields. Raises InputError."""
+    lists = (trees, configs, cmdlines, smps, mems)
+    count = 1
+    for each in lists:
+        count *= len(each)
+    if count > MAX_CASES:
+        raise InputError(f"{count} boots, expected at most {MAX_CASES}")
+    if "-" in trees:
+        raise InputError("a sweep boots a tree many times: it needs a file, not standard input")
+    return [
+        Case(tree, config, mem, cmdline, smp, **common)
+        for tree, config, cmdline, smp, mem in itertools.product(*lists)
+    ]
+
+
+def mem_sizes(text: str) -> list[int]:
+    """The sizes, in bytes, that a text names: `512M`, or `256M-1G:64M`, both ends included. Raises ValueError."""
+    span, _, step_text = text.partition(":")
+    first_text, dash, last_text = span.partition("-")
+    first = parse_number(first_text)
+    if first < MIN_MEM_BYTES:
+        raise ValueError(f"{text!r}: {first} bytes, expected at least 1M")
+    if not dash:
+        if step_text:
+            raise ValueError(f"{text!r}: a step needs a range, as in 256M-1G:64M")
+        return [first]
+    if not step_text:
+        raise ValueError(f"{text!r}: a range needs a step, as in 256M-1G:64M")
+    last, step = parse_number(last_text), parse_number(step_text)
+    if step <= 0 or last < first:
+        raise ValueError(f"{text!r}: expected a range that rises, in steps above 0")
+    if (last - first) // step > MAX_CASES:
+        raise ValueError(f"{text!r}: {(last - first) // step + 1} sizes, expected at most {MAX_CASES}")
+    return list(range(first, last + 1, step))
+
+
+def fingerprints(cases: Sequence[Case]) -> Iterator[str]:
+    """For each case a short hash of what its files hold, so that an old result is known from a current one.
+
+    Files that a tree includes are not looked at.
+    """
+    known: dict[str, bytes] = {}
+    for case in cases:
+        digest = hashlib.sha256()
+        for name in (case.tree, case.config, case.initrd or ""):
+            if name not in known:
+                known[name] = _content(name)
+            digest.update(known[name])
+        yield digest.hexdigest()[:12]
+
+
+def _content(name: str) -> bytes:
+    # the name itself where it names no file: bundled trees and builds
+    try:
+        return hashlib.sha256(Path(name).read_bytes()).digest()
+    except (OSError, ValueError):
+        return hashlib.sha256(name.encode(errors="surrogateescape")).digest()

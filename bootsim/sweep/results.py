@@ -1,0 +1,125 @@
+"""Results of a sweep: one JSON object a line, written as it comes, and the table people read.
+
+    {"case": {"tree": "board.dts", "config": "3G/1G", "mem": 536870912}, "verdict": "ok", "message": "",
+     "values": {"lowmem": 536870912, ...}, "seconds": 0.0081, "inputs": "5f0c1e2a9b34"}
+
+A line is whole or absent: what a kill left of the last one is cut off before more is written. `inputs` is a hash of the
+files the boot was made from; a result with another one is out of date.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from bootsim.errors import InputError
+from bootsim.state.quantities import FAMILIES, TABLE, shown
+from bootsim.sweep.case import Case, from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from types import TracebackType
+
+_UNITS = {quantity.name: quantity.unit for quantity in TABLE}
+_FAMILY_UNITS = {(name.partition(".")[0], name.rpartition(".")[2]): unit for name, unit, _ in FAMILIES}
+_VERDICT_WIDTH = 120
+
+
+class ResultFile:
+    """A file of results, open for more of them. `done` are the results it holds, by case.
+
+    Raises InputError when the file is there and not to be resumed, or holds something else.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, resume: bool) -> None:
+        self.path = Path(path)
+        self.done: dict[Case, dict[str, Any]] = {}
+        try:
+            if self.path.exists() and self.path.stat().st_size:
+                if not resume:
+                    raise InputError(f"{path}: exists; say --resume to go on with it, or give another name")
+                self._read()
+            self._file: IO[str] = self.path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from None
+
+    def _read(self) -> None:
+        data = self.path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        for number, line in enumerate(data[:whole].splitlines(), 1):
+            try:
+                result = json.loads(line)
+                self.done[from_json(result["case"])] = result
+            except (ValueError, TypeError, KeyError):
+                raise InputError(f"{self.path}:{number}: not a sweep's result; nothing was written") from None
+        if whole != len(data):
+            if not data[whole:].startswith(b'{"case"'[: len(data) - whole]):
+                raise InputError(f"{self.path}: not a sweep's results; nothing was written")
+            os.truncate(self.path, whole)
+
+    def add(self, result: dict[str, Any]) -> None:
+        """Append a result; it is in the file when this returns."""
+        self._file.write(json.dumps(result) + "\n")
+        self._file.flush()
+
+    def __enter__(self) -> ResultFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def unit_of(name: str) -> str:
+    """The unit of a quantity as far as its name tells; that of a fact is not known without its boot."""
+    return _UNITS.get(name) or _FAMILY_UNITS.get((name.partition(".")[0], name.rpartition(".")[2]), "count")
+
+
+def table(results: Iterable[dict[str, Any]], names: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of the table: a row a result, columns for the inputs that vary, the quantities, the verdict."""
+    rows = list(results)
+    inputs = _varying(rows)
+    header = [*inputs, *names, "verdict"]
+    body = [[*(_input(row, name) for name in inputs), *(_value(row, name) for name in names), _verdict(row)]
+            for row in rows]  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
+    right = {header.index(name) for name in names}
+    for line in (header, *body):
+        cells = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _varying(rows: list[dict[str, Any]]) -> list[str]:
+    # the tree always; of the other inputs those in which the rows differ
+    names = [name for name in ("config", "mem", "cmdline", "smp") if len({_input(row, name) for row in rows}) > 1]
+    return ["tree", *names]
+
+
+def _input(row: dict[str, Any], name: str) -> str:
+    value = row["case"].get(name)
+    if value is None:
+        return "-"
+    return shown(value, "bytes" if name == "mem" else "count") if not isinstance(value, str) else value or '""'
+
+
+def _value(row: dict[str, Any], name: str) -> str:
+    value = row["values"].get(name)
+    return "-" if value is None else _short(value, unit_of(name))
+
+
+def _short(value: int | str, unit: str) -> str:
+    if unit == "bytes" and isinstance(value, int) and value % (1 << 20) == 0:
+        return f"{value >> 20}M"
+    return shown(value, unit)
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    message = row["message"].split("\n")[0]
+    text = f"{row['verdict']}: {message}" if message else row["verdict"]
+    return text if len(text) <= _VERDICT_WIDTH else text[: _VERDICT_WIDTH - 3] + "..."

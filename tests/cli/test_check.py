@@ -1,0 +1,71 @@
+"""`bootsim check`: exit codes and outputs; the files themselves are tested in tests/state."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+
+@pytest.fixture
+def check_file(tree_file, tmp_path):
+    tree_file()
+
+    def write(expect, boots="{tree: board.dts, mem: [256M, 512M]}"):
+        path = tmp_path / "x.bootsim.yaml"
+        path.write_text(f"boots: {boots}\nexpect: [{expect}]\n")
+        return path
+
+    return write
+
+
+def test_all_holds(bootsim, check_file):
+    done = bootsim("check", check_file("lowmem >= 200M, no warning"))
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[-1] == "2 boots, 4 expectations: 4 hold"
+    assert "lowmem" not in done.stdout
+
+
+def test_something_does_not(bootsim, check_file, tmp_path):
+    done = bootsim("check", check_file("lowmem >= 512M"), "--github", "--junit", tmp_path / "j.xml", "-v")
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("FAIL ") and line.endswith("mem=256M") for line in lines)
+    assert "  FAIL lowmem >= 512M" in lines
+    assert "         lowmem is 256M, expected >= 512M" in lines
+    assert "  ok   lowmem >= 512M" in lines
+    assert lines[-1].startswith(f"::error file={tmp_path / 'board.dts'},line=")
+    assert Xml.parse(tmp_path / "j.xml").getroot().get("failures") == "1"
+
+
+def test_bad_input(bootsim, check_file, tmp_path):
+    assert bootsim("check", check_file("no panic", "{tree: nowhere.dts}")).exit_code == 2
+    done = bootsim("check", check_file("lowmen > 1"))
+    assert done.exit_code == 2
+    assert "x.bootsim.yaml:2:10: no quantity 'lowmen' in this boot; did you mean lowmem" in done.stderr
+    assert "x.bootsim.yaml:2:19: 'lowmem >='" in bootsim("check", check_file("lowmem >=")).stderr
+    done = bootsim("check", check_file("no panic"), "--junit", tmp_path / "no" / "j.xml")
+    assert done.exit_code == 2
+    assert "No such file" in done.stderr
+
+
+def test_names(bootsim, check_file):
+    done = bootsim("check", check_file("no panic"), "--names")
+    assert done.exit_code == 0
+    assert "  lowmem                           256M  (bytes)" in done.stdout.splitlines()
+    assert "  digest " in done.stdout
+
+
+def test_a_digest_can_be_expected(bootsim, check_file):
+    names = bootsim("check", check_file("no panic"), "--names").stdout.splitlines()
+    digest = next(line.split()[1] for line in names if line.startswith("  digest "))
+    assert bootsim("check", check_file(f"digest == {digest}", "{tree: board.dts, mem: 256M}")).exit_code == 0
+    changed = bootsim("check", check_file(f"digest == {digest}", "{tree: board.dts, mem: 512M}"))
+    assert changed.exit_code == 1
+    assert f"expected == {digest}" in changed.stdout
+
+
+def test_many_boots_run_in_processes(bootsim, check_file):
+    done = bootsim("check", check_file("no panic", '{tree: board.dts, mem: 64M-224M:16M}'), "-j", "2")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[-1] == "11 boots, 11 expectations: 11 hold"

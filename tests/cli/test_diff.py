@@ -1,0 +1,129 @@
+"""bootsim diff: the everyday forms, exit codes, forms of output, captures and logs."""
+
+from __future__ import annotations
+
+import io
+import json
+import lzma
+import tarfile
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "a9-3gh-512.tar.xz"
+
+
+@pytest.fixture
+def capture(tmp_path):
+    with tarfile.open(fileobj=io.BytesIO(lzma.decompress(GOLDEN.read_bytes()))) as tar:
+        tar.extractall(tmp_path / "real", filter="data")
+    return tmp_path / "real"
+
+
+def test_two_configs(bootsim):
+    result = bootsim("diff", "vexpress.dts", "--config", "3G/1G", "--config", "2G/2G", "--mem", "1G")
+    assert result.exit_code == 1
+    for wanted in ("  CONFIG_PAGE_OFFSET 0xc0000000 -> 0x80000000  (build 3G/1G | build 2G/2G)",
+                   "=> vmalloc_limit 0x90000000 -> 0xd0000000", "=> arm_lowmem_limit 0x90000000 -> 0xa0000000",
+                   "Unexplained: none", "zone HighMem [0x90000000-0x9fffffff]",
+                   "~   Normal   [mem 0x0000000060000000-{0x000000008fffffff -> 0x000000009fffffff}]"):  # fmt: skip
+        assert wanted in result.stdout, wanted
+
+
+def test_two_sizes_name_file_and_line(bootsim):
+    result = bootsim("diff", "vexpress.dts", "--mem", "512M", "--mem", "256M", "--show", "causes")
+    assert result.exit_code == 1
+    assert "dtb:/memory@60000000:reg <0x60000000 0x20000000> -> <0x60000000 0x10000000>  (" in result.stdout
+    assert "vexpress.dts:72" in result.stdout
+    assert "State:" not in result.stdout
+
+
+def test_two_command_lines(bootsim):
+    result = bootsim("diff", "vexpress.dts", "--mem", "1G", "--cmdline", "console=ttyAMA0", "--cmdline",
+                     "console=ttyAMA0 vmalloc=512M")  # fmt: skip
+    assert "cmdline:vmalloc not given -> 512M  (--cmdline)" in result.stdout
+    assert "=> vmalloc_min 0xf0000000 -> 0xdf800000" in result.stdout
+    assert "Unexplained: none" in result.stdout
+
+
+def test_two_trees(bootsim, tree_file):
+    one = tree_file(name="one.dts")
+    other = tree_file("	reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges;\n"
+                      "		x@62000000 { reg = <0x62000000 0x100000>; no-map; };\n	};\n", name="other.dts")
+    result = bootsim("diff", one, other)
+    assert result.exit_code == 1
+    assert "dtb:/reserved-memory/x@62000000:reg not given -> <0x62000000 0x100000>" in result.stdout
+    assert "other.dts:1" in result.stdout
+    assert "Unexplained: none" in result.stdout
+
+
+def test_the_same(bootsim):
+    result = bootsim("diff", "vexpress.dts", "vexpress.dts")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "the same")
+
+
+def test_json(bootsim):
+    result = bootsim("diff", "vexpress.dts", "--mem", "1G", "--mem", "512M", "--form", "json")
+    told = json.loads(result.stdout)
+    assert not told["same"]
+    assert told["unexplained"] == []
+    assert "dtb:/memory@60000000:reg" in [root["name"] for root in told["roots"]]
+    assert {"changed", "added"} <= {entry["kind"] for entry in told["log"]} | {"added"}
+    assert all(change["because"] for change in told["state"])
+
+
+def test_side_by_side(bootsim):
+    result = bootsim("diff", "vexpress.dts", "--mem", "1G", "--mem", "512M", "--form", "side", "--show", "log")
+    assert any(" | " in line and "0x000000009fffffff" in line for line in result.stdout.splitlines())
+
+
+def test_a_capture_equals_its_replay(bootsim, capture):
+    result = bootsim("diff", capture)
+    assert result.exit_code == 0, result.stdout
+
+
+def test_a_capture_against_another_size(bootsim, capture):
+    result = bootsim("diff", capture, "--mem", "256M")
+    assert result.exit_code == 1
+    assert "Unexplained: none" in result.stdout
+
+
+def test_a_wrong_replay_is_not_explained(bootsim, capture):
+    log = capture / "console.log"
+    log.write_text(log.read_text().replace("Reserved 16 MiB at 0x7f000000", "Reserved 16 MiB at 0x7e000000"))
+    result = bootsim("diff", capture, "--show", "causes")
+    assert result.exit_code == 1
+    assert "Unexplained: 1\n  log: cma: Reserved 16 MiB at {0x7e000000 -> 0x7f000000}" in result.stdout
+
+
+def test_logs(bootsim, capture, tmp_path):
+    serial = tmp_path / "serial.log"
+    serial.write_text((capture / "console.log").read_text().replace("Reserved 16 MiB", "Reserved 32 MiB"))
+    result = bootsim("diff", capture / "console.log", serial)
+    assert result.exit_code == 1
+    assert "~ cma: Reserved {16 -> 32} MiB at 0x7f000000" in result.stdout
+    assert "Causes: unknown" in result.stdout
+    assert bootsim("diff", serial, serial).exit_code == 0
+
+
+def test_state_directories_of_replays(bootsim, tmp_path):
+    for name, mem in (("a", "512M"), ("b", "1G")):
+        bootsim("boot", "vexpress.dts", "--mem", mem, "--state", tmp_path / name, "-q")
+    result = bootsim("diff", tmp_path / "a", tmp_path / "b")
+    assert result.exit_code == 1
+    assert "Unexplained: none" in result.stdout
+    assert bootsim("diff", tmp_path / "a", tmp_path / "a").exit_code == 0
+
+
+def test_a_panic_is_a_difference(bootsim):
+    result = bootsim("diff", "vexpress.dts", "--cmdline", "console=ttyAMA0", "--cmdline", "mem=2M")
+    assert result.exit_code == 1
+    assert "cmdline:mem not given -> 2M" in result.stdout
+    assert "Unexplained: none" in result.stdout
+
+
+@pytest.mark.parametrize("args", [("vexpress.dts",), ("vexpress.dts", "--mem", "1G"), ("nowhere.dts", "vexpress.dts"),
+                                  ("vexpress.dts", "--config", "3G/1G", "--config", "9G/9G"),
+                                  ("vexpress.dts", *("--mem", "1G") * 3), ("a", "b", "c")])  # fmt: skip
+def test_bad_input_gives_exit_2(bootsim, args):
+    assert bootsim("diff", *args).exit_code == 2

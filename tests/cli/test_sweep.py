@@ -1,0 +1,247 @@
+"""`bootsim sweep`: matrices, resuming, what is broken, searches, a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bootsim.sweep import find, pool
+from bootsim.sweep.case import Case, matrix, mem_sizes
+from bootsim.sweep.progress import Progress, clock
+from bootsim.sweep.worker import boot
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# -------------------------------------------------------------------- matrices
+
+
+def test_sizes():
+    assert mem_sizes("512M") == [512 << 20]
+    assert mem_sizes("256M-1G:256M") == [256 << 20, 512 << 20, 768 << 20, 1 << 30]
+    for text in ("512", "1G-2G", "2G-1G:1M", "512M:1M", "1M-2M:0", "x"):
+        with pytest.raises(ValueError):
+            mem_sizes(text)
+
+
+def test_a_table_and_lines(bootsim, tree_file, tmp_path):
+    out = tmp_path / "r.jsonl"
+    done = bootsim("sweep", tree_file(), "--config", "3G/1G", "--config", "2G/2G", "--mem", "256M-512M:256M", "-o", out)
+    assert done.exit_code == 0, done.output
+    header, *rows = done.stdout.splitlines()
+    assert header.split() == ["tree", "config", "mem", "lowmem", "highmem", "free_pages", "cma.default.base",
+                              "vmalloc.size", "verdict"]  # fmt: skip
+    assert [row.split()[1:5] for row in rows] == [
+        ["3G/1G", "256M", "256M", "0M"], ["3G/1G", "512M", "512M", "0M"],
+        ["2G/2G", "256M", "256M", "0M"], ["2G/2G", "512M", "512M", "0M"]]  # fmt: skip
+    results = lines_of(out)
+    assert len(results) == 4
+    assert set(results[0]) == {"case", "verdict", "message", "values", "seconds", "inputs"}
+    assert {row["values"]["lowmem"] for row in results} == {256 << 20, 512 << 20}
+
+
+def test_what_is_broken_does_not_stop_it(bootsim, tree_file, tmp_path):
+    (tmp_path / "bad.dts").write_text("/dts-v1/;\n/ { foo }\n")
+    trees = (tree_file(), tmp_path / "bad.dts", tmp_path / "missing.dts")
+    done = bootsim("sweep", *trees, "--cmdline", "", "--cmdline", "mem=2M", "--quantity", "panic")
+    assert done.exit_code == 1
+    text = done.stdout
+    assert "input error: " in text
+    assert "bad.dts:2: expected" in text
+    assert "missing.dts: no such file" in text
+    assert "panic: " in text
+    assert len(text.splitlines()) == 7
+
+
+def test_from_a_file(bootsim, tree_file, tmp_path):
+    tree_file()
+    (tmp_path / "s.yaml").write_text("boots: {tree: board.dts, mem: [256M, 512M]}\nquantities: [zone.Normal.managed]\n")
+    done = bootsim("sweep", "--from", tmp_path / "s.yaml")
+    assert done.exit_code == 0, done.output
+    assert "zone.Normal.managed" in done.stdout
+    assert len(done.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ([], "expected trees, or --from"),
+    (["x.dts", "--from", "y"], "expected trees, or --from"),
+    (["x.dts", "--resume"], "--resume needs -o"),
+    (["x.dts", "--tip", "mem"], "--tip is for --find"),
+    (["x.dts", "--mem", "1G-2G"], "a range needs a step"),
+    (["-"], "not standard input"),
+    (["x.dts", "--find", "lowmem >= 1M"], "--find needs --tip"),
+    (["x.dts", "--find", "lowmem >=", "--tip", "mem"], "column 10: found the end"),
+    (["x.dts", "--find", "lowmem > 1", "--tip", "vmalloc"], "expected mem, or an option with its ="),
+    (["x.dts", "--find", "lowmem > 1", "--tip", "foo="], "needs --between"),
+    (["x.dts", "--find", "lowmem > 1", "--tip", "mem", "--between", "2G-1G"], "a smaller and a larger size"),
+    (["x.dts", "--mem", "1M-4G:1K"], "expected at most 1000000"),
+])  # fmt: skip
+def test_bad_options(bootsim, options, message):
+    done = bootsim("sweep", *options)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+# -------------------------------------------------------------------- stopping and going on
+
+
+def test_resume_makes_only_what_is_missing(bootsim, tree_file, tmp_path):
+    out = tmp_path / "r.jsonl"
+    tree = tree_file()
+    assert bootsim("sweep", tree, "--mem", "256M", "-o", out).exit_code == 0
+    refused = bootsim("sweep", tree, "--mem", "256M", "-o", out)
+    assert refused.exit_code == 2
+    assert "exists; say --resume" in refused.stderr
+    with out.open("a") as file:
+        file.write('{"case": {"tree": "x')  # what a kill leaves
+    done = bootsim("sweep", tree, "--mem", "256M", "--mem", "512M", "-o", out, "--resume")
+    assert done.exit_code == 0, done.output
+    assert [line["case"]["mem"] >> 20 for line in lines_of(out)] == [256, 512]
+    assert len(done.stdout.splitlines()) == 3
+    tree_file(memory="	memory@60000000 { device_type = \"memory\"; reg = <0x60000000 0x10000000>; };\n")
+    bootsim("sweep", tree, "--mem", "256M", "-o", out, "--resume")
+    assert len(lines_of(out)) == 3  # the tree has changed: its old result does not count
+
+
+def test_a_file_of_something_else_is_left_alone(bootsim, tree_file, tmp_path):
+    for text in ("hello\n", "hello", '{"x": 1}\n'):
+        out = tmp_path / "r.jsonl"
+        out.write_text(text)
+        done = bootsim("sweep", tree_file(), "-o", out, "--resume")
+        assert done.exit_code == 2
+        assert "nothing was written" in done.stderr
+        assert out.read_text() == text
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_sweep_leaves_whole_lines_and_no_workers(tree_file, tmp_path, how):
+    out = tmp_path / "r.jsonl"
+    command = [sys.executable, "-m", "bootsim", "sweep", tree_file(), "--mem", "64M-512M:64K", "-j", "2", "-o", out]
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    run = subprocess.Popen(command, text=True, start_new_session=True, **streams)
+    deadline = time.monotonic() + 30
+    while (not out.exists() or out.read_text().count("\n") < 5) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(run.pid, how)
+    _, errors = run.communicate(timeout=30)
+    if how != signal.SIGKILL:
+        assert run.returncode == 130
+        assert "interrupted; --resume goes on" in errors
+    assert len(lines_of(out)) >= 5
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(run.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("worker processes outlived the sweep")
+
+
+def _double(item):
+    if item == 13:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item * 2
+
+
+def _crashed(item):
+    return -item
+
+
+def test_an_item_that_kills_its_process_is_found():
+    items = [1, 2, 13, 4, 5, 6, 7, 8]
+    assert sorted(pool.run(_double, items, jobs=2, crashed=_crashed)) == [
+        (index, -13 if item == 13 else item * 2) for index, item in enumerate(items)
+    ]
+
+
+def test_a_boot_may_take_too_long(tree_file):
+    outcome = boot(Case(tree_file()), timeout_s=0.001)
+    assert outcome.verdict == "timeout"
+    assert boot(Case(tree_file()), timeout_s=60).verdict == "ok"
+
+
+def test_progress(capsys):
+    progress = Progress(4)
+    progress.add(failed=False)
+    progress.add(failed=True)
+    assert progress.line().startswith("2/4 boots, ")
+    assert ", ETA " in progress.line()
+    assert progress.line().endswith(", 1 failed")
+    progress.finish("stopped at ")
+    assert capsys.readouterr().err.startswith("stopped at 2/4 boots, ")
+    assert [clock(s) for s in (0, 75, 3725)] == ["0:00", "1:15", "1:02:05"]
+
+
+# -------------------------------------------------------------------- searches
+
+
+@pytest.mark.parametrize("flips_at", [[], [1], [700], [999], [300, 650], [17, 18 + 15]])
+def test_a_search_finds_every_flip(flips_at):
+    def probe(case):
+        return find.Answer(sum(case.mem >= flip for flip in flips_at) % 2 == 0)
+
+    found = find.find(Case("x"), "mem", 0, 1000, probe, samples=80)
+    assert [flip.first for flip in found.flips] == flips_at
+    assert [flip.last for flip in found.flips] == [flip - 1 for flip in flips_at]
+
+
+def test_the_tipped_option_replaces_the_one_there():
+    case = Case("x", cmdline="vmalloc=300M quiet")
+    assert find.with_value(case, "vmalloc=", 7).cmdline == "quiet vmalloc=7"
+    assert find.with_value(case, "mem", 7).mem == 7
+
+
+def test_find(bootsim, tree_file, tmp_path):
+    # lowmem is 0xff800000 - vmalloc - PAGE_OFFSET: 760M up to exactly vmalloc=256M
+    done = bootsim("sweep", tree_file(), "--mem", "1G", "--find", "lowmem >= 760M", "--tip", "vmalloc=",
+                   "--between", "128M-512M", "--samples", "8", "-o", tmp_path / "f.jsonl")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[1:] == [
+        "  vmalloc=128M to 256M  (0x8000000-0x10000000): holds",
+        "  vmalloc=268435457 to 512M  (0x10000001-0x20000000): does not hold: lowmem is 796917759, expected >= 760M",
+    ]
+    (line,) = lines_of(tmp_path / "f.jsonl")
+    assert (line["flips"][0]["last"], line["flips"][0]["first"]) == (256 << 20, (256 << 20) + 1)
+
+
+# -------------------------------------------------------------------- beyond one machine
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dask(bootsim, tree_file, tmp_path):
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed (bootsim[dask])")
+    (tmp_path / "bad.dts").write_text("/dts-v1/;\n/ { foo }\n")
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1")
+    with cluster:
+        done = bootsim("sweep", tree_file(), tmp_path / "bad.dts", "--mem", "64M-128M:16M", "--dask",
+                       cluster.scheduler_address, "-o", tmp_path / "r.jsonl")  # fmt: skip
+    assert done.exit_code == 1, done.output
+    results = lines_of(tmp_path / "r.jsonl")
+    assert sorted(row["verdict"] for row in results) == ["input error"] * 5 + ["ok"] * 5
+    for row in results:
+        if row["verdict"] == "ok":
+            assert row["values"]["lowmem"] == row["case"]["mem"]
+
+
+def test_without_dask_it_says_what_to_install(bootsim, tree_file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    done = bootsim("sweep", tree_file(), "--dask", "tcp://127.0.0.1:1")
+    assert done.exit_code == 2
+    assert "pip install 'bootsim[dask]'" in done.stderr
+
+
+def test_cases_survive_json():
+    from bootsim.sweep.case import from_json
+
+    for case in matrix(["a", "b"], ["c"], [None, 1 << 30], ["", None], [2], bootloader="qemu", include_dirs=("x",)):
+        assert from_json(json.loads(json.dumps(case.to_json()))) == case

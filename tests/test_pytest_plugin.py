@@ -1,0 +1,74 @@
+"""The pytest plugin, in a pytest of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+TREE = """/dts-v1/;
+/ {
+	#address-cells = <1>; #size-cells = <1>; compatible = "arm,vexpress";
+	memory@60000000 { device_type = "memory"; reg = <0x60000000 0x10000000>; };
+};
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Write files and run pytest on them, with bootsim's plugin and no other."""
+
+    def run(*arguments, **files):
+        (tmp_path / "boards").mkdir()
+        for name, text in {"board.dts": TREE, **files}.items():
+            (tmp_path / "boards" / name).write_text(text)
+        command = [sys.executable, "-m", "pytest", "-p", "bootsim.pytest_plugin", "-p", "no:cacheprovider", *arguments]
+        environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+        environment.pop("PYTEST_ADDOPTS", None)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    return run
+
+
+def test_the_fixture_and_check_files(run):
+    test = 'def test_it(boot):\n    assert boot("board.dts", cmdline="quiet").arm_lowmem_limit == 0x70000000\n'
+    check = """boots: {tree: board.dts, mem: [256M, 512M]}
+expect:
+  - lowmem >= 512M
+  - that: highmem > 0
+    when: memory > 1G
+"""
+    status, out = run("-v", **{"test_it.py": test, "board.bootsim.yaml": check})
+    assert status == 1
+    assert "1 failed, 2 passed, 2 skipped" in out
+    assert "board.bootsim.yaml::boards/board.dts 3G/1G mem=512M: lowmem >= 512M PASSED" in out
+    assert "  lowmem is 256M, expected >= 512M\n" in out
+    assert "  decided at boards/board.dts:4, expected at boards/board.bootsim.yaml:3\n" in out
+    assert "  | arm_lowmem_limit = 0x70000000 pa" in out
+    assert "Traceback" not in out
+
+
+def test_a_bad_check_file_is_told_with_its_place(run):
+    status, out = run(**{"x.bootsim.yml": "boots: {tree: board.dts}\nexpect: lowmem >=\n"})
+    assert status == 2
+    assert "x.bootsim.yml:2:18: 'lowmem >=': found the end" in out
+    assert "Traceback" not in out
+
+
+def test_the_entry_point():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["entry-points"]["pytest11"] == {"bootsim": "bootsim.pytest_plugin"}
+
+
+def test_the_plugin_alone_loads_nothing_heavy():
+    code = ("import sys, pytest; before = set(sys.modules); import bootsim.pytest_plugin;"
+            "print(sorted(m for m in set(sys.modules) - before if not m.startswith('__')))")  # fmt: skip
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert out.strip() == "['bootsim', 'bootsim.pytest_plugin']"
