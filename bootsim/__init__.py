@@ -26,7 +26,7 @@ __all__ = ["__version__", "boot", "prepare", "run"]
 
 
 def boot(
-    dts: str | os.PathLike[str],
+    dts: str | os.PathLike[str] | DeviceTree,
     config: str | os.PathLike[str] = "3G/1G",
     *,
     mem: int | str | None = None,
@@ -42,11 +42,12 @@ def boot(
 ) -> Kernel:
     """Boot a device tree and return the kernel as the boot leaves it.
 
-    `dts` is a .dts or .dtb file (told apart by content), "-" for standard input, or the name of a bundled tree.
+    `dts` is a .dts or .dtb file (told apart by content), "-" for standard input, the name of a bundled tree, or what
+    `bootsim.inputs.devicetree.load_tree` made of one.
     `config` is the name of a bundled kernel build, or a YAML file that describes one. `mem` sizes the memory node, in
-    bytes or as "512M"; None leaves the tree's. `smp` is how many processors are powered; None means all
-    that the tree has, but one when QEMU loads or edited the tree, which is its default and not told in the tree. `cmdline` replaces the
-    tree's bootargs. `bootloader` is "qemu" (what QEMU 7.2 does to the tree and where it puts things) or "none".
+    bytes or as "512M"; None leaves the tree's. `smp` is how many processors are powered; None means all that the tree
+    has, but one when QEMU loads or edited the tree, which is its default and not told in the tree. `cmdline` replaces
+    the tree's bootargs. `bootloader` is "qemu" (what QEMU 7.2 does to the tree and where it puts things) or "none".
     `dtb_addr` and `load_addr` are physical addresses of the tree and of the kernel image. `initrd` is a file, or
     (file, physical address). `include_dirs` are searched for #include and /include/. `until` stops after that stage
     (see `bootsim.state.snapshot.STAGES`). With `stages`, the kernel's `observer.stages` holds a snapshot of every
@@ -113,7 +114,8 @@ def prepare(
         load_pa=load_addr,
         initrd=initrd if initrd is None or isinstance(initrd, tuple) else (initrd, None),
     )
-    return Kernel(build, power_on(handover, _processor(tree), smp or _powered(handover.blob, bootloader)), observer=observer, where=tree.where)
+    machine = power_on(handover, _processor(tree), smp or _powered(handover.blob, bootloader))
+    return Kernel(build, machine, observer=observer, where=tree.where)
 
 
 def _bytes(size: int | str | None) -> int | None:
@@ -129,7 +131,7 @@ def _bytes(size: int | str | None) -> int | None:
 
 
 def _powered(blob: bytes, bootloader: str) -> int:
-    # A tree lists the processors of the board; QEMU starts one of them unless told, and leaves virtio_mmio nodes behind.
+    # A tree lists the processors of the board; QEMU starts one unless told, and leaves virtio_mmio nodes behind.
     from bootsim.inputs.dtb import iter_blob
 
     if bootloader == "qemu":
@@ -141,7 +143,10 @@ def _powered(blob: bytes, bootloader: str) -> int:
 
 
 def _processor(tree: DeviceTree) -> Cpu | None:
-    # The first cpu node with a model that bootsim knows is the one that boots; a tree without any has a Cortex-A9.
+    # The first cpu node with a model that bootsim knows is the one that boots, and its reg is what the processor says
+    # of itself in MPIDR; a tree without any has a Cortex-A9.
+    from dataclasses import replace
+
     from bootsim.errors import InputError
     from bootsim.hw.cpu import CPUS, cpu_for
     from bootsim.inputs.dtb import iter_blob
@@ -153,7 +158,8 @@ def _processor(tree: DeviceTree) -> Cpu | None:
             names = props.get("compatible", b"").decode(errors="replace").rstrip("\0").split("\0")
             cpu = next(filter(None, map(cpu_for, names)), None)
             if cpu is not None:
-                return cpu
+                affinity = int.from_bytes(props.get("reg", b"")[:8], "big")
+                return replace(cpu, mpidr=cpu.mpidr | affinity) if cpu.mpidr and affinity <= 0xFFFFFF else cpu
             unknown = unknown or (node.path, names)
     if unknown is not None and unknown[1] != [""]:
         path, names = unknown

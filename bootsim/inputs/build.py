@@ -285,6 +285,7 @@ class Config(Values):
     CMDLINE_FROM_BOOTLOADER: bool = False
     CMDLINE_EXTEND: bool = False
     CMDLINE_FORCE: bool = False
+    RANDOM_TRUST_BOOTLOADER: bool = False
     BASE_SMALL: int = 0
     BASE_FULL: bool = False
     HZ: int = 100

@@ -125,7 +125,8 @@ class Kernel:
         self.ihash_entries = 0
         self.options: dict[str, Any] = {}
         self.early_console_dev: EarlyconDevice | None = None
-        # reserved memory and CMA
+        # the nodes that say how much memory there is, as (path, property); reserved memory and CMA
+        self.memory_nodes: list[tuple[str, str]] = []
         self.reserved_mem: list[ReservedMem] = []
         self.dma_reserved_default_memory: ReservedMem | None = None
         self.dma_contiguous_default_area: Cma | None = None
@@ -179,6 +180,27 @@ class Kernel:
         """A node or property of the tree as a message names it: "board.dts:41 /memory@60000000 reg"."""
         named = path if prop is None else f"{path} {prop}"
         return f"{self.where(path, prop)} {named}" if self.where is not None else named
+
+    def memory_place(self) -> str:
+        """What said how much memory there is, as a message names it: mem=, or the nodes that gave banks."""
+        if self.usermem:
+            return "cmdline: mem="
+        return ", ".join(self.place(path, prop) for path, prop in self.memory_nodes) or "no memory node in the tree"
+
+    def reserved_place(self, base: int, size: int) -> str | None:
+        """The regions of /reserved-memory that lie in [base, base + size) (pa), as a message names them."""
+        nodes = [r.node for r in self.reserved_mem if r.base < base + size and base < r.base + r.size]
+        return " and ".join(self.place(n.path, "reg" if "reg" in n.first else "size") for n in nodes) or None
+
+    def holders(self, base: int, size: int) -> list[str]:
+        """What of the boot's own lies in [base, base + size) (pa), as a message names it."""
+        symbols = self.build.symbols
+        known = [("the kernel image", self.virt_to_phys(symbols.stext), symbols.end - symbols.stext),
+                 ("the first page table", self.pgd_pa, 0x4000),
+                 ("the device tree", self.atags_pointer, self.fdt.totalsize),
+                 ("the initrd", self.phys_initrd_start, self.phys_initrd_size if self.initrd_start else 0)]
+        return [f"{name} at {start:#010x}-{start + length - 1:#010x}" for name, start, length in known
+                if length and start < base + size and base < start + length]
 
     @property
     def zones(self) -> list[dict[str, Any]]:

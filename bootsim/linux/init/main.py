@@ -9,7 +9,7 @@ from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.kernel.head import stext
 from bootsim.linux.arch.arm.kernel.setup import early_mem, setup_arch, smp_setup_processor_id
 from bootsim.linux.arch.arm.mm.dma_mapping import early_coherent_pool
-from bootsim.linux.arch.arm.mm.init import free_initmem, free_initrd_mem, mark_rodata_ro, mem_init
+from bootsim.linux.arch.arm.mm.init import free_initmem, free_initrd_mem, initrd_place, mark_rodata_ro, mem_init
 from bootsim.linux.arch.arm.mm.mmu import early_cachepolicy, early_ecc, early_nocache, early_nowrite, early_vmalloc
 from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
 from bootsim.linux.fs.dcache import dcache_init_early
@@ -17,8 +17,10 @@ from bootsim.linux.fs.inode import inode_init_early
 from bootsim.linux.init.do_mounts_initrd import early_initrdmem
 from bootsim.linux.kernel.cpu import mitigations_parse_cmdline
 from bootsim.linux.kernel.dma.contiguous import early_cma
+from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.params import parameq, parse_args
 from bootsim.linux.kernel.printk import (
+    KERN_ALERT,
     KERN_INFO,
     KERN_NOTICE,
     KERN_WARNING,
@@ -29,6 +31,7 @@ from bootsim.linux.kernel.printk import (
     step,
 )
 from bootsim.linux.lib.cmdline import get_option, memparse, simple_strtoull
+from bootsim.linux.lib.kstrtox import kstrtobool
 from bootsim.linux.mm.cma import cma_init_reserved_areas
 from bootsim.linux.mm.memblock import early_memblock, memblock_alloc
 from bootsim.linux.mm.page_alloc import (
@@ -43,7 +46,6 @@ from bootsim.linux.mm.page_alloc import (
     want_init_on_alloc,
     want_init_on_free,
 )
-from bootsim.linux.mm.page_poison import early_page_poison_param
 from bootsim.linux.mm.page_poison import early_page_poison_param
 from bootsim.linux.mm.percpu import percpu_alloc_setup, setup_per_cpu_areas
 from bootsim.linux.mm.slub import kmem_cache_init
@@ -68,6 +70,7 @@ def start_kernel(k: Kernel) -> None:
     k.stage = "setup_arch"
     setup_arch(k)
     k.stage = "start_kernel"
+    setup_boot_config(k)
     setup_command_line(k)
     setup_nr_cpu_ids(k)
     k.reached("setup_arch")  # where boots are captured: the command line is copied already
@@ -139,6 +142,24 @@ def kernel_init(k: Kernel) -> None:
         mark_rodata_ro(k)
 
 
+def setup_boot_config(k: Kernel) -> None:
+    """Look for a bootconfig at the end of the initrd, through the linear mapping.
+
+    Source: init/main.c setup_boot_config(), get_boot_config_from_initrd()
+    Differs: the initrd's content is not modelled; it is taken to have no bootconfig. The registers that an oops shows
+        are left out.
+    """
+    magic = (k.initrd_end - 12) & 0xFFFFFFFF
+    if not k.initrd_end or k.translate(magic):
+        return
+    printk(k, KERN_ALERT, "8<--- cut here ---", func="die_kernel_fault")
+    printk(k, KERN_ALERT, "Unable to handle kernel paging request at virtual address {va:08x}",
+           func="die_kernel_fault", va=magic)
+    raise KernelPanic("Attempted to kill the idle task!",
+                      f"{initrd_place(k)} puts the initrd at {k.phys_initrd_start:#010x}, above lowmem, which ends at "
+                      f"{k.arm_lowmem_limit:#010x}: the kernel reads it where nothing is mapped")
+
+
 def setup_command_line(k: Kernel) -> None:
     """Keep two copies of the command line.
 
@@ -160,7 +181,7 @@ def setup_nr_cpu_ids(k: Kernel) -> None:
     """
     if k.build.config.SMP:
         k.nr_cpu_ids = k.num_possible_cpus
-    k.facts.add("nr_cpu_ids", k.nr_cpu_ids, "cpus", "highest possible CPU + 1", ("num_possible_cpus",),
+    k.facts.add("nr_cpu_ids", k.nr_cpu_ids, "cpus", "highest possible CPU + 1", ("num_possible_cpus", "CONFIG_NR_CPUS", "CONFIG_SMP"),
                 "kernel/smp.c setup_nr_cpu_ids()")
 
 
@@ -205,6 +226,23 @@ def _nr_cpus(k: Kernel, arg: str | None) -> int:
     return 0
 
 
+def _init_on(k: Kernel, arg: str | None, handler: Callable[[Kernel, str | None], int]) -> int:
+    # early_init_on_alloc(), early_init_on_free(): they switch a static key before static keys may be used
+    ret = handler(k, arg)
+    if not ret:
+        on = kstrtobool(arg)
+        warn(k, f"include/linux/jump_label.h:{306 if on else 317}", func=f"static_key_{'enable' if on else 'disable'}")
+    return ret
+
+
+def _zone_core(k: Kernel, arg: str | None, handler: Callable[[Kernel, str | None], int]) -> int:
+    # cmdline_parse_core() warns of more than all
+    number, taken = simple_strtoull(arg or "")
+    if number > 100 and (arg or "")[taken:].startswith("%"):
+        warn(k, "mm/page_alloc.c:7632", func="cmdline_parse_core")
+    return handler(k, arg)
+
+
 def _earlycon(k: Kernel, arg: str | None) -> int:
     from bootsim.linux.drivers.tty.serial.earlycon import param_setup_earlycon
 
@@ -225,17 +263,17 @@ _EARLY: tuple[tuple[str, Callable[[Kernel, str | None], int]], ...] = (
     ("earlycon", _earlycon),
     ("ecc", early_ecc),
     ("ignore_loglevel", lambda k, arg: ignore_loglevel_setup(k)),
-    ("init_on_alloc", early_init_on_alloc),
-    ("init_on_free", early_init_on_free),
+    ("init_on_alloc", lambda k, arg: _init_on(k, arg, early_init_on_alloc)),
+    ("init_on_free", lambda k, arg: _init_on(k, arg, early_init_on_free)),
     ("initrd", early_initrdmem),
     ("initrdmem", early_initrdmem),
-    ("kernelcore", lambda k, arg: cmdline_parse_kernelcore(k, value_of("kernelcore", arg))),
+    ("kernelcore", lambda k, arg: _zone_core(k, value_of("kernelcore", arg), cmdline_parse_kernelcore)),
     ("log_buf_len", log_buf_len_setup),
     ("loglevel", _loglevel),
     ("mem", early_mem),
     ("memblock", _memblock_option),
     ("mitigations", mitigations_parse_cmdline),
-    ("movablecore", cmdline_parse_movablecore),
+    ("movablecore", lambda k, arg: _zone_core(k, arg, cmdline_parse_movablecore)),
     ("nocache", early_nocache),
     ("nowb", early_nowrite),
     ("nr_cpus", _nr_cpus),
@@ -269,7 +307,11 @@ def parse_early_param(k: Kernel) -> None:
     def do_early_param(param: str, val: str | None) -> None:
         for name, handler in handlers:
             if (parameq(param, name) or (param == "console" and name == "earlycon")) and handler(k, val):
+                explained = k.records[-1].text.startswith("bootsim: cause:")
                 printk(k, KERN_WARNING, "Malformed early option '{param}'", func="do_early_param", param=param)
+                if not explained:
+                    step(k, "cause: cmdline: {word}: no value that the kernel understands", func="do_early_param",
+                         word=param if val is None else f"{param}={val}")
 
     parse_args(k.boot_command_line, do_early_param)
 

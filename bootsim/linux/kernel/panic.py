@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.kernel.printk import KERN_EMERG, printk, step
+from bootsim.linux.kernel.printk import KERN_EMERG, KERN_WARNING, printk, step
 
 if TYPE_CHECKING:
     from bootsim.errors import KernelPanic
     from bootsim.linux import Kernel
+
+
+def warn(k: Kernel, where: str, text: str | None = None, *, func: str, pid: int = 0) -> None:
+    """Log a warning of the kernel about itself: `where` is "file:line" of the C source, `func` the C function.
+
+    Source: kernel/panic.c __warn()
+    Differs: the offset in the function, the stack and the trace's id belong to the compiled code and are left out.
+    """
+    printk(k, KERN_WARNING, "------------[ cut here ]------------", func=func)
+    printk(k, KERN_WARNING, "WARNING: CPU: 0 PID: {pid} at {where} {name}", func=func, pid=pid, where=where, name=func)
+    if text is not None:
+        printk(k, KERN_WARNING, "{text}", func=func, text=text)
 
 
 def panic(k: Kernel, death: KernelPanic) -> None:
@@ -21,4 +33,6 @@ def panic(k: Kernel, death: KernelPanic) -> None:
         printk(k, KERN_EMERG, "Kernel panic - not syncing: {reason}", reason=death.reason)
         printk(k, KERN_EMERG, "---[ end Kernel panic - not syncing: {reason} ]---", reason=death.reason)
     if death.cause is not None:
-        step(k, "cause: {cause}", func="panic", level=KERN_EMERG, cause=death.cause)
+        memory = death.reason is not None and "Failed to allocate" in death.reason
+        step(k, "cause: {cause}{memory}", func="panic", level=KERN_EMERG, cause=death.cause,
+             memory=f"; memory: {k.memory_place()}" if memory else "")

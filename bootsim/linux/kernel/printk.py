@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 KERN_EMERG, KERN_ALERT, KERN_CRIT, KERN_ERR, KERN_WARNING, KERN_NOTICE, KERN_INFO, KERN_DEBUG = range(8)
 
+LINE_MAX = 989  # LOG_LINE_MAX, less the two bytes that hold the level and the final NUL
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -49,6 +51,8 @@ def step(k: Kernel, template: str, /, *, func: str | None = None, level: int = K
 
 def _emit(k: Kernel, level: int, template: str, func: str, kernel: bool, fields: dict[str, Any]) -> None:
     text = template.format(**fields) if fields else template
+    if kernel and len(text) > LINE_MAX:
+        text = text[:LINE_MAX - 16 * k.build.config.PRINTK_CALLER]
     k.log.msg(text, level=level, stage=k.stage, func=func, kernel=kernel, fields=fields)
 
 
@@ -80,6 +84,7 @@ def log_buf_len_update(k: Kernel, size: int) -> None:
     if size > LOG_BUF_LEN_MAX:
         size = LOG_BUF_LEN_MAX
         printk(k, KERN_ERR, "printk: log_buf over 2G is not supported.")
+        step(k, "cause: cmdline: log_buf_len= is cut to 2 GiB")
     if size:
         size = 1 << (size - 1).bit_length()
     if size > 1 << k.build.config.LOG_BUF_SHIFT:
@@ -165,6 +170,7 @@ def setup_log_buf(k: Kernel) -> None:
         pa = memblock_alloc(mb, size, LOG_ALIGN, "setup_log_buf")
         if not pa:
             printk(k, KERN_ERR, "printk: log_buf_len: {bytes} {what} bytes not available", bytes=size, what=what)
+            step(k, "cause: cmdline: log_buf_len= asks for more than lowmem has left ({place})", place=k.memory_place())
             for old_pa, old_size in reversed(taken):
                 memblock_free(mb, old_pa, old_size, "setup_log_buf")
             return

@@ -193,16 +193,22 @@ def calculate_node_totalpages(k, Pglist p, lowest, highest, movable_pfn, movable
            pages=g.node_present_pages)
 
 
+def _zone_fact_names(k, what):
+    return [fact.name for fact in k.facts if fact.name.startswith("zone.") and fact.name.endswith(f".{what}")]
+
+
 def _zone_facts(k, Pglist p, i):
     zone = f"zone.{p.zone_names[i]}"
-    limits = {"DMA": ("min_low_pfn", "max_low_pfn"), "Normal": ("min_low_pfn", "max_low_pfn"),
-              "HighMem": ("max_low_pfn", "max_pfn")}.get(p.zone_names[i], ("max_pfn", "cmdline:kernelcore"))
+    limits = {"DMA": ("min_low_pfn", "max_low_pfn", "arm_dma_limit"),
+              "Normal": ("min_low_pfn", "max_low_pfn", "arm_dma_limit", "CONFIG_ZONE_DMA"),
+              "HighMem": ("max_low_pfn", "max_pfn", "CONFIG_HIGHMEM")}.get(p.zone_names[i], ("max_pfn",))
+    limits = (*(name for name in limits if name != "arm_dma_limit" or name in k.facts), "memory.end", "cmdline:kernelcore", "cmdline:movablecore")
     source = "mm/page_alloc.c calculate_node_totalpages()"
     start, spanned = p.g.zones[i].start_pfn, p.g.zones[i].spanned_pages
     k.facts.add(f"{zone}.start_pfn", start, "pfn", "the zone's lower limit, within the node", limits, source)
     k.facts.add(f"{zone}.end_pfn", start + spanned, "pfn", "the zone's upper limit, within the node", limits, source)
     k.facts.add(f"{zone}.present_pages", p.g.zones[i].present_pages, "pages", "spanned pages less holes",
-                (f"{zone}.start_pfn", f"{zone}.end_pfn"), source)
+                (f"{zone}.start_pfn", f"{zone}.end_pfn", "memory.total_size"), source)
 
 
 def free_area_init(k, max_zone_pfn):
@@ -291,8 +297,9 @@ def alloc_node_mem_map(k, Pglist p):
     p.map_pages(start, end)
     source = "mm/page_alloc.c alloc_node_mem_map()"
     k.facts.add("mem_map.size", size, "bytes", "pages spanned, to whole MAX_ORDER blocks, times sizeof(struct page)",
-                ("sizeof:struct page", "CONFIG_FORCE_MAX_ZONEORDER", "max_pfn"), source)
-    k.facts.add("mem_map", p.mem_map_pa, "pa", "struct page of the node's first frame", ("mem_map.size",), source)
+                ("sizeof:struct page", "CONFIG_FORCE_MAX_ZONEORDER", "max_pfn", "min_low_pfn"), source)
+    k.facts.add("mem_map", p.mem_map_pa, "pa", "struct page of the node's first frame, below the zero page",
+                ("mem_map.size", "empty_zero_page", "memblock.current_limit"), source)
     step(k, "mem_map: {pages} struct pages of {page_bytes} bytes at {pa:#010x}", func="alloc_node_mem_map",
          pages=end - start, page_bytes=page_bytes, pa=pa)
 
@@ -340,9 +347,10 @@ def free_area_init_core(k, Pglist p):
             setup_usemap(k, p, i)
             zone.initialized = True
     k.facts.add("nr_kernel_pages", k.nr_kernel_pages, "pages", "lowmem pages less the memory map",
-                ("zone.Normal.present_pages", "sizeof:struct page"), "mm/page_alloc.c free_area_init_core()")
+                (*_zone_fact_names(k, "present_pages"), "sizeof:struct page"),
+                "mm/page_alloc.c free_area_init_core()")
     k.facts.add("nr_all_pages", k.nr_all_pages, "pages", "nr_kernel_pages and highmem",
-                ("zone.Normal.present_pages", "zone.HighMem.present_pages"), "mm/page_alloc.c free_area_init_core()")
+                ("nr_kernel_pages", *_zone_fact_names(k, "present_pages")), "mm/page_alloc.c free_area_init_core()")
 
 
 def setup_usemap(k, Pglist p, i):

@@ -172,9 +172,11 @@ def init_per_zone_wmark_min(k):
     refresh_zone_stat_thresholds(k)
     setup_per_zone_lowmem_reserve(k)
     k.facts.add("min_free_kbytes", p.min_free_kbytes, "KiB", "the square root of 16 times the lowmem in KiB",
-                ("zone.Normal.present_pages",), "mm/page_alloc.c init_per_zone_wmark_min()")
+                ("totalram_pages", *_zone_fact_names(k, "managed_pages")),
+                "mm/page_alloc.c init_per_zone_wmark_min()")
     for i, name in enumerate(p.zone_names):
-        for mark, what in enumerate(("min", "low", "high")):
+        for mark, what in enumerate(("min", "low", "high") if p.g.zones[i].spanned_pages else ()):
             k.facts.add(f"zone.{name}.watermark.{what}", p.g.zones[i].watermark[mark], "pages",
-                        "the zone's share of min_free_kbytes", ("min_free_kbytes", f"zone.{name}.present_pages"),
+                        "the zone's share of min_free_kbytes",
+                        ("min_free_kbytes", *_zone_fact_names(k, "managed_pages"), "CONFIG_HIGHMEM"),
                         "mm/page_alloc.c __setup_per_zone_wmarks()")

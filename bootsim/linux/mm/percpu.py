@@ -187,9 +187,10 @@ def pcpu_setup_first_chunk(k: Kernel, ai: PcpuAllocInfo, base: int) -> None:
         pcpu_alloc_first_chunk(k, base + static_size + ai.reserved_size, dyn_size)
     k.pcpu_base_pa, k.pcpu_unit_size = base, ai.unit_size
     source = "mm/percpu.c setup_per_cpu_areas()"
-    k.facts.add("pcpu_base", base, "pa", "one unit per possible CPU", ("nr_cpu_ids", "pcpu_unit_size"), source)
+    k.facts.add("pcpu_base", base, "pa", "one unit per possible CPU, below what is taken already",
+                ("nr_cpu_ids", "pcpu_unit_size", "unflattened_tree", "cmdline:*", "CONFIG_SMP"), source)
     k.facts.add("pcpu_unit_size", ai.unit_size, "bytes", "static + module + dynamic, whole pages",
-                ("symbol:__per_cpu_start", "symbol:__per_cpu_end", "CONFIG_MODULES"), source)
+                ("symbol:__per_cpu_start", "symbol:__per_cpu_end", "CONFIG_MODULES", "CONFIG_SMP"), source)
     step(k, "per-cpu areas: {units} units of {unit} bytes from {base:#010x}", func=func, units=units,
          unit=ai.unit_size, base=base)
 

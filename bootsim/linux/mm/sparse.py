@@ -80,4 +80,5 @@ def sparse_init(k: Kernel, max_dma_pa: int) -> None:
     if buffer and buffer < end:
         memblock_free(k.memblock, buffer, end - buffer, "sparse_init_nid")
     k.facts.add("mem_map.size", size, "bytes", "sections that hold memory, times pages a section, times struct page",
-                ("sizeof:struct page", "CONFIG_SPARSEMEM", "max_pfn"), "mm/sparse.c sparse_init_nid()")
+                ("sizeof:struct page", "CONFIG_SPARSEMEM", "max_pfn", "min_low_pfn", "memory.total_size"),
+                "mm/sparse.c sparse_init_nid()")

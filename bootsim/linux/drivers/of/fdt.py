@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bootsim.errors import KernelPanic
 from bootsim.linux.drivers.of.base import DeviceNode, of_alias_scan
-from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_NOTICE, KERN_WARNING, printk, step
 from bootsim.linux.lib.fdt import (
     FDT_V17_SIZE,
     FlatNode,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 COMMAND_LINE_SIZE = 1024
+POOL_READY_BITS = 256
 ENOENT, ENOMEM, EBUSY, ENODEV, EINVAL = 2, 12, 16, 19, 22
 _MAX_MEMBLOCK_ADDR = 0xFFFFFFFF
 _U64 = 0xFFFFFFFFFFFFFFFF
@@ -153,7 +154,9 @@ def early_init_dt_scan_chosen(k: Kernel, node: FlatNode) -> int:
         cmdline = config.CMDLINE
     k.boot_command_line = cmdline
     step(k, "command line from {path}: {cmdline!r}", func="early_init_dt_scan_chosen", path=node.path, cmdline=cmdline)
-    if node.first.get("rng-seed"):
+    if seed := node.first.get("rng-seed"):
+        if len(seed) * 8 >= POOL_READY_BITS and config.RANDOM_TRUST_BOOTLOADER:
+            printk(k, KERN_NOTICE, "random: crng init done", func="_credit_init_bits")
         fdt_nop_property(node, "rng-seed")
         step(k, "{place} taken, and wiped out of the tree", func="early_init_dt_scan_chosen",
              place=k.place(node.path, "rng-seed"))
@@ -203,7 +206,8 @@ def early_init_dt_check_for_initrd(k: Kernel, node: FlatNode) -> None:
     k.phys_initrd_start = first & 0xFFFFFFFF
     k.phys_initrd_size = (last - first) & 0xFFFFFFFF
     k.facts.add("phys_initrd_start", k.phys_initrd_start, "pa", "linux,initrd-start",
-                (f"dtb:{node.path}:linux,initrd-start",), "drivers/of/fdt.c early_init_dt_check_for_initrd()")
+                (f"dtb:{node.path}:linux,initrd-start", "CONFIG_BLK_DEV_INITRD"),
+                "drivers/of/fdt.c early_init_dt_check_for_initrd()")
     k.facts.add("phys_initrd_size", k.phys_initrd_size, "bytes", "linux,initrd-end - linux,initrd-start",
                 (f"dtb:{node.path}:linux,initrd-start", f"dtb:{node.path}:linux,initrd-end"),
                 "drivers/of/fdt.c early_init_dt_check_for_initrd()")
@@ -239,6 +243,7 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
     if not a + s:
         raise KernelPanic(None, f"{k.place('/')}: #address-cells and #size-cells are both 0: the kernel reads empty "
                           f"banks from {node.path} for ever")
+    k.memory_nodes.append((node.path, prop))
     hotpluggable = "hotpluggable" in node.first
     while len(words) >= a + s:
         base, size = read_number(words[:a]), read_number(words[a:a + s])
@@ -254,6 +259,15 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
     return 0
 
 
+def _unusable(start: int, end: int, phys_offset: int) -> str:
+    # why the kernel cannot use [start, end) (pa)
+    if end - start < 2 * PAGE_SIZE and -start % PAGE_SIZE + PAGE_SIZE > end - start:
+        return f"{end - start} bytes are no whole page (sizes are in bytes)"
+    if start > _MAX_MEMBLOCK_ADDR:
+        return "a kernel without LPAE cannot address memory above 4 GiB"
+    return f"memory below PHYS_OFFSET {phys_offset:#x}, which is where the kernel was loaded, has no virtual address"
+
+
 def early_init_dt_add_memory_arch(k: Kernel, base: int, size: int, root: str) -> None:
     """Clamp a bank (64-bit pa, bytes) to whole pages the kernel can address and add it to memory.
 
@@ -263,10 +277,12 @@ def early_init_dt_add_memory_arch(k: Kernel, base: int, size: int, root: str) ->
     func = "early_init_dt_add_memory_arch"
     phys_offset = k.phys_offset
     offered = (base, size)
+    place = k.place(*root.removeprefix("dtb:").rsplit(":", 1))
 
     def ignore(what: str, start: int, end: int) -> None:
         printk(k, KERN_WARNING, "OF: fdt: Ignoring memory {what} {start:#x} - {end:#x}", func=func, what=what,
                start=start & _U64, end=end & _U64)
+        step(k, "cause: {place}: {why}", func=func, place=place, why=_unusable(start, end, phys_offset))
 
     in_page = base & (PAGE_SIZE - 1)
     if size < PAGE_SIZE - in_page:
@@ -287,8 +303,8 @@ def early_init_dt_add_memory_arch(k: Kernel, base: int, size: int, root: str) ->
         size -= phys_offset - base
         base = phys_offset
     if memblock_overlaps_region(k.memblock.memory, base, size & 0xFFFFFFFF):
-        step(k, "{root}: bank {base:#x}+{size:#x} overlaps an earlier bank; memory is counted once", func=func,
-             level=KERN_WARNING, root=root.removeprefix("dtb:"), base=base, size=size)
+        step(k, "{place}: bank {base:#x}+{size:#x} overlaps an earlier bank; memory is counted once", func=func,
+             level=KERN_WARNING, place=place, base=base, size=size)
     memblock_add(k.memblock, base, size & 0xFFFFFFFF, func)
     n = len([f for f in k.facts if f.name.startswith("bank")]) // 2
     inputs = (root, "PHYS_OFFSET")
@@ -327,6 +343,8 @@ def _reserve_reg(k: Kernel, node: FlatNode) -> int:
     if prop and len(prop) % t_len:
         printk(k, KERN_ERR, "OF: fdt: Reserved memory: invalid reg property in '{uname}', skipping node.", func=func,
                uname=node.name)
+        step(k, "cause: {place} has {bytes} bytes, expected a multiple of {expected}", func=func,
+             place=k.place(node.path, "reg"), bytes=len(prop), expected=t_len)
         return -EINVAL
     nomap = "no-map" in node.first
     words = cells(prop)
@@ -336,11 +354,15 @@ def _reserve_reg(k: Kernel, node: FlatNode) -> int:
         if size and early_init_dt_reserve_memory_arch(k, base, size, nomap) == 0:
             step(k, "reserved-memory {path}: {base:#010x}+{size:#x}{nomap}", func=func, path=node.path, base=base,
                  size=size, nomap=", taken out of the linear mapping" if nomap else "")
+            for other in k.holders(base, size):
+                step(k, "{place} lies on {other}: the kernel does not say so, and both will use that memory", func=func,
+                     level=KERN_WARNING, place=k.place(node.path, "reg"), other=other)
         else:
             printk(k, KERN_INFO, "OF: fdt: Reserved memory: failed to reserve memory for node '{uname}': base "
                    "{base:#010x}, size {mib} MiB", func=func, uname=node.name, base=base, mib=size >> 20)
-            step(k, "cause: {path}: {why}", func=func, path=node.path, why="the size is 0" if not size else
-                 "another reservation already holds part of a no-map region")
+            other = ", ".join(k.holders(base, size)) or k.reserved_place(base, size) or "what /memreserve/ names"
+            step(k, "cause: {place}: {why}", func=func, place=k.place(node.path, "reg"), why="the size is 0" if not size
+                 else f"no-map, but {other} is reserved there already")
         if i == 0:
             fdt_reserved_mem_save_node(k, node, base, size)
     return 0
@@ -370,8 +392,8 @@ def early_init_fdt_scan_reserved_mem(k: Kernel) -> None:
                 if not _check_root(k, node):
                     printk(k, KERN_ERR, "OF: fdt: Reserved memory: unsupported node format, ignoring",
                            func="__fdt_scan_reserved_mem")
-                    step(k, "cause: {path} needs #address-cells = <{a}>, #size-cells = <{s}> (the root's) and ranges",
-                         path=node.path, a=k.dt_root_addr_cells, s=k.dt_root_size_cells)
+                    step(k, "cause: {place} needs #address-cells = <{a}>, #size-cells = <{s}> (the root's) and ranges",
+                         place=k.place(node.path), a=k.dt_root_addr_cells, s=k.dt_root_size_cells)
                     break
                 found = True
             continue
@@ -408,6 +430,9 @@ def unflatten_device_tree(k: Kernel) -> None:
     k.facts.add("unflattened_tree.size", size, "bytes", "device_node, property and name of every node, word-aligned",
                 ("sizeof:struct device_node", "sizeof:struct property", "dtb:/:*"),
                 "drivers/of/fdt.c __unflatten_device_tree()")
+    k.facts.add("unflattened_tree", pa, "pa", "below the memory map, where it fits",
+                ("unflattened_tree.size", "mem_map", "mem_map.size", "empty_zero_page", "memblock.current_limit",
+                 "CONFIG_SPARSEMEM"), "drivers/of/fdt.c __unflatten_device_tree()")
     k.of_root = _build_nodes(k)
     step(k, "device tree unflattened: {nodes} nodes, {props} properties, {size} bytes at {pa:#010x}",
          nodes=len(k.fdt.nodes), props=sum(len(n.props) for n in k.fdt.nodes), size=size, pa=pa)

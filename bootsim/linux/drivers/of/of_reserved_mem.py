@@ -45,7 +45,7 @@ def fdt_reserved_mem_save_node(k: Kernel, node: FlatNode, base: int, size: int) 
     """
     if len(k.reserved_mem) == MAX_RESERVED_REGIONS:
         printk(k, KERN_ERR, _PREFIX + "not enough space for all defined regions.")
-        step(k, "cause: {path} is region {n} of /reserved-memory, the kernel keeps {max}", path=node.path,
+        step(k, "cause: {place} is region {n} of /reserved-memory, the kernel keeps {max}", place=k.place(node.path),
              n=MAX_RESERVED_REGIONS + 1, max=MAX_RESERVED_REGIONS)
         return
     k.reserved_mem.append(ReservedMem(node, node.name, base, size))
@@ -67,6 +67,11 @@ def early_init_dt_alloc_reserved_memory_arch(k: Kernel, size: int, align: int, s
     return memblock_reserve(mb, base, size, func), base
 
 
+def _wrong_length(k: Kernel, node: FlatNode, prop: str, expected: str) -> None:
+    step(k, "cause: {place} has {bytes} bytes, expected {expected}", func="__reserved_mem_alloc_size",
+         place=k.place(node.path, prop), bytes=len(node.first[prop]), expected=expected)
+
+
 def _alloc_size(k: Kernel, rmem: ReservedMem) -> int:
     # __reserved_mem_alloc_size(): place a region that has a size but no address
     node, func = rmem.node, "__reserved_mem_alloc_size"
@@ -76,6 +81,7 @@ def _alloc_size(k: Kernel, rmem: ReservedMem) -> int:
         return -EINVAL
     if len(prop) != s * 4:
         printk(k, KERN_ERR, _PREFIX + "invalid size property in '{uname}' node.", func=func, uname=node.name)
+        _wrong_length(k, node, "size", f"{s * 4}")
         return -EINVAL
     size = read_number(cells(prop)) & 0xFFFFFFFF
     align = 0
@@ -83,6 +89,7 @@ def _alloc_size(k: Kernel, rmem: ReservedMem) -> int:
     if prop is not None:
         if len(prop) != a * 4:
             printk(k, KERN_ERR, _PREFIX + "invalid alignment property in '{uname}' node.", func=func, uname=node.name)
+            _wrong_length(k, node, "alignment", f"{a * 4}")
             return -EINVAL
         align = read_number(cells(prop)) & 0xFFFFFFFF
     nomap = "no-map" in node.first
@@ -95,6 +102,7 @@ def _alloc_size(k: Kernel, rmem: ReservedMem) -> int:
         if len(prop) % ((a + s) * 4):
             printk(k, KERN_ERR, _PREFIX + "invalid alloc-ranges property in '{uname}', skipping node.", func=func,
                    uname=node.name)
+            _wrong_length(k, node, "alloc-ranges", f"a multiple of {(a + s) * 4}")
             return -EINVAL
         words = cells(prop)
         ranges = []
@@ -110,7 +118,8 @@ def _alloc_size(k: Kernel, rmem: ReservedMem) -> int:
             break
     if not base:
         printk(k, KERN_INFO, _PREFIX + "failed to allocate memory for node '{uname}'", func=func, uname=node.name)
-        step(k, "cause: {path}: no free {size:#x} bytes aligned to {align:#x} in {ranges}", path=node.path, size=size,
+        step(k, "cause: {place}: no free {size:#x} bytes aligned to {align:#x} in {ranges}",
+             place=k.place(node.path, "size" if prop is None else "alloc-ranges"), size=size,
              align=align or k.smp_cache_bytes,
              ranges=", ".join(f"{b:#x}-{e:#x}" for b, e in ranges) if prop is not None else "memory")
         return -ENOMEM
@@ -156,7 +165,8 @@ def _check_for_overlap(k: Kernel) -> None:
                    "({base2:#010x}--{end2:#010x})", func="__rmem_check_for_overlap", name=this.name, base=this.base,
                    end=(this.base + this.size) & 0xFFFFFFFF, name2=after.name, base2=after.base,
                    end2=(after.base + after.size) & 0xFFFFFFFF)
-            step(k, "cause: reg of {path} and reg of {path2} overlap", path=this.node.path, path2=after.node.path)
+            step(k, "cause: {place} and {place2} overlap", place=k.place(this.node.path, "reg"),
+                 place2=k.place(after.node.path, "reg"))
 
 
 def fdt_init_reserved_mem(k: Kernel) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.linux.drivers.of.of_reserved_mem import ReservedMem
 
-EBUSY, EINVAL = 16, 22
+EBUSY, EINVAL, ENOSPC = 16, 22, 28
 
 
 def early_cma(k: Kernel, arg: str | None) -> int:
@@ -26,7 +26,8 @@ def early_cma(k: Kernel, arg: str | None) -> int:
         printk(k, KERN_ERR, "cma: Config string not provided")
         return -EINVAL
     size, rest = memparse(arg)
-    k.cma_size_cmdline = size & 0xFFFFFFFF
+    size &= 0xFFFFFFFF
+    k.cma_size_cmdline = size if size != 0xFFFFFFFF else None  # the variable's value when there is no cma=
     if not rest.startswith("@"):
         return 0
     base, rest = memparse(rest[1:])
@@ -34,7 +35,7 @@ def early_cma(k: Kernel, arg: str | None) -> int:
     if rest.startswith("-"):
         k.cma_limit_cmdline = memparse(rest[1:])[0] & 0xFFFFFFFF
     else:
-        k.cma_limit_cmdline = (k.cma_base_cmdline + k.cma_size_cmdline) & 0xFFFFFFFF
+        k.cma_limit_cmdline = (k.cma_base_cmdline + size) & 0xFFFFFFFF
     return 0
 
 
@@ -80,15 +81,26 @@ def dma_contiguous_reserve(k: Kernel, limit: int) -> None:
         fixed = (base + size) & 0xFFFFFFFF == k.cma_limit_cmdline
     else:
         size, inputs = _configured_size(k)
-    k.facts.add("cma.default.size", size, "bytes", "cma= or what the build selects", inputs,
+    k.facts.add("memory.total_size", k.memblock.memory.total_size, "bytes", "sum of the banks",
+                (*(f.name for f in k.facts if f.name.startswith("bank")), "memory.end", "cmdline:mem",
+                 "dtb:/reserved-memory:*"), "kernel/dma/contiguous.c cma_early_percent_memory()")
+    k.facts.add("cma.default.size", size, "bytes", "cma= or what the build selects",
+                (*inputs, "cmdline:cma", "CONFIG_CMA_SIZE_SEL_MBYTES", "CONFIG_CMA_SIZE_SEL_PERCENTAGE",
+                 "CONFIG_CMA_SIZE_SEL_MIN", "CONFIG_CMA_SIZE_SEL_MAX", "CONFIG_CMA_SIZE_MBYTES"),
                 "kernel/dma/contiguous.c dma_contiguous_reserve()")
     if not size or k.dma_contiguous_default_area is not None:
         return
-    ret, area = cma_declare_contiguous(k, base, size, limit, 0, 0, fixed, "reserved")
+    asked_by = "cmdline: cma=" if inputs == ("cmdline:cma",) else " and ".join(inputs)
+    ret, area = cma_declare_contiguous(k, base, size, limit, 0, 0, fixed, "reserved", asked_by)
     if ret or area is None:
         return
     k.dma_contiguous_default_area = area
     dma_contiguous_early_fixup(k, area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT)
+
+
+def _placed_by(rmem: ReservedMem) -> str:
+    # the property that decided base and size
+    return "reg" if "reg" in rmem.node.first else "size"
 
 
 def rmem_cma_setup(k: Kernel, rmem: ReservedMem) -> int:
@@ -101,17 +113,22 @@ def rmem_cma_setup(k: Kernel, rmem: ReservedMem) -> int:
     default_cma = "linux,cma-default" in props
     if k.cma_size_cmdline is not None and default_cma:
         printk(k, KERN_INFO, "Reserved memory: bypass {name} node, using cmdline CMA params instead", name=rmem.name)
+        step(k, "cause: cmdline: cma= wins over {place}", place=k.place(rmem.node.path, "linux,cma-default"))
         return -EBUSY
     if "reusable" not in props or "no-map" in props:
         return -EINVAL
     if rmem.base & mask or rmem.size & mask:
         printk(k, KERN_ERR, "Reserved memory: incorrect alignment of CMA region")
-        step(k, "cause: {path}: base {base:#x} and size {size:#x} must be multiples of {align:#x}", path=rmem.node.path,
-             base=rmem.base, size=rmem.size, align=mask + 1)
+        step(k, "cause: {place}: base {base:#x} and size {size:#x} must be multiples of {align:#x}, the largest buddy "
+             "block (CONFIG_FORCE_MAX_ZONEORDER={order})", place=k.place(rmem.node.path, _placed_by(rmem)),
+             base=rmem.base, size=rmem.size, align=mask + 1, order=k.max_order)
         return -EINVAL
     err, area = cma_init_reserved_mem(k, rmem.base, rmem.size, 0, rmem.name)
     if err or area is None:
         printk(k, KERN_ERR, "Reserved memory: unable to setup CMA region")
+        why = f"more than CONFIG_CMA_AREAS + 1 = {k.build.config.CMA_AREAS + 1} areas" if err == -ENOSPC else \
+            "not all of it could be reserved"
+        step(k, "cause: {place}: {why}", place=k.place(rmem.node.path, _placed_by(rmem)), why=why)
         return err
     dma_contiguous_early_fixup(k, rmem.base, rmem.size)
     if default_cma:

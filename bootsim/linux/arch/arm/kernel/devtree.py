@@ -100,6 +100,7 @@ def arm_dt_init_cpu_maps(k: Kernel) -> None:
         return
     k.num_possible_cpus = cpuidx
     k.cpu_logical_map = [logical[i] for i in range(cpuidx)]
-    k.facts.add("num_possible_cpus", cpuidx, "cpus", "cpu nodes, at most NR_CPUS", ("dtb:/cpus:*", "CONFIG_NR_CPUS"),
+    k.facts.add("num_possible_cpus", cpuidx, "cpus", "cpu nodes, at most NR_CPUS",
+                ("dtb:/cpus:*", "CONFIG_NR_CPUS", "CONFIG_SMP"),
                 "arch/arm/kernel/devtree.c arm_dt_init_cpu_maps()")
     step(k, "{cpus} possible CPUs from /cpus", cpus=cpuidx)

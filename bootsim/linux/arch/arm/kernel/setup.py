@@ -125,6 +125,9 @@ def arm_add_memory(k: Kernel, start: int, size: int) -> int:
     k.facts.add("mem_option.base", aligned, "pa", "mem=SIZE[@START]", ("cmdline:mem", "PHYS_OFFSET"), source)
     k.facts.add("mem_option.size", size, "bytes", "mem=SIZE[@START], whole pages", ("cmdline:mem",), source)
     step(k, "memory {base:#010x}-{end:#010x} from mem=", base=aligned, end=aligned + size - 1)
+    if not (k.machine.has_ram(aligned) and k.machine.has_ram(aligned + size - 1)):
+        step(k, "cmdline: mem=: not all of {base:#010x}-{end:#010x} is RAM; the kernel will use it all the same",
+             level=KERN_WARNING, base=aligned, end=aligned + size - 1)
     return 0
 
 

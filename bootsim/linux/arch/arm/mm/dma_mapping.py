@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_DMA_READY, MapDesc
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PMD_SIZE
 from bootsim.linux.arch.arm.mm.mmu import iotable_init, pmd_clear, pmd_off_k
@@ -48,6 +49,10 @@ def dma_contiguous_remap(k: Kernel) -> None:
                  size=size)
             continue
         first, last = k.phys_to_virt(start), k.phys_to_virt(end)
+        if start < k.virt_to_phys(k.build.symbols.end) and end > k.pgd_pa:
+            raise KernelPanic(None, f"{k.reserved_place(start, end - start)}: the contiguous area at "
+                              f"{start:#010x}-{end - 1:#010x} lies on the kernel, and "
+                              "dma_contiguous_remap() takes away the mapping that it runs on")
         for addr in range(first, last, PMD_SIZE):
             pmd_clear(k, pmd_off_k(k, addr))
         step(k, "sections {first:#010x}-{last:#010x} of a contiguous area cleared", first=first, last=last - 1)

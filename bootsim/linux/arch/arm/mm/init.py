@@ -47,7 +47,14 @@ def setup_dma_zone(k: Kernel) -> None:
         k.arm_dma_zone_size = k.mdesc.dma_zone_size
         k.arm_dma_limit = k.phys_offset + k.arm_dma_zone_size - 1
         k.facts.add("arm_dma_limit", k.arm_dma_limit, "pa", "PHYS_OFFSET + the machine's dma_zone_size - 1",
-                    ("PHYS_OFFSET", "CONFIG_ZONE_DMA"), "arch/arm/mm/init.c setup_dma_zone()")
+                    ("PHYS_OFFSET", "CONFIG_ZONE_DMA", "build:machines"), "arch/arm/mm/init.c setup_dma_zone()")
+
+
+def initrd_place(k: Kernel) -> str:
+    """The input that said where the initrd is, as a message names it."""
+    fact = k.facts.get("phys_initrd_start")
+    kind, _, rest = fact.inputs[0].partition(":") if fact is not None else ("dtb", "", "/chosen:linux,initrd-start")
+    return f"cmdline: {rest}=" if kind == "cmdline" else k.place(*rest.rsplit(":", 1))
 
 
 def arm_initrd_init(k: Kernel) -> None:
@@ -65,14 +72,14 @@ def arm_initrd_init(k: Kernel) -> None:
     if not memblock_is_region_memory(mb, start, size):
         printk(k, KERN_ERR, "INITRD: {start:#010x}+{size:#010x} is not a memory region - disabling initrd",
                start=start, size=size)
-        step(k, "cause: the initrd of /chosen or initrd= lies outside memory")
+        step(k, "cause: {place} puts the initrd at {first:#010x}-{last:#010x}, which is not all in memory ({memory})",
+             place=initrd_place(k), first=start, last=start + size - 1, memory=k.memory_place())
         return
     if memblock_is_region_reserved(mb, start, size):
         printk(k, KERN_ERR, "INITRD: {start:#010x}+{size:#010x} overlaps in-use memory region - disabling initrd",
                start=start, size=size)
-        first = next(r for r in mb.reserved.regions if r.base < start + size and start < r.base + r.size)
-        step(k, "cause: {base:#010x}+{size:#x} is reserved already (kernel image, device tree or reserved-memory)",
-             base=first.base, size=first.size)
+        step(k, "cause: {place} puts the initrd at {first:#010x}-{last:#010x}, on {others}", place=initrd_place(k),
+             first=start, last=start + size - 1, others=" and ".join(k.holders(start, size)))
         return
     memblock_reserve(mb, start, size, "arm_initrd_init")
     k.initrd_start = k.phys_to_virt(k.phys_initrd_start)
@@ -111,9 +118,11 @@ def find_limits(k: Kernel) -> None:
     k.min_low_pfn = (memblock_start_of_DRAM(mb) + PAGE_SIZE - 1) >> PAGE_SHIFT
     k.max_pfn = memblock_end_of_DRAM(mb) >> PAGE_SHIFT
     source = "arch/arm/mm/init.c find_limits()"
-    k.facts.add("min_low_pfn", k.min_low_pfn, "pfn", "start of memory, rounded up", ("bank0.base",), source)
-    k.facts.add("max_low_pfn", k.max_low_pfn, "pfn", "end of lowmem", ("arm_lowmem_limit",), source)
-    k.facts.add("max_pfn", k.max_pfn, "pfn", "end of memory", ("bank0.base", "bank0.size"), source)
+    k.facts.add("min_low_pfn", k.min_low_pfn, "pfn", "start of memory, rounded up",
+                tuple(f.name for f in k.facts if f.name.startswith("bank")) + ("cmdline:mem",), source)
+    k.facts.add("max_low_pfn", k.max_low_pfn, "pfn", "memblock's limit", ("memblock.current_limit", "arm_lowmem_limit"),
+                source)
+    k.facts.add("max_pfn", k.max_pfn, "pfn", "end of memory", ("memory.end",), source)
     step(k, "page frames: min_low_pfn {min_low_pfn:#x}, max_low_pfn {max_low_pfn:#x}, max_pfn {max_pfn:#x}",
          min_low_pfn=k.min_low_pfn, max_low_pfn=k.max_low_pfn, max_pfn=k.max_pfn)
 

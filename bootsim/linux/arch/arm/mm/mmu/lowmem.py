@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 SWAPPER_PG_DIR_SIZE = 16384
-_BANK_FACT = re.compile(r"bank\d+\.(base|size)")
+_BANK_FACT = re.compile(r"(bank\d+|mem_option)\.(base|size)")
 
 
 def early_vmalloc(k: Kernel, arg: str | None) -> int:
@@ -48,9 +48,12 @@ def early_vmalloc(k: Kernel, arg: str | None) -> int:
     if reserve < SZ_16M:
         reserve = SZ_16M
         printk(k, KERN_WARNING, "vmalloc area too small, limiting to {mib}MB", mib=reserve >> 20)
+        step(k, "cause: cmdline: vmalloc={arg}: at least 16 MiB", arg=arg)
     if reserve > most:
         reserve = most
         printk(k, KERN_WARNING, "vmalloc area is too big, limiting to {mib}MB", mib=reserve >> 20)
+        step(k, "cause: cmdline: vmalloc={arg}: lowmem needs 32 MiB from CONFIG_PAGE_OFFSET={offset:#x} on", arg=arg,
+             offset=k.build.config.PAGE_OFFSET)
     k.vmalloc_min = VMALLOC_END - reserve
     k.facts.add("vmalloc_min", k.vmalloc_min, "va", "VMALLOC_END - vmalloc=, within 16 MiB and PAGE_OFFSET + 32 MiB",
                 ("VMALLOC_END", "cmdline:vmalloc", "PAGE_OFFSET"), "arch/arm/mm/mmu.c early_vmalloc()")
@@ -72,8 +75,9 @@ def adjust_lowmem_bounds(k: Kernel) -> None:
     if first is not None and first[0] % PMD_SIZE:
         size = -first[0] % PMD_SIZE
         memblock_mark_nomap(mb, first[0], size)
-        step(k, "first bank starts at {base:#010x}, which is no multiple of 2 MiB: {size:#x} bytes marked no-map",
-             base=first[0], size=size)
+        step(k, "cause: {place}: the first bank starts at {base:#010x}, which is no multiple of 2 MiB: {size:#x} bytes "
+             "marked no-map",
+             place=k.memory_place(), base=first[0], size=size)
     k.arm_lowmem_limit, limit, why = _lowmem_limit(k, vmalloc_limit)
     k.high_memory = k.phys_to_virt(k.arm_lowmem_limit - 1) + 1
     limit = (limit or k.arm_lowmem_limit) // PMD_SIZE * PMD_SIZE
@@ -81,6 +85,9 @@ def adjust_lowmem_bounds(k: Kernel) -> None:
         end = memblock_end_of_DRAM(mb)
         printk(k, KERN_NOTICE, "Ignoring RAM at {start:#010x}-{end:#010x}", start=limit, end=end)
         printk(k, KERN_NOTICE, "Consider using a HIGHMEM enabled kernel.")
+        step(k, "cause: {place} goes on beyond {limit:#010x}, where lowmem ends as the vmalloc area needs {mib} MiB "
+             "(cmdline: vmalloc=), and CONFIG_HIGHMEM is not set", func="adjust_lowmem_bounds",
+             place=k.memory_place(), limit=k.arm_lowmem_limit, mib=VMALLOC_END - k.vmalloc_min >> 20)
         memblock_remove(mb, limit, end - limit, "adjust_lowmem_bounds")
     memblock_set_current_limit(mb, limit)
     _record_lowmem(k, vmalloc_limit, limit, why)
@@ -107,17 +114,22 @@ def _lowmem_limit(k: Kernel, vmalloc_limit: int) -> tuple[int, int, tuple[str, .
 
 def _record_lowmem(k: Kernel, vmalloc_limit: int, memblock_limit: int, why: tuple[str, ...]) -> None:
     source, add = "arch/arm/mm/mmu.c adjust_lowmem_bounds()", k.facts.add
+    memory = (*(f.name for f in k.facts if _BANK_FACT.fullmatch(f.name)), "dtb:/reserved-memory:*")
     add("vmalloc_limit", vmalloc_limit, "pa", "vmalloc_min - PAGE_OFFSET + PHYS_OFFSET",
         ("vmalloc_min", "PAGE_OFFSET", "PHYS_OFFSET"), source)
     add("arm_lowmem_limit", k.arm_lowmem_limit, "pa",
-        "vmalloc_limit, as memory goes beyond it" if why == ("vmalloc_limit",) else "end of memory", why, source)
+        "vmalloc_limit, as memory goes beyond it" if why == ("vmalloc_limit",) else "end of memory",
+        ("vmalloc_limit", *memory), source)
+    add("memory.end", memblock_end_of_DRAM(k.memblock), "pa", "end of the last bank" if k.build.config.HIGHMEM else
+        "end of the last bank; without HIGHMEM at most arm_lowmem_limit",
+        (*memory, "arm_lowmem_limit", "CONFIG_HIGHMEM"), source)
     add("high_memory", k.high_memory, "va", "arm_lowmem_limit in the linear mapping",
         ("arm_lowmem_limit", "PAGE_OFFSET", "PHYS_OFFSET"), source)
     add("VMALLOC_START", VMALLOC_START(k.high_memory), "va", "high_memory + 8 MiB, rounded down to 8 MiB",
         ("high_memory",), "arch/arm/include/asm/pgtable.h")
     add("memblock.current_limit", memblock_limit, "pa",
         "arm_lowmem_limit, or the first bank boundary that is no multiple of 2 MiB, rounded down to 2 MiB",
-        ("arm_lowmem_limit",), source)
+        ("arm_lowmem_limit", *memory), source)
     step(k, "lowmem ends at {limit:#010x} = {high_memory:#010x} ({because}); memblock gives memory below "
          "{current:#010x}",
          func="adjust_lowmem_bounds", limit=k.arm_lowmem_limit, high_memory=k.high_memory,
@@ -147,18 +159,20 @@ def prepare_page_table(k: Kernel) -> None:
     start, end = k.phys_to_virt(min(first.base + first.size, k.arm_lowmem_limit)), VMALLOC_START(k.high_memory)
     gone = clear_pmds(k, start, end)
     step(k, "{words} first-level words of {start:#010x}-{end:#010x} cleared", words=gone, start=start, end=end)
+    _expect_kernel_mapped(k, k.build.symbols.init_end)
 
 
-# What prepare_page_table() cleared of the kernel lives on in the TLB until map_lowmem() has mapped it again; what that
-# leaves out kills the kernel. Without any memory nothing was cleared, and it lives a little longer.
-def _expect_kernel_mapped(k: Kernel) -> None:
+# prepare_page_table() must leave the sections it runs from; what it cleared of data lives on in the TLB until
+# map_lowmem() has mapped it again. `end` (va) is how far the kernel must be mapped by now.
+def _expect_kernel_mapped(k: Kernel, end: int) -> None:
     symbols, first = k.build.symbols, k.memblock.memory.regions[0]
-    for va in range(symbols.stext, symbols.end, SECTION_SIZE):
+    for va in range(symbols.stext, end, SECTION_SIZE):
         if not k.translate(va):
-            raise KernelPanic(None, f"the kernel is no longer mapped at {va:#010x}: the first bank of "
-                              f"memory, {first.base:#010x}-{first.base + first.size - 1:#010x}"
+            bank = f"{first.base:#010x}-{first.base + first.size - 1:#010x}" if first.size else "which is empty"
+            raise KernelPanic(None, f"prepare_page_table() unmapped the kernel at {va:#010x}: the first bank of "
+                              f"memory, {bank}"
                               f"{', no-map' if first.flags & MEMBLOCK_NOMAP else ''}, ends before the kernel does "
-                              f"({k.virt_to_phys(symbols.end):#010x}), and no other bank holds the rest")
+                              f"({k.virt_to_phys(symbols.end):#010x}); memory: {k.memory_place()}")
 
 
 def map_lowmem(k: Kernel) -> None:
@@ -183,7 +197,7 @@ def map_lowmem(k: Kernel) -> None:
             _map(k, x_start, x_end, MT_MEMORY_RWX)
             if x_end < end:
                 _map(k, x_end, end, MT_MEMORY_RW)
-    _expect_kernel_mapped(k)
+    _expect_kernel_mapped(k, symbols.end)
 
 
 def _map(k: Kernel, start: int, end: int, mtype: int) -> None:

@@ -186,6 +186,9 @@ def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
     kmap_init(k)
     k.top_pmd_pa = pmd_off_k(k, VECTORS_BASE)
     zero_page = early_alloc(k, PAGE_SIZE)
+    k.facts.add("empty_zero_page", zero_page, "pa", "the page below the tables of vectors, pkmap and fixmap",
+                ("vectors_page", "CONFIG_HIGHMEM", "cma0.base", "arm_lowmem_limit", "build:machines"),
+                "arch/arm/mm/mmu.c paging_init()")
     step(k, "zero page at {pa:#010x}", pa=zero_page)
     bootmem_init(k)
     k.empty_zero_page_pa = zero_page

@@ -1,0 +1,163 @@
+"""init/main.c: the command line, from whence it comes to which handler gets what."""
+
+from __future__ import annotations
+
+import pytest
+
+MIB = 1 << 20
+RAM = 0x60000000
+
+
+def memory(k):
+    return [(r.base, r.size) for r in k.memblock.memory.regions]
+
+
+@pytest.mark.parametrize(("cmdline", "banks"), [
+    ("mem=64M", [(RAM, 64 * MIB)]),
+    ("mem=64M@0x70000000", [(0x70000000, 64 * MIB)]),
+    ("mem=64M mem=64M@0x70000000", [(RAM, 64 * MIB), (0x70000000, 64 * MIB)]),
+    ("mem=64M mem=64M@0x64000000", [(RAM, 128 * MIB)]),
+    # start rounded up, size rounded down: 0x70000400-0x70001c00 holds no whole page, -0x70002400 one
+    ("mem=64M mem=0x1800@0x70000400", [(RAM, 64 * MIB)]),
+    ("mem=64M mem=0x2000@0x70000400", [(RAM, 64 * MIB), (0x70001000, 0x1000)]),
+    ("mem=64k", [(RAM, 0x10000)]), ("mem=0x1000000", [(RAM, 16 * MIB)]), ("mem=64m", [(RAM, 64 * MIB)]),
+    ("MEM=64M", [(RAM, 1024 * MIB)]), ("mem =64M", []), ("-- mem=64M", [(RAM, 1024 * MIB)]),
+    ('mem="64M"', [(RAM, 64 * MIB)]), ('"mem=64M"', [(RAM, 64 * MIB)]),
+])
+def test_mem(board, cmdline, banks):
+    k = board.boot(cmdline, until="setup_machine_fdt")
+    if banks:
+        assert memory(k) == banks
+    else:
+        assert k.panicked.reason is None  # "mem" stands alone
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(("cmdline", "words"), [
+    ("mem=64M mem=1M@0x100000000", ["Ignoring memory at 0x100000000 outside 32-bit physical address space"]),
+    ("mem=64M mem=1G@0xf0000000", ["Truncating memory at 0xf0000000 to fit in 32-bit physical address space"]),
+    ("mem=64M mem=512M@0x50000000", ["Ignoring memory below PHYS_OFFSET: 0x50000000-0x60000000"]),
+    ("mem=64M mem=16M@0x50000000", ["Ignoring memory below PHYS_OFFSET: 0x50000000-0x51000000"]),
+])
+def test_mem_says_what_it_passes_over(board, cmdline, words):
+    assert board.said(board.boot(cmdline, until="setup_machine_fdt"), "memory at", "PHYS_OFFSET") == words
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("option", ["mem", "vmalloc", "initrd", "initrdmem", "kernelcore", "coherent_pool",
+                                    "cachepolicy", "ecc", "mitigations"])
+def test_options_whose_handler_reads_address_0_without_a_value(board, option):
+    k = board.boot(f"console=ttyAMA0 {option}")
+    assert k.panicked.reason is None
+    assert board.causes(k) == [f"cmdline: {'initrd' if option == 'initrdmem' else option} without a value: the kernel "
+                               "reads one at address 0 and faults with no vectors to take it"]
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("option", ["cma", "percpu_alloc", "log_buf_len", "loglevel", "init_on_alloc", "movablecore"])
+def test_options_that_ask_for_their_value(board, option):
+    k = board.boot(option)
+    assert board.said(k, "Malformed") == [f"Malformed early option '{option}'"]
+    assert board.causes(k) == [f"cmdline: {option}: no value that the kernel understands"]
+
+
+@pytest.mark.parametrize("option", ["nosmp", "maxcpus", "maxcpus=0", "maxcpus=1", "memblock", "memblock=", "nr_cpus",
+                                    "foo", "foo=bar", "dhash_entries", "dhash_entries=", "ihash_entries=", '"'])
+def test_options_that_change_nothing_here(board, option):
+    plain, k = board.boot("x", until="mem_init"), board.boot(option, until="mem_init")
+    assert board.said(k)[:-3] == [line.replace("Kernel command line: x", f"Kernel command line: {option}")
+                                  for line in board.said(plain)][:-3]
+
+
+@pytest.mark.golden
+def test_words_of_other_handlers(board):
+    k = board.boot("mitigations=foo bootconfig percpu_alloc=page", build={"BOOT_CONFIG": False},
+                   until="setup_machine_fdt")
+    assert board.said(k, "mitigations", "bootconfig", "percpu") == [
+        "Unsupported mitigations=foo, system may still be vulnerable",
+        "WARNING: 'bootconfig' found on the kernel command line but CONFIG_BOOT_CONFIG is not set.",
+        "percpu: unknown allocator page specified"]
+
+
+@pytest.mark.parametrize(("cmdline", "level"), [("loglevel=3", 3), ("loglevel=0x5", 5), ("loglevel=-1", -1),
+                                                ("quiet", 4), ("debug", 10), ("loglevel=3 debug", 10),
+                                                ("loglevel=x", 7)])
+def test_loglevel(board, cmdline, level):
+    assert board.boot(cmdline, until="setup_machine_fdt").console_loglevel == level
+
+
+@pytest.mark.parametrize(("arg", "ids"), [("1", 1), ("2", 2), ("0", 8), ("-2", 8), ("9", 8), ("x", 8), ("0x2,3", 2)])
+def test_nr_cpus(board, arg, ids):
+    assert board.boot(f"nr_cpus={arg}", until="setup_machine_fdt").nr_cpu_ids == ids
+
+
+@pytest.mark.parametrize(("build", "cmdline"), [
+    ({}, "a=1"), ({"CMDLINE": "b=2"}, "a=1"), ({"CMDLINE": "b=2", "CMDLINE_EXTEND": True}, "a=1 b=2"),
+    ({"CMDLINE": "b=2", "CMDLINE_FORCE": True}, "b=2")])
+def test_the_builds_own_command_line(board, build, cmdline):
+    assert board.boot("a=1", build=build, until="setup_machine_fdt").boot_command_line == cmdline
+
+
+def test_an_empty_bootargs_gives_way_to_the_builds(board):
+    assert board.boot("", build={"CMDLINE": "b=2"}, until="setup_machine_fdt").boot_command_line == "b=2"
+    extended = board.boot("", build={"CMDLINE": "b=2", "CMDLINE_EXTEND": True}, until="setup_machine_fdt")
+    assert extended.boot_command_line == " b=2"
+
+
+@pytest.mark.golden
+def test_a_long_command_line_is_cut_twice(board):
+    # to COMMAND_LINE_SIZE where it is read, with what would have come after it, and to a line of the log
+    k = board.boot("y" * 1011 + " vmalloc=256M", until="setup_arch")
+    assert len(k.boot_command_line) == 1023
+    assert k.boot_command_line.endswith(" vmalloc=256")
+    k = board.boot("y" * 2000, until=None)
+    assert len(board.said(k, "Kernel command line")[0]) == 989
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(("cmdline", "words"), [
+    ("init_on_alloc=1", "WARNING: CPU: 0 PID: 0 at include/linux/jump_label.h:306 static_key_enable"),
+    ("init_on_free=0", "WARNING: CPU: 0 PID: 0 at include/linux/jump_label.h:317 static_key_disable"),
+    ("kernelcore=101%", "WARNING: CPU: 0 PID: 0 at mm/page_alloc.c:7632 cmdline_parse_core")])
+def test_warnings_of_the_kernel_about_itself(board, cmdline, words):
+    assert board.said(board.boot(cmdline, until="setup_machine_fdt"), "cut here", "WARNING") == [
+        "------------[ cut here ]------------", words]
+
+
+@pytest.mark.parametrize(("cmdline", "zones"), [
+    ("kernelcore=512M", "Movable"), ("kernelcore=50%", "Movable"), ("movablecore=256M", "Movable"),
+    ("movablecore=30%", "Movable"), ("kernelcore=1G", None), ("", None)])
+def test_kernelcore_and_movablecore_make_a_zone(board, cmdline, zones):
+    k = board.boot(cmdline, until="mem_init")
+    assert (next((z["name"] for z in k.zones if z["name"] == "Movable" and z["managed"]), None)) == zones
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(("cmdline", "dentries", "inodes"), [
+    ("", "131072 (order: 7, 524288", "65536 (order: 6, 262144"),
+    ("dhash_entries=100 ihash_entries=1000", "128 (order: -3, 512", "1024 (order: 0, 4096")])
+def test_hash_tables(board, cmdline, dentries, inodes):
+    assert board.said(board.boot(cmdline, until="mem_init:entry"), "hash table") == [
+        f"Dentry cache hash table entries: {dentries} bytes, linear)",
+        f"Inode-cache hash table entries: {inodes} bytes, linear)"]
+
+
+@pytest.mark.golden
+def test_an_initrd_in_highmem_is_an_oops(board):
+    initrd = "linux,initrd-start = <0x9e000000>; linux,initrd-end = <0x9e100000>;"
+    k = board.boot("vmalloc=800M", chosen=initrd, until=None)
+    assert board.said(k)[-4:] == ["8<--- cut here ---",
+                                  "Unable to handle kernel paging request at virtual address ee0ffff4",
+                                  "Kernel panic - not syncing: Attempted to kill the idle task!",
+                                  "---[ end Kernel panic - not syncing: Attempted to kill the idle task! ]---"]
+
+
+def test_mem_where_the_board_has_none(board):
+    k = board.boot("mem=64M mem=64M@0xd0000000", until="setup_machine_fdt")
+    assert [r.text for r in k.records if r.level == 4 and not r.kernel] == [
+        "bootsim: cmdline: mem=: not all of 0xd0000000-0xd3ffffff is RAM; the kernel will use it all the same"]
+
+
+def test_memblock_debug_starts_where_it_stands(board):
+    k = board.boot("mem=512M memblock=debug mem=64M@0x40000000 mem=64M@0x90000000", until="setup_machine_fdt")
+    assert board.said(k, "memblock_") == ["memblock_add: [0x90000000-0x93ffffff] arm_add_memory"]

@@ -1,0 +1,62 @@
+"""mm/cma.c: declaring and activating areas."""
+
+from __future__ import annotations
+
+import pytest
+
+from bootsim.linux.mm.cma import cma_declare_contiguous, cma_init_reserved_mem
+from bootsim.linux.mm.memblock import memblock_reserve
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def k(board):
+    return board.boot("cma=0")
+
+
+def declare(k, base, size, limit=0, fixed=False):
+    return cma_declare_contiguous(k, base, size, limit, 0, 0, fixed, "area", "test")
+
+
+def test_an_area_must_be_reserved_and_aligned(k):
+    assert cma_init_reserved_mem(k, 0x70000000, 4 * MIB, 0, "x") == (-22, None)
+    memblock_reserve(k.memblock, 0x70000000, 8 * MIB, "test")
+    assert cma_init_reserved_mem(k, 0x70100000, 4 * MIB, 0, "x") == (-22, None)
+    assert cma_init_reserved_mem(k, 0x70000000, 0, 0, "x") == (-22, None)
+    assert cma_init_reserved_mem(k, 0x70000000, 4 * MIB, 0, "x" * 80)[1].name == "x" * 63
+    assert k.totalcma_pages == 1024
+
+
+def test_a_fixed_area_at_0_is_not_fixed(k):
+    assert declare(k, 0, 4 * MIB, fixed=True)[1].base_pfn == 0x9FC00
+
+
+def test_a_size_that_wraps_is_no_size(board, k):
+    assert declare(k, 0, 4095 * MIB)[0] == -22
+    assert board.said(k, "cma") == ["cma: Failed to reserve 0 MiB"]
+
+
+def test_highmem_comes_first(board):
+    k = board.boot("cma=0 vmalloc=800M")
+    assert declare(k, 0, 4 * MIB)[1].base_pfn << 12 > k.arm_lowmem_limit
+    # |--- lowmem ---|- highmem, all but 1 MiB reserved -|
+    memblock_reserve(k.memblock, k.arm_lowmem_limit, 0xA0000000 - k.arm_lowmem_limit, "test")
+    area = declare(k, 0, 4 * MIB)[1]
+    assert (area.base_pfn + area.count) << 12 <= k.arm_lowmem_limit
+
+
+def test_no_more_than_the_slots(board, k):
+    for _ in range(k.build.config.CMA_AREAS + 1):
+        assert declare(k, 0, 4 * MIB)[0] == 0
+    assert declare(k, 0, 4 * MIB) == (-28, None)
+    assert board.said(k, "slots") == ["cma: Not enough slots for CMA reserved regions!"]
+
+
+@pytest.mark.golden
+def test_an_area_in_two_zones_is_given_up(board):
+    pool = 'a@8f000000 { compatible = "shared-dma-pool"; reusable; reg = <0x8f000000 0x2000000>; };'
+    k = board.boot("vmalloc=512M", reserved=pool, until=None)
+    assert board.said(k, "activated") == ["cma: CMA area a@8f000000 could not be activated"]
+    assert board.causes(k) == [
+        "board.dts:9 /reserved-memory/a@8f000000 reg: the area spans the zones Normal and HighMem"]
