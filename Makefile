@@ -2,10 +2,16 @@
 #
 #   make boot     boot the bundled board; BOOT="..." gives bootsim's arguments
 #   make test     the test suite; TESTS="..." gives pytest's arguments
+#   make browser-test
+#                 the report page in a real Chromium (Debian: apt install chromium chromium-driver)
 #   make lint     ruff, cython-lint, mypy
 #   make build    compile the Cython modules in place
 #   make debug    the same with every check on (the next `make build` goes back)
 #   make bench    the benchmarks
+#   make conformance
+#                 real kernels, built and booted here, against the replay; see docs/conformance.md
+#   make dts-census
+#                 every board of a kernel tree, compiled and booted; see tests/census/README.md
 #   make configs  write configs/*.yaml again from the builds in BUILDS=DIR
 #   make dist     wheel and source archive in dist/
 #   make clean    remove everything that was made, .venv too
@@ -23,13 +29,17 @@ CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi')
 
 .DEFAULT_GOAL := boot
 .DELETE_ON_ERROR:
-.PHONY: boot test lint build debug bench configs dist clean
+.PHONY: boot test browser-test lint build debug bench conformance dts-census configs dist clean
 
 boot: $(VENV)/.built
 	@$(BIN)/bootsim $(BOOT)
 
 test: $(VENV)/.built
 	$(BIN)/python -m pytest $(TESTS)
+
+browser-test: $(VENV)/.built
+	@$(BIN)/python -c 'import selenium' 2>/dev/null || $(PIP) install -q 'selenium>=4.20' || true
+	@BOOTSIM_BROWSER=1 $(BIN)/python -m pytest tests/browser $(TESTS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
@@ -45,6 +55,21 @@ debug: $(VENV)/.installed
 bench: $(VENV)/.built
 	$(BIN)/python -m pytest tests/benchmarks -m benchmarks --benchmark-enable --benchmark-only $(TESTS)
 	$(BIN)/python tests/benchmarks/bench_boot.py
+
+# KERNEL_SRC=DIR, BUILD_DIR="[NAME=]DIR ...", ONLY="PATTERN ...", JOBS=N, MIRROR=URI, CACHE=DIR, INSTALL=1; the other
+# options through CONFORMANCE="--list"
+conformance: $(VENV)/.built
+	@$(BIN)/python tests/conformance/run.py \
+		$(if $(KERNEL_SRC),--kernel-src '$(KERNEL_SRC)') $(if $(MIRROR),--mirror '$(MIRROR)') \
+		$(foreach dir,$(BUILD_DIR),--build-dir '$(dir)') $(foreach pattern,$(ONLY),--only '$(pattern)') \
+		$(if $(JOBS),--jobs '$(JOBS)') $(if $(CACHE),--cache '$(CACHE)') $(if $(filter 1,$(INSTALL)),--install) \
+		$(CONFORMANCE)
+
+# KERNEL_SRC=DIR, ONLY="PATTERN ...", JOBS=N, MIRROR=URI, CACHE=DIR; the other options through CENSUS="--all --json"
+dts-census: $(VENV)/.built
+	@$(BIN)/python tests/census/run.py $(if $(KERNEL_SRC),--kernel-src '$(KERNEL_SRC)') \
+		$(if $(MIRROR),--mirror '$(MIRROR)') $(foreach pattern,$(ONLY),--only '$(pattern)') \
+		$(if $(JOBS),--jobs '$(JOBS)') $(if $(CACHE),--cache '$(CACHE)') $(CENSUS)
 
 configs: $(VENV)/.installed
 	$(BIN)/python configs/regenerate.py $(BUILDS)

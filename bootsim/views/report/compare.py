@@ -1,7 +1,7 @@
 """What differs between the two boots of a page, as far as it does not depend on the stage that is looked at.
 
-The page itself marks what differs in the states of a stage; here are the overview, the facts, the roots and the log, and
-for each stage the names of the parts that differ.
+The page itself marks what differs in the states of a stage; here are the overview, the facts, the roots and the log,
+and for each stage the names of the parts that differ.
 """
 
 from __future__ import annotations

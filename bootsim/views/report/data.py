@@ -12,10 +12,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bootsim.state import snapshot
+from bootsim.state.digest import of_stages, whole
 from bootsim.state.quantities import Quantities, UnknownQuantityError, verdict
 from bootsim.state.replay import Replay
 from bootsim.state.side import record_lines
 from bootsim.views import layout
+from bootsim.views.dmesg import console
 from bootsim.views.pagetypeinfo import migratetype_names
 from bootsim.views.report.facts import facts_data
 from bootsim.views.report.tables import Meanings, Tables
@@ -37,7 +39,7 @@ OVERVIEW = (
     ("warning", "Warnings in the log"), ("log.lines", "Lines of the kernel's log"), ("digest", "Digest"),
 )  # fmt: skip
 
-# Who asked memblock for memory, as a kind of owner that gets a colour, and in words. Anybody else is "early allocation".
+# Who asked memblock for memory, as a kind of owner that gets a colour, and in words. All others: "early allocation".
 OWNERS = {
     "arm_memblock_init": ("image", "kernel image"),
     "arm_initrd_init": ("tree", "initial RAM disk"),
@@ -65,8 +67,14 @@ PAGE_BYTES = 4096
 
 
 def printable(text: str) -> str:
-    """Return text with what a screen cannot show written as \\x and digits, as dmesg does."""
-    return _UNPRINTABLE.sub(lambda m: "".join(f"\\x{b:02x}" for b in m[0].encode("utf-8", "surrogatepass")), text)
+    """Return text with what a screen cannot show written as its bytes in hex, as dmesg does."""
+    return _UNPRINTABLE.sub(_hex, text)
+
+
+def _hex(match: re.Match[str]) -> str:
+    # a byte that was no UTF-8 stands in the text as a lone surrogate, \udc80 to \udcff
+    errors = "surrogateescape" if "\udc80" <= match[0] <= "\udcff" else "surrogatepass"
+    return "".join(f"\\x{byte:02x}" for byte in match[0].encode("utf-8", errors))
 
 
 def owner_of(caller: str) -> tuple[str, str]:
@@ -119,7 +127,7 @@ class Watch:
             "panic": None if k.panicked is None else printable(str(k.panicked)),
             "cause": None if k.panicked is None else printable(k.panicked.cause or ""),
             "page_offset": k.build.config.PAGE_OFFSET,
-            "overview": _overview(k),
+            "overview": _overview(replay),
             "banks": [[base, base + size] for base, size in k.machine.banks],
             "steps": self.steps,
             "memblock": self._memblocks(),
@@ -142,7 +150,7 @@ class Watch:
             held.setdefault(step["memblock"], self.replay.reservations.at(stage))
         return [
             {
-                "memory": [[base, base + size, flags] for base, size, flags in state["memory"]],
+                "memory": [[base, base + size, flags] for base, size, flags in state["memory"] if size],
                 "reserved": [[r.base, r.end, r.caller] for r in held[i]],
                 "limit": state["current_limit"],
             }
@@ -179,17 +187,37 @@ def _option(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _overview(k: Kernel) -> list[list[str]]:
-    quantities = Quantities(k)
+def _overview(replay: Replay) -> list[list[str]]:
+    k = replay.k
+    quantities = Quantities(k, lambda: whole(of_stages(console(k), replay.recorder.stages.values())))
     rows = []
     for name, label in OVERVIEW:
         try:
-            value = quantities.shown(name)
+            value = _shown(quantities.value(name), quantities.unit(name))
         except UnknownQuantityError:
             value = "not decided"
         why = next(iter(quantities.rests_on(name)), "")
         rows.append([name, label, printable(value), why])
     return rows
+
+
+def _shown(value: int | str, unit: str) -> str:
+    if isinstance(value, str):
+        return value
+    if unit in ("pa", "va"):
+        return f"{value:#010x}"
+    if unit == "bytes":
+        size = _size(value)
+        return f"{size} ({value} bytes)" if "." in size else size
+    return f"{value} ({_size(value * PAGE_BYTES)})" if unit == "pages" else str(value)
+
+
+def _size(size_bytes: int) -> str:
+    for shift, unit in ((20, "MiB"), (10, "KiB")):
+        if size_bytes >= 1 << shift:
+            whole, rest = divmod(size_bytes, 1 << shift)
+            return f"{whole} {unit}" if not rest else f"{size_bytes / (1 << shift):.1f} {unit}"
+    return f"{size_bytes} bytes"
 
 
 def _zone(zone: dict[str, Any]) -> dict[str, Any]:
@@ -228,7 +256,7 @@ def page_data(boots: Sequence[tuple[str, Watch]]) -> dict[str, Any]:
     if any("panic" in _stages(watch) for _, watch in boots):
         names.append("panic")
     meanings = Meanings()
-    data = {
+    data: dict[str, Any] = {
         "stages": [[name, ABOUT.get(name, "the kernel's last words")] for name in names],
         "boots": [watch.data(printable(name), meanings) for name, watch in boots],
         "owners": {},

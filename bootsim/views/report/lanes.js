@@ -74,8 +74,8 @@ function drawLanes(lanes, lines, window, width, title, choose) {
   const picture = svg('svg', { role: 'img', 'aria-labelledby': `${id}t ${id}d`, width, height, viewBox: `0 0 ${width} ${height}` },
     svg('title', { id: `${id}t` }, title),
     svg('desc', { id: `${id}d` }, summary(lanes)));
-  drawAxis(picture, window, width, height, x);
   lanes.forEach((lane, i) => drawLane(picture, lane, 12 + i * LANE, x, width, choose));
+  drawAxis(picture, window, width, height, x);
   drawLines(picture, lines, x, width, height);
   return picture;
 }
@@ -112,7 +112,7 @@ function drawAxis(picture, window, width, height, x) {
   while ((window.hi - window.lo) / step * 92 > width) step *= 2;
   for (let at = Math.ceil(window.lo / step) * step; at <= window.hi; at += step) {
     const left = x(at);
-    picture.append(svg('line', { x1: left, x2: left, y1: 12, y2: y + 4, class: 'tick' }));
+    picture.append(svg('line', { x1: left, x2: left, y1: y - 4, y2: y + 5, class: 'axistick' }));
     const anchor = left < 36 ? 'start' : left > width - 36 ? 'end' : 'middle';
     if (at < 2 ** 32) picture.append(svg('text', { x: Math.max(0, Math.min(width, left)), y: y + 17, class: 'ticklabel', 'text-anchor': anchor }, hex(at)));
   }

@@ -57,16 +57,22 @@ def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def write(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file in one step: a reader sees the old one, or none, or the whole new one. Raises InputError."""
+def check_target(path: str | os.PathLike[str]) -> Path:
+    """Return where a page named `path` goes, links followed. Raises InputError when it cannot go there."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise InputError(f"{path}: is a directory, expected the name of a file")
+    if not target.parent.is_dir():
+        raise InputError(f"{path}: its parent directory does not exist")
+    return target
+
+
+def write(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file in one step: a reader sees the old one, or none, or the whole new one. Raises InputError."""
+    target = check_target(path)
     if target.exists() and not target.is_file():  # a pipe or a device cannot be replaced
         target.write_text(text, encoding="utf-8")
         return
-    if not target.parent.is_dir():
-        raise InputError(f"{path}: its parent directory does not exist")
     temporary = None
     try:
         number, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

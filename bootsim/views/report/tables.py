@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bootsim.views.descriptors import Descriptor
 
 PAGE_BYTES = 4096
+# Words a page, a section or a second-level table apart differ in their address alone.
+STEPS = (0, 0x400, 0x1000, 0x100000)
 
 
 def runs(words: Sequence[int]) -> list[list[int]]:
@@ -30,10 +32,10 @@ def runs(words: Sequence[int]) -> list[list[int]]:
         last = found[-1] if found else None
         if last is not None and last[0] + last[1] == i:
             step = word - last[2]
-            if last[1] == 1 and step >= 0:
+            if last[1] == 1 and step in STEPS:
                 last[1], last[3] = 2, step
                 continue
-            if step == last[3] * last[1]:
+            if last[1] > 1 and step == last[3] * last[1]:
                 last[1] += 1
                 continue
         found.append([i, 1, word, 0])
