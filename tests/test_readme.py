@@ -21,7 +21,8 @@ def commands():
                 command, _, _ = whole.partition(";")
                 names = shlex.split(command)[1:]
                 if command.startswith("bootsim ") and ("vexpress.dts" in names or names == ["configs"]):
-                    yield pytest.param(names, 3 if line.endswith("# 3") else 0, id=command.strip())
+                    status = re.search(r"# (?:exits )?(\d)$", line)
+                    yield pytest.param(names, int(status[1]) if status else 0, id=command.strip())
 
 
 @pytest.mark.parametrize(("arguments", "status"), list(commands()))

@@ -61,7 +61,7 @@ _LOG_WORDS = ("Linux version ", "Booting Linux", "Memory: ")
 @click.option("--steps/--no-steps", default=True, help="Whether bootsim's own lines count.  [default: steps]")
 @click.option("--all", "everything", is_flag=True, help="List everything below each fact, not the first three.")
 @click.pass_context
-def diff(ctx: click.Context, boots: tuple[str, ...], form: str, show: tuple[str, ...], steps: bool, everything: bool,
+def diff(ctx: click.Context, /, boots: tuple[str, ...], form: str, show: tuple[str, ...], steps: bool, everything: bool,
          **options: Any) -> None:  # fmt: skip
     """Compare two boots; the help text is `_HELP`."""
     from bootsim.log import import_structlog_lazily
@@ -179,13 +179,15 @@ def _is_log(name: str) -> bool:
 
 
 def _named(name: str, given: Mapping[str, Any]) -> str:
+    from bootsim.state.roots import size_shown
+
     words = [name]
     for option, value in given.items():
         if option == "include_dirs":
             continue
         shown = value
         if option == "mem":
-            shown = f"{value >> 20}M" if value % (1 << 20) == 0 else str(value)
+            shown = size_shown(value)
         elif option.endswith("_addr"):
             shown = f"{value:#x}"
         elif option == "initrd":

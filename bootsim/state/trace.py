@@ -1,15 +1,22 @@
 """Who reserved what: every change to memblock of a replay, with the kernel function that asked for it.
 
-memblock tells its changes only with memblock=debug. The trace listens without that option: it stands in for the log of
-memblock alone, keeps each call's numbers, and passes a message on only once the kernel itself has turned debugging on.
+memblock tells its changes only with memblock=debug. The trace replays the boot a second time on a machine of its own,
+with memblock speaking, and keeps each call's numbers; the boot that a person looks at stays as it is.
 """
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bootsim.errors import KernelPanic
+from bootsim.hw.machine import Machine
+from bootsim.hw.mmu import Cp15
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from types import FrameType
 
     from bootsim.linux import Kernel
 
@@ -23,19 +30,26 @@ class Reservation(NamedTuple):
 
 
 class Reservations:
-    """Listens to a kernel's memblock; `at(stage)` answers who holds what there."""
+    """What became of memblock.reserved, call by call; `at(stage)` answers who holds what there."""
 
-    def __init__(self, k: Kernel) -> None:
+    def __init__(self) -> None:
         self._calls: list[tuple[str, int, int, str]] = []
         self._marks: dict[str, int] = {}
-        listen(k, self._hear)
+        self._allocating = ""
 
-    def _hear(self, func: str, fields: dict[str, Any]) -> None:
+    def hear(self, func: str, fields: dict[str, Any], caller: str) -> None:
+        """Keep one call of memblock_reserve() or memblock_free(), made by `caller`; others are passed over.
+
+        An allocation announces who asks for it, and reserves its memory next.
+        """
         if func in ("memblock_reserve", "memblock_free"):
             base = fields["base"]
             size = (fields["end"] - base + 1) & 0xFFFFFFFF
             if size:
-                self._calls.append((func, base, base + size, fields["caller"]))
+                self._calls.append((func, base, base + size, self._allocating or caller))
+            self._allocating = ""
+        else:
+            self._allocating = fields["caller"]
 
     def mark(self, stage: str) -> None:
         """The boot has reached `stage`."""
@@ -45,10 +59,9 @@ class Reservations:
         """Every reservation that stands at a stage (None: at the end), by address."""
         held: list[Reservation] = []
         for func, base, end, caller in self._calls[: self._marks.get(stage or "", len(self._calls))]:
-            # a region has one owner: the one who reserved it first, until it is freed
             if func == "memblock_free":
                 held = [part for r in held for part in _without(r, base, end)]
-            else:
+            else:  # bytes reserved twice belong to whoever came first
                 held += _uncovered(Reservation(base, end, caller), held)
         return sorted(held)
 
@@ -57,33 +70,61 @@ class Reservations:
         return [r for r in self.at(stage) if r.base < end and base < r.end]
 
 
-def listen(k: Kernel, hear: Callable[[str, dict[str, Any]], None]) -> None:
-    """Call `hear(function, fields)` for every call that changes memblock, from now on. The log stays as it is."""
-    mb, speak = k.memblock, k.memblock.printk
-    wanted = "debug" in _memblock_option(k.boot_command_line)
+def trace(k: Kernel, blob: bytes) -> Reservations:
+    """Replay the boot of `k` again, from the tree `blob` (as the bootloader left it), and return who reserved what.
 
-    def printk(level: int, template: str, /, **fields: Any) -> None:
-        func = fields.get("func", "")
-        if func.startswith("memblock_") and "base" in fields and "caller" in fields:
-            hear(func, fields)
-        if wanted or _asked(k):
-            speak(level, template, **fields)
+    `k` is not touched, and may have run already.
+    """
+    from bootsim import linux
 
-    mb.printk = printk
-    mb.debug = True
+    again = linux.Kernel(k.build, _same_machine(k.machine, blob), where=k.where)
+    found = Reservations()
+
+    def heard(_level: int, _template: str, /, **fields: Any) -> None:
+        if "caller" in fields and fields["func"] not in ("memblock_add", "memblock_remove"):
+            found.hear(fields["func"], fields, _calling_function())
+
+    def observer(stage: str, _k: Kernel) -> None:
+        found.mark(stage)
+        # nobody reads this boot's console, so it cannot die of writing to one that is not mapped
+        again.console_loglevel, again.ignore_loglevel = 0, False
+
+    again.memblock.printk, again.memblock.debug, again.observer = heard, True, observer
+    with contextlib.suppress(KernelPanic):  # it dies where the first boot died; what it reserved until then is known
+        linux.boot(again)
+    return found
 
 
-def _asked(k: Kernel) -> bool:
-    # the kernel reads memblock=debug with its early parameters, and speaks from then on
-    return k.early_params_done and "debug" in _memblock_option(k.boot_command_line)
+# The kernel's function that called into memblock: the innermost replayed one outside of mm/memblock.c.
+def _calling_function() -> str:
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  as printk() does
+    while frame is not None:
+        module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
+        if module.startswith("bootsim.linux.") and not module.endswith(".memblock") and not name.startswith("_"):
+            return name
+        frame = frame.f_back
+    return ""
 
 
-def _memblock_option(command_line: str) -> str:
-    words = [word.partition("=")[2] for word in command_line.split() if word.startswith("memblock=")]
-    return " ".join(words)
+def _same_machine(machine: Machine, blob: bytes) -> Machine:
+    # the machine as the bootloader left it, with RAM of its own
+    cpu = machine.cpu
+    same = Machine(
+        cpu=cpu,
+        cpus=machine.cpus,
+        banks=list(machine.banks),
+        dtb_pa=machine.dtb_pa,
+        kernel_pa=machine.kernel_pa,
+        initrd_pa=machine.initrd_pa,
+        initrd_bytes=machine.initrd_bytes,
+        cp15=Cp15(sctlr=cpu.sctlr, id_mmfr0=cpu.id_mmfr0),
+    )
+    same.ram.write(machine.dtb_pa, blob)
+    return same
 
 
 def _without(r: Reservation, base: int, end: int) -> Iterator[Reservation]:
+    # what is left of `r` when [base, end) is taken out
     if r.end <= base or end <= r.base:
         yield r
         return

@@ -216,12 +216,13 @@ def mem_init_print_info(k, text=None):
     # what early boot holds on to; the rest was given to the allocator
     held = ("kernel.base", "kernel.size", "dtb.base", "dtb.size", "mem_map.size",
             "unflattened_tree.size", "pcpu_unit_size", "nr_cpu_ids", "empty_zero_page", "CONFIG_LOG_BUF_SHIFT",
-            *(f.name for f in k.facts if f.name.startswith(("cma", "hash.", "zone.", "phys_initrd"))
+            *(f.name for f in k.facts if f.name.startswith(("cma", "hash.", "zone.", "phys_initrd", "log_buf"))
               and not f.name.endswith("managed_pages")), "dtb:/reserved-memory:*", "cmdline:*")
     for i, name in enumerate(p.zone_names):
         if p.g.zones[i].spanned_pages:
-            k.facts.add(f"zone.{name}.managed_pages", p.g.zones[i].managed_pages, "pages", "present pages less held ones",
-                        (f"zone.{name}.present_pages", *held), "mm/page_alloc.c memblock_free_all()")
+            k.facts.add(f"zone.{name}.managed_pages", p.g.zones[i].managed_pages, "pages",
+                        "present pages less held ones", (f"zone.{name}.present_pages", *held),
+                        "mm/page_alloc.c memblock_free_all()")
     k.facts.add("totalram_pages", k.totalram_pages, "pages", "pages given to the allocator",
                 [f.name for f in k.facts if f.name.endswith(".managed_pages")],
                 "mm/page_alloc.c mem_init_print_info()")

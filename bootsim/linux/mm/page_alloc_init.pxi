@@ -202,7 +202,8 @@ def _zone_facts(k, Pglist p, i):
     limits = {"DMA": ("min_low_pfn", "max_low_pfn", "arm_dma_limit"),
               "Normal": ("min_low_pfn", "max_low_pfn", "arm_dma_limit", "CONFIG_ZONE_DMA"),
               "HighMem": ("max_low_pfn", "max_pfn", "CONFIG_HIGHMEM")}.get(p.zone_names[i], ("max_pfn",))
-    limits = (*(name for name in limits if name != "arm_dma_limit" or name in k.facts), "memory.end", "cmdline:kernelcore", "cmdline:movablecore")
+    limits = (*(name for name in limits if name != "arm_dma_limit" or name in k.facts), "memory.end",
+              "cmdline:kernelcore", "cmdline:movablecore")
     source = "mm/page_alloc.c calculate_node_totalpages()"
     start, spanned = p.g.zones[i].start_pfn, p.g.zones[i].spanned_pages
     k.facts.add(f"{zone}.start_pfn", start, "pfn", "the zone's lower limit, within the node", limits, source)

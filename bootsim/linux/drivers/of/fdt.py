@@ -431,8 +431,9 @@ def unflatten_device_tree(k: Kernel) -> None:
                 ("sizeof:struct device_node", "sizeof:struct property", "dtb:/:*"),
                 "drivers/of/fdt.c __unflatten_device_tree()")
     k.facts.add("unflattened_tree", pa, "pa", "below the memory map, where it fits",
-                ("unflattened_tree.size", "mem_map", "mem_map.size", "empty_zero_page", "memblock.current_limit",
-                 "CONFIG_SPARSEMEM"), "drivers/of/fdt.c __unflatten_device_tree()")
+                (*(name for name in ("mem_map", "mem_map.size") if name in k.facts), "unflattened_tree.size",
+                 "empty_zero_page", "memblock.current_limit", "CONFIG_SPARSEMEM"),
+                "drivers/of/fdt.c __unflatten_device_tree()")
     k.of_root = _build_nodes(k)
     step(k, "device tree unflattened: {nodes} nodes, {props} properties, {size} bytes at {pa:#010x}",
          nodes=len(k.fdt.nodes), props=sum(len(n.props) for n in k.fdt.nodes), size=size, pa=pa)

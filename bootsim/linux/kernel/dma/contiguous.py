@@ -81,9 +81,6 @@ def dma_contiguous_reserve(k: Kernel, limit: int) -> None:
         fixed = (base + size) & 0xFFFFFFFF == k.cma_limit_cmdline
     else:
         size, inputs = _configured_size(k)
-    k.facts.add("memory.total_size", k.memblock.memory.total_size, "bytes", "sum of the banks",
-                (*(f.name for f in k.facts if f.name.startswith("bank")), "memory.end", "cmdline:mem",
-                 "dtb:/reserved-memory:*"), "kernel/dma/contiguous.c cma_early_percent_memory()")
     k.facts.add("cma.default.size", size, "bytes", "cma= or what the build selects",
                 (*inputs, "cmdline:cma", "CONFIG_CMA_SIZE_SEL_MBYTES", "CONFIG_CMA_SIZE_SEL_PERCENTAGE",
                  "CONFIG_CMA_SIZE_SEL_MIN", "CONFIG_CMA_SIZE_SEL_MAX", "CONFIG_CMA_SIZE_MBYTES"),

@@ -123,6 +123,7 @@ def _record_lowmem(k: Kernel, vmalloc_limit: int, memblock_limit: int, why: tupl
     add("memory.end", memblock_end_of_DRAM(k.memblock), "pa", "end of the last bank" if k.build.config.HIGHMEM else
         "end of the last bank; without HIGHMEM at most arm_lowmem_limit",
         (*memory, "arm_lowmem_limit", "CONFIG_HIGHMEM"), source)
+    add("memory.total_size", k.memblock.memory.total_size, "bytes", "sum of the banks", (*memory, "memory.end"), source)
     add("high_memory", k.high_memory, "va", "arm_lowmem_limit in the linear mapping",
         ("arm_lowmem_limit", "PAGE_OFFSET", "PHYS_OFFSET"), source)
     add("VMALLOC_START", VMALLOC_START(k.high_memory), "va", "high_memory + 8 MiB, rounded down to 8 MiB",

@@ -187,7 +187,8 @@ def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
     k.top_pmd_pa = pmd_off_k(k, VECTORS_BASE)
     zero_page = early_alloc(k, PAGE_SIZE)
     k.facts.add("empty_zero_page", zero_page, "pa", "the page below the tables of vectors, pkmap and fixmap",
-                ("vectors_page", "CONFIG_HIGHMEM", "cma0.base", "arm_lowmem_limit", "build:machines"),
+                ("vectors_page", "CONFIG_HIGHMEM", "arm_lowmem_limit", "build:machines",
+                 *(f.name for f in k.facts if f.name.startswith("cma"))),
                 "arch/arm/mm/mmu.c paging_init()")
     step(k, "zero page at {pa:#010x}", pa=zero_page)
     bootmem_init(k)

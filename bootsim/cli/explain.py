@@ -1,0 +1,114 @@
+"""`bootsim explain`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bootsim.cli.inputs import input_options, inputs_from
+from bootsim.sizes import parse_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bootsim.state.owner import Place, Watcher
+    from bootsim.state.replay import Replay
+
+_HELP = """Tell where a quantity comes from, or who owns an address.
+
+    WHAT is a quantity that `bootsim facts` lists (or the first part of its name: zone.Normal), a root such as
+    CONFIG_PAGE_OFFSET, or an address. A quantity is derived, down to what a person decided, with the file and line. Of
+    an address every stage of the boot tells who owns it: as a physical address the bank, the reservation and who made
+    it, the zone, the page, and where it is mapped; as a virtual address the descriptors and what they mean.
+
+    \b
+    Examples:
+      bootsim explain vexpress.dts arm_lowmem_limit --mem 1G
+      bootsim explain vexpress.dts 0x9f000000 --phys --mem 1G
+      bootsim explain vexpress.dts 0xffff0000 --virt
+      bootsim explain vexpress.dts CONFIG_HIGHMEM
+    """
+
+
+@click.command(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("tree", metavar="TREE")
+@click.argument("what", metavar="WHAT")
+@input_options
+@click.option("--phys", "kind", flag_value="phys", help="The address is physical.  [default: both are told]")
+@click.option("--virt", "kind", flag_value="virt", help="The address is virtual.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def explain(tree: str, what: str, kind: str | None, as_json: bool, **options: Any) -> None:
+    """Explain one thing; the help text is `_HELP`."""
+    from bootsim.log import import_structlog_lazily
+
+    import_structlog_lazily()
+    address = _address(what)
+    if address is None:
+        _quantity(tree, what, inputs_from(options), as_json)
+    else:
+        _owner(tree, address, kind, inputs_from(options), as_json)
+
+
+def _address(what: str) -> int | None:
+    # a quantity's name never begins with a digit
+    if not what[:1].isdigit():
+        return None
+    try:
+        value = parse_number(what)
+    except ValueError:
+        return None
+    if value >= 1 << 32:
+        raise click.BadParameter(f"{what} does not fit in 32 bits", param_hint="WHAT")
+    return value
+
+
+def _quantity(tree: str, what: str, inputs: Mapping[str, Any], as_json: bool) -> None:
+    from bootsim.state.explain import derivation_json, derivation_lines, find
+    from bootsim.state.replay import Replay
+    from bootsim.state.roots import Roots
+
+    replay = Replay(tree, inputs)
+    facts, roots = replay.k.facts, Roots(replay.k, replay.blob, inputs)
+    names = find(facts, what)
+    if as_json:
+        click.echo(json.dumps([derivation_json(facts, roots, name) for name in names]))
+        return
+    for name in names:
+        for line in derivation_lines(facts, roots, name):
+            click.echo(line)
+
+
+def _owner(tree: str, address: int, kind: str | None, inputs: Mapping[str, Any], as_json: bool) -> None:
+    from bootsim.state.owner import Watcher, merged
+    from bootsim.state.replay import Replay
+
+    watcher = Watcher(address)
+    replay = Replay(tree, inputs, watch=watcher)
+    chosen = [name for name in ("phys", "virt") if kind in (None, name)]
+    if as_json:
+        told = {
+            name: [{"from": first, "to": last, "facts": dict(facts)}
+                   for first, last, facts in merged(_places(name, watcher, replay))]
+            for name in chosen
+        }  # fmt: skip
+        click.echo(json.dumps({"address": address, **told}))
+        return
+    for name in chosen:
+        for line in _told(name, address, watcher, replay):
+            click.echo(line)
+
+
+def _places(name: str, watcher: Watcher, replay: Replay) -> Iterator[Place]:
+    return watcher.physical(replay.reservations) if name == "phys" else watcher.virtual()
+
+
+def _told(name: str, address: int, watcher: Watcher, replay: Replay) -> Iterator[str]:
+    from bootsim.state.owner import merged
+
+    physical = name == "phys"
+    yield f"{address:#010x} as a {'physical' if physical else 'virtual'} address"
+    for first, last, facts in merged(_places(name, watcher, replay)):
+        yield f"  {first}" if first == last else f"  {first} ... {last}"
+        yield from (f"    {what + ':':<13} {value}" for what, value in facts)

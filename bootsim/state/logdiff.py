@@ -1,0 +1,155 @@
+"""Two logs aligned by step: by the function that speaks and the form of its message, not by line number.
+
+The form of a message is its text with every number and every word that the replay filled in taken out. Lines of one
+form are one step with other numbers; a form that stands elsewhere in the other log has changed its place.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-f]{8}\b|\d+")
+_TOKEN = re.compile(r"0x[0-9a-fA-F]+|\w+|\s+|.")
+_ALIKE = 0.6
+
+Kind = Literal["same", "changed", "moved", "removed", "added"]
+
+
+class Line(NamedTuple):
+    """One line of a log: who said it and at which stage (empty when nobody knows), the text, the numbers in it."""
+
+    func: str
+    stage: str
+    text: str
+    fields: Mapping[str, Any]
+    kernel: bool
+
+
+class Entry(NamedTuple):
+    """A step of both logs, or of one. `moved` is a step that stands elsewhere; its text may have changed too.
+
+    `after_a` and `after_b` are the lines that come before a step that moved, in either log.
+    """
+
+    kind: Kind
+    a: Line | None
+    b: Line | None
+    after_a: Line | None = None
+    after_b: Line | None = None
+
+    @property
+    def line(self) -> Line:
+        """The line of whichever log has it, the second first."""
+        line = self.b or self.a
+        assert line is not None
+        return line
+
+    def merged(self) -> str:
+        """The text, with what differs side by side: `Reserved 16 MiB at {0x9f000000 -> 0x8f000000}`."""
+        if self.a is None or self.b is None or self.a.text == self.b.text:
+            return self.line.text
+        return "".join(
+            one if one == other else f"{{{one} -> {other}}}" for one, other in _parts(self.a.text, self.b.text)
+        )
+
+
+def template_of(text: str, fields: Mapping[str, Any] | None = None) -> str:
+    """The form of a message: numbers become #, words filled in become $."""
+    if fields:
+        words = (value for value in fields.values() if isinstance(value, str) and len(value) > 1 and value != text)
+        for word in sorted(words, key=len, reverse=True):
+            text = text.replace(word, "$")
+    return _NUMBER.sub("#", text)
+
+
+def align(a: Sequence[Line], b: Sequence[Line]) -> list[Entry]:
+    """Return the steps of two logs in order: those of `a` that `b` lacks stand where `a` has them."""
+    keys_a, keys_b = _keys(a, b)
+    found: list[tuple[int | None, int | None]] = []
+    matcher = difflib.SequenceMatcher(a=keys_a, b=keys_b, autojunk=False)
+    for tag, a0, a1, b0, b1 in matcher.get_opcodes():
+        if tag == "equal":
+            found += zip(range(a0, a1), range(b0, b1), strict=True)
+        else:
+            found += _replaced(a, b, range(a0, a1), range(b0, b1))
+    return list(_with_moves(a, b, keys_a, keys_b, found))
+
+
+# Functions count only when both logs know them.
+def _keys(a: Sequence[Line], b: Sequence[Line]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    named = any(line.func for line in a) and any(line.func for line in b)
+    first, second = (
+        [(line.func if named else "", template_of(line.text, line.fields if named else None)) for line in lines]
+        for lines in (a, b)
+    )
+    return first, second
+
+
+# Pair the lines of two stretches that share no form: a function's message that was reworded is still its message.
+def _replaced(
+    a: Sequence[Line], b: Sequence[Line], left: range, right: range
+) -> Iterator[tuple[int | None, int | None]]:
+    after = right.start
+    for i in left:
+        j = next((j for j in range(after, right.stop) if _alike(a[i], b[j])), None)
+        if j is None:
+            yield i, None
+            continue
+        yield from ((None, n) for n in range(after, j))
+        yield i, j
+        after = j + 1
+    yield from ((None, n) for n in range(after, right.stop))
+
+
+def _alike(a: Line, b: Line) -> bool:
+    if a.func != b.func or a.kernel != b.kernel:
+        return False
+    one, other = template_of(a.text), template_of(b.text)
+    matcher = difflib.SequenceMatcher(a=one, b=other, autojunk=False)
+    return matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE
+
+
+def _with_moves(
+    a: Sequence[Line], b: Sequence[Line], keys_a: Sequence[Any], keys_b: Sequence[Any],
+    pairs: list[tuple[int | None, int | None]],
+) -> Iterator[Entry]:  # fmt: skip
+    spare: dict[Any, deque[int]] = defaultdict(deque)
+    for i, j in pairs:
+        if i is not None and j is None:
+            spare[keys_a[i]].append(i)
+    taken: set[int] = set()
+    entries: list[tuple[int | None, Entry]] = []
+    for i, j in pairs:
+        if i is None and j is not None and spare.get(keys_b[j]):
+            origin = spare[keys_b[j]].popleft()
+            taken.add(origin)
+            before = (a[origin - 1] if origin else None), (b[j - 1] if j else None)
+            entries.append((None, Entry("moved", a[origin], b[j], *before)))
+        else:
+            one, other = (None if i is None else a[i]), (None if j is None else b[j])
+            entries.append((i, Entry(_kind(one, other), one, other)))
+    for i, entry in entries:
+        if not (entry.kind == "removed" and i in taken):
+            yield entry
+
+
+def _kind(a: Line | None, b: Line | None) -> Kind:
+    if a is None:
+        return "added"
+    if b is None:
+        return "removed"
+    return "same" if a.text == b.text else "changed"
+
+
+def _parts(a: str, b: str) -> Iterator[tuple[str, str]]:
+    # both texts cut where they agree; what differs is a run of whole words and numbers
+    one, other = _TOKEN.findall(a), _TOKEN.findall(b)
+    matcher = difflib.SequenceMatcher(a=one, b=other, autojunk=False)
+    for _, a0, a1, b0, b1 in matcher.get_opcodes():
+        yield "".join(one[a0:a1]), "".join(other[b0:b1])

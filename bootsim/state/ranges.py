@@ -1,0 +1,186 @@
+"""Page tables as ranges of virtual addresses that are mapped alike: what a person reads, and what a diff compares.
+
+    0xc0000000-0xefffffff -> 0x60000000  section RW NX write-back shareable
+
+Descriptors are ARM's short ones, with TEX remap as Linux uses it: TEX[0], C and B choose one of eight memory types.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# What Linux programs into PRRR and NMRR, by TEX[0] C B (arch/arm/mm/proc-v7-2level.S).
+MEMORY_TYPES = ("strongly-ordered", "non-cached", "write-through", "write-back",
+                "device", "strange", "reserved", "write-alloc")  # fmt: skip
+# Access permissions AP[2:0], of the kernel (the user's follow where there are any).
+_ACCESS = ("no access", "RW", "RW user RO", "RW user RW", "reserved", "RO", "RO user RO (old)", "RO user RO")
+
+
+
+class Range(NamedTuple):
+    """[start_va, end_va) mapped to consecutive physical addresses from `pa`, with the same `kind` and `attributes`."""
+
+    start_va: int
+    end_va: int
+    pa: int
+    kind: str
+    attributes: str
+
+    def shown(self) -> str:
+        """One line."""
+        return f"{self.start_va:#010x}-{self.end_va - 1:#010x} -> {self.pa:#010x} {self.kind} {self.attributes}"
+
+
+class Target(NamedTuple):
+    """What one piece of a range is mapped to; `pa` is that of the piece's first byte."""
+
+    pa: int
+    kind: str
+    attributes: str
+
+    def shown(self) -> str:
+        """What follows the arrow in a range's line."""
+        return f"{self.pa:#010x} {self.kind} {self.attributes}"
+
+
+class RangeChange(NamedTuple):
+    """[start_va, end_va), mapped as `a` in one boot and as `b` in the other; None is unmapped."""
+
+    start_va: int
+    end_va: int
+    a: Target | None
+    b: Target | None
+
+
+def mapped_ranges(l1: bytes, l2: Mapping[int, bytes]) -> list[Range]:
+    """Return everything that the tables map, merged, by address. `l2` holds second-level pages by physical address."""
+    found: list[Range] = []
+    for piece in _pieces(l1, l2):
+        last = found[-1] if found else None
+        if (
+            last is not None
+            and last.end_va == piece.start_va
+            and last[3:] == piece[3:]
+            and last.pa + (last.end_va - last.start_va) == piece.pa
+        ):
+            found[-1] = last._replace(end_va=piece.end_va)
+        else:
+            found.append(piece)
+    return found
+
+
+def _pieces(l1: bytes, l2: Mapping[int, bytes]) -> Iterator[Range]:
+    for index, word in enumerate(struct.unpack("<4096I", l1)):
+        va = index << 20
+        if word & 3 == 1:
+            page = l2.get(word & ~0xFFF)
+            if page is not None:
+                yield from _pages(va, page, word & 0xC00)
+        elif word & 2:
+            yield _section(va, index, word)
+
+
+def _section(va: int, index: int, word: int) -> Range:
+    if word & 1 << 18:  # a supersection's descriptor stands in 16 words
+        pa = (word & 0xFF000000) | (index & 15) << 20
+        return Range(va, va + (1 << 20), pa, "supersection", section_attributes(word))
+    return Range(va, va + (1 << 20), word & 0xFFF00000, "section", section_attributes(word))
+
+
+def _pages(va: int, page: bytes, offset: int) -> Iterator[Range]:
+    for i, word in enumerate(struct.unpack_from("<256I", page, offset)):
+        start = va + (i << 12)
+        if word & 3 == 1:
+            pa = (word & 0xFFFF0000) | (i & 15) << 12
+            yield Range(start, start + 4096, pa, "large page", page_attributes(word, large=True))
+        elif word & 2:
+            yield Range(start, start + 4096, word & 0xFFFFF000, "page", page_attributes(word))
+
+
+def section_attributes(word: int) -> str:
+    """The attributes of a section descriptor in words."""
+    return _section_attributes(word & 0xFFFFF)
+
+
+# A table holds few kinds of descriptors, many times each.
+@lru_cache(256)
+def _section_attributes(word: int) -> str:
+    return _attributes(word >> 10 & 3 | word >> 13 & 4, bool(word & 16), word >> 12 & 7, word >> 2 & 3,
+                       bool(word & 1 << 16), bool(word & 1 << 17))  # fmt: skip
+
+
+@lru_cache(256)
+def _page_attributes(word: int, large: bool) -> str:
+    xn, tex = (word >> 15 & 1, word >> 12 & 7) if large else (word & 1, word >> 6 & 7)
+    return _attributes(word >> 4 & 3 | word >> 7 & 4, bool(xn), tex, word >> 2 & 3,
+                       bool(word & 1 << 10), bool(word & 1 << 11))  # fmt: skip
+
+
+def page_attributes(word: int, *, large: bool = False) -> str:
+    """The attributes of a second-level descriptor in words."""
+    return _page_attributes(word & (0xFFFF if large else 0xFFF), large)
+
+
+def _attributes(ap: int, xn: bool, tex: int, cb: int, shared: bool, not_global: bool) -> str:
+    words = [_ACCESS[ap], "NX" if xn else "x", MEMORY_TYPES[(tex & 1) << 2 | cb]]
+    if shared:
+        words.append("shareable")
+    if not_global:
+        words.append("per-process")
+    return " ".join(words)
+
+
+def range_changes(a: list[Range], b: list[Range]) -> Iterator[RangeChange]:
+    """Yield what is mapped differently, merged as far as both sides go on alike, by address."""
+    pending: RangeChange | None = None
+    for start, end, one, other in _side_by_side(a, b):
+        if one == other:
+            continue
+        change = RangeChange(start, end, one, other)
+        if pending is not None and _goes_on(pending, change):
+            pending = pending._replace(end_va=end)
+        else:
+            if pending is not None:
+                yield pending
+            pending = change
+    if pending is not None:
+        yield pending
+
+
+def _side_by_side(a: list[Range], b: list[Range]) -> Iterator[tuple[int, int, Target | None, Target | None]]:
+    # every stretch between two borders of either side, and what each side has there
+    borders = sorted({border for r in (*a, *b) for border in (r.start_va, r.end_va)})
+    i = j = 0
+    for start, end in pairwise(borders):
+        while i < len(a) and a[i].end_va <= start:
+            i += 1
+        while j < len(b) and b[j].end_va <= start:
+            j += 1
+        one, other = _there(a, i, start), _there(b, j, start)
+        if one is not None or other is not None:
+            yield start, end, one, other
+
+
+def _there(ranges: list[Range], i: int, va: int) -> Target | None:
+    if i >= len(ranges) or ranges[i].start_va > va:
+        return None
+    r = ranges[i]
+    return Target(r.pa + va - r.start_va, r.kind, r.attributes)
+
+
+def _goes_on(first: RangeChange, then: RangeChange) -> bool:
+    if first.end_va != then.start_va:
+        return False
+    size = first.end_va - first.start_va
+    for before, after in ((first.a, then.a), (first.b, then.b)):
+        if (before is None) != (after is None):
+            return False
+        if before is not None and after is not None and (before[1:] != after[1:] or before.pa + size != after.pa):
+            return False
+    return True

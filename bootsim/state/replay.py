@@ -1,0 +1,48 @@
+"""Replays run to be compared or explained: a kernel, all its stages, its tree, its inputs, and who reserved what."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import bootsim
+from bootsim.errors import KernelPanic
+from bootsim.state.recorder import Recorder
+from bootsim.state.trace import Reservations, trace
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+
+    from bootsim.linux import Kernel
+
+
+class Replay:
+    """A replay that ran, to its end or to its panic.
+
+    `k` is the kernel, `recorder.stages` its snapshots, `blob` the tree as the bootloader left it, `inputs` the
+    arguments of bootsim.prepare() that were given. `watch(stage, k)` is called at each stage.
+    """
+
+    def __init__(self, tree: str | os.PathLike[str], inputs: Mapping[str, Any], *,
+                 watch: Callable[[str, Kernel], None] | None = None) -> None:
+        self.recorder = Recorder()
+        self.tree = str(tree)
+        self.inputs = inputs
+
+        def observer(stage: str, k: Kernel) -> None:
+            self.recorder(stage, k)
+            if watch is not None:
+                watch(stage, k)
+
+        self.k = bootsim.prepare(tree, observer=observer, **inputs)
+        ram, pa = self.k.machine.ram, self.k.machine.dtb_pa
+        self.blob = bytes(ram.read(pa, int.from_bytes(ram.read(pa + 4, 4), "big")))
+        with contextlib.suppress(KernelPanic):  # k.panicked tells
+            bootsim.run(self.k)
+
+    @cached_property
+    def reservations(self) -> Reservations:
+        """Who reserved what, found out when first asked."""
+        return trace(self.k, self.blob)
