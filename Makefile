@@ -59,7 +59,7 @@ bench: $(VENV)/.built
 # KERNEL_SRC=DIR, BUILD_DIR="[NAME=]DIR ...", ONLY="PATTERN ...", JOBS=N, MIRROR=URI, CACHE=DIR, INSTALL=1; the other
 # options through CONFORMANCE="--list"
 conformance: $(VENV)/.built
-	@$(BIN)/python tests/conformance/run.py \
+	@$(BIN)/python tests/conformance/conform.py \
 		$(if $(KERNEL_SRC),--kernel-src '$(KERNEL_SRC)') $(if $(MIRROR),--mirror '$(MIRROR)') \
 		$(foreach dir,$(BUILD_DIR),--build-dir '$(dir)') $(foreach pattern,$(ONLY),--only '$(pattern)') \
 		$(if $(JOBS),--jobs '$(JOBS)') $(if $(CACHE),--cache '$(CACHE)') $(if $(filter 1,$(INSTALL)),--install) \

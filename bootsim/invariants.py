@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from bootsim.linux.include.linux.memblock import PHYS_ADDR_MAX, Memblock
 
 
@@ -20,7 +22,7 @@ def check_memblock(mb: Memblock) -> list[str]:
             broken.append(f"{type_.name}: an empty region among others")
         if regions[-1].base + regions[-1].size > PHYS_ADDR_MAX:
             broken.append(f"{type_.name}: the last region passes the address space")
-        for a, b in zip(regions, regions[1:], strict=False):
+        for a, b in pairwise(regions):
             if a.base + a.size > b.base:
                 broken.append(f"{type_.name}: {a.base:#x}+{a.size:#x} overlaps {b.base:#x}")
             elif a.base + a.size == b.base and a.flags == b.flags:

@@ -87,7 +87,7 @@ def boots_or_says_why(path):
     try:
         bootsim.boot(path)
     except BootsimError as error:
-        assert str(error)  # noqa: PT017 (a boot may also just work)
+        assert str(error)
 
 
 def spliced(whole, edits):

@@ -80,7 +80,10 @@ def test_wheel_has_every_module_and_the_data_inside_the_package(wheel, checkout)
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     folders = ("configs", "dts")
-    data = {f"bootsim/data/{folder}/{path.name}" for folder in folders for path in (checkout / folder).glob("*.*")}
+    data = {f"bootsim/data/{folder}/{path.name}" for folder in folders for path in (checkout / folder).glob("*.*")
+            if path.suffix != ".py"}
+    data |= {str(path.relative_to(checkout)) for path in (checkout / "bootsim/views/report").glob("*.*")
+             if path.suffix in (".j2", ".js", ".css")}
     assert data
     assert data - names == set()
     assert "bootsim/py.typed" in names

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 import traceback
 from typing import Any
 
@@ -80,6 +82,10 @@ class _Commands(click.Group):
             raise _BadInput(str(error)) from error
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
+        except BrokenPipeError:
+            # the reader has left; what is still buffered goes nowhere, or the interpreter would complain at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(1)
         except Exception:
             click.echo(f"{traceback.format_exc()}{_REPORT}", err=True)
             ctx.exit(1)

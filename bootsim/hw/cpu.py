@@ -1,12 +1,14 @@
 """What a processor tells the software that runs on it: its identification registers and its state after reset.
 
 The numbers are those of the processors as QEMU 7.2 models them, read there by a program; the Cortex-A5's, which QEMU
-lacks, are those of its Technical Reference Manual (r0p1).
+lacks, are those of its Technical Reference Manual (r0p1). For the processors that are made from another one below, only
+what the kernel's first lines show is known (MIDR, kind of the instruction cache); the rest is the other one's. Of all
+these registers a boot's memory depends on two alone: MPIDR (one processor or several) and ID_MMFR0.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MPIDR_MULTIPROCESSING_EXTENSIONS = 1 << 31
 MPIDR_UNIPROCESSOR = 1 << 30
@@ -108,7 +110,39 @@ CORTEX_A5 = Cpu(
     clidr=0x09200003, ccsidr_l1d=0x701FE019, ccsidr_l1i=0x203FE009, sctlr=0x00C50078, scu_base_pa=0x2C000000,
 )
 
-CPUS = (CORTEX_A9, CORTEX_A15, CORTEX_A7, CORTEX_A5)
+# one processor without the multiprocessing extensions: MPIDR reads as zero
+CORTEX_A8 = Cpu(
+    name="Cortex-A8", compatible="arm,cortex-a8", midr=0x410FC080, ctr=0x82048004, mpidr=0,
+    id_pfr0=0x1031, id_pfr1=0x11, id_mmfr0=0x31100003, id_mmfr1=0x20000000, id_mmfr2=0x01202000, id_mmfr3=0x11,
+    id_isar0=0x00101111, id_isar1=0x12112111, id_isar2=0x21232031, id_isar3=0x11112131, id_isar4=0x00111142,
+    clidr=0x0A000003, ccsidr_l1d=0xE007E01A, ccsidr_l1i=0x2007E01A, sctlr=0x00C50078,
+)
+
+# In AArch32, from where a 32-bit kernel sees them as ARMv7 processors.
+CORTEX_A53 = Cpu(
+    name="Cortex-A53", compatible="arm,cortex-a53", midr=0x410FD034, ctr=0x84448004, mpidr=0x80000000,
+    id_pfr0=0x131, id_pfr1=0x11011, id_mmfr0=0x10101105, id_mmfr1=0x40000000, id_mmfr2=0x01260000, id_mmfr3=0x02102211,
+    id_isar0=0x02101110, id_isar1=0x13112111, id_isar2=0x21232042, id_isar3=0x01112131, id_isar4=0x00011142,
+    clidr=0x0A200023, ccsidr_l1d=0x700FE01A, ccsidr_l1i=0x201FE00A, sctlr=0x00C50838,
+)
+
+CORTEX_A72 = Cpu(
+    name="Cortex-A72", compatible="arm,cortex-a72", midr=0x410FD083, ctr=0x8444C004, mpidr=0x80000000,
+    id_pfr0=0x131, id_pfr1=0x11011, id_mmfr0=0x10201105, id_mmfr1=0x40000000, id_mmfr2=0x01260000, id_mmfr3=0x02102211,
+    id_isar0=0x02101110, id_isar1=0x13112111, id_isar2=0x21232042, id_isar3=0x01112131, id_isar4=0x00011142,
+    clidr=0x0A200023, ccsidr_l1d=0x701FE00A, ccsidr_l1i=0x201FE012, sctlr=0x00C50838,
+)
+
+CORTEX_A12 = replace(CORTEX_A7, name="Cortex-A12", compatible="arm,cortex-a12", midr=0x410FC0D1, ctr=0x84448003)
+CORTEX_A17 = replace(CORTEX_A12, name="Cortex-A17", compatible="arm,cortex-a17", midr=0x411FC0E1)
+BRAHMA_B15 = replace(CORTEX_A15, name="Brahma-B15", compatible="brcm,brahma-b15", midr=0x420F00F3)
+KRAIT = replace(CORTEX_A15, name="Krait", compatible="qcom,krait", midr=0x510F06F2, id_mmfr0=0x10100103)
+SCORPION = replace(CORTEX_A9, name="Scorpion", compatible="qcom,scorpion", midr=0x510F02D2, scu_base_pa=None)
+PJ4B = replace(CORTEX_A9, name="Marvell PJ4B", compatible="marvell,pj4b", midr=0x562F5842, scu_base_pa=None)
+SHEEVA_V7 = replace(PJ4B, name="Marvell Sheeva ARMv7", compatible="marvell,sheeva-v7")
+
+CPUS = (CORTEX_A9, CORTEX_A15, CORTEX_A7, CORTEX_A5, CORTEX_A8, CORTEX_A53, CORTEX_A72, CORTEX_A12, CORTEX_A17,
+        BRAHMA_B15, KRAIT, SCORPION, PJ4B, SHEEVA_V7)
 
 
 def cpu_for(compatible: str) -> Cpu | None:

@@ -149,17 +149,14 @@ def _load_none(request: _Request) -> Handover:
     blob = tree.blob
     found = _memory(tree, blob)
     if request.mem_bytes is not None:
-        if found:
-            base = found[0].banks[0][0] if found[0].banks else _fallback_base(request)
-        else:
-            base = _fallback_base(request)
-        blob = _edited(request, blob, base=base)
+        stated = [base for memory in found for base, _ in memory.banks]
+        blob = _edited(request, blob, base=stated[0] if stated else _fallback_base(request, found))
         found = _memory(tree, blob)
     banks = _banks(request, found)
     base = _ram_base(request, banks)
     kernel_pa = request.load_pa if request.load_pa is not None else base + request.text_offset
     ram_bytes = next((size for start, size in banks if start == base), 0)
-    free_pa = max(base + min(ram_bytes // 2, _INITRD_OFFSET), _page_up(kernel_pa + request.kernel_bytes))
+    free_pa = max(_page_up(base + min(ram_bytes // 2, _INITRD_OFFSET)), _page_up(kernel_pa + request.kernel_bytes))
     initrd_pa = None
     if initrd is not None:
         initrd_pa = initrd.pa if initrd.pa is not None else free_pa
@@ -172,20 +169,30 @@ def _load_none(request: _Request) -> Handover:
     return Handover(blob, dtb_pa, kernel_pa, banks, initrd_pa, initrd.size if initrd else 0)
 
 
-def _fallback_base(request: _Request) -> int:
-    # Where RAM starts when the tree does not say: below the kernel, or where the board has it.
+def _fallback_base(request: _Request, found: list[_Memory]) -> int:
+    # Where RAM starts when no bank says: where an empty one stands (address 0 is what trees have that leave all to the
+    # loader), below the kernel, or where the board has it.
+    stated = next((memory.base_pa for memory in found if memory.base_pa), None)
+    if stated is not None:
+        return stated
     if request.load_pa is not None:
         return request.load_pa - request.text_offset
     board = _board(request.tree)
-    if board is None:
+    if board is not None:
+        return board.ram_pa
+    if not found:
         raise _no_memory(request.tree)
-    return board.ram_pa
+    path = found[0].path
+    raise InputError(
+        f"{request.tree.where(path, 'reg')} {path}: does not say where RAM starts, expected a reg with its address; "
+        "or say where the kernel is loaded (--load-addr)"
+    )
 
 
 def _no_memory(tree: DeviceTree) -> InputError:
     return InputError(
         f'{tree.name}: no memory node with RAM below 4 GiB, expected device_type = "memory" with a reg; '
-        "or say where the kernel is loaded"
+        "or say how much RAM there is (--mem), and where the kernel is loaded (--load-addr)"
     )
 
 
@@ -399,6 +406,7 @@ def _found(editor: BlobEditor, path: str, name: str) -> Node:
 class _Memory(NamedTuple):
     path: str
     banks: list[tuple[int, int]]
+    base_pa: int | None
 
 
 def _memory(tree: DeviceTree, blob: bytes) -> list[_Memory]:
@@ -409,11 +417,13 @@ def _memory(tree: DeviceTree, blob: bytes) -> list[_Memory]:
     nodes = iter(iter_blob(blob, tree.name))
     root = next(nodes)
     acells, scells = (_cell(root, "#address-cells"), _cell(root, "#size-cells"))
-    return [
-        _Memory(node.path, list(_node_banks(tree, node, acells, scells)))
-        for node in nodes
-        if _first(node, "device_type") == b"memory\0"
-    ]
+    memories = []
+    for node in nodes:
+        if _first(node, "device_type") == b"memory\0":
+            entries = list(_node_banks(tree, node, acells, scells))
+            banks = [(base, size) for base, size in entries if size]
+            memories.append(_Memory(node.path, banks, entries[0][0] if entries else None))
+    return memories
 
 
 def _node_banks(tree: DeviceTree, node: BlobNode, acells: int, scells: int) -> Iterable[tuple[int, int]]:
@@ -429,9 +439,7 @@ def _node_banks(tree: DeviceTree, node: BlobNode, acells: int, scells: int) -> I
         raise InputError(f"{where} has {len(reg) // 4} cells, expected a multiple of {each}")
     cells = struct.unpack(f">{len(reg) // 4}I", reg)
     for i in range(0, len(cells), each):
-        base, size = (_number(cells[i : i + acells]), _number(cells[i + acells : i + each]))
-        if size:
-            yield base, size
+        yield _number(cells[i : i + acells]), _number(cells[i + acells : i + each])
 
 
 def _banks(request: _Request, found: list[_Memory]) -> tuple[tuple[int, int], ...]:
@@ -440,7 +448,7 @@ def _banks(request: _Request, found: list[_Memory]) -> tuple[tuple[int, int], ..
         path = found[0].path
         raise InputError(
             f"{request.tree.where(path, 'reg')} {path}: every bank is empty, expected RAM; "
-            "or say how much there is, or where the kernel is loaded"
+            "or say how much there is (--mem)"
         )
     return banks
 

@@ -1,7 +1,7 @@
 """How far a replayed boot agrees with a real one, row by row: log lines, memblock, page-table words, zones, free lists.
 
-A row compares one list of things in order and counts how many agree. Text that depends on the compiled code (the callers
-in memblock=debug lines) or on the run (timestamps) does not count.
+A row compares one list of things in order and counts how many agree. Text that depends on the compiled code (callers in
+memblock=debug lines) or on the run (timestamps) does not count.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _STAMP = re.compile(r"^(<\d+>)?\[\s*\d+\.\d+\](\[\s*[TC]\d+\])?\s*")
 _CALLER = re.compile(r"^(memblock_\w+: .*) \S+$")
 _EARLY_FREE = re.compile(r"^(printk: early log buf free: ).*")
+_TRACE = re.compile(r"Modules linked in:|CPU: \d+ PID: ")
 _LATE = ("SLUB: ", "Freeing unused kernel ", "Freeing initrd memory")
 _LIMITS = ("lowmem_limit", "high_memory", "max_low_pfn", "min_low_pfn", "max_pfn")
 _ZONE_NUMBERS = ("name", "start_pfn", "spanned", "present", "managed", "nr_free_pages")
@@ -40,7 +41,7 @@ class Row(NamedTuple):
 
 
 def compare(real: StateDirectory | LogOnly, replay: StateDirectory) -> Iterator[Row]:
-    """Yield a row for everything that `real` shows, in the order of the boot. Raises InputError for broken directories."""
+    """Yield a row for everything that `real` shows, in the boot's order. Raises InputError for broken directories."""
     theirs, ours = log_lines(real.log), log_lines(replay.log)
     if theirs and not theirs[0].startswith("Booting Linux"):
         ours = ours[-len(theirs) :]  # a real log that overflowed has lost its oldest lines
@@ -71,9 +72,25 @@ def log_lines(text: str) -> list[str]:
     """The lines of a console or dmesg log that a replay speaks: up to "Memory:", then the late lines on memory."""
     lines = [_plain(line) for line in text.splitlines()]
     first = next((i for i, line in enumerate(lines) if line.startswith("Booting Linux")), 0)
-    lines = [line for line in lines[first:] if line and not line.startswith("** ")]
+    lines = [line for line in _without_traces(lines[first:]) if line and not line.startswith("** ")]
     end = next((i + 1 for i, line in enumerate(lines) if line.startswith("Memory: ")), len(lines))
     return lines[:end] + [line for line in lines[end:] if line.startswith(_LATE)]
+
+
+def _without_traces(lines: list[str]) -> Iterator[str]:
+    # of a warning's report only the message counts: the rest is code addresses, registers and versions
+    part = "log"
+    for line in lines:
+        if line.startswith("------------[ cut here ]"):
+            part = "head"
+        elif part == "head" and line.startswith("WARNING: "):
+            part = "message"
+        elif part == "message" and _TRACE.match(line):
+            part = "trace"
+        elif part == "trace" and line.startswith("---[ end trace "):
+            part = "log"
+        elif part != "trace":
+            yield line
 
 
 def _plain(line: str) -> str:

@@ -29,7 +29,8 @@ def unpack(archive: Path, target: Path) -> directory.StateDirectory:
 def replay(real: directory.StateDirectory, tree: str, target: Path, **inputs) -> directory.StateDirectory:
     recorder = Recorder()
     config = real.meta["config"]  # a bundled build, or one described beside the archives
-    k = bootsim.prepare(tree, HERE / config if config.endswith(".yaml") else config, smp=real.meta["smp"], observer=recorder, **inputs)
+    build = HERE / config if config.endswith(".yaml") else config
+    k = bootsim.prepare(tree, build, smp=real.meta["smp"], observer=recorder, **inputs)
     blob = k.machine.ram.read(k.machine.dtb_pa, int.from_bytes(k.machine.ram.read(k.machine.dtb_pa + 4, 4), "big"))
     bootsim.run(k)
     directory.write(target, recorder.stages.values(), dtb=blob, dmesg=console(k), meta={})

@@ -113,6 +113,15 @@ def test_memory_size_without_a_memory_node_goes_where_the_board_or_the_kernel_is
     assert load(other, mem_bytes=64 * MIB, load_pa=0x40008000).banks == ((0x40000000, 64 * MIB),)
 
 
+def test_memory_size_goes_where_an_empty_bank_stands(board):
+    assert load(board(memory(0x10000000, 0)), mem_bytes=64 * MIB).banks == ((0x10000000, 64 * MIB),)
+    empty_and_full = board(memory(0, 0), memory(0x80000000, 64 * MIB, at="80000000"))
+    assert load(empty_and_full, mem_bytes=128 * MIB).banks == ((0x80000000, 128 * MIB),)
+    # address 0 says as little as size 0
+    refused(board(memory(0, 0)), "/memory@60000000", "where RAM starts", "--load-addr", mem_bytes=64 * MIB)
+    assert load(board(memory(0, 0)), mem_bytes=64 * MIB, load_pa=0x80008000).banks == ((0x80000000, 64 * MIB),)
+
+
 def test_command_line(vexpress, board):
     handover = load(vexpress, cmdline="console=ttyAMA0 mem=64M")
     assert props(handover.blob, "/chosen") == {"bootargs": b"console=ttyAMA0 mem=64M\0"}

@@ -181,8 +181,8 @@ def setup_nr_cpu_ids(k: Kernel) -> None:
     """
     if k.build.config.SMP:
         k.nr_cpu_ids = k.num_possible_cpus
-    k.facts.add("nr_cpu_ids", k.nr_cpu_ids, "cpus", "highest possible CPU + 1", ("num_possible_cpus", "CONFIG_NR_CPUS", "CONFIG_SMP"),
-                "kernel/smp.c setup_nr_cpu_ids()")
+    k.facts.add("nr_cpu_ids", k.nr_cpu_ids, "cpus", "highest possible CPU + 1",
+                ("num_possible_cpus", "CONFIG_NR_CPUS", "CONFIG_SMP"), "kernel/smp.c setup_nr_cpu_ids()")
 
 
 def vfs_caches_init_early(k: Kernel) -> None:

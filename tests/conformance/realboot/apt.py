@@ -1,4 +1,4 @@
-"""linux-source-5.10 through apt, in a configuration of its own: the system's apt, its lists and its cache stay as they are.
+"""linux-source-5.10 through apt, in a configuration of its own: the system's lists and cache stay as they are.
 
 The Debian mirror is the one this machine uses already, whatever the names of its suites.
 """
@@ -40,7 +40,7 @@ class Source:
 
 
 def fetch(cache: Path, mirror: str | None = None) -> Path:
-    """The source tree, unpacked in `cache`; downloaded when it is not there yet. Raises CannotRunError without a mirror."""
+    """The source tree in `cache`, downloaded when it is not there yet. Raises CannotRunError without a mirror."""
     target = cache / PACKAGE
     if (target / "Makefile").is_file():
         return target
@@ -180,7 +180,8 @@ def download(folder: Path, sources: list[str]) -> Path:
 
 def _apt(conf: Path, folder: Path, *arguments: str) -> None:
     # -c is read after the system's files, so it wins
-    done = subprocess.run(["apt-get", "-q", "-c", str(conf), *arguments], cwd=folder, capture_output=True, text=True)
+    command = ["apt-get", "-q", "-c", str(conf), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     problems = [line for line in (done.stderr + done.stdout).splitlines() if line.startswith(("E:", "Err:"))]
     if done.returncode or (arguments[0] == "update" and problems):
         first = problems[0] if problems else done.stderr.strip()[-500:]
@@ -205,6 +206,6 @@ def unpack(package: Path, target: Path) -> None:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise StepFailedError(f"{command[0]}: {done.stderr.strip()[-500:]}")

@@ -14,11 +14,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from realboot import StepFailedError, UsageError, tools
-from realboot.kernels import Build
-from realboot.matrix import Boot
+
+if TYPE_CHECKING:
+    from realboot.kernels import Build
+    from realboot.matrix import Boot
 
 _IN_GDB = Path(__file__).with_name("in_gdb.py")
 _RAM = {"vexpress-a9": 0x60000000, "vexpress-a15": 0x80000000}
@@ -67,7 +69,7 @@ def machine_of(tree: bytes) -> str:
 
 
 def capture(job: Job, target: Path, timeout_s: int, progress: Callable[[str], None]) -> None:
-    """Boot once and fill `target`. Raises StepFailedError when the boot hangs or gets lost; nothing is kept then."""
+    """Boot once and fill `target`. Raises StepFailedError when the boot hangs or gets lost."""
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=".capture.", dir=target.parent))
     started = time.monotonic()
@@ -78,10 +80,18 @@ def capture(job: Job, target: Path, timeout_s: int, progress: Callable[[str], No
         finally:
             shutil.rmtree(inputs, ignore_errors=True)
         _write_meta(job, work, how, time.monotonic() - started)
-        shutil.rmtree(target, ignore_errors=True)
-        work.rename(target)
+        _put(work, target)
+    except StepFailedError as error:
+        failed = target.with_name(target.name + ".failed")
+        _put(work, failed)
+        raise StepFailedError(f"{error} (see {failed})") from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _put(work: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    work.rename(target)
 
 
 def _boot(job: Job, work: Path, inputs: Path, timeout_s: int, progress: Callable[[str], None]) -> str:
@@ -162,13 +172,16 @@ def _debug(job: Job, work: Path, inputs: Path, timeout_s: int, progress: Callabl
     log = work / "gdb.log"
     with log.open("wb") as out:
         gdb = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=environment)
-    deadline = time.monotonic() + timeout_s
+    seen, since = "", time.monotonic()
     try:
         while gdb.poll() is None:
-            if time.monotonic() > deadline:
-                raise StepFailedError(f"hung after {_last_stage(log) or 'the reset'}: no end within {timeout_s} s")
+            stage = _last_stage(log)
+            if stage != seen:
+                seen, since = stage, time.monotonic()
+            if time.monotonic() - since > timeout_s:
+                raise StepFailedError(f"hung after {stage or 'the reset'}: nothing more for {timeout_s} s")
+            progress(stage)
             time.sleep(0.1)
-            progress(_last_stage(log))
     finally:
         if gdb.poll() is None:
             gdb.kill()

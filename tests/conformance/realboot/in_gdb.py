@@ -1,7 +1,7 @@
 """Runs inside the debugger: stops a booting kernel at every stage and writes what it finds, as a state directory.
 
-Small things are read as the debugger's values, which know the build's struct layouts. Large ones (page tables, the array
-of struct page) are read as physical memory through QEMU's monitor, a file at a time, which is a hundred times faster.
+Small things are read as the debugger's values, which know the build's struct layouts. Large ones (page tables, the
+array of struct page) are read as physical memory through QEMU's monitor, which is a hundred times faster.
 The job is a JSON file that the environment variable CONFORMANCE_JOB names:
 
     out           the state directory
@@ -192,7 +192,8 @@ class Reader:
         }
 
     def _free_area(self, area, pages):
-        return {"nr_free": int(area["nr_free"]), "lists": [self._list(head, pages) for head in members(area["free_list"])]}
+        lists = [self._list(head, pages) for head in members(area["free_list"])]
+        return {"nr_free": int(area["nr_free"]), "lists": lists}
 
     def _list(self, head, pages):
         first = int(head["next"])

@@ -11,9 +11,12 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from realboot import StepFailedError, UsageError, tools
-from realboot.matrix import Kernel, Options
+
+if TYPE_CHECKING:
+    from realboot.matrix import Kernel, Options
 
 IMAGES = ("vmlinux", ".config", "System.map", "arch/arm/boot/zImage", "arch/arm/boot/Image")
 # The debugger and `bootsim profile` read struct layouts from DWARF
@@ -99,16 +102,27 @@ def source_version(source: Path) -> str:
 
 def folder(cache: Path, kernel: Kernel, source: Path) -> Path:
     """Where the build of `kernel` is kept. Needs the compiler, which is part of the key."""
-    compiler = subprocess.run([f"{tools.CROSS_COMPILE}gcc", "--version"], capture_output=True, text=True).stdout
+    command = [f"{tools.CROSS_COMPILE}gcc", "--version"]
+    compiler = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return cache / "kernels" / f"{kernel.name}-{key(kernel, source_version(source), compiler.splitlines()[0])}"
 
 
-def built(target: Path, name: str, dtbs: Sequence[str]) -> Build | None:
-    """The kept build, None when there is none or it lacks a device tree."""
-    build = Build(name, target)
-    if (target / _STAMP).is_file() and all(build.dtb(dtb).is_file() for dtb in dtbs):
-        return build
-    return None
+def built(target: Path, name: str) -> Build | None:
+    """The kept build, None when there is none."""
+    return Build(name, target) if (target / _STAMP).is_file() else None
+
+
+def add_dtbs(build: Build, source: Path, dtbs: Sequence[str]) -> None:
+    """Compile the device trees that a kept build has not got yet."""
+    lost = [dtb for dtb in dtbs if not build.dtb(dtb).is_file()]
+    if not lost:
+        return
+    work, log = _fresh(build.directory)
+    shutil.copy(build.kconfig, work / ".config")
+    _kbuild(source, work, log, lost)
+    for dtb in lost:
+        _move(work, build.directory, f"arch/arm/boot/dts/{dtb}")
+    shutil.rmtree(work)
 
 
 def make(
@@ -117,10 +131,7 @@ def make(
     """Build `kernel` from `source` and keep in `target` only what a boot needs: 180 MB instead of 800."""
     if (source / ".config").is_file():
         raise UsageError(f"{source}: was built in place, so it cannot be built elsewhere: run `make mrproper` there")
-    work = target.with_name(target.name + ".building")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    log = target.with_name(target.name + ".log")
+    work, log = _fresh(target)
     _kbuild(source, work, log, [kernel.base])
     with (work / ".config").open("a") as config:
         config.writelines(line + "\n" for line in fragment(wanted(kernel)))
@@ -148,7 +159,9 @@ def not_taken(kconfig: str, options: dict[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in options.items() if have.get(name, "n") != value]
 
 
-def _kbuild(source: Path, work: Path, log: Path, goals: list[str], progress: Callable[[str], None] | None = None) -> None:
+def _kbuild(
+    source: Path, work: Path, log: Path, goals: list[str], progress: Callable[[str], None] | None = None
+) -> None:
     command = ["nice", "-n", "10", "make", "-C", str(source), f"O={work}", "ARCH=arm",
                f"CROSS_COMPILE={tools.CROSS_COMPILE}", *goals]
     # the same kernel from the same source, whoever builds it and when
@@ -174,8 +187,20 @@ def _kbuild(source: Path, work: Path, log: Path, goals: list[str], progress: Cal
         raise StepFailedError(f"make {' '.join(goals)} failed: {last[0] if last else ''} (see {log})")
 
 
+def _fresh(target: Path) -> tuple[Path, Path]:
+    # an empty directory to build in, and where the log goes
+    work = target.with_name(target.name + ".building")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    return work, target.with_name(target.name + ".log")
+
+
 def _keep(work: Path, target: Path, dtbs: Sequence[str]) -> None:
     shutil.rmtree(target, ignore_errors=True)
     for name in [*IMAGES, *(f"arch/arm/boot/dts/{dtb}" for dtb in dtbs)]:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(work / name, target / name)
+        _move(work, target, name)
+
+
+def _move(work: Path, target: Path, name: str) -> None:
+    (target / name).parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(work / name, target / name)

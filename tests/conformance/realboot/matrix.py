@@ -19,6 +19,8 @@ Options = tuple[tuple[str, str], ...]
 # Every boot gets these. rdinit names a directory that every kernel's built-in initramfs holds: it exists, so the kernel
 # looks for no root file system and goes on to free its init memory; it is no program, so it stops right after.
 ALWAYS = "console=ttyAMA0 rdinit=/root panic=-1 ignore_loglevel"
+# Every region as memblock takes it, in a log with room for that: the console loses lines of one that overflows.
+DEBUG = "memblock=debug log_buf_len=256K"
 
 _UNITS = {"M": 1, "G": 1024}
 _TREE_KINDS = ("linux", "dts", "own", "file")
@@ -45,6 +47,7 @@ class Boot:
     cmdline: str = ""
     initrd_bytes: int = 0
     dtb_pa: int | None = None
+    debug: bool = True
 
     @property
     def name(self) -> str:
@@ -56,13 +59,15 @@ class Boot:
             parts.append(f"initrd={self.initrd_bytes}")
         if self.dtb_pa is not None:
             parts.append("raw")
+        if not self.debug:
+            parts.append("quiet")
         parts += self.cmdline.split()
         return "/".join(parts)
 
     @property
     def bootargs(self) -> str:
         """The whole command line."""
-        return f"{ALWAYS} {self.cmdline}".strip()
+        return " ".join(filter(None, (ALWAYS, DEBUG if self.debug else "", self.cmdline)))
 
 
 def load(path: Path, build_dirs: Sequence[str] = ()) -> list[Boot]:
@@ -80,22 +85,24 @@ def load(path: Path, build_dirs: Sequence[str] = ()) -> list[Boot]:
 
 
 def expand(data: Any, build_dirs: Sequence[str] = ()) -> list[Boot]:
-    """Every boot of a matrix, each once, in its order."""
+    """Every boot of a matrix, each once, by kernel and then in the matrix's order."""
     if isinstance(data, dict):
         data = {key: part for key, part in data.items() if not str(key).startswith("x-")}  # parts for YAML's anchors
     _check_keys("the matrix", data, {"kernels", "boots"})
     kernels = {name: _kernel(str(name), spec or {}) for name, spec in (data.get("kernels") or {}).items()}
     named = dict(entry.split("=", 1) for entry in build_dirs if "=" in entry)
     for name, directory in named.items():
-        kernels[name] = Kernel(name, directory=Path(directory))
-    instead = [Kernel(Path(d).resolve().name, directory=Path(d)) for d in build_dirs if "=" not in d]
+        kernels[name] = Kernel(name, directory=Path(directory).expanduser())
+    unnamed = [Path(entry).expanduser() for entry in build_dirs if "=" not in entry]
+    instead = [Kernel(directory.resolve().name, directory=directory) for directory in unnamed]
     boots: dict[Boot, None] = {}
     for number, group in enumerate(data.get("boots") or (), 1):
         for boot in _group(f"boots[{number}]", group, kernels, instead):
             boots[boot] = None
     if not boots:
         raise UsageError("no boots")
-    return list(boots)
+    order = {kernel: i for i, kernel in enumerate([*kernels.values(), *instead])}
+    return sorted(boots, key=lambda boot: order[boot.kernel])
 
 
 def select(boots: Iterable[Boot], patterns: Sequence[str]) -> list[Boot]:
@@ -126,7 +133,7 @@ def option(value: Any) -> str:
 
 
 def _group(where: str, group: Any, kernels: Mapping[str, Kernel], instead: Sequence[Kernel]) -> Iterable[Boot]:
-    _check_keys(where, group, {"kernels", "trees", "mem", "cpus", "cmdline", "initrd", "dtb_addr"})
+    _check_keys(where, group, {"kernels", "trees", "mem", "cpus", "cmdline", "initrd", "dtb_addr", "debug"})
     names = _list(group, "kernels", list(kernels))
     if names == ["all"]:
         names = list(kernels)
@@ -141,13 +148,13 @@ def _group(where: str, group: Any, kernels: Mapping[str, Kernel], instead: Seque
         _list(group, "cmdline", [""]),
         [_bytes(where, size) for size in _list(group, "initrd", [0])],
     )
-    raw = group.get("dtb_addr")
+    raw, debug = group.get("dtb_addr"), group.get("debug", True)
     for kernel, tree, mem_mib, cpus, cmdline, initrd in axes:
         if raw is not None and (cpus != 1 or initrd):
             raise UsageError(f"{where}: with dtb_addr there is no loader: one cpu, no initrd")
         if not 1 <= cpus <= 4:
             raise UsageError(f"{where}: cpus is {cpus}, expected 1 to 4")
-        yield Boot(kernel, tree, mem_mib, cpus, " ".join(str(cmdline or "").split()), initrd, raw)
+        yield Boot(kernel, tree, mem_mib, cpus, " ".join(str(cmdline or "").split()), initrd, raw, debug)
 
 
 def _list(group: Mapping[str, Any], key: str, default: list[Any]) -> list[Any]:

@@ -6,9 +6,10 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from realboot.replay import Result
+if TYPE_CHECKING:
+    from realboot.replay import Result
 
 _SECONDS_BETWEEN = 60
 
@@ -30,7 +31,8 @@ class Progress:
             return
         self._shown = now
         line = f"{self._label} {now - self._started:.0f} s {what}".rstrip()
-        print(f"\r\033[K{line[:110]}" if self._live else line, end="" if self._live else "\n", file=sys.stderr, flush=True)
+        text, end = (f"\r\033[K{line[:110]}", "") if self._live else (line, "\n")
+        print(text, end=end, file=sys.stderr, flush=True)
 
     def done(self) -> float:
         """Wipe the line, and tell how long it took."""

@@ -50,13 +50,13 @@ def apt_install(packages: Iterable[str]) -> None:
         raise CannotRunError("no apt-get to install with")
     sudo = [] if os.geteuid() == 0 else ["sudo"]
     command = [*sudo, "apt-get", "install", "-y", "--no-install-recommends", *sorted(set(packages))]
-    if subprocess.run(command).returncode:
+    if subprocess.run(command, check=False).returncode:
         raise StepFailedError(" ".join(command) + " failed")
 
 
 def qemu_version() -> tuple[int, int]:
     """QEMU's version, (7, 2) for 7.2.19."""
-    text = subprocess.run([QEMU, "--version"], capture_output=True, text=True).stdout
+    text = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"version (\d+)\.(\d+)", text)
     if not found:
         raise StepFailedError(f"{QEMU} --version says {text[:80]!r}")
@@ -66,6 +66,6 @@ def qemu_version() -> tuple[int, int]:
 def check_gdb() -> None:
     """Raise CannotRunError unless the debugger knows ARM and Python."""
     command = [GDB, "-nx", "-batch", "-ex", "set architecture arm", "-ex", "python print('py' + 'thon')"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "python" not in done.stdout:
         raise CannotRunError(f"{GDB} has no Python or does not know ARM: {done.stderr.strip()[:200]}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
 from bootsim.inputs.devicetree import load_tree
 from bootsim.inputs.dtbedit import BlobEditor
 from realboot import UsageError
-from realboot.kernels import Build
-from realboot.matrix import Boot
+
+if TYPE_CHECKING:
+    from realboot.kernels import Build
+    from realboot.matrix import Boot
 
 _HERE = Path(__file__).resolve().parent.parent
 _ROOT = _HERE.parent.parent
@@ -22,7 +25,7 @@ def path_of(tree: str, build: Build | None = None) -> Path:
         assert build is not None
         return build.dtb(name)
     folder = {"dts": _ROOT / "dts", "own": _HERE / "trees", "file": Path()}[kind]
-    return folder / name
+    return folder / Path(name).expanduser()
 
 
 def dtbs(boots: list[Boot]) -> list[str]:

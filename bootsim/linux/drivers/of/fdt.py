@@ -446,11 +446,16 @@ def _base_name(unit_name: str) -> str:
     return tail.rpartition("@")[0] if "@" in tail else tail
 
 
+def _populated(k: Kernel) -> list[FlatNode]:
+    # without CONFIG_OF_KOBJ, which follows SYSFS, nodes that are not available are left out; not what lies below them
+    return [n for n in k.fdt.nodes if k.build.config.SYSFS or of_fdt_device_is_available(n)]
+
+
 def _unflattened_size(k: Kernel) -> int:
     # unflatten_dt_nodes() as a dry run: populate_node() and populate_properties() take their memory in this order
     node_bytes, prop_bytes = k.build.sizeof.device_node, k.build.sizeof.property
     used = 0
-    for node in k.fdt.nodes:
+    for node in _populated(k):
         used = ((used + 3) & ~3) + node_bytes + len(node.name) + 1
         used = ((used + 3) & ~3) + prop_bytes * len(node.props) if node.props else used
         if "name" not in node.first:
@@ -459,15 +464,15 @@ def _unflattened_size(k: Kernel) -> int:
 
 
 def _build_nodes(k: Kernel) -> DeviceNode:
-    # the second pass: live nodes, children in the blob's order
-    stack: list[DeviceNode] = []
-    for flat in k.fdt.nodes:
+    # the second pass: live nodes, children in the blob's order. What lies below a node that was left out goes to the
+    # last node of its depth, as the kernel's array of parents has it.
+    last: dict[int, DeviceNode] = {}
+    for flat in _populated(k):
         props = dict(flat.first)
         name = c_string(props["name"]) if "name" in props else _base_name(flat.name)
         node = DeviceNode(name, flat.name, flat.path, props, [p for p, _ in flat.props])
-        del stack[flat.depth:]
-        if stack:
-            stack[-1].children.append(node)
-            node.parent = stack[-1]
-        stack.append(node)
-    return stack[0]
+        if flat.depth:
+            node.parent = last.get(flat.depth - 1, last[0])
+            node.parent.children.append(node)
+        last[flat.depth] = node
+    return last[0]

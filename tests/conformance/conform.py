@@ -9,11 +9,14 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from realboot import CannotRunError, StepFailedError, UsageError, apt, kernels, matrix, replay, report, tools, trees
 from realboot.capture import Job, capture
-from realboot.matrix import Boot, Kernel
 from realboot.replay import Result
+
+if TYPE_CHECKING:
+    from realboot.matrix import Boot, Kernel
 
 HERE = Path(__file__).resolve().parent
 EXIT_OK, EXIT_DIFFERS, EXIT_USAGE, EXIT_SKIPPED = 0, 1, 2, 77
@@ -35,7 +38,8 @@ def parser() -> argparse.ArgumentParser:
                    help="a finished build in place of the matrix's kernel NAME, or of all its kernels; repeatable")
     p.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="default: %(default)s")
     p.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="compilers at a time")
-    p.add_argument("--timeout", type=int, default=300, metavar="S", help="seconds a boot may take (default: 300)")
+    p.add_argument("--timeout", type=int, default=300, metavar="S",
+                   help="give a boot up when it is so many seconds between two stages (default: 300)")
     p.add_argument("--show", type=int, default=5, metavar="N", help="differences to print for a row (default: 5)")
     p.add_argument("--recapture", action="store_true", help="boot again, whatever is kept")
     p.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
@@ -55,7 +59,7 @@ class Run:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.cache: Path = options.cache.absolute()
+        self.cache: Path = options.cache.expanduser().absolute()
         self.qemu = (0, 0)
         self._builds: dict[Kernel, kernels.Build | StepFailedError] = {}
         self._descriptions: dict[Kernel, Path | StepFailedError] = {}
@@ -74,7 +78,8 @@ class Run:
                 result.error = str(error)
             results.append(result)
             if not self.options.json:
-                print("\n".join([report.line(result, width), *report.differences(result, self.options.show)]), flush=True)
+                lines = [report.line(result, width), *report.differences(result, self.options.show)]
+                print("\n".join(lines), flush=True)
         if not self.options.json:
             print(report.total(results, width))
         return results
@@ -82,7 +87,7 @@ class Run:
     def source(self) -> Path:
         """The kernel's source tree, fetched when none was given."""
         if self.options.kernel_src:
-            given: Path = self.options.kernel_src.absolute()
+            given: Path = self.options.kernel_src.expanduser().absolute()
             kernels.source_version(given)
             return given
         if not (self.cache / apt.PACKAGE).is_dir():
@@ -110,16 +115,18 @@ class Run:
             return kernels.at_hand(kernel)
         source, dtbs = self.source(), trees.dtbs(boots)
         target = kernels.folder(self.cache, kernel, source)
-        found = kernels.built(target, kernel.name, dtbs)
-        if found is not None:
-            return found
-        progress = report.Progress(f"building kernel {kernel.name}:")
         try:
-            return kernels.make(kernel, source, target, dtbs, self.options.jobs, progress)
+            found = kernels.built(target, kernel.name)
+            if found is not None:
+                kernels.add_dtbs(found, source, dtbs)
+                return found
+            progress = report.Progress(f"building kernel {kernel.name}:")
+            try:
+                return kernels.make(kernel, source, target, dtbs, self.options.jobs, progress)
+            finally:
+                print(f"kernel {kernel.name}: {progress.done():.0f} s", file=sys.stderr, flush=True)
         except StepFailedError as error:
             return StepFailedError(f"kernel {kernel.name}: {error}")
-        finally:
-            print(f"kernel {kernel.name}: {progress.done():.0f} s", file=sys.stderr, flush=True)
 
     def _one(self, boot: Boot, result: Result, label: str) -> None:
         build = self._builds[boot.kernel]

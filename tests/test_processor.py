@@ -1,0 +1,64 @@
+"""The processor that boots, as the tree tells it."""
+
+import pytest
+
+import bootsim
+from bootsim.errors import InputError
+from bootsim.inputs.devicetree import load_tree
+
+TREE = """/dts-v1/;
+/ {{
+	#address-cells = <1>;
+	#size-cells = <1>;
+	cpus {{
+		#address-cells = <1>;
+		#size-cells = <0>;
+		{cpus}
+	}};
+	memory@40000000 {{
+		device_type = "memory";
+		reg = <0x40000000 0x8000000>;
+	}};
+}};
+"""
+
+
+def cpu(compatible, reg):
+    return f'cpu@{reg:x} {{ device_type = "cpu"; compatible = "{compatible}"; reg = <{reg:#x}>; }};'
+
+
+@pytest.fixture
+def prepare(tmp_path):
+    def prepared(*cpus):
+        (tmp_path / "board.dts").write_text(TREE.format(cpus=" ".join(cpus)))
+        return bootsim.prepare(load_tree(tmp_path / "board.dts"))
+
+    return prepared
+
+
+def texts(k):
+    return [record.text for record in k.records if record.kernel]
+
+
+def test_the_first_one_says_in_mpidr_what_its_reg_says(prepare):
+    k = prepare(cpu("arm,cortex-a7", 0xF01), cpu("arm,cortex-a7", 0xF00))
+    assert k.machine.cpu.mpidr == 0x80000F01
+    bootsim.run(k, until="setup_machine_fdt")
+    assert texts(k)[0] == "Booting Linux on physical CPU 0xf01"
+
+
+def test_a_cortex_a8_is_alone(prepare):
+    k = prepare(cpu("arm,cortex-a8", 0))
+    assert k.machine.cpu.mpidr == 0
+    bootsim.run(k)
+    assert not k.is_smp
+    assert "CPU: ARMv7 Processor [410fc080] revision 0 (ARMv7), cr=10c5387d" in texts(k)
+
+
+def test_a_reg_that_is_no_mpidr_changes_nothing(prepare):
+    assert prepare(cpu("arm,cortex-a15", 0x80000001)).machine.cpu.mpidr == 0x80000000
+
+
+def test_a_processor_that_is_not_known(prepare):
+    with pytest.raises(InputError, match=r"board\.dts:.*compatible is arm,arm926ej-s, expected arm,cortex-a9"):
+        prepare(cpu("arm,arm926ej-s", 0))
