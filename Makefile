@@ -53,7 +53,7 @@ debug: $(VENV)/.installed
 	BOOTSIM_DEBUG=1 $(BIN)/python setup.py -q build_ext --inplace
 
 bench: $(VENV)/.built
-	$(BIN)/python -m pytest tests/benchmarks -m benchmarks --benchmark-enable --benchmark-only $(TESTS)
+	$(BIN)/python -m pytest tests/benchmarks/bench_buddy.py tests/benchmarks/bench_mmu.py -m benchmarks --benchmark-enable --benchmark-only $(TESTS)
 	$(BIN)/python tests/benchmarks/bench_boot.py
 
 # KERNEL_SRC=DIR, BUILD_DIR="[NAME=]DIR ...", ONLY="PATTERN ...", JOBS=N, MIRROR=URI, CACHE=DIR, INSTALL=1; the other

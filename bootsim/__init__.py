@@ -35,6 +35,7 @@ def boot(
     bootloader: Literal["none", "qemu"] = "none",
     dtb_addr: int | None = None,
     load_addr: int | None = None,
+    ram: int | str | None = None,
     initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
     include_dirs: Sequence[str | os.PathLike[str]] = (),
     until: str | None = None,
@@ -48,7 +49,8 @@ def boot(
     bytes or as "512M"; None leaves the tree's. `smp` is how many processors are powered; None means all that the tree
     has, but one when QEMU loads or edited the tree, which is its default and not told in the tree. `cmdline` replaces
     the tree's bootargs. `bootloader` is "qemu" (what QEMU 7.2 does to the tree and where it puts things) or "none".
-    `dtb_addr` and `load_addr` are physical addresses of the tree and of the kernel image. `initrd` is a file, or
+    `dtb_addr` and `load_addr` are physical addresses of the tree and of the kernel image; `ram` is the RAM really
+    there, where the tree does not tell the truth. `initrd` is a file, or
     (file, physical address). `include_dirs` are searched for #include and /include/. `until` stops after that stage
     (see `bootsim.state.snapshot.STAGES`). With `stages`, the kernel's `observer.stages` holds a snapshot of every
     stage passed.
@@ -68,6 +70,7 @@ def boot(
         dtb_addr=dtb_addr,
         load_addr=load_addr,
         initrd=initrd,
+        ram=ram,
         include_dirs=include_dirs,
         observer=Recorder() if stages else None,
     )
@@ -85,6 +88,7 @@ def prepare(
     bootloader: Literal["none", "qemu"] = "none",
     dtb_addr: int | None = None,
     load_addr: int | None = None,
+    ram: int | str | None = None,
     initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
     include_dirs: Sequence[str | os.PathLike[str]] = (),
     observer: Callable[[str, Kernel], None] | None = None,
@@ -113,6 +117,7 @@ def prepare(
         dtb_pa=dtb_addr,
         load_pa=load_addr,
         initrd=initrd if initrd is None or isinstance(initrd, tuple) else (initrd, None),
+        ram_bytes=_bytes(ram),
     )
     machine = power_on(handover, _processor(tree), smp or _powered(handover.blob, bootloader))
     return Kernel(build, machine, observer=observer, where=tree.where)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
-INPUT_NAMES = ("config", "mem", "smp", "cmdline", "bootloader", "dtb_addr", "load_addr", "initrd", "include_dirs")
+INPUT_NAMES = (
+    "config", "mem", "smp", "cmdline", "bootloader", "dtb_addr", "load_addr", "ram", "initrd", "include_dirs",
+)  # fmt: skip
 
 _OPTIONS = (
     click.option("--config", default="3G/1G", metavar="NAME|FILE", show_default=True, help="Kernel build to boot."),
@@ -36,6 +38,8 @@ _OPTIONS = (
                  help="Who edits the tree and places things in RAM: QEMU 7.2's loader, or nobody."),
     click.option("--dtb-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the device tree blob."),
     click.option("--load-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the kernel image."),
+    click.option("--ram", type=SIZE, metavar="SIZE",
+                 help="RAM really there, where the tree does not tell the truth; the tree stays as it is."),
     click.option("--initrd", type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk, and where to place it."),
     click.option("-I", "include_dirs", multiple=True, metavar="DIR",
                  help="Folder to search for includes; repeatable."),

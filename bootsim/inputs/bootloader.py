@@ -83,14 +83,18 @@ def load(
     dtb_pa: int | None = None,
     load_pa: int | None = None,
     initrd: tuple[str | os.PathLike[str], int | None] | None = None,
+    ram_bytes: int | None = None,
 ) -> Handover:
     """Edit the tree as `bootloader` does and decide where it, the kernel and the initrd lie.
 
     `mem_bytes` is the size of RAM (None: what the tree says), `cmdline` the command line (None: the tree's).
     `dtb_pa`, `load_pa` and the initrd's address override the loader's choice. `initrd` is (file, pa or None).
+    `ram_bytes` is the RAM really there, from the tree's first bank on, where the tree does not tell the truth.
     Raises InputError when something does not fit.
     """
-    request = _Request(tree, build, mem_bytes, cmdline, dtb_pa, load_pa, _read_initrd(initrd))
+    request = _Request(tree, build, mem_bytes, cmdline, dtb_pa, load_pa, _read_initrd(initrd), ram_bytes)
+    if bootloader == "qemu" and ram_bytes is not None:
+        raise InputError("--ram goes with --bootloader none: QEMU writes the RAM it has into the tree")
     if bootloader not in ("none", "qemu"):
         raise InputError(f"bootloader {bootloader!r}, expected none or qemu")
     handover = _load_qemu(request) if bootloader == "qemu" else _load_none(request)
@@ -114,6 +118,7 @@ class _Request(NamedTuple):
     dtb_pa: int | None
     load_pa: int | None
     initrd: Initrd | None
+    ram_bytes: int | None = None
 
     @property
     def text_offset(self) -> int:
@@ -153,6 +158,8 @@ def _load_none(request: _Request) -> Handover:
         blob = _edited(request, blob, base=stated[0] if stated else _fallback_base(request, found))
         found = _memory(tree, blob)
     banks = _banks(request, found)
+    if request.ram_bytes is not None:
+        banks = ((banks[0][0] // _PHYS_OFFSET_ALIGN * _PHYS_OFFSET_ALIGN, request.ram_bytes),)
     base = _ram_base(request, banks)
     kernel_pa = request.load_pa if request.load_pa is not None else base + request.text_offset
     ram_bytes = next((size for start, size in banks if start == base), 0)

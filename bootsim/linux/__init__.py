@@ -221,6 +221,7 @@ def boot(k: Kernel, until: str | None = None) -> Kernel:
     """Run the boot on `k`, to free_initmem or to the stage `until`. Returns `k`.
 
     Raises KernelPanic when the replayed kernel dies; its last words are in `k.records` and the panic in `k.panicked`.
+    Source: arch/arm/kernel/head.S stext, init/main.c start_kernel()
     """
     from bootsim.linux.init.main import start_kernel
     from bootsim.linux.kernel.panic import panic

@@ -364,3 +364,19 @@ def test_qemu_does_the_same_with_odd_trees(tmp_path, variant):
             blob += b"trailing"
             other = DeviceTree("other.dtb", blob)
             assert ours(other, 256, cmdline="short") == qemu(tmp_path, "vexpress-a9", blob, 256, cmdline="short")
+
+
+def test_ram_that_the_tree_does_not_tell(tmp_path):
+    # a reg of 4 MiB where 1 GiB is really there: the kernel runs, and finds too little memory by itself
+    source = tmp_path / "small.dts"
+    source.write_text("""/dts-v1/;
+/ { #address-cells = <1>; #size-cells = <1>; compatible = "arm,vexpress"; chosen { };
+    memory@60000000 { device_type = "memory"; reg = <0x60000000 0x400000>; }; };
+""")
+    with pytest.raises(InputError, match="not all in RAM"):
+        bootloader.load(load_tree(source), BUILD)
+    handover = bootloader.load(load_tree(source), BUILD, ram_bytes=1 << 30)
+    assert handover.banks == ((0x60000000, 1 << 30),)
+    assert handover.blob == load_tree(source).blob
+    with pytest.raises(InputError, match="--bootloader none"):
+        bootloader.load(load_tree(source), BUILD, ram_bytes=1 << 30, bootloader="qemu")

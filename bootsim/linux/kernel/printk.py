@@ -45,7 +45,10 @@ def printk(k: Kernel, level: int, template: str, /, *, func: str | None = None, 
 
 
 def step(k: Kernel, template: str, /, *, func: str | None = None, level: int = KERN_INFO, **fields: Any) -> None:
-    """Log one of bootsim's own records, prefixed `bootsim: `, for a step on which the kernel is silent."""
+    """Log one of bootsim's own records, prefixed `bootsim: `, for a step on which the kernel is silent.
+
+    Source: none, the kernel has no such message
+    """
     _emit(k, level, "bootsim: " + template, func or sys._getframe(1).f_code.co_name, False, fields)
 
 

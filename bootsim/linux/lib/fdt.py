@@ -59,6 +59,7 @@ def parse(blob: bytes) -> FlatTree:
     """Read all of a blob whose header fdt_check_header() accepted.
 
     Raises ValueError with the offset where the structure block is broken (the kernel would stop scanning there).
+    Source: scripts/dtc/libfdt/fdt.c fdt_next_tag(), fdt_next_node()
     """
     total, off_struct, off_strings, off_rsv = struct.unpack_from(">4I", blob, 4)
     reservations = []
@@ -157,7 +158,10 @@ def fdt_nop_property(node: FlatNode, name: str) -> None:
 
 
 def cells(value: bytes) -> list[int]:
-    """The 32-bit big-endian cells of a property value; a trailing part cell is dropped."""
+    """The 32-bit big-endian cells of a property value; a trailing part cell is dropped.
+
+    Source: include/linux/byteorder/generic.h be32_to_cpup(), over a property
+    """
     n = len(value) // 4
     return list(struct.unpack_from(f">{n}I", value))
 

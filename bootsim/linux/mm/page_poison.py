@@ -35,5 +35,8 @@ def page_poisoning_enabled(k: Kernel) -> bool:
 
 
 def poison_byte(k: Kernel) -> int:
-    """The byte that free pages are filled with (PAGE_POISON)."""
+    """The byte that free pages are filled with.
+
+    Source: include/linux/poison.h PAGE_POISON
+    """
     return 0 if k.build.config.PAGE_POISONING_ZERO else PAGE_POISON

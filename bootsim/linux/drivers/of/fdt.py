@@ -43,7 +43,10 @@ _U64 = 0xFFFFFFFFFFFFFFFF
 
 
 def c_string(value: bytes) -> str:
-    """The text of a property up to its first NUL."""
+    """The text of a property up to its first NUL.
+
+    Source: drivers/of/fdt.c, wherever a property is taken for a C string
+    """
     return value.split(b"\0", 1)[0].decode("latin-1")
 
 

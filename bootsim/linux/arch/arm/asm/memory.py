@@ -69,7 +69,10 @@ def VMALLOC_START(high_memory: int) -> int:
 
 
 def record_layout(k: Kernel) -> None:
-    """Record as facts the boundaries that the configuration alone decides."""
+    """Record as facts the boundaries that the configuration alone decides.
+
+    Source: arch/arm/include/asm/memory.h, pgtable.h, highmem.h
+    """
     config, source = k.build.config, "arch/arm/include/asm/memory.h"
     add = k.facts.add
     add("PAGE_OFFSET", config.PAGE_OFFSET, "va", "CONFIG_PAGE_OFFSET", ("CONFIG_PAGE_OFFSET",), source)

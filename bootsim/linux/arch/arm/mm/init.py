@@ -51,7 +51,10 @@ def setup_dma_zone(k: Kernel) -> None:
 
 
 def initrd_place(k: Kernel) -> str:
-    """The input that said where the initrd is, as a message names it."""
+    """The input that said where the initrd is, as a message names it.
+
+    Source: none, for bootsim's own lines
+    """
     fact = k.facts.get("phys_initrd_start")
     kind, _, rest = fact.inputs[0].partition(":") if fact is not None else ("dtb", "", "/chosen:linux,initrd-start")
     return f"cmdline: {rest}=" if kind == "cmdline" else k.place(*rest.rsplit(":", 1))

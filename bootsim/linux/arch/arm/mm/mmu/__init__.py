@@ -102,7 +102,10 @@ __all__ = [
 
 
 def mmu_data(k: Kernel) -> None:
-    """Give `k` the static variables of mmu.c, ioremap.c and dma-mapping.c as the kernel image holds them."""
+    """Give `k` the static variables of three files as the kernel image holds them.
+
+    Source: arch/arm/mm/mmu.c, arch/arm/mm/ioremap.c, arch/arm/mm/dma-mapping.c
+    """
     k.cachepolicy = CPOLICY_WRITEBACK
     k.initial_pmd_value = 0
     k.ecc_mask = 0

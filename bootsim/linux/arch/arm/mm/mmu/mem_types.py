@@ -150,7 +150,10 @@ def init_default_cache_policy(k: Kernel, pmd: int) -> None:
 
 
 def value_of(option: str, arg: str | None) -> str:
-    """The value of a command-line option whose handler does not ask whether there is one; without, the kernel dies."""
+    """The value of a command-line option whose handler does not ask whether there is one; without, the kernel dies.
+
+    Source: arch/arm/mm/mmu.c early_cachepolicy(), early_ecc()
+    """
     if arg is None:
         raise KernelPanic(None, f"cmdline: {option} without a value: the kernel reads one at address 0 and faults with "
                           "no vectors to take it")
