@@ -14,6 +14,7 @@ from bootsim.linux.drivers.of.fdt import (
     of_fdt_is_compatible,
     of_flat_dt_get_machine_name,
 )
+from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.fdt import cells
 
@@ -83,15 +84,16 @@ def arm_dt_init_cpu_maps(k: Kernel) -> None:
             step(k, "{path}: reg is missing or no MPIDR: the CPU list of the tree is ignored", path=cpu.path)
             return
         if hwid in logical.values():
-            printk(k, KERN_WARNING, "Duplicate /cpu reg properties in the DT")
+            warn(k, "arch/arm/kernel/devtree.c:126", "Duplicate /cpu reg properties in the DT",
+                 func="arm_dt_init_cpu_maps")
             return
         if hwid == boot_mpidr:
             i, bootcpu_valid = 0, True
         else:
             i, cpuidx = cpuidx, cpuidx + 1
         if cpuidx > k.nr_cpu_ids:
-            printk(k, KERN_WARNING, "DT /cpu {cpuidx} nodes greater than max cores {nr_cpu_ids}, capping them",
-                   cpuidx=cpuidx, nr_cpu_ids=k.nr_cpu_ids)
+            warn(k, "arch/arm/kernel/devtree.c:148", f"DT /cpu {cpuidx} nodes greater than max cores {k.nr_cpu_ids}, "
+                 "capping them", func="arm_dt_init_cpu_maps")
             cpuidx = k.nr_cpu_ids
             break
         logical[i] = hwid
