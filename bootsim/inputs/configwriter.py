@@ -61,7 +61,8 @@ def _values(values: Values, *, as_hex: bool = False) -> Iterator[str]:
     for attribute, name in values.KERNEL_NAMES.items():
         value = getattr(values, attribute)
         # An option that .config does not set, and a symbol or struct that the build does not have.
-        if value is None or value is False or value == "" or (as_hex and not value):
+        absent = value is None or value is False or (value == "" == values.DEFAULTS.get(attribute))
+        if absent or (as_hex and not value):
             continue
         yield f"  {name}: {value:#010x}" if as_hex else f"  {name}: {_scalar(value)}"
 

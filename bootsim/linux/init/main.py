@@ -67,14 +67,15 @@ def start_kernel(k: Kernel) -> None:
     k.reached("__create_page_tables")
     smp_setup_processor_id(k)
     printk(k, KERN_NOTICE, "{banner}", banner=k.build.banner.rstrip("\n"))
-    k.stage = "setup_arch"
     setup_arch(k)
     k.stage = "start_kernel"
     setup_boot_config(k)
     setup_command_line(k)
     setup_nr_cpu_ids(k)
     k.reached("setup_arch")  # where boots are captured: the command line is copied already
+    k.stage = "setup_per_cpu_areas"
     setup_per_cpu_areas(k)
+    k.stage = "start_kernel"
     build_all_zonelists(k)
     printk(k, KERN_NOTICE, "Kernel command line: {cmdline}", cmdline=k.boot_command_line)
     parse_boot_params(k)

@@ -167,29 +167,39 @@ def setup_arch(k: Kernel) -> None:
     """
     from bootsim.linux.init.main import parse_early_param
 
+    k.stage = "setup_processor"
     setup_processor(k)
+    k.stage = "setup_machine_fdt"
     mdesc = setup_machine_fdt(k, k.atags_pointer) if k.atags_pointer else None
     if mdesc is None:
         dump_no_machine(k)
     k.mdesc = mdesc  # type: ignore[assignment]
     reserve_dtb(k)
 
+    k.stage = "parse_early_param"
     early_fixmap_init(k)
     parse_early_param(k)
     early_mm_init(k)
     setup_dma_zone(k)
     k.reached("setup_machine_fdt")  # where boots are captured: early parameters have had their say
+    k.stage = "adjust_lowmem_bounds"
     adjust_lowmem_bounds(k)
     k.reached("adjust_lowmem_bounds")
+    k.stage = "arm_memblock_init"
     arm_memblock_init(k)
     k.reached("arm_memblock_init")
+    k.stage = "adjust_lowmem_bounds"
     adjust_lowmem_bounds(k)
     k.reached("adjust_lowmem_bounds_2")
     k.reached("paging_init:entry")
+    k.stage = "paging_init"
     paging_init(k)
+    k.stage = "request_standard_resources"
     request_standard_resources(k)
     k.reached("request_standard_resources")
+    k.stage = "unflatten_device_tree"
     unflatten_device_tree(k)
+    k.stage = "setup_arch"
     arm_dt_init_cpu_maps(k)
     psci_dt_init(k)
     if not k.is_smp:
