@@ -46,6 +46,8 @@ from bootsim.linux.mm.page_alloc import (
     want_init_on_alloc,
     want_init_on_free,
 )
+from bootsim.linux.mm.page_ext import page_ext_init_flatmem
+from bootsim.linux.mm.page_owner import early_page_owner_param
 from bootsim.linux.mm.page_poison import early_page_poison_param
 from bootsim.linux.mm.percpu import percpu_alloc_setup, setup_per_cpu_areas
 from bootsim.linux.mm.slub import kmem_cache_init
@@ -94,6 +96,7 @@ def mm_init(k: Kernel) -> None:
 
     Source: init/main.c mm_init()
     """
+    page_ext_init_flatmem(k)
     report_meminit(k)
     k.reached("mem_init:entry")
     mem_init(k)
@@ -278,6 +281,7 @@ _EARLY: tuple[tuple[str, Callable[[Kernel, str | None], int]], ...] = (
     ("nocache", early_nocache),
     ("nowb", early_nowrite),
     ("nr_cpus", _nr_cpus),
+    ("page_owner", early_page_owner_param),
     ("page_poison", early_page_poison_param),
     ("page_poison", early_page_poison_param),
     ("percpu_alloc", percpu_alloc_setup),
@@ -286,7 +290,8 @@ _EARLY: tuple[tuple[str, Callable[[Kernel, str | None], int]], ...] = (
 )
 # Options of a part that the build may leave out.
 _NEEDS = {"cma": "DMA_CMA", "earlycon": "SERIAL_EARLYCON", "initrd": "BLK_DEV_INITRD", "initrdmem": "BLK_DEV_INITRD",
-          "nr_cpus": "SMP", "page_poison": "PAGE_POISONING", "percpu_alloc": "SMP"}
+          "nr_cpus": "SMP", "page_owner": "PAGE_OWNER",
+          "page_poison": "PAGE_POISONING", "percpu_alloc": "SMP"}
 
 
 def _early_handlers(k: Kernel) -> list[tuple[str, Callable[[Kernel, str | None], int]]]:
