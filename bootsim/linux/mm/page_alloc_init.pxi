@@ -4,21 +4,6 @@ _EINVAL = 22
 _ULONG = 0xFFFFFFFF  # an unsigned long has 32 bits
 
 
-def page_alloc_defaults(k):
-    """Give the Kernel the page allocator's variables that no early parameter has set yet."""
-    config = k.build.config
-    defaults = {
-        "init_on_alloc": config.INIT_ON_ALLOC_DEFAULT_ON, "init_on_free": config.INIT_ON_FREE_DEFAULT_ON,
-        "want_page_poisoning": False, "comm": "swapper", "required_kernelcore": 0, "required_kernelcore_percent": 0,
-        "required_movablecore": 0, "required_movablecore_percent": 0, "mirrored_kernelcore": False, "dma_reserve": 0,
-        "totalcma_pages": 0, "nr_cpu_ids": 1, "nr_online_cpus": 1, "totalram_pages": 0, "totalhigh_pages": 0,
-        "nr_kernel_pages": 0, "nr_all_pages": 0,
-    }
-    for name, value in defaults.items():
-        if not hasattr(k, name):
-            setattr(k, name, value)
-
-
 # ------------------------------------------------------------------ early parameters
 
 def _early_init_on(k, attribute, arg):
@@ -220,7 +205,6 @@ def free_area_init(k, max_zone_pfn):
     """
     from bootsim.linux.mm.memblock import for_each_mem_pfn_range, memblock_start_of_DRAM
 
-    page_alloc_defaults(k)
     cdef Pglist p = Pglist(k.build.config)
     k.pgdat = p
     p.clears_allocated = want_init_on_alloc(k, 0)
