@@ -3,7 +3,7 @@
     >>> import bootsim
     >>> k = bootsim.boot("vexpress.dts", config="3G/1G", mem="1G")
     >>> k.translate(0xC0008000)
-    >>> [record.text for record in k.records if record.kernel]
+    >>> [record.text for record in k.log.records if record.kernel]
 
 Everything heavy is imported by the functions that need it, so that `import bootsim` costs nothing.
 """

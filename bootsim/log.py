@@ -1,6 +1,6 @@
 """The plumbing from printk() to a list of records: a structlog logger whose last processor makes a Record.
 
-    k.log.msg(text, level=..., ...)  ->  KernelLogger  ->  make_record  ->  sink.append(Record)
+    k.log.logger.msg(text, level=..., ...)  ->  KernelLogger  ->  make_record  ->  sink.append(Record)
 
 structlog carries the event; nothing is printed or rendered here. Views render records later, through structlog's own
 renderers where the form is an event a line (`bootsim.views.records`).

@@ -2,7 +2,7 @@
 
     def test_lowmem(boot):
         k = boot("board.dts", mem="1G", cmdline="vmalloc=384M")
-        assert k.arm_lowmem_limit - k.phys_offset >= 512 << 20
+        assert k.mm.arm_lowmem_limit - k.mm.phys_offset >= 512 << 20
 
 pytest loads this module through its entry point in every run, so everything else is imported when it is used.
 """

@@ -30,16 +30,16 @@ def board(tmp_path):
 
 def test_boot_returns_the_kernel_as_the_boot_leaves_it(board):
     k = bootsim.boot(board)
-    assert any(r.kernel and r.text.startswith("Memory: ") for r in k.records)
-    assert [r.seq for r in k.records] == list(range(len(k.records)))
-    assert k.memblock.memory.regions[0].base == 0x60000000
+    assert any(r.kernel and r.text.startswith("Memory: ") for r in k.log.records)
+    assert [r.seq for r in k.log.records] == list(range(len(k.log.records)))
+    assert k.mm.memblock.memory.regions[0].base == 0x60000000
     assert k.zones[0]["name"] == "Normal"
-    assert k.facts.value("arm_lowmem_limit") == k.arm_lowmem_limit
+    assert k.facts.value("arm_lowmem_limit") == k.mm.arm_lowmem_limit
     assert k.translate(k.build.symbols.text).pa == k.build.symbols.text - 0xC0000000 + 0x60000000
 
 
 def test_sizes_are_numbers_or_text(board):
-    pages = [bootsim.boot(board, mem=mem).memblock.memory.total_size for mem in ("256M", 256 << 20, "0x10000000")]
+    pages = [bootsim.boot(board, mem=mem).mm.memblock.memory.total_size for mem in ("256M", 256 << 20, "0x10000000")]
     assert pages == [256 << 20] * 3
 
 
@@ -73,11 +73,11 @@ def test_two_boots_live_side_by_side(board):
     texts = {}
 
     def boot(mem):
-        texts[mem] = [r.text for r in bootsim.boot(board, mem=mem).records]
+        texts[mem] = [r.text for r in bootsim.boot(board, mem=mem).log.records]
 
     threads = [threading.Thread(target=boot, args=(mem,)) for mem in ("128M", "256M", "384M")]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(texts[mem] == [r.text for r in bootsim.boot(board, mem=mem).records] for mem in texts)
+    assert all(texts[mem] == [r.text for r in bootsim.boot(board, mem=mem).log.records] for mem in texts)

@@ -37,7 +37,7 @@ def prepare(tmp_path):
 
 
 def texts(k):
-    return [record.text for record in k.records if record.kernel]
+    return [record.text for record in k.log.records if record.kernel]
 
 
 def test_the_first_one_says_in_mpidr_what_its_reg_says(prepare):

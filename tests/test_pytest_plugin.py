@@ -38,7 +38,7 @@ def run(tmp_path):
 
 
 def test_the_fixture_and_check_files(run):
-    test = 'def test_it(boot):\n    assert boot("board.dts", cmdline="quiet").arm_lowmem_limit == 0x70000000\n'
+    test = 'def test_it(boot):\n    assert boot("board.dts", cmdline="quiet").mm.arm_lowmem_limit == 0x70000000\n'
     check = """boots: {tree: board.dts, mem: [256M, 512M]}
 expect:
   - lowmem >= 512M

@@ -73,7 +73,7 @@ def _run(
         recorder = Recorder()
 
     def observer(stage: str, k: Kernel) -> None:
-        log.show(k.records)
+        log.show(k.log.records)
         if recorder is not None:
             recorder(stage, k)
 
@@ -85,7 +85,7 @@ def _run(
     except KernelPanic as stop:
         panic = stop
     finally:
-        log.show(k.records)
+        log.show(k.log.records)
     if panic is not None and quiet:
         click.echo(f"bootsim: {panic.cause or panic}", err=True)
     if state is not None and recorder is not None:

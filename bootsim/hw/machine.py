@@ -38,6 +38,10 @@ class Machine:
         """What the boot processor's MMU makes of a virtual address, with its registers as they are now."""
         return translate(self.ram, self.cp15, va, access, privileged)
 
+    def reset_cp15(self) -> Cp15:
+        """The registers of one processor after reset: MMU off."""
+        return Cp15(sctlr=self.cpu.sctlr, id_mmfr0=self.cpu.id_mmfr0)
+
     def has_ram(self, pa: int, size: int = 1) -> bool:
         """Whether one bank holds all of [pa, pa + size)."""
         return any(base <= pa and pa + size <= base + bank_bytes for base, bank_bytes in self.banks)
@@ -57,7 +61,7 @@ def power_on(handover: Handover, cpu: Cpu | None = None, cpus: int = 1) -> Machi
         kernel_pa=handover.kernel_pa,
         initrd_pa=handover.initrd_pa,
         initrd_bytes=handover.initrd_bytes,
-        cp15=Cp15(sctlr=cpu.sctlr, id_mmfr0=cpu.id_mmfr0),
     )
+    machine.cp15 = machine.reset_cp15()
     machine.ram.write(handover.dtb_pa, handover.blob)
     return machine

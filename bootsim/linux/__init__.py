@@ -13,8 +13,8 @@ from bootsim.log import make_logger
 
 if TYPE_CHECKING:
     from bootsim.hw.machine import Machine
-    from bootsim.hw.mmu import Fault, Translation
-    from bootsim.inputs.build import KernelBuild, MachineDesc
+    from bootsim.hw.mmu import Cp15, Fault, Translation
+    from bootsim.inputs.build import Config, KernelBuild, MachineDesc
     from bootsim.linux.arch.arm.mm.ioremap import StaticVm
     from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
     from bootsim.linux.arch.arm.mm.proc_v7 import ProcInfo
@@ -39,23 +39,13 @@ class StageReached(Exception):
     """Not an error but how a boot ends early: raised inside the replay when the stage named by `until` is reached."""
 
 
-class Kernel:
-    """Everything one booting kernel knows, under the kernel's own names; nothing is shared between two of them.
+class Mm:
+    """The room of memory management: memblock, zones, the page tables of init_mm, under the kernel's own names.
 
-    `build` and `machine` are what it was given. `records` is the log, `facts` the derived quantities, `memblock`,
-    `pgdat` (zones and their free lists) and `mem_types` its memory management. `where(path, property or None)` answers
-    with a place in the user's source ("board.dts:41"), which the kernel itself never sees. Addresses: names ending in
-    `_pa` or said to be pa are physical, all others in the units the kernel keeps them in.
+    Names ending in `_pa` are physical addresses, all others in the units the kernel keeps them in.
     """
 
     # set on the way, before anything reads them
-    procinfo: ProcInfo
-    cr_alignment: int
-    fdt: FlatTree
-    of_root: DeviceNode
-    mdesc: MachineDesc
-    dt_root_addr_cells: int
-    dt_root_size_cells: int
     pgdat: Pglist
     pcpu_base_pa: int
     pcpu_unit_size: int
@@ -78,57 +68,18 @@ class Kernel:
     pkmap_page_table_pa: int
     empty_zero_page_pa: int
 
-    def __init__(self, build: KernelBuild, machine: Machine, *,
-                 observer: Callable[[str, Kernel], None] | None = None,
-                 where: Callable[[str, str | None], str] | None = None) -> None:
-        from bootsim.linux.kernel.printk import printk
-
-        self.build = build
-        self.machine = machine
-        self.observer = observer
-        self.where = where
-        self.until: str | None = None
-        self.stage = "head"
-        self.records: list[Record] = []
-        self.log = make_logger(self.records)
-        self.facts = Facts()
-        self.panicked: KernelPanic | None = None
-        self.memblock = Memblock(partial(printk, self), machine.ram.zero, build.sizeof.memblock_region)
-        config = build.config
-
-        # head.S
+    def __init__(self, config: Config, memblock: Memblock) -> None:
+        self.memblock = memblock
         self.phys_offset = 0
-        self.atags_pointer = 0
-        self.processor_id = machine.cpu.midr
-        self.is_smp = False
         self.pgd_pa = 0
         # geometry of the buddy allocator
         self.max_order = config.FORCE_MAX_ZONEORDER
         self.pageblock_order = self.max_order - 1
         self.smp_cache_bytes = 1 << config.ARM_L1_CACHE_SHIFT
-        # command line
-        self.boot_command_line = config.CMDLINE
-        self.console_loglevel = config.CONSOLE_LOGLEVEL_DEFAULT
-        self.ignore_loglevel = False
-        self.early_params_done = False
-        self.usermem = False
-        self.new_log_buf_len = 0
-        self.log_buf_len = 1 << config.LOG_BUF_SHIFT
-        self.phys_initrd_start = 0
-        self.phys_initrd_size = 0
-        self.initrd_start = 0
-        self.initrd_end = 0
+        # CMA
         self.cma_size_cmdline: int | None = None
         self.cma_base_cmdline = 0
         self.cma_limit_cmdline = 0
-        self.dhash_entries = 0
-        self.ihash_entries = 0
-        self.options: dict[str, Any] = {}
-        self.early_console_dev: EarlyconDevice | None = None
-        # the nodes that say how much memory there is, as (path, property); reserved memory and CMA
-        self.memory_nodes: list[tuple[str, str]] = []
-        self.reserved_mem: list[ReservedMem] = []
-        self.dma_reserved_default_memory: ReservedMem | None = None
         self.dma_contiguous_default_area: Cma | None = None
         self.cma_areas: list[Cma] = []
         self.totalcma_pages = 0
@@ -146,8 +97,6 @@ class Kernel:
         self.nr_all_pages = 0
         self.totalram_pages = 0
         self.totalhigh_pages = 0
-        self.nr_online_cpus = 1
-        self.comm = "swapper"
         self.section_maps: dict[int, int] = {}
         # limits
         self.arm_dma_zone_size = 0
@@ -157,20 +106,110 @@ class Kernel:
         self.min_low_pfn = 0
         self.max_low_pfn = 0
         self.max_pfn = 0
+
+
+class OpenFirmware:
+    """The room of the device tree as the kernel has it: the blob in RAM, its unflattened nodes, reserved memory."""
+
+    # set on the way, before anything reads them
+    fdt: FlatTree
+    of_root: DeviceNode
+    dt_root_addr_cells: int
+    dt_root_size_cells: int
+
+    def __init__(self) -> None:
+        # the nodes that say how much memory there is, as (path, property)
+        self.memory_nodes: list[tuple[str, str]] = []
+        self.reserved_mem: list[ReservedMem] = []
+        self.dma_reserved_default_memory: ReservedMem | None = None
+
+
+class Log:
+    """The room of the kernel log: its records in order, its levels, its buffer (bytes)."""
+
+    def __init__(self, config: Config) -> None:
+        self.records: list[Record] = []
+        self.logger = make_logger(self.records)
+        self.console_loglevel = config.CONSOLE_LOGLEVEL_DEFAULT
+        self.ignore_loglevel = False
+        self.new_log_buf_len = 0
+        self.log_buf_len = 1 << config.LOG_BUF_SHIFT
+        self.early_console_dev: EarlyconDevice | None = None
+
+
+class CpuState:
+    """The room of one possible processor, by its number in the kernel.
+
+    `logical_map` is its MPIDR as cpu_logical_map() has it, `comm` the name of its current task, `cp15` its control
+    registers.
+    """
+
+    def __init__(self, cp15: Cp15, logical_map: int = 0, comm: str = "swapper") -> None:
+        self.cp15 = cp15
+        self.logical_map = logical_map
+        self.comm = comm
+
+
+class Kernel:
+    """Everything one booting kernel knows, under the kernel's own names; nothing is shared between two of them.
+
+    Its rooms: `mm` (memblock, zones, page tables), `of` (flat and unflattened tree), `cpus` by number, `log`; `facts`
+    are the derived quantities; `build` and `machine` are what it was given. `where(path, property or None)` answers
+    with a place in the user's source ("board.dts:41"), which the kernel itself never sees.
+    """
+
+    # set on the way, before anything reads them
+    procinfo: ProcInfo
+    cr_alignment: int
+    mdesc: MachineDesc
+
+    def __init__(self, build: KernelBuild, machine: Machine, *,
+                 observer: Callable[[str, Kernel], None] | None = None,
+                 where: Callable[[str, str | None], str] | None = None) -> None:
+        from bootsim.linux.kernel.printk import printk
+
+        self.build = build
+        self.machine = machine
+        self.observer = observer
+        self.where = where
+        self.until: str | None = None
+        self.stage = "head"
+        self.facts = Facts()
+        self.panicked: KernelPanic | None = None
+        config = build.config
+        self.log = Log(config)
+        self.mm = Mm(config, Memblock(partial(printk, self), machine.ram.zero, build.sizeof.memblock_region))
+        self.of = OpenFirmware()
+        self.cpus = [CpuState(machine.cp15)]
+
+        # head.S
+        self.atags_pointer = 0
+        self.processor_id = machine.cpu.midr
+        self.is_smp = False
+        # command line
+        self.boot_command_line = config.CMDLINE
+        self.usermem = False
+        self.phys_initrd_start = 0
+        self.phys_initrd_size = 0
+        self.initrd_start = 0
+        self.initrd_end = 0
+        self.dhash_entries = 0
+        self.ihash_entries = 0
+        self.options: dict[str, Any] = {}
         # processors
         self.nr_cpu_ids = config.NR_CPUS if config.SMP else 1
         self.num_possible_cpus = 1
-        self.cpu_logical_map: list[int] = []
+        self.nr_online_cpus = 1
         # resources: (name, first pa, last pa)
         self.iomem: list[tuple[str, int, int]] = []
 
     def virt_to_phys(self, va: int) -> int:
         """__pa(): the physical address of a linear-mapping virtual address, 32 bits."""
-        return (va - self.build.config.PAGE_OFFSET + self.phys_offset) & 0xFFFFFFFF
+        return (va - self.build.config.PAGE_OFFSET + self.mm.phys_offset) & 0xFFFFFFFF
 
     def phys_to_virt(self, pa: int) -> int:
         """__va(): the linear-mapping virtual address of a physical address, 32 bits."""
-        return (pa - self.phys_offset + self.build.config.PAGE_OFFSET) & 0xFFFFFFFF
+        return (pa - self.mm.phys_offset + self.build.config.PAGE_OFFSET) & 0xFFFFFFFF
 
     def translate(self, va: int, access: str = "read", privileged: bool = True) -> Translation | Fault:
         """What the MMU makes of a virtual address, walking the page tables in RAM as they are now."""
@@ -185,19 +224,19 @@ class Kernel:
         """What said how much memory there is, as a message names it: mem=, or the nodes that gave banks."""
         if self.usermem:
             return "cmdline: mem="
-        return ", ".join(self.place(path, prop) for path, prop in self.memory_nodes) or "no memory node in the tree"
+        return ", ".join(self.place(path, prop) for path, prop in self.of.memory_nodes) or "no memory node in the tree"
 
     def reserved_place(self, base: int, size: int) -> str | None:
         """The regions of /reserved-memory that lie in [base, base + size) (pa), as a message names them."""
-        nodes = [r.node for r in self.reserved_mem if r.base < base + size and base < r.base + r.size]
+        nodes = [r.node for r in self.of.reserved_mem if r.base < base + size and base < r.base + r.size]
         return " and ".join(self.place(n.path, "reg" if "reg" in n.first else "size") for n in nodes) or None
 
     def holders(self, base: int, size: int) -> list[str]:
         """What of the boot's own lies in [base, base + size) (pa), as a message names it."""
         symbols = self.build.symbols
         known = [("the kernel image", self.virt_to_phys(symbols.stext), symbols.end - symbols.stext),
-                 ("the first page table", self.pgd_pa, 0x4000),
-                 ("the device tree", self.atags_pointer, self.fdt.totalsize),
+                 ("the first page table", self.mm.pgd_pa, 0x4000),
+                 ("the device tree", self.atags_pointer, self.of.fdt.totalsize),
                  ("the initrd", self.phys_initrd_start, self.phys_initrd_size if self.initrd_start else 0)]
         return [f"{name} at {start:#010x}-{start + length - 1:#010x}" for name, start, length in known
                 if length and start < base + size and base < start + length]
@@ -220,7 +259,7 @@ class Kernel:
 def boot(k: Kernel, until: str | None = None) -> Kernel:
     """Run the boot on `k`, to free_initmem or to the stage `until`. Returns `k`.
 
-    Raises KernelPanic when the replayed kernel dies; its last words are in `k.records` and the panic in `k.panicked`.
+    Raises KernelPanic when the replayed kernel dies; its last words are in `k.log.records`, the panic in `k.panicked`.
     Source: arch/arm/kernel/head.S stext, init/main.c start_kernel()
     """
     from bootsim.linux.init.main import start_kernel

@@ -42,10 +42,10 @@ def dump(k: Kernel, inputs: Mapping[str, Any], digest: str) -> str:
     """Return the text of a boot that ended, well or in a panic. `inputs` are plain values that `load` gives back."""
     sections = {
         "inputs": [f"{name}: {json.dumps(value)}" for name, value in inputs.items()],
-        "log": [line for record in k.records if record.kernel for line in record.text.split("\n")],
+        "log": [line for record in k.log.records if record.kernel for line in record.text.split("\n")],
         "memblock": [*_regions(k, "memory"), *_regions(k, "reserved")],
-        "zones": list(_zones(k)) if hasattr(k, "pgdat") else [],
-        "cma": [_area(k, i) for i in range(len(k.cma_areas))],
+        "zones": list(_zones(k)) if hasattr(k.mm, "pgdat") else [],
+        "cma": [_area(k, i) for i in range(len(k.mm.cma_areas))],
         "layout": _layout(k),
         "digest": [digest],
     }
@@ -93,7 +93,7 @@ def _printable(line: str) -> str:
 
 
 def _regions(k: Kernel, kind: str) -> Iterator[str]:
-    for region in getattr(k.memblock, kind).regions:
+    for region in getattr(k.mm.memblock, kind).regions:
         if region.size:
             nomap = " nomap" if region.flags & MEMBLOCK_NOMAP else ""
             yield f"{kind:8} {_span(region.base, region.size)}{nomap}"
@@ -116,12 +116,12 @@ def _zones(k: Kernel) -> Iterator[str]:
 
 
 def _area(k: Kernel, index: int) -> str:
-    area = k.cma_areas[index]
-    default = " default" if area is k.dma_contiguous_default_area else ""
+    area = k.mm.cma_areas[index]
+    default = " default" if area is k.mm.dma_contiguous_default_area else ""
     return f"{area.name} {_span(area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT)}{default}"
 
 
 def _layout(k: Kernel) -> list[str]:
     # the table that ends the log of a boot (views.layout records it)
-    table = next((r.text for r in reversed(k.records) if not r.kernel and r.text.startswith(_LAYOUT)), _LAYOUT)
+    table = next((r.text for r in reversed(k.log.records) if not r.kernel and r.text.startswith(_LAYOUT)), _LAYOUT)
     return [" ".join(line.split()) for line in table.removeprefix(_LAYOUT).split("\n") if line]

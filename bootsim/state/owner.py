@@ -37,8 +37,8 @@ class Watcher:
         if stage in STAGES:
             _, l1, pages = page_tables(k)
             ram = {pa: bytes(k.machine.ram.read(pa, 4096)) for pa in _second_level(l1)}
-            zones = k.zones if hasattr(k, "pgdat") else []
-            memory = [(r.base, r.size, r.flags) for r in k.memblock.memory.regions if r.size]
+            zones = k.zones if hasattr(k.mm, "pgdat") else []
+            memory = [(r.base, r.size, r.flags) for r in k.mm.memblock.memory.regions if r.size]
             self._seen[stage] = _Seen(memory, l1, ram, zones, _page(k, self._address >> _PAGE_SHIFT), bool(pages))
 
     def physical(self, reservations: Reservations) -> Iterator[Place]:
@@ -73,7 +73,7 @@ def _second_level(l1: bytes) -> list[int]:
 def _page(k: Kernel, pfn: int) -> dict[str, Any] | None:
     from bootsim.linux.mm.page_alloc import PageFrameError, page_info
 
-    if not hasattr(k, "pgdat"):
+    if not hasattr(k.mm, "pgdat"):
         return None
     try:
         return dict(page_info(k, pfn))

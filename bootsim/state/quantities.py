@@ -51,18 +51,18 @@ class Quantity(NamedTuple):
 
 def _ram(k: Kernel, start: int, end: int) -> int:
     # bytes of mapped RAM within [start, end)
-    regions = (r for r in k.memblock.memory.regions if not r.flags & MEMBLOCK_NOMAP)
+    regions = (r for r in k.mm.memblock.memory.regions if not r.flags & MEMBLOCK_NOMAP)
     return sum(max(0, min(r.base + r.size, end) - max(r.base, start)) for r in regions)
 
 
 def _after_paging(k: Kernel, value: int) -> int:
-    if not k.high_memory:
+    if not k.mm.high_memory:
         raise UnknownQuantityError("", why="not decided before the kernel died")
     return value
 
 
 def _zones(k: Kernel) -> list[dict[str, Any]]:
-    if not hasattr(k, "pgdat"):
+    if not hasattr(k.mm, "pgdat"):
         raise UnknownQuantityError("", why="no zones before the kernel died")
     return k.zones
 
@@ -73,7 +73,7 @@ def _total(field: str) -> Callable[[Kernel], int]:
 
 def messages(k: Kernel, level: int) -> list[Record]:
     """The kernel's own messages of that log level or worse (level numbers fall as things get worse)."""
-    return [record for record in k.records if record.kernel and record.level <= level]
+    return [record for record in k.log.records if record.kernel and record.level <= level]
 
 
 def verdict(k: Kernel) -> str:
@@ -91,19 +91,19 @@ _LIMIT = ("arm_lowmem_limit",)
 _PAGES = ("totalram_pages", "nr_all_pages", "arm_lowmem_limit")
 
 TABLE: tuple[Quantity, ...] = (
-    Quantity("lowmem", "bytes", "RAM in the linear mapping", lambda k: _after_paging(k, _ram(k, 0, k.arm_lowmem_limit)),
-             _LIMIT),
+    Quantity("lowmem", "bytes", "RAM in the linear mapping",
+             lambda k: _after_paging(k, _ram(k, 0, k.mm.arm_lowmem_limit)), _LIMIT),
     Quantity("highmem", "bytes", "RAM beyond the linear mapping",
-             lambda k: _after_paging(k, _ram(k, k.arm_lowmem_limit, 1 << 32)), _LIMIT),
+             lambda k: _after_paging(k, _ram(k, k.mm.arm_lowmem_limit, 1 << 32)), _LIMIT),
     Quantity("lowmem.limit", "pa", "end of the linear mapping, physical",
-             lambda k: _after_paging(k, k.arm_lowmem_limit), _LIMIT),
+             lambda k: _after_paging(k, k.mm.arm_lowmem_limit), _LIMIT),
     Quantity("memory", "bytes", "RAM the kernel knows of", lambda k: _ram(k, 0, 1 << 32), ("bank0.size",)),
-    Quantity("memory.start", "pa", "lowest RAM", lambda k: k.memblock.memory.regions[0].base, ("bank0.base",)),
+    Quantity("memory.start", "pa", "lowest RAM", lambda k: k.mm.memblock.memory.regions[0].base, ("bank0.base",)),
     Quantity("memory.end", "pa", "end of the highest RAM",
-             lambda k: k.memblock.memory.regions[-1].base + k.memblock.memory.regions[-1].size,
+             lambda k: k.mm.memblock.memory.regions[-1].base + k.mm.memblock.memory.regions[-1].size,
              ("bank0.base", "bank0.size")),
     Quantity("reserved", "bytes", "reserved in memblock at the end of boot",
-             lambda k: sum(r.size for r in k.memblock.reserved.regions)),
+             lambda k: sum(r.size for r in k.mm.memblock.reserved.regions)),
     Quantity("free_pages", "pages", "free in the buddy allocator at the end of boot, per-cpu lists left out",
              _total("nr_free_pages"), _PAGES),
     Quantity("managed_pages", "pages", "given to the buddy allocator, all zones", _total("managed"), _PAGES),
@@ -111,20 +111,20 @@ TABLE: tuple[Quantity, ...] = (
     Quantity("reserved_pages", "pages", "present, and not given to the allocator",
              lambda k: _total("present")(k) - _total("managed")(k), _PAGES),
     Quantity("vmalloc.start", "va", "start of the vmalloc area",
-             lambda k: VMALLOC_START(_after_paging(k, k.high_memory)), ("VMALLOC_START",)),
+             lambda k: VMALLOC_START(_after_paging(k, k.mm.high_memory)), ("VMALLOC_START",)),
     Quantity("vmalloc.end", "va", "end of the vmalloc area", lambda _: VMALLOC_END),
     Quantity("vmalloc.size", "bytes", "room in the vmalloc area",
-             lambda k: max(0, VMALLOC_END - VMALLOC_START(_after_paging(k, k.high_memory))), ("VMALLOC_START",)),
-    Quantity("cma", "bytes", "in all CMA areas", lambda k: k.totalcma_pages << PAGE_SHIFT, ("cma.default.size",)),
-    Quantity("cma.areas", "count", "CMA areas", lambda k: len(k.cma_areas)),
-    Quantity("high_memory", "va", "end of the linear mapping", lambda k: _after_paging(k, k.high_memory), _LIMIT),
+             lambda k: max(0, VMALLOC_END - VMALLOC_START(_after_paging(k, k.mm.high_memory))), ("VMALLOC_START",)),
+    Quantity("cma", "bytes", "in all CMA areas", lambda k: k.mm.totalcma_pages << PAGE_SHIFT, ("cma.default.size",)),
+    Quantity("cma.areas", "count", "CMA areas", lambda k: len(k.mm.cma_areas)),
+    Quantity("high_memory", "va", "end of the linear mapping", lambda k: _after_paging(k, k.mm.high_memory), _LIMIT),
     Quantity("overlap", "count", "pairs that claim the same RAM: banks, reserved regions, kernel, tree, initrd",
              lambda k: len(overlaps(k))),
     Quantity("warning", "count", "kernel messages of level warning or worse", lambda k: len(messages(k, KERN_WARNING))),
     Quantity("error", "count", "kernel messages of level error or worse", lambda k: len(messages(k, KERN_ERR))),
     Quantity("panic", "count", "1 when the kernel died", lambda k: int(k.panicked is not None)),
     Quantity("log.lines", "count", "lines of the kernel's own log",
-             lambda k: sum(r.text.count("\n") + 1 for r in k.records if r.kernel)),
+             lambda k: sum(r.text.count("\n") + 1 for r in k.log.records if r.kernel)),
     Quantity("smp", "count", "processors powered", lambda k: k.machine.cpus),
     Quantity("verdict", "text", "ok, warnings or panic", verdict),
     Quantity("digest", "text", "of the whole boot, as `bootsim digest` prints it", _digest),
@@ -160,8 +160,8 @@ _PARTS = {
 
 def _cma_area(k: Kernel, name: str) -> Cma | None:
     if name == "default":
-        return k.dma_contiguous_default_area
-    return next((area for area in k.cma_areas if area.name == name), None)
+        return k.mm.dma_contiguous_default_area
+    return next((area for area in k.mm.cma_areas if area.name == name), None)
 
 
 def _extent(base: int, size: int, part: str) -> int:
@@ -174,7 +174,7 @@ def _of_cma(k: Kernel, name: str, part: str) -> int | None:
 
 
 def _of_reserved(k: Kernel, name: str, part: str) -> int | None:
-    for region in k.reserved_mem:
+    for region in k.of.reserved_mem:
         if name in (region.name, region.name.partition("@")[0]) and region.size:
             return _extent(region.base, region.size, part)
     return None
@@ -256,11 +256,11 @@ class Quantities:
 
     def _members(self) -> list[str]:
         k = self._k
-        things = [("cma", area.name) for area in k.cma_areas]
-        if k.dma_contiguous_default_area is not None:
+        things = [("cma", area.name) for area in k.mm.cma_areas]
+        if k.mm.dma_contiguous_default_area is not None:
             things.insert(0, ("cma", "default"))
-        things += [("reserved", region.name) for region in k.reserved_mem]
-        if hasattr(k, "pgdat"):
+        things += [("reserved", region.name) for region in k.of.reserved_mem]
+        if hasattr(k.mm, "pgdat"):
             things += [("zone", zone["name"]) for zone in k.zones if zone["spanned"]]
         return [f"{family}.{name}.{part}" for family, name in things for part in _PARTS[family]]
 
@@ -285,7 +285,7 @@ class Quantities:
             return (f"zone.{thing}.start_pfn", f"zone.{thing}.end_pfn", f"zone.{thing}.present_pages")
         if family == "cma":
             area = _cma_area(self._k, thing)
-            index = self._k.cma_areas.index(area) if area in self._k.cma_areas and area is not None else 0
+            index = self._k.mm.cma_areas.index(area) if area in self._k.mm.cma_areas and area is not None else 0
             return (f"cma{index}.{part}", f"cma{index}.base")
         return ()
 

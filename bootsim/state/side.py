@@ -111,7 +111,7 @@ def record_lines(k: Kernel, *, steps: bool = True) -> list[Line]:
     """Return the log of a replay line by line; a message of several lines keeps its function and numbers."""
     return [
         Line(record.func, record.stage, text, record.fields, record.kernel)
-        for record in k.records
+        for record in k.log.records
         if steps or record.kernel
         for text in record.text.split("\n")
     ]

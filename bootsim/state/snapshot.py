@@ -61,7 +61,7 @@ def take(k: Kernel, name: str) -> Stage:
 
 def memblock(k: Kernel) -> dict[str, Any]:
     """Return both region arrays as [base, size, flags], and the limits of the allocator."""
-    mb = k.memblock
+    mb = k.mm.memblock
     return {
         "memory": [[r.base, r.size, r.flags] for r in mb.memory.regions],
         "reserved": [[r.base, r.size, r.flags] for r in mb.reserved.regions],
@@ -72,7 +72,7 @@ def memblock(k: Kernel) -> dict[str, Any]:
 
 def page_tables(k: Kernel) -> tuple[dict[str, Any], bytes, bytes]:
     """Return where the tables lie, the first-level table, and every second-level page it points to, by address."""
-    ram, pgd_pa = k.machine.ram, k.pgd_pa
+    ram, pgd_pa = k.machine.ram, k.mm.pgd_pa
     l1 = bytes(ram.read(pgd_pa, L1_BYTES))
     l2_pages = sorted({word & ~0xFFF for word in struct.unpack(f"<{L1_BYTES // 4}I", l1) if word & 3 == 1})
     l2 = b"".join(bytes(ram.read(pa, L2_BYTES)) for pa in l2_pages)
@@ -91,30 +91,30 @@ def cma_areas(k: Kernel) -> list[dict[str, Any]]:
     """Return the contiguous-memory areas in the order they were made."""
     return [
         {"name": a.name, "base_pfn": a.base_pfn, "count": a.count, "order_per_bit": a.order_per_bit}
-        for a in k.cma_areas
+        for a in k.mm.cma_areas
     ]
 
 
 def entry(k: Kernel) -> dict[str, Any]:
     """Return how the bootloader handed over: the tree's address, and where RAM starts."""
-    return {"atags": k.machine.dtb_pa, "phys_offset": k.phys_offset}
+    return {"atags": k.machine.dtb_pa, "phys_offset": k.mm.phys_offset}
 
 
 def limits(k: Kernel) -> dict[str, Any]:
     """Return the end of lowmem (a virtual address) and the page frame limits."""
     return {
-        "high_memory": k.high_memory,
-        "min_low_pfn": k.min_low_pfn,
-        "max_low_pfn": k.max_low_pfn,
-        "max_pfn": k.max_pfn,
+        "high_memory": k.mm.high_memory,
+        "min_low_pfn": k.mm.min_low_pfn,
+        "max_low_pfn": k.mm.max_low_pfn,
+        "max_pfn": k.mm.max_pfn,
     }
 
 
 _PARTS: dict[str, Callable[[Kernel], dict[str, Any]]] = {
     "memblock": lambda k: {"memblock": memblock(k)},
-    "lowmem_limit": lambda k: {"lowmem_limit": k.arm_lowmem_limit},
+    "lowmem_limit": lambda k: {"lowmem_limit": k.mm.arm_lowmem_limit},
     "limits": limits,
-    "zones": lambda k: {"zones": zones(k), "totalram_pages": k.totalram_pages},
+    "zones": lambda k: {"zones": zones(k), "totalram_pages": k.mm.totalram_pages},
     "areas": lambda k: {"areas": cma_areas(k)},
     "entry": entry,
 }

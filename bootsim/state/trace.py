@@ -87,9 +87,9 @@ def trace(k: Kernel, blob: bytes) -> Reservations:
     def observer(stage: str, _k: Kernel) -> None:
         found.mark(stage)
         # nobody reads this boot's console, so it cannot die of writing to one that is not mapped
-        again.console_loglevel, again.ignore_loglevel = 0, False
+        again.log.console_loglevel, again.log.ignore_loglevel = 0, False
 
-    again.memblock.printk, again.memblock.debug, again.observer = heard, True, observer
+    again.mm.memblock.printk, again.mm.memblock.debug, again.observer = heard, True, observer
     with contextlib.suppress(KernelPanic):  # it dies where the first boot died; what it reserved until then is known
         linux.boot(again)
     return found

@@ -155,7 +155,7 @@ def _explained(k: Kernel, known: Quantities, names: tuple[str, ...]) -> tuple[tu
 def _said(k: Kernel) -> list[str]:
     # the kernel's complaints, and bootsim's line on the cause after each
     told = []
-    for record in k.records:
+    for record in k.log.records:
         if record.level <= _LEVEL_WARNING or (not record.kernel and record.text.startswith("bootsim: cause:")):
             told += record.text.split("\n")
     return told
@@ -189,7 +189,7 @@ def _place_of_overlap(k: Kernel) -> Place | None:
 
 def _place_of_messages(k: Kernel) -> Place | None:
     # what names the cause: its own file:line, or the path of a node
-    blamed = [r for r in k.records if not r.kernel and r.text.startswith("bootsim: cause:")]
+    blamed = [r for r in k.log.records if not r.kernel and r.text.startswith("bootsim: cause:")]
     for record in (*blamed, *messages(k, _LEVEL_WARNING)):
         if not record.kernel:
             place = _place_in(record.text)

@@ -133,7 +133,7 @@ def settle() -> None:
 
 def _booted(k: Kernel) -> Outcome:
     how = verdict(k)
-    complaint = next((r.text.split("\n")[0] for r in k.records if r.kernel and r.level <= 4), "")
+    complaint = next((r.text.split("\n")[0] for r in k.log.records if r.kernel and r.level <= 4), "")
     return Outcome(how, complaint, k)
 
 

@@ -63,7 +63,7 @@ def console(k: Kernel) -> str:
 
     Source: kernel/printk/printk.c suppress_message_printing()
     """
-    shown = (r for r in k.records if k.ignore_loglevel or r.level < k.console_loglevel)
+    shown = (r for r in k.log.records if k.log.ignore_loglevel or r.level < k.log.console_loglevel)
     texts = (record.text.split("\n") for record in shown if record.kernel)
     stamp = STAMP if k.build.config.PRINTK_TIME else ""
     return "".join(f"{stamp}{line}\n" for text in texts for line in text)

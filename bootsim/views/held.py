@@ -94,12 +94,12 @@ class LiveState(Held):
     @property
     def phys_offset(self) -> int:
         """Where lowmem begins (pa)."""
-        return self._k.phys_offset
+        return self._k.mm.phys_offset
 
     @property
     def high_memory(self) -> int:
         """The end of lowmem (va); 0 while the kernel has not worked it out."""
-        return self._k.high_memory
+        return self._k.mm.high_memory
 
     @property
     def smp(self) -> int:
@@ -121,13 +121,13 @@ class LiveState(Held):
             return snapshot.memblock(k)
         if name == "areas":
             return snapshot.cma_areas(k)
-        if not hasattr(k, "pgdat"):
+        if not hasattr(k.mm, "pgdat"):
             raise NotHeld(f"{self.stage}: no zones yet; bootmem_init() makes them")
-        return snapshot.zones(k) if name == "zones" else k.totalram_pages
+        return snapshot.zones(k) if name == "zones" else k.mm.totalram_pages
 
     def tables(self) -> Tables:
         """The page tables of init_mm, as they lie in RAM now."""
-        if not self._k.pgd_pa:
+        if not self._k.mm.pgd_pa:
             raise NotHeld(f"{self.stage}: no page tables yet")
         where, l1, l2 = snapshot.page_tables(self._k)
         pages = {pa: l2[i * 4096 : (i + 1) * 4096] for i, pa in enumerate(where["l2_pages"])}

@@ -20,6 +20,7 @@ from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE
 from bootsim.linux.kernel.printk import step
 
 if TYPE_CHECKING:
+    from bootsim.inputs.build import KernelBuild
     from bootsim.linux import Kernel
 
 
@@ -44,15 +45,15 @@ class Region(NamedTuple):
         return f"{label} : 0x{self.start_va:08x} - 0x{self.end_va:08x}   ({self.size():4d} {self.unit})"
 
 
-def regions(k: Kernel) -> list[Region]:
-    """Return the regions in the order of the table; `high_memory` must be known (paging_init has run)."""
-    config, symbols = k.build.config, k.build.symbols
+def regions(build: KernelBuild, high_memory: int) -> list[Region]:
+    """Return the regions in the order of the table; `high_memory` is the end of lowmem (va)."""
+    config, symbols = build.config, build.symbols
     page_offset = config.PAGE_OFFSET
     found = [
         Region("vector", memory.VECTORS_BASE, memory.VECTORS_BASE + PAGE_SIZE, "kB"),
         Region("fixmap", FIXADDR_START, FIXADDR_END, "kB"),
-        Region("vmalloc", memory.VMALLOC_START(k.high_memory), memory.VMALLOC_END),
-        Region("lowmem", page_offset, k.high_memory),
+        Region("vmalloc", memory.VMALLOC_START(high_memory), memory.VMALLOC_END),
+        Region("lowmem", page_offset, high_memory),
     ]
     if config.HIGHMEM:
         found.append(Region("pkmap", memory.PKMAP_BASE(config), page_offset))
@@ -72,7 +73,7 @@ def record(k: Kernel) -> None:
 
     Source: arch/arm/mm/init.c mem_init(), of v5.5
     """
-    table = regions(k)
+    table = regions(k.build, k.mm.high_memory)
     numbers: dict[str, int] = {}
     for region in table:
         name = region.name.lstrip(".")

@@ -57,14 +57,14 @@ def _live(k: Kernel) -> Iterator[Area]:
     yield Area("device tree", machine.dtb_pa, machine.dtb_pa + blob_bytes)
     if machine.initrd_pa is not None:
         yield Area("initrd", machine.initrd_pa, machine.initrd_pa + machine.initrd_bytes)
-    yield from (Area(f"/{m.node.path.lstrip('/')}", m.base, m.base + m.size) for m in k.reserved_mem if m.size)
-    pgdat = getattr(k, "pgdat", None)
+    yield from (Area(f"/{m.node.path.lstrip('/')}", m.base, m.base + m.size) for m in k.of.reserved_mem if m.size)
+    pgdat = getattr(k.mm, "pgdat", None)
     if pgdat is not None and pgdat.mem_map_pa is not None:
         pages = pgdat.bank_pfns[-1][1] - pgdat.bank_pfns[0][0]
         yield Area("mem_map", pgdat.mem_map_pa, pgdat.mem_map_pa + pages * k.build.sizeof.page)
-    if hasattr(k, "pcpu_base_pa"):
+    if hasattr(k.mm, "pcpu_base_pa"):
         units = k.num_possible_cpus if k.build.config.SMP else 1
-        yield Area("per-cpu areas", k.pcpu_base_pa, k.pcpu_base_pa + units * k.pcpu_unit_size)
+        yield Area("per-cpu areas", k.mm.pcpu_base_pa, k.mm.pcpu_base_pa + units * k.mm.pcpu_unit_size)
 
 
 def _split(banks: list[Area], limit_pa: int) -> Iterator[Area]:
@@ -80,7 +80,7 @@ def virtual(held: Held) -> list[layout.Region]:
     """Return the regions of the virtual map."""
     if not held.high_memory:
         raise NotHeld(f"{held.stage}: the end of lowmem is not known yet; adjust_lowmem_bounds() works it out")
-    return layout.regions(held)  # type: ignore[arg-type]  # it reads build and high_memory alone
+    return layout.regions(held.build, held.high_memory)
 
 
 def data(held: Held) -> dict[str, Any]:

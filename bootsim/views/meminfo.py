@@ -28,14 +28,14 @@ def data(held: Held) -> dict[str, int]:
     free = sum(zone["nr_free_pages"] for zone in zones)
     pages = {"MemTotal": total, "MemFree": free}
     if held.is_live():
-        pages["MemAvailable"] = max(free - held.kernel("totalreserve_pages").pgdat.totalreserve_pages, 0)
+        pages["MemAvailable"] = max(free - held.kernel("totalreserve_pages").mm.pgdat.totalreserve_pages, 0)
     if config.HIGHMEM:
         pages |= _highmem(zones, total, free)
     pages |= {"SwapTotal": 0, "SwapFree": 0, "NFS_Unstable": 0, "CommitLimit": total * _OVERCOMMIT_PERCENT // 100,
               "VmallocTotal": (VMALLOC_END - VMALLOC_START(held.high_memory)) >> 12, "VmallocChunk": 0}  # fmt: skip
     if held.is_live():
         k = held.kernel("per-cpu memory")
-        pages["Percpu"] = (k.pcpu_unit_size >> 12) * (k.num_possible_cpus if config.SMP else 1)
+        pages["Percpu"] = (k.mm.pcpu_unit_size >> 12) * (k.num_possible_cpus if config.SMP else 1)
     if config.CMA:
         pages["CmaTotal"] = sum(area["count"] for area in held.part("areas"))
         pages["CmaFree"] = sum(map(nr_free_cma, zones))

@@ -44,9 +44,9 @@ def block_counts(k: Kernel, zone: dict[str, Any]) -> dict[str, int]:
 
     names = migratetype_names(len(zone["free_area"][0]["lists"]))
     counts = dict.fromkeys(names, 0)
-    valid = k.pgdat.valid_pfns
+    valid = k.mm.pgdat.valid_pfns
     start = zone["start_pfn"]
-    for pfn in range(start, start + zone["spanned"], 1 << k.pageblock_order):
+    for pfn in range(start, start + zone["spanned"], 1 << k.mm.pageblock_order):
         if any(first <= pfn < end for first, end in valid) and page_zone_name(k, pfn) == zone["name"]:
             counts[_TYPES[get_pageblock_migratetype(k, pfn)]] += 1
     return counts
@@ -59,7 +59,7 @@ def data(held: Held) -> dict[str, Any]:
     """
     zones = [zone for zone in held.part("zones") if zone["present"]]
     k = held.kernel("pageblocks") if held.is_live() else None
-    order = len(held.part("zones")[0]["free_area"]) - 1 if k is None else k.pageblock_order
+    order = len(held.part("zones")[0]["free_area"]) - 1 if k is None else k.mm.pageblock_order
     return {
         "pageblock_order": order,
         "zones": [

@@ -19,7 +19,7 @@ _FLAGS = ((0x1, "ioremap"), (0x2, "vmalloc"), (0x4, "vmap"), (0x8, "user"), (0x1
 
 def data(held: Held) -> list[dict[str, Any]]:
     """Return the areas by address: [start, end) (va), size in bytes, caller, phys (pa, 0 for none), flags by name."""
-    areas = sorted(getattr(held.kernel("vmalloc areas"), "vmlist", []), key=lambda vm: vm.addr)
+    areas = sorted(getattr(held.kernel("vmalloc areas").mm, "vmlist", []), key=lambda vm: vm.addr)
     return [
         {"start": vm.addr, "end": vm.addr + vm.size, "size": vm.size, "caller": vm.caller, "phys": vm.phys_addr,
          "flags": [name for bit, name in _FLAGS if vm.flags & bit]}

@@ -127,15 +127,15 @@ def _page(held: Held, pa: int) -> dict[str, Any] | None:
     if not held.is_live():
         return None
     k = held.kernel("struct page")
-    if not hasattr(k, "pgdat") or not any(first <= pa >> 12 < end for first, end in k.pgdat.valid_pfns):
+    if not hasattr(k.mm, "pgdat") or not any(first <= pa >> 12 < end for first, end in k.mm.pgdat.valid_pfns):
         return None
     from bootsim.linux.mm.page_alloc import page_info
 
     info = page_info(k, pa >> 12)
     address = "       -"
-    if k.pgdat.mem_map_pa is not None:
-        index = (pa >> 12) - k.pgdat.bank_pfns[0][0]
-        address = f"{k.phys_to_virt(k.pgdat.mem_map_pa + index * k.build.sizeof.page):8x}"
+    if k.mm.pgdat.mem_map_pa is not None:
+        index = (pa >> 12) - k.mm.pgdat.bank_pfns[0][0]
+        address = f"{k.phys_to_virt(k.mm.pgdat.mem_map_pa + index * k.build.sizeof.page):8x}"
     flags = [name for name in ("reserved", "head", "buddy") if info[name]]
     return {"address": address, "pa": pa & ~0xFFF, "mapping": info["mapping"] or 0, "index": info["index"] or 0,
             "count": info["refcount"], "flags": ",".join(flags)}  # fmt: skip

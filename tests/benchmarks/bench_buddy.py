@@ -59,17 +59,17 @@ def driver(tmp_path_factory):
 def k():
     """A kernel with 1 GiB, 768 MiB of it lowmem, that has given all of it to the page allocator."""
     booted = Kernel(load_build("3G/1G"), Machine())
-    memblock_add(booted.memblock, BASE, 1024 * MIB)
-    memblock_set_current_limit(booted.memblock, BASE + 768 * MIB)
-    booted.max_low_pfn, booted.max_pfn = (BASE + 768 * MIB) >> 12, (BASE + 1024 * MIB) >> 12
-    free_area_init(booted, {"Normal": booted.max_low_pfn, "HighMem": booted.max_pfn})
+    memblock_add(booted.mm.memblock, BASE, 1024 * MIB)
+    memblock_set_current_limit(booted.mm.memblock, BASE + 768 * MIB)
+    booted.mm.max_low_pfn, booted.mm.max_pfn = (BASE + 768 * MIB) >> 12, (BASE + 1024 * MIB) >> 12
+    free_area_init(booted, {"Normal": booted.mm.max_low_pfn, "HighMem": booted.mm.max_pfn})
     build_all_zonelists(booted)
     memblock_free_all(booted)
-    free_highmem_range(booted, booted.max_low_pfn, booted.max_pfn)
+    free_highmem_range(booted, booted.mm.max_low_pfn, booted.mm.max_pfn)
     setup_per_cpu_pageset(booted)
     init_per_zone_wmark_min(booted)
     yield booted
-    assert check_buddy_invariants(booted.pgdat) == []
+    assert check_buddy_invariants(booted.mm.pgdat) == []
 
 
 def report(benchmark, calls):
@@ -79,12 +79,12 @@ def report(benchmark, calls):
 
 @pytest.mark.parametrize("order", [0, 1, 3])
 def test_pairs_from_cython(benchmark, driver, k, order):
-    assert benchmark(driver.pairs, k.pgdat, GFP_KERNEL, MILLION, order) == MILLION
+    assert benchmark(driver.pairs, k.mm.pgdat, GFP_KERNEL, MILLION, order) == MILLION
     report(benchmark, MILLION)
 
 
 def test_mixed_orders_from_cython(benchmark, driver, k):
-    assert benchmark(driver.mixed, k.pgdat, GFP_KERNEL, MILLION, ORDERS) == MILLION
+    assert benchmark(driver.mixed, k.mm.pgdat, GFP_KERNEL, MILLION, ORDERS) == MILLION
     report(benchmark, MILLION)
 
 

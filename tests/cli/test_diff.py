@@ -72,7 +72,8 @@ def test_json(bootsim):
     assert all(change["because"] for change in told["state"])
 
 
-def test_side_by_side(bootsim):
+def test_side_by_side(bootsim, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
     result = bootsim("diff", "vexpress.dts", "--mem", "1G", "--mem", "512M", "--form", "side", "--show", "log")
     assert any(" | " in line and "0x000000009fffffff" in line for line in result.stdout.splitlines())
 

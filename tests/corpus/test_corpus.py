@@ -64,8 +64,8 @@ def replay(case: Case) -> tuple[int, list[str], list[str]]:
         bootsim.run(k)
     except KernelPanic:
         code = 3
-    kernel = [line for r in k.records if r.kernel for line in r.text.split("\n")]
-    own = [r.text.removeprefix("bootsim: ").replace(f"{TREES}/", "") for r in k.records
+    kernel = [line for r in k.log.records if r.kernel for line in r.text.split("\n")]
+    own = [r.text.removeprefix("bootsim: ").replace(f"{TREES}/", "") for r in k.log.records
            if not r.kernel and ("cause: " in r.text or r.level <= 4)]
     return code, kernel, own
 

@@ -207,19 +207,22 @@ def test_every_error_is_reported_in_the_order_of_the_file():
         ("# nothing\n", "b.yaml: empty"),
         ("3", "b.yaml:1:1: 3, expected a kernel build (a mapping)"),
         ("- a\n", "b.yaml:1:1: a list, expected a kernel build (a mapping)"),
-        ("a: [1\n", "b.yaml:2:1: not YAML: while parsing a flow sequence"),
-        ("a: b: c\n", "b.yaml:1:5: not YAML: mapping values are not allowed"),
-        ("a: *b\n", "b.yaml:1:4: not YAML: found undefined alias"),
-        ("---\na: 1\n---\nb: 2\n", "b.yaml:3:1: not YAML: expected a single document"),
+        ("a: [1\n", "b.yaml:2:1: not YAML: "),
+        ("a: b: c\n", "b.yaml:1:5: not YAML: "),
+        ("a: *b\n", "b.yaml:1:4: not YAML: "),
+        ("---\na: 1\n---\nb: 2\n", "b.yaml:3:1: not YAML: "),
         ("a: \x01\n", "b.yaml"),
-        ("[" * 100_000, "b.yaml:1:21: nested 21 deep"),
-        ("- " * 100_000, "b.yaml:1:41: nested 21 deep"),
+        ("[" * 500, "b.yaml:1:21: nested 21 deep"),
+        ("- " * 500, "b.yaml:1:41: nested 21 deep"),
+        ("[" * 100_000, "b.yaml:1:"),  # told by whoever notices first, PyYAML or bootsim
+        ("- " * 100_000, "b.yaml:1:"),
         ("&a [*a]\n", "b.yaml:1:1: a list, expected a kernel build"),
     ],
 )
 def test_text_that_is_no_build(text, message):
     found = errors(text)
-    assert found[0].startswith(message) or message in found[0]
+    assert found[0].startswith(message)
+    assert "\n" not in found[0]
 
 
 def test_bytes_that_are_no_text(tmp_path):

@@ -55,13 +55,13 @@ class Boards:
     @staticmethod
     def said(k, *words):
         """The kernel's lines, or those that have one of the words."""
-        lines = [line for r in k.records if r.kernel for line in r.text.split("\n")]
+        lines = [line for r in k.log.records if r.kernel for line in r.text.split("\n")]
         return [line for line in lines if not words or any(word in line for word in words)]
 
     @staticmethod
     def causes(k):
         """bootsim's lines on causes, without the folder of the tree."""
-        causes = [r.text for r in k.records if r.text.startswith("bootsim: cause: ")]
+        causes = [r.text for r in k.log.records if r.text.startswith("bootsim: cause: ")]
         return [text.removeprefix("bootsim: cause: ") for text in causes]
 
 

@@ -40,21 +40,21 @@ def new_kernel(banks=((BASE, 64 * MIB),), reserved=(), low_end=None, cmdline=(),
         sizeof=Sizeof(**dict.fromkeys(Sizeof.KERNEL_NAMES, 32)),
     )
     k = Kernel(build, Machine())
-    k.phys_offset = BASE
+    k.mm.phys_offset = BASE
     for base, size in banks:
-        memblock.memblock_add(k.memblock, base, size)
+        memblock.memblock_add(k.mm.memblock, base, size)
     for base, size in reserved:
-        memblock.memblock_reserve(k.memblock, base, size, "test")
-    k.max_pfn = max(base + size for base, size in banks) >> 12
-    k.max_low_pfn = min(low_end or k.max_pfn << 12, k.max_pfn << 12) >> 12
-    memblock.memblock_set_current_limit(k.memblock, k.max_low_pfn << 12)
+        memblock.memblock_reserve(k.mm.memblock, base, size, "test")
+    k.mm.max_pfn = max(base + size for base, size in banks) >> 12
+    k.mm.max_low_pfn = min(low_end or k.mm.max_pfn << 12, k.mm.max_pfn << 12) >> 12
+    memblock.memblock_set_current_limit(k.mm.memblock, k.mm.max_low_pfn << 12)
     for parse, value in cmdline:
         assert parse(k, value) == 0
     return k
 
 
 def measure(k, **zones):
-    pa.free_area_init(k, {"Normal": k.max_low_pfn, "HighMem": k.max_pfn} | zones)
+    pa.free_area_init(k, {"Normal": k.mm.max_low_pfn, "HighMem": k.mm.max_pfn} | zones)
     pa.build_all_zonelists(k)
     return k
 
@@ -63,12 +63,12 @@ def boot(*args, per_cpu_lists=False, **kwargs):
     """A kernel that has given all its memory to the allocator; its memory map is reserved at the top of lowmem."""
     k = measure(new_kernel(*args, **kwargs))
     memblock.memblock_free_all(k)
-    for start, end in memblock.for_each_free_mem_range(k.memblock):
-        if end >> 12 > k.max_low_pfn:
-            pa.free_highmem_range(k, max(start >> 12, k.max_low_pfn), end >> 12)
+    for start, end in memblock.for_each_free_mem_range(k.mm.memblock):
+        if end >> 12 > k.mm.max_low_pfn:
+            pa.free_highmem_range(k, max(start >> 12, k.mm.max_low_pfn), end >> 12)
     if per_cpu_lists:
         pa.setup_per_cpu_pageset(k)
-    assert pa.check_buddy_invariants(k.pgdat) == []
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
     return k
 
 
@@ -81,7 +81,7 @@ def blocks(k, order, migratetype=1, name="Normal"):
 
 
 def texts(k, kernel=True):
-    return [record.text for record in k.records if record.kernel is kernel]
+    return [record.text for record in k.log.records if record.kernel is kernel]
 
 
 # ---------------------------------------------------------------- merging and list order
@@ -93,7 +93,7 @@ def test_a_range_is_freed_in_the_largest_aligned_blocks():
     k = boot(reserved=[(BASE, 5 << 12)])
     assert [blocks(k, order)[:1] for order in (0, 1, 3)] == [[PFN + 5], [PFN + 6], [PFN + 8]]
     assert blocks(k, 4)[0] == PFN + 16
-    assert zone(k)["nr_free_pages"] == zone(k)["managed"] == k.totalram_pages
+    assert zone(k)["nr_free_pages"] == zone(k)["managed"] == k.mm.totalram_pages
 
 
 def test_boot_memory_goes_to_the_tail_so_the_lowest_block_is_handed_out_first():
@@ -106,7 +106,7 @@ def test_highmem_pages_freed_one_by_one_end_at_the_head():
     high = blocks(k, 10, name="HighMem")
     assert high == sorted(high, reverse=True)
     assert len(high) == 8
-    assert k.totalhigh_pages == 8 * TOP
+    assert k.mm.totalhigh_pages == 8 * TOP
 
 
 def test_two_halves_merge_and_the_block_is_where_the_last_half_was_freed():
@@ -122,7 +122,7 @@ def test_two_halves_merge_and_the_block_is_where_the_last_half_was_freed():
         sum(area["nr_free"] << order for order, area in enumerate(zone(k)["free_area"]))
         == sum(area["nr_free"] << order for order, area in enumerate(before)) + 16
     )
-    assert pa.check_buddy_invariants(k.pgdat) == []
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
 
 
 def test_a_block_whose_merge_is_near_waits_at_the_tail():
@@ -193,17 +193,17 @@ def test_a_full_list_gives_a_batch_back_and_drain_gives_all():
     pa.drain_all_pages(k)
     assert zone(k)["pcp"][0]["count"] == 0
     assert zone(k)["nr_free_pages"] == zone(k)["managed"]
-    assert pa.check_buddy_invariants(k.pgdat) == []
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
 
 
 def test_each_cpu_has_its_own_list():
     k = boot(banks=[(BASE, 256 * MIB)], per_cpu_lists=True)
     pa.alloc_pages(k, GFP_KERNEL, 0)
-    k.pgdat.cpu = 2
+    k.mm.pgdat.cpu = 2
     pa.alloc_pages(k, GFP_KERNEL, 0)
     assert [p["count"] for p in zone(k)["pcp"]] == [14, 0, 14, 0]
     with pytest.raises(pa.PageFrameError):
-        k.pgdat.cpu = 4
+        k.mm.pgdat.cpu = 4
 
 
 # ---------------------------------------------------------------- migrate types
@@ -215,13 +215,13 @@ def test_fallback_claims_the_whole_pageblock():
     assert pa.get_pageblock_migratetype(k, pfn) == pa.MIGRATE_UNMOVABLE
     reclaimable = pa.alloc_pages(k, GFP_KERNEL | pa.__GFP_RECLAIMABLE, 0)
     # unmovable memory comes first in the fallback order of reclaimable requests, and large blocks are stolen
-    assert pa.check_buddy_invariants(k.pgdat) == []
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
     assert reclaimable != pfn
 
 
 def test_too_little_memory_turns_grouping_off():
     k = boot(banks=[(BASE, 16 * MIB)])
-    assert k.pgdat.page_group_by_mobility_disabled
+    assert k.mm.pgdat.page_group_by_mobility_disabled
     assert any("mobility grouping off" in text for text in texts(k))
     pfn = pa.alloc_pages(k, GFP_HIGHUSER_MOVABLE, 0)
     assert pa.get_pageblock_migratetype(k, pfn) in (0, 1)
@@ -245,7 +245,7 @@ def test_cma_serves_movable_requests_once_it_holds_half_of_the_free_memory():
 
 def test_an_atomic_high_order_request_reserves_its_pageblock():
     k = boot()
-    k.pgdat.gfp_allowed_mask = pa.__GFP_BITS_MASK
+    k.mm.pgdat.gfp_allowed_mask = pa.__GFP_BITS_MASK
     pa.init_per_zone_wmark_min(k)
     taken = []
     while (pfn := pa.alloc_pages(k, GFP_KERNEL | pa.__GFP_NOWARN, 2)) is not None:
@@ -253,7 +253,7 @@ def test_an_atomic_high_order_request_reserves_its_pageblock():
     atomic = pa.alloc_pages(k, pa.GFP_ATOMIC, 2)
     assert atomic is not None
     assert pa.get_pageblock_migratetype(k, atomic) == pa.MIGRATE_HIGHATOMIC
-    assert pa.check_buddy_invariants(k.pgdat) == []
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
 
 
 def test_alloc_contig_range_takes_exactly_its_pages():
@@ -265,13 +265,13 @@ def test_alloc_contig_range_takes_exactly_its_pages():
     start = (area >> 12) + 100
     assert pa.alloc_contig_range(k, start, start + 60, pa.MIGRATE_CMA) == 0
     assert zone(k)["nr_free_pages"] == free - 60
-    assert pa.check_buddy_invariants(k.pgdat) == []
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
     assert [pa.page_info(k, pfn)["refcount"] for pfn in (start - 1, start, start + 59, start + 60)] == [0, 1, 1, 0]
     assert pa.alloc_contig_range(k, start + 10, start + 70, pa.MIGRATE_CMA) == -16
     pa.free_contig_range(k, start, 60)
     pa.drain_all_pages(k)
     assert zone(k)["nr_free_pages"] == free
-    assert pa.check_buddy_invariants(k.pgdat) == []
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
 
 
 # ---------------------------------------------------------------- zones
@@ -317,7 +317,7 @@ def test_holes_are_absent_and_their_pageblocks_stay_unmovable():
 
 def test_nomap_memory_has_struct_pages_but_is_neither_free_nor_reserved():
     k = new_kernel()
-    memblock.memblock_mark_nomap(k.memblock, BASE + 4 * MIB, MIB)
+    memblock.memblock_mark_nomap(k.mm.memblock, BASE + 4 * MIB, MIB)
     measure(k)
     memblock.memblock_free_all(k)
     info = pa.page_info(k, PFN + 1024)
@@ -366,7 +366,7 @@ def test_sparse_memory_reserves_the_frames_of_holes_in_touched_pageblocks():
     assert "On node 0, zone Normal: 1280 pages in unavailable ranges" in texts(k)
     assert "On node 0, zone Normal: 1 pages in unavailable ranges" in texts(k)
     assert pa.page_info(k, PFN + 7 * 256)["reserved"]
-    assert k.memblock.reserved.total_size == 0
+    assert k.mm.memblock.reserved.total_size == 0
     assert zone(k)["nr_free_pages"] == 39 * 256 - 1
 
 
@@ -485,7 +485,7 @@ def test_failure_is_told_in_the_kernels_words():
     assert not [text for text in texts(k) if "failure" in text]
     assert pa.alloc_pages(k, GFP_KERNEL, 10) is None
     assert texts(k)[-1] == "swapper: page allocation failure: order:10, mode:0x0(), nodemask=(null)"
-    k.pgdat.gfp_allowed_mask = pa.__GFP_BITS_MASK
+    k.mm.pgdat.gfp_allowed_mask = pa.__GFP_BITS_MASK
     assert pa.alloc_pages(k, GFP_KERNEL | pa.__GFP_ZERO, 10) is None
     assert texts(k)[-1] == (
         "swapper: page allocation failure: order:10, mode:0xdc0(GFP_KERNEL|__GFP_ZERO), nodemask=(null)"
@@ -501,9 +501,9 @@ def test_blocks_that_do_not_exist_are_refused(pfn, order):
 
 def test_freeing_after_boot_keeps_the_counts():
     k = boot(reserved=[(BASE, 16 * 4096)])
-    managed, total = zone(k)["managed"], k.totalram_pages
+    managed, total = zone(k)["managed"], k.mm.totalram_pages
     assert pa.free_reserved_area(k, 0xC0000000, 0xC0010FFF, poison=0xCC, name="test") == 16
-    assert (zone(k)["managed"], k.totalram_pages) == (managed + 16, total + 16)
+    assert (zone(k)["managed"], k.mm.totalram_pages) == (managed + 16, total + 16)
     assert texts(k)[-1] == "Freeing test memory: 64K"
     assert k.machine.ram.read(BASE, 4) == b"\xcc" * 4
 
@@ -531,7 +531,7 @@ def test_hash_tables_after_boot_come_from_the_allocator():
 def test_init_on_alloc_option(arg, value):
     k = new_kernel()
     assert pa.early_init_on_alloc(k, arg) == 0
-    assert k.init_on_alloc is value
+    assert k.mm.init_on_alloc is value
     assert pa.early_init_on_free(k, "maybe") == -22
     assert pa.early_init_on_free(k, None) == -22
 
@@ -553,7 +553,7 @@ def test_gfp_names(mask, text):
 def test_the_checker_can_fail():
     k = boot()
     pa.set_page_count(k, blocks(k, 10)[0], 3)
-    assert any("refcount 3" in fault for fault in pa.check_buddy_invariants(k.pgdat))
+    assert any("refcount 3" in fault for fault in pa.check_buddy_invariants(k.mm.pgdat))
 
 
 def test_two_kernels_are_apart():

@@ -63,12 +63,12 @@ def new_kernel(reserved=(), high=16 * MIB):
         sizeof=Sizeof(**dict.fromkeys(Sizeof.KERNEL_NAMES, 32)),
     )
     k = Kernel(build, MACHINE)
-    memblock_add(k.memblock, BASE, LOW_END - BASE + high)
+    memblock_add(k.mm.memblock, BASE, LOW_END - BASE + high)
     for base, size in reserved:
-        memblock_reserve(k.memblock, base, size, "test")
-    memblock_set_current_limit(k.memblock, LOW_END)
-    k.max_low_pfn, k.max_pfn = LOW_END >> 12, (LOW_END + high) >> 12
-    pa.free_area_init(k, {"Normal": k.max_low_pfn, "HighMem": k.max_pfn})
+        memblock_reserve(k.mm.memblock, base, size, "test")
+    memblock_set_current_limit(k.mm.memblock, LOW_END)
+    k.mm.max_low_pfn, k.mm.max_pfn = LOW_END >> 12, (LOW_END + high) >> 12
+    pa.free_area_init(k, {"Normal": k.mm.max_low_pfn, "HighMem": k.mm.max_pfn})
     pa.build_all_zonelists(k)
     return k
 
@@ -78,12 +78,12 @@ def boot():
     cma = BASE + 16 * MIB
     k = new_kernel(reserved=[(cma, 8 * MIB)])
     memblock_free_all(k)
-    pa.free_highmem_range(k, k.max_low_pfn, k.max_pfn)
+    pa.free_highmem_range(k, k.mm.max_low_pfn, k.mm.max_pfn)
     for pfn in (cma >> 12, (cma >> 12) + 1024):
         pa.init_cma_reserved_pageblock(k, pfn)
     pa.setup_per_cpu_pageset(k)
     pa.init_per_zone_wmark_min(k)
-    k.pgdat.gfp_allowed_mask = pa.__GFP_BITS_MASK
+    k.mm.pgdat.gfp_allowed_mask = pa.__GFP_BITS_MASK
     return k
 
 
@@ -122,7 +122,7 @@ class Model:
                 free_block(self.k, pfn, order)
 
     def cpu(self, cpu, *_):
-        self.k.pgdat.cpu = cpu
+        self.k.mm.pgdat.cpu = cpu
 
     def drain(self, zone, *_):
         pa.drain_all_pages(self.k, zone)
@@ -135,12 +135,12 @@ class Model:
                 self.take(frame, 0)
 
     def check(self):
-        assert pa.check_buddy_invariants(self.k.pgdat) == []
+        assert pa.check_buddy_invariants(self.k.mm.pgdat) == []
         zones = pa.zones_snapshot(self.k)
         free = sum(area["nr_free"] << order for zone in zones for order, area in enumerate(zone["free_area"]))
         cached = sum(pcp["count"] for zone in zones for pcp in zone["pcp"])
-        assert free + cached + len(self.owned) == sum(zone["managed"] for zone in zones) == self.k.totalram_pages
-        assert not [record.text for record in self.k.records if "BUG" in record.text]
+        assert free + cached + len(self.owned) == sum(zone["managed"] for zone in zones) == self.k.mm.totalram_pages
+        assert not [record.text for record in self.k.log.records if "BUG" in record.text]
 
 
 @settings(deadline=None, max_examples=60)
@@ -163,10 +163,10 @@ def test_freeing_ranges_equals_freeing_blocks(holes):
     fast, slow = new_kernel(reserved), new_kernel(reserved)
     memblock_free_all(fast)
     pa.reset_all_zones_managed_pages(slow)
-    for region in slow.memblock.reserved.regions:
+    for region in slow.mm.memblock.reserved.regions:
         pa.reserve_bootmem_region(slow, region.base, region.base + region.size)
-    for start, end in for_each_free_mem_range(slow.memblock):
-        pfn, last = start + 4095 >> 12, min(end >> 12, slow.max_low_pfn)
+    for start, end in for_each_free_mem_range(slow.mm.memblock):
+        pfn, last = start + 4095 >> 12, min(end >> 12, slow.mm.max_low_pfn)
         while pfn < last:
             order = min(10, (pfn & -pfn).bit_length() - 1)
             while pfn + (1 << order) > last:
@@ -174,7 +174,7 @@ def test_freeing_ranges_equals_freeing_blocks(holes):
             pa.memblock_free_pages(slow, pfn, order)
             pfn += 1 << order
     assert pa.zones_snapshot(fast) == pa.zones_snapshot(slow)
-    assert pa.check_buddy_invariants(fast.pgdat) == []
+    assert pa.check_buddy_invariants(fast.mm.pgdat) == []
 
 
 @settings(deadline=None, max_examples=30)
@@ -185,8 +185,8 @@ def test_freeing_highmem_in_whole_blocks_equals_page_by_page(borders):
         pa.reset_all_zones_managed_pages(k)
     borders.sort()
     for start, end in zip(borders[::2], borders[1::2], strict=False):
-        pa.free_highmem_range(fast, fast.max_low_pfn + start, fast.max_low_pfn + end)
+        pa.free_highmem_range(fast, fast.mm.max_low_pfn + start, fast.mm.max_low_pfn + end)
         for offset in range(start, end):
-            pa.free_highmem_page(slow, slow.max_low_pfn + offset)
+            pa.free_highmem_page(slow, slow.mm.max_low_pfn + offset)
     assert pa.zones_snapshot(fast) == pa.zones_snapshot(slow)
-    assert fast.totalhigh_pages == slow.totalhigh_pages
+    assert fast.mm.totalhigh_pages == slow.mm.totalhigh_pages

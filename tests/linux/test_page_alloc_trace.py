@@ -41,12 +41,12 @@ class Replay:
 
     def __init__(self, start):
         self.k = k = Kernel(load_build("3G/1G"), Machine())
-        set_memblock(k.memblock, start["zones measured"])
+        set_memblock(k.mm.memblock, start["zones measured"])
         pa.free_area_init(k, {"Normal": start["max_low_pfn"], "HighMem": start["max_pfn"]})
-        set_memblock(k.memblock, start["memory freed"])
+        set_memblock(k.mm.memblock, start["memory freed"])
         pa.build_all_zonelists(k)
         pa.reset_all_zones_managed_pages(k)
-        for region in k.memblock.reserved.regions:
+        for region in k.mm.memblock.reserved.regions:
             pa.reserve_bootmem_region(k, region.base, region.base + region.size)
         self.max_low_pfn = start["max_low_pfn"]
         self.answers = 0
@@ -63,7 +63,7 @@ class Replay:
             self.wrong.append((what, real, ours))
 
     def kind1(self, gfp_mask, order, pfn):
-        ours = self.k.pgdat.alloc(gfp_mask, order)
+        ours = self.k.mm.pgdat.alloc(gfp_mask, order)
         self.answers += 1
         self.check(("alloc", hex(gfp_mask), order), None if pfn == NO_PAGE else pfn, ours)
         for block, migratetype in self.stolen:
@@ -111,7 +111,7 @@ class Replay:
 
     def kind7(self, min_free_kbytes, *_):
         pa.init_per_zone_wmark_min(self.k)
-        self.check("min_free_kbytes", min_free_kbytes, self.k.pgdat.min_free_kbytes)
+        self.check("min_free_kbytes", min_free_kbytes, self.k.mm.pgdat.min_free_kbytes)
 
     def kind8(self, start, end, migratetype):
         self.contig = [start, end, migratetype, None]
@@ -129,7 +129,7 @@ def test_every_page_answer_is_the_real_kernels(path):
         replay.event(*event)
         assert replay.wrong == []
     assert replay.answers == sum(kind == 1 for kind, *_ in events) > 1000
-    assert pa.check_buddy_invariants(replay.k.pgdat) == []
+    assert pa.check_buddy_invariants(replay.k.mm.pgdat) == []
     for ours, real in zip(pa.zones_snapshot(replay.k), start["end"], strict=True):
         del ours["managed"], real["managed"]  # free_initmem() does not show in a trace of pages
         assert ours["pcp"][0] == real["pcp"][0]

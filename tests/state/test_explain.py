@@ -85,7 +85,7 @@ def test_memory_that_is_not_there():
 
 
 def test_the_trace_leaves_the_boot_alone(boot):
-    before = [record.text for record in boot.k.records]
+    before = [record.text for record in boot.k.log.records]
     assert any(r.caller == "alloc_node_mem_map" for r in boot.reservations.at())
-    assert [record.text for record in boot.k.records] == before
-    assert not boot.k.memblock.debug
+    assert [record.text for record in boot.k.log.records] == before
+    assert not boot.k.mm.memblock.debug

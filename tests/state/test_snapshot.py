@@ -22,15 +22,17 @@ def k():
     memblock_reserve(mb, 0x60004000, 0x4000, caller="test")
     return SimpleNamespace(
         machine=SimpleNamespace(ram=ram, dtb_pa=0x68000000),
-        pgd_pa=PGD_PA,
-        memblock=mb,
-        phys_offset=0x60000000,
-        arm_lowmem_limit=0x80000000,
-        high_memory=0xE0000000,
-        min_low_pfn=0x60000,
-        max_low_pfn=0x80000,
-        max_pfn=0x80000,
-        cma_areas=[SimpleNamespace(name="reserved", base_pfn=0x7F000, count=4096, order_per_bit=0)],
+        mm=SimpleNamespace(
+            pgd_pa=PGD_PA,
+            memblock=mb,
+            phys_offset=0x60000000,
+            arm_lowmem_limit=0x80000000,
+            high_memory=0xE0000000,
+            min_low_pfn=0x60000,
+            max_low_pfn=0x80000,
+            max_pfn=0x80000,
+            cma_areas=[SimpleNamespace(name="reserved", base_pfn=0x7F000, count=4096, order_per_bit=0)],
+        ),
     )
 
 
@@ -79,7 +81,7 @@ def test_areas(k):
 
 def test_a_snapshot_does_not_follow_the_kernel(k):
     taken = snapshot.take(k, "setup_machine_fdt")
-    memblock_reserve(k.memblock, 0x68000000, 0x1000, caller="test")
+    memblock_reserve(k.mm.memblock, 0x68000000, 0x1000, caller="test")
     assert len(taken.fields["memblock"]["reserved"]) == 1
 
 

@@ -74,7 +74,8 @@ def test_console_of_a_build_without_timestamps():
 def kernel(loglevel, ignore=False, printk_time=True):
     records = [record("Linux"), record("debug", 7), record("bootsim: x", kernel=False)]
     build = SimpleNamespace(config=SimpleNamespace(PRINTK_TIME=printk_time))
-    return SimpleNamespace(records=records, console_loglevel=loglevel, ignore_loglevel=ignore, build=build)
+    log = SimpleNamespace(records=records, console_loglevel=loglevel, ignore_loglevel=ignore)
+    return SimpleNamespace(log=log, build=build)
 
 
 def test_what_a_terminal_would_obey_is_shown_in_hex():

@@ -28,17 +28,16 @@ def kernel(highmem=True, modules=True):
     records = []
     return SimpleNamespace(
         build=SimpleNamespace(symbols=symbols, config=config),
-        high_memory=0xF0000000,
+        mm=SimpleNamespace(high_memory=0xF0000000),
         stage="free_initmem",
-        records=records,
-        log=make_logger(records),
+        log=SimpleNamespace(records=records, logger=make_logger(records)),
     )
 
 
 def test_the_table():
     k = kernel()
     layout.record(k)
-    (record,) = k.records
+    (record,) = k.log.records
     assert record.text == EXPECTED
     assert not record.kernel
     assert record.fields["vmalloc_start"] == 0xF0800000
@@ -46,6 +45,6 @@ def test_the_table():
 
 
 def test_regions_a_build_lacks_are_absent():
-    names = [region.name for region in layout.regions(kernel(highmem=False, modules=False))]
+    names = [region.name for region in layout.regions(kernel(highmem=False, modules=False).build, 0xF0000000)]
     assert "pkmap" not in names
     assert "modules" not in names

@@ -170,7 +170,7 @@ def test_every_word_of_the_tables_has_a_meaning(page):
 
 def test_log_lines_lead_to_the_first_stage_after_them(watch, page):
     boot = page.data["boots"][0]
-    lines = [line for record in watch.replay.k.records for line in record.text.split("\n")]
+    lines = [line for record in watch.replay.k.log.records for line in record.text.split("\n")]
     assert [line[3] for line in boot["log"]] == [printable(line) for line in lines]
     for i, (_, stage, *_) in enumerate(boot["log"]):
         last = stage == len(boot["steps"]) - 1

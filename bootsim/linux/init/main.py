@@ -131,7 +131,7 @@ def kernel_init(k: Kernel) -> None:
     Source: init/main.c kernel_init(), do_initcalls(), kernel_init_freeable()
     Differs: drivers allocate nothing.
     """
-    k.pgdat.gfp_allowed_mask = __GFP_BITS_MASK
+    k.mm.pgdat.gfp_allowed_mask = __GFP_BITS_MASK
     k.nr_online_cpus = min(k.machine.cpus, k.num_possible_cpus) if k.is_smp else 1
     k.reached("cma_init_reserved_areas:entry")
     cma_init_reserved_areas(k)
@@ -161,7 +161,7 @@ def setup_boot_config(k: Kernel) -> None:
            func="die_kernel_fault", va=magic)
     raise KernelPanic("Attempted to kill the idle task!",
                       f"{initrd_place(k)} puts the initrd at {k.phys_initrd_start:#010x}, above lowmem, which ends at "
-                      f"{k.arm_lowmem_limit:#010x}: the kernel reads it where nothing is mapped")
+                      f"{k.mm.arm_lowmem_limit:#010x}: the kernel reads it where nothing is mapped")
 
 
 def setup_command_line(k: Kernel) -> None:
@@ -171,7 +171,7 @@ def setup_command_line(k: Kernel) -> None:
     """
     text = k.boot_command_line.encode("latin-1", "replace") + b"\0"
     for what in ("saved_command_line", "static_command_line"):
-        pa = memblock_alloc(k.memblock, len(text), k.smp_cache_bytes, "setup_command_line")
+        pa = memblock_alloc(k.mm.memblock, len(text), k.mm.smp_cache_bytes, "setup_command_line")
         if not pa:
             raise KernelPanic(f"setup_command_line: Failed to allocate {len(text)} bytes", "lowmem is used up")
         k.machine.ram.write(pa, text)
@@ -206,12 +206,12 @@ def _loglevel(k: Kernel, arg: str | None) -> int:
     level = get_option(arg)
     if level is None:
         return -22
-    k.console_loglevel = level
+    k.log.console_loglevel = level
     return 0
 
 
 def _set_console_loglevel(k: Kernel, level: int) -> int:
-    k.console_loglevel = level
+    k.log.console_loglevel = level
     return 0
 
 
@@ -254,7 +254,7 @@ def _earlycon(k: Kernel, arg: str | None) -> int:
 
 
 def _memblock_option(k: Kernel, arg: str | None) -> int:
-    early_memblock(k.memblock, arg)
+    early_memblock(k.mm.memblock, arg)
     return 0
 
 
@@ -313,7 +313,7 @@ def parse_early_param(k: Kernel) -> None:
     def do_early_param(param: str, val: str | None) -> None:
         for name, handler in handlers:
             if (parameq(param, name) or (param == "console" and name == "earlycon")) and handler(k, val):
-                explained = k.records[-1].text.startswith("bootsim: cause:")
+                explained = k.log.records[-1].text.startswith("bootsim: cause:")
                 printk(k, KERN_WARNING, "Malformed early option '{param}'", func="do_early_param", param=param)
                 if not explained:
                     step(k, "cause: cmdline: {word}: no value that the kernel understands", func="do_early_param",
@@ -335,7 +335,7 @@ def parse_boot_params(k: Kernel) -> None:
         elif name in ("slub_min_order", "slub_min_objects") and val:
             k.options[name] = memparse(val)[0]
         elif name == "slub_max_order" and val:
-            k.options[name] = min(memparse(val)[0], k.max_order - 1)
+            k.options[name] = min(memparse(val)[0], k.mm.max_order - 1)
         elif name == "retain_initrd" and val is None:
             k.options[name] = True
         elif name == "rodata" and val in ("off", "0", "n", "no"):

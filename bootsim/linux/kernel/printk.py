@@ -56,7 +56,7 @@ def _emit(k: Kernel, level: int, template: str, func: str, kernel: bool, fields:
     text = template.format(**fields) if fields else template
     if kernel and len(text) > LINE_MAX:
         text = text[:LINE_MAX - 16 * k.build.config.PRINTK_CALLER]
-    k.log.msg(text, level=level, stage=k.stage, func=func, kernel=kernel, fields=fields)
+    k.log.logger.msg(text, level=level, stage=k.stage, func=func, kernel=kernel, fields=fields)
 
 
 def register_console(k: Kernel, con: EarlyconDevice) -> None:
@@ -91,7 +91,7 @@ def log_buf_len_update(k: Kernel, size: int) -> None:
     if size:
         size = 1 << (size - 1).bit_length()
     if size > 1 << k.build.config.LOG_BUF_SHIFT:
-        k.new_log_buf_len = size
+        k.log.new_log_buf_len = size
 
 
 def log_buf_len_setup(k: Kernel, arg: str | None) -> int:
@@ -110,7 +110,7 @@ def ignore_loglevel_setup(k: Kernel) -> int:
 
     Source: kernel/printk/printk.c ignore_loglevel_setup()
     """
-    k.ignore_loglevel = True
+    k.log.ignore_loglevel = True
     printk(k, KERN_INFO, "printk: debug: ignoring loglevel setting.")
     return 0
 
@@ -160,12 +160,12 @@ def setup_log_buf(k: Kernel) -> None:
     Source: kernel/printk/printk.c setup_log_buf()
     Differs: memblock=debug lines lack the offsets of the compiled code, so with them the free space is an estimate.
     """
-    if not k.new_log_buf_len:
+    if not k.log.new_log_buf_len:
         log_buf_add_cpu(k)
-    length = k.new_log_buf_len
+    length = k.log.new_log_buf_len
     if not length:
         return
-    mb, sizeof = k.memblock, k.build.sizeof
+    mb, sizeof = k.mm.memblock, k.build.sizeof
     descs = length >> PRB_AVGBITS
     parts = (("text", length), ("desc", descs * sizeof.prb_desc), ("info", descs * sizeof.printk_info))
     taken: list[tuple[int, int]] = []
@@ -179,9 +179,9 @@ def setup_log_buf(k: Kernel) -> None:
             return
         taken.append((pa, size))
     shift = k.build.config.LOG_BUF_SHIFT
-    blocks, _ = _kept([r.text for r in k.records if r.kernel], shift)
+    blocks, _ = _kept([r.text for r in k.log.records if r.kernel], shift)
     free = ((1 << shift) - sum(blocks)) & 0xFFFFFFFF
-    k.log_buf_len, k.new_log_buf_len = length, 0
+    k.log.log_buf_len, k.log.new_log_buf_len = length, 0
     k.facts.add("log_buf_len", length, "bytes", "power of two that holds the buffer and every further CPU's share",
                 ("CONFIG_LOG_BUF_SHIFT", "CONFIG_LOG_CPU_MAX_BUF_SHIFT", "nr_cpu_ids", "cmdline:log_buf_len"),
                 "kernel/printk/printk.c setup_log_buf()")

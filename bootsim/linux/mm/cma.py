@@ -38,7 +38,7 @@ class Cma:
 
 def _min_alignment(k: Kernel) -> int:
     # what the buddy allocator needs, so that no block spans an area's border
-    return PAGE_SIZE << max(k.max_order - 1, k.pageblock_order)
+    return PAGE_SIZE << max(k.mm.max_order - 1, k.mm.pageblock_order)
 
 
 def cma_init_reserved_mem(k: Kernel, base: int, size: int, order_per_bit: int,
@@ -47,18 +47,18 @@ def cma_init_reserved_mem(k: Kernel, base: int, size: int, order_per_bit: int,
 
     Source: mm/cma.c cma_init_reserved_mem()
     """
-    if len(k.cma_areas) == k.build.config.CMA_AREAS + 1:
+    if len(k.mm.cma_areas) == k.build.config.CMA_AREAS + 1:
         printk(k, KERN_ERR, "cma: Not enough slots for CMA reserved regions!")
         return -ENOSPC, None
-    if not size or not memblock_is_region_reserved(k.memblock, base, size):
+    if not size or not memblock_is_region_reserved(k.mm.memblock, base, size):
         return -EINVAL, None
     alignment = _min_alignment(k)
     if (alignment >> PAGE_SHIFT) % (1 << order_per_bit) or base % alignment or size % alignment:
         return -EINVAL, None
     area = Cma(base >> PAGE_SHIFT, size >> PAGE_SHIFT, order_per_bit, name[:CMA_MAX_NAME - 1])
-    k.cma_areas.append(area)
-    k.totalcma_pages += size >> PAGE_SHIFT
-    n = len(k.cma_areas) - 1
+    k.mm.cma_areas.append(area)
+    k.mm.totalcma_pages += size >> PAGE_SHIFT
+    n = len(k.mm.cma_areas) - 1
     source = "mm/cma.c cma_init_reserved_mem()"
     asked = ("cma.default.size", "cmdline:cma") if name == "reserved" else ("dtb:/reserved-memory:*",)
     k.facts.add(f"cma{n}.base", base, "pa", f"area {area.name!r}: free memory of that size, highmem first",
@@ -78,7 +78,7 @@ def cma_declare_contiguous(k: Kernel, base: int, size: int, limit: int, alignmen
     Source: mm/cma.c cma_declare_contiguous_nid()
     """
     func = "cma_declare_contiguous_nid"
-    mb = k.memblock
+    mb = k.mm.memblock
     mib = size >> 20
 
     def fail(err: int, why: str) -> tuple[int, None]:
@@ -87,11 +87,11 @@ def cma_declare_contiguous(k: Kernel, base: int, size: int, limit: int, alignmen
         return -err, None
 
     memblock_end = memblock_end_of_DRAM(mb)
-    highmem_start = k.arm_lowmem_limit
-    if len(k.cma_areas) == k.build.config.CMA_AREAS + 1:
+    highmem_start = k.mm.arm_lowmem_limit
+    if len(k.mm.cma_areas) == k.build.config.CMA_AREAS + 1:
         printk(k, KERN_ERR, "cma: Not enough slots for CMA reserved regions!", func=func)
         step(k, "cause: {asked_by} is one more than the {slots} areas of CONFIG_CMA_AREAS + 1", func=func,
-             asked_by=asked_by, slots=len(k.cma_areas))
+             asked_by=asked_by, slots=len(k.mm.cma_areas))
         return -ENOSPC, None
     if not size:
         return -EINVAL, None
@@ -100,7 +100,7 @@ def cma_declare_contiguous(k: Kernel, base: int, size: int, limit: int, alignmen
         printk(k, KERN_ERR, "cma: Region at {base:#010x} must be aligned to {alignment:#010x} bytes", func=func,
                base=base, alignment=alignment)
         return fail(EINVAL, f"{base:#x} is no multiple of {alignment:#x}, the largest buddy block "
-                    f"(CONFIG_FORCE_MAX_ZONEORDER={k.max_order})")
+                    f"(CONFIG_FORCE_MAX_ZONEORDER={k.mm.max_order})")
     base = (base + alignment - 1) & ~(alignment - 1) & 0xFFFFFFFF
     size = (size + alignment - 1) & ~(alignment - 1) & 0xFFFFFFFF
     mib = size >> 20
@@ -130,7 +130,7 @@ def cma_declare_contiguous(k: Kernel, base: int, size: int, limit: int, alignmen
             addr = memblock_alloc_range_nid(mb, size, alignment, base, limit)
         if not addr:
             return fail(ENOMEM, f"no free {size:#x} bytes aligned to {alignment:#x} below {limit:#x}; "
-                        f"lowmem has {mb.current_limit - k.phys_offset:#x} bytes ({k.memory_place()})")
+                        f"lowmem has {mb.current_limit - k.mm.phys_offset:#x} bytes ({k.memory_place()})")
         base = addr
     ret, area = cma_init_reserved_mem(k, base, size, order_per_bit, name)
     if ret:
@@ -153,11 +153,11 @@ def cma_activate_area(k: Kernel, area: Cma) -> None:
     """
     from bootsim.linux.mm.page_alloc import init_cma_reserved_pageblock, page_zone_name
 
-    if not memblock_is_region_memory(k.memblock, area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT):
+    if not memblock_is_region_memory(k.mm.memblock, area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT):
         warn(k, "mm/cma.c:106", func="cma_init_reserved_areas", pid=1)
         raise KernelPanic(None, f"{_area_place(k, area)}: the contiguous area lies outside memory "
                           f"({k.memory_place()}): the kernel takes other memory for its struct pages and frees them")
-    pageblock_pages = 1 << k.pageblock_order
+    pageblock_pages = 1 << k.mm.pageblock_order
     zone = page_zone_name(k, area.base_pfn)
     for pfn in range(area.base_pfn, area.base_pfn + area.count, pageblock_pages):
         # a zone's pfns are contiguous: the block lies in the zone when both its ends do
@@ -177,5 +177,5 @@ def cma_init_reserved_areas(k: Kernel) -> None:
 
     Source: mm/cma.c cma_init_reserved_areas()
     """
-    for area in k.cma_areas:
+    for area in k.mm.cma_areas:
         cma_activate_area(k, area)

@@ -569,7 +569,7 @@ def memblock_free_all(k: Kernel) -> int:
     from bootsim.linux.kernel.printk import step
     from bootsim.linux.mm.page_alloc import free_pages_memory, reserve_bootmem_region, reset_all_zones_managed_pages
 
-    mb = k.memblock
+    mb = k.mm.memblock
     reset_all_zones_managed_pages(k)
     memblock_clear_hotplug(mb, 0, PHYS_ADDR_MAX)
     for start, end in for_each_reserved_mem_range(mb):
@@ -577,10 +577,10 @@ def memblock_free_all(k: Kernel) -> int:
     pages = 0
     for start, end in for_each_free_mem_range(mb):
         start_pfn = (start + PAGE_SIZE - 1) >> PAGE_SHIFT
-        end_pfn = min(end >> PAGE_SHIFT, k.max_low_pfn)
+        end_pfn = min(end >> PAGE_SHIFT, k.mm.max_low_pfn)
         if start_pfn < end_pfn:
             free_pages_memory(k, start_pfn, end_pfn)
             pages += end_pfn - start_pfn
-    k.totalram_pages += pages
+    k.mm.totalram_pages += pages
     step(k, "lowmem handed to the buddy allocator: {pages} pages", pages=pages)
     return pages

@@ -189,7 +189,7 @@ def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
     Source: include/linux/gfp.h alloc_pages(), mm/page_alloc.c __alloc_pages_nodemask()
     Differs: nothing is reclaimed, compacted or killed for memory; the failure's stack trace and Mem-Info are left out.
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t pfn = alloc_pages_nodemask(p.g, gfp_mask, order)
     if p.g.nr_bad:
         _log_bad_pages(k, p)
@@ -207,7 +207,7 @@ def want_init_on_alloc(k, uint32_t gfp_mask):
 
     Source: include/linux/mm.h want_init_on_alloc()
     """
-    return bool((k.init_on_alloc and not page_poisoning_enabled(k)) or gfp_mask & __GFP_ZERO)
+    return bool((k.mm.init_on_alloc and not page_poisoning_enabled(k)) or gfp_mask & __GFP_ZERO)
 
 
 def want_init_on_free(k):
@@ -215,7 +215,7 @@ def want_init_on_free(k):
 
     Source: include/linux/mm.h want_init_on_free()
     """
-    return bool(k.init_on_free and not page_poisoning_enabled(k))
+    return bool(k.mm.init_on_free and not page_poisoning_enabled(k))
 
 
 def __free_pages(k, uint32_t pfn, uint32_t order):
@@ -224,7 +224,7 @@ def __free_pages(k, uint32_t pfn, uint32_t order):
     Raises PageFrameError for a block outside the memory map.
     Source: mm/page_alloc.c __free_pages()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, order)
     if p.fills_freed and p.g.map[pfn].refcount == 1:
         _fill_freed(k, pfn, <uint32_t>1 << order)
@@ -238,7 +238,7 @@ def free_unref_page(k, uint32_t pfn):
 
     Source: mm/page_alloc.c free_unref_page()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
     free_unref_page_of(p.g, pfn)
     if p.g.nr_bad:
@@ -250,7 +250,7 @@ def __free_pages_ok(k, uint32_t pfn, uint32_t order, uint32_t fpi_flags=FPI_NONE
 
     Source: mm/page_alloc.c __free_pages_ok()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, order)
     free_pages_ok(p.g, pfn, order, fpi_flags)
     if p.g.nr_bad:
@@ -262,7 +262,7 @@ def split_page(k, uint32_t pfn, uint32_t order):
 
     Source: mm/page_alloc.c split_page()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t i
     _check_pfn(p.g, pfn, order)
     for i in range(pfn + 1, pfn + (<uint32_t>1 << order)):
@@ -274,7 +274,7 @@ def set_page_count(k, uint32_t pfn, int count):
 
     Source: include/linux/page_ref.h set_page_count()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
     p.g.map[pfn].refcount = count
 
@@ -284,7 +284,7 @@ def ClearPageReserved(k, uint32_t pfn):
 
     Source: include/linux/page-flags.h ClearPageReserved()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
     p.g.map[pfn].flags &= ~<uint32_t>PG_reserved
 
@@ -321,7 +321,7 @@ def drain_pages_zone(k, uint32_t cpu, uint32_t zone):
 
     Source: mm/page_alloc.c drain_pages_zone()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     if cpu >= p.g.nr_cpus or zone >= p.g.nr_zones:
         raise PageFrameError(f"cpu {cpu}, zone {zone}: no such per-cpu list")
     drain_pages_zone_of(p.g, cpu, &p.g.zones[zone])
@@ -334,7 +334,7 @@ def drain_all_pages(k, zone=None):
 
     Source: mm/page_alloc.c drain_all_pages()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t i, cpu
     for cpu in range(p.g.nr_cpus):
         for i in range(p.g.nr_zones):
@@ -349,7 +349,7 @@ def get_pageblock_migratetype(k, uint32_t pfn):
 
     Source: include/linux/mmzone.h get_pageblock_migratetype()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
     return get_pfnblock_migratetype(p.g, page_zone(p.g, pfn), pfn)
 
@@ -359,14 +359,14 @@ def set_pageblock_migratetype(k, uint32_t pfn, uint32_t migratetype):
 
     Source: mm/page_alloc.c set_pageblock_migratetype()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
     set_pfnblock_migratetype(p.g, page_zone(p.g, pfn), pfn, migratetype)
 
 
 def page_zone_name(k, uint32_t pfn):
     """The name of the zone that holds `pfn`."""
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
     return p.zone_names[page_zone(p.g, pfn).index]
 
@@ -376,14 +376,14 @@ def page_zone_index(k, uint32_t pfn):
 
     Source: include/linux/mm.h page_zonenum()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
     return page_zone(p.g, pfn).index
 
 
 # What kernel_init_free_pages() and kernel_poison_pages() write into freed pages.
 cdef int _fill_freed(k, uint32_t pfn, uint32_t pages, bint poison=True) except -1:
-    if (<Pglist>k.pgdat).fills_freed:
+    if (<Pglist>k.mm.pgdat).fills_freed:
         if page_poisoning_enabled(k):
             if poison:
                 k.machine.ram.fill32(<int64_t>pfn << PAGE_SHIFT, <int64_t>pages << PAGE_SHIFT,
@@ -404,5 +404,5 @@ def _alloc_failed(k, Pglist p, uint32_t gfp_mask, uint32_t order):
     mask = gfp_mask & p.g.gfp_allowed_mask
     cpuset = ",cpuset=/,mems_allowed=0" if k.build.config.CPUSETS else ""
     printk(k, KERN_WARNING, "{comm}: page allocation failure: order:{order}, mode:{mode:#x}({names}), "
-           "nodemask=(null){cpuset}", func="warn_alloc", comm=k.comm, order=order, mode=mask,
+           "nodemask=(null){cpuset}", func="warn_alloc", comm=k.cpus[0].comm, order=order, mode=mask,
            names=format_gfp_flags(mask), cpuset=cpuset)

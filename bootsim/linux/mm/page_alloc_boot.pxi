@@ -5,7 +5,7 @@ def reset_all_zones_managed_pages(k):
 
     Source: mm/memblock.c reset_all_zones_managed_pages()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t i
     for i in range(p.g.nr_zones):
         p.g.zones[i].managed_pages = 0
@@ -16,7 +16,7 @@ def reserve_bootmem_region(k, start_pa, end_pa):
 
     Source: mm/page_alloc.c reserve_bootmem_region()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef Page *map = p.g.map
     cdef uint32_t pfn, first, last
     start = start_pa >> PAGE_SHIFT
@@ -33,7 +33,7 @@ def memblock_free_pages(k, uint32_t pfn, uint32_t order):
 
     Source: mm/page_alloc.c memblock_free_pages(), __free_pages_core()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, order)
     __free_pages_core(p.g, pfn, order)
     if p.g.nr_bad:
@@ -46,7 +46,7 @@ def free_pages_memory(k, uint32_t start_pfn, uint32_t end_pfn):
     Source: mm/memblock.c __free_pages_memory()
     Differs: page_poison=on does not write its pattern into the memory freed here; it would fill the whole machine.
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t pfn = start_pfn
     cdef uint32_t order
     if pfn >= end_pfn:
@@ -68,15 +68,15 @@ def free_highmem_range(k, uint32_t start_pfn, uint32_t end_pfn):
     Source: mm/page_alloc.c free_highmem_page()
     Differs: page_poison=on does not write its pattern into the memory freed here.
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     if start_pfn >= end_pfn:
         return
     _check_pfn(p.g, start_pfn, 0)
     _check_pfn(p.g, end_pfn - 1, 0)
     _fill_freed(k, start_pfn, end_pfn - start_pfn, poison=False)
     free_untouched_highmem(p.g, start_pfn, end_pfn)
-    k.totalram_pages += end_pfn - start_pfn
-    k.totalhigh_pages += end_pfn - start_pfn
+    k.mm.totalram_pages += end_pfn - start_pfn
+    k.mm.totalhigh_pages += end_pfn - start_pfn
 
 
 def free_highmem_page(k, uint32_t pfn):
@@ -92,13 +92,13 @@ def adjust_managed_page_count(k, uint32_t pfn, int count):
 
     Source: mm/page_alloc.c adjust_managed_page_count()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
     cdef Zone *zone = page_zone(p.g, pfn)
     zone.managed_pages += count
-    k.totalram_pages += count
+    k.mm.totalram_pages += count
     if zone.highmem:
-        k.totalhigh_pages += count
+        k.mm.totalhigh_pages += count
 
 
 cdef inline void __free_reserved_page(Pgdat *g, uint32_t pfn) noexcept nogil:
@@ -112,7 +112,7 @@ def free_reserved_page(k, uint32_t pfn):
 
     Source: include/linux/mm.h free_reserved_page()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
     _fill_freed(k, pfn, 1)
     __free_reserved_page(p.g, pfn)
@@ -126,10 +126,10 @@ def free_reserved_area(k, start_va, end_va, poison=-1, name=None):
 
     Source: mm/page_alloc.c free_reserved_area()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t pfn, first, last
-    start_pa = _round_up(start_va, PAGE_SIZE) - k.build.config.PAGE_OFFSET + k.phys_offset
-    end_pa = (end_va & ~(PAGE_SIZE - 1)) - k.build.config.PAGE_OFFSET + k.phys_offset
+    start_pa = _round_up(start_va, PAGE_SIZE) - k.build.config.PAGE_OFFSET + k.mm.phys_offset
+    end_pa = (end_va & ~(PAGE_SIZE - 1)) - k.build.config.PAGE_OFFSET + k.mm.phys_offset
     if end_pa <= start_pa:
         return 0
     if 0 <= poison <= 0xFF:
@@ -141,7 +141,7 @@ def free_reserved_area(k, start_va, end_va, poison=-1, name=None):
     for pfn in range(first, last):
         __free_reserved_page(p.g, pfn)
         page_zone(p.g, pfn).managed_pages += 1
-    k.totalram_pages += last - first
+    k.mm.totalram_pages += last - first
     if p.g.nr_bad:
         _log_bad_pages(k, p)
     if name:
@@ -155,7 +155,7 @@ def init_cma_reserved_pageblock(k, uint32_t pfn):
 
     Source: mm/page_alloc.c init_cma_reserved_pageblock()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t order = p.g.pageblock_order
     cdef uint32_t i
     _check_pfn(p.g, pfn, order)
@@ -176,7 +176,7 @@ def nr_free_pages(k):
 
     Source: include/linux/vmstat.h nr_free_pages()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t i
     total = 0
     for i in range(p.g.nr_zones):
@@ -189,7 +189,7 @@ def mem_init_print_info(k, text=None):
 
     Source: mm/page_alloc.c mem_init_print_info()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     sym = k.build.symbols
     code, data, rodata = sym.etext - sym.stext, sym.edata - sym.sdata, sym.end_rodata - sym.start_rodata
     init_data, init_code = sym.init_end - sym.init_begin, sym.einittext - sym.sinittext
@@ -211,8 +211,9 @@ def mem_init_print_info(k, text=None):
            + "{text})", func="mem_init_print_info", free=nr_free_pages(k) << to_kib, physical=physpages << to_kib,
            code=code >> 10, data=data >> 10, rodata=rodata >> 10, init=(init_data + init_code) >> 10,
            bss=(sym.bss_stop - sym.bss_start) >> 10,
-           reserved=(physpages - k.totalram_pages - k.totalcma_pages) << to_kib, cma=k.totalcma_pages << to_kib,
-           highmem=k.totalhigh_pages << to_kib, text=f", {text}" if text else "")
+           reserved=(physpages - k.mm.totalram_pages - k.mm.totalcma_pages) << to_kib,
+           cma=k.mm.totalcma_pages << to_kib,
+           highmem=k.mm.totalhigh_pages << to_kib, text=f", {text}" if text else "")
     # what early boot holds on to; the rest was given to the allocator
     held = ("kernel.base", "kernel.size", "dtb.base", "dtb.size", "mem_map.size",
             "unflattened_tree.size", "pcpu_unit_size", "nr_cpu_ids", "empty_zero_page", "CONFIG_LOG_BUF_SHIFT",
@@ -223,7 +224,7 @@ def mem_init_print_info(k, text=None):
             k.facts.add(f"zone.{name}.managed_pages", p.g.zones[i].managed_pages, "pages",
                         "present pages less held ones", (f"zone.{name}.present_pages", *held),
                         "mm/page_alloc.c memblock_free_all()")
-    k.facts.add("totalram_pages", k.totalram_pages, "pages", "pages given to the allocator",
+    k.facts.add("totalram_pages", k.mm.totalram_pages, "pages", "pages given to the allocator",
                 [f.name for f in k.facts if f.name.endswith(".managed_pages")],
                 "mm/page_alloc.c mem_init_print_info()")
 
@@ -241,10 +242,10 @@ def alloc_large_system_hash(k, tablename, bucketsize, numentries, scale, flags, 
     Source: mm/page_alloc.c alloc_large_system_hash()
     Differs: tables from vmalloc() (MAX_ORDER and larger, after boot) raise InputError.
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     entries = numentries
     if not entries:
-        entries = _round_up(k.nr_kernel_pages, (1 << 20) // PAGE_SIZE)
+        entries = _round_up(k.mm.nr_kernel_pages, (1 << 20) // PAGE_SIZE)
         entries = entries >> (scale - PAGE_SHIFT) if scale > PAGE_SHIFT else entries << (PAGE_SHIFT - scale) & _ULONG
         if flags & HASH_SMALL:
             if not entries >> shift:
@@ -252,7 +253,7 @@ def alloc_large_system_hash(k, tablename, bucketsize, numentries, scale, flags, 
         elif entries * bucketsize & _ULONG < PAGE_SIZE:
             entries = PAGE_SIZE // bucketsize
     entries = 1 << (entries - 1).bit_length() if entries > 1 else 1
-    most = high_limit or (k.nr_all_pages << PAGE_SHIFT >> 4) // bucketsize
+    most = high_limit or (k.mm.nr_all_pages << PAGE_SHIFT >> 4) // bucketsize
     entries = min(max(entries, low_limit), most, 0x80000000)
     log2qty = max(entries, 1).bit_length() - 1
     while True:
@@ -275,7 +276,7 @@ def _hash_memory(k, Pglist p, size, flags):
     from bootsim.linux.mm.memblock import memblock_alloc
 
     if flags & HASH_EARLY:
-        return memblock_alloc(k.memblock, size, _smp_cache_bytes(k), "alloc_large_system_hash")
+        return memblock_alloc(k.mm.memblock, size, _smp_cache_bytes(k), "alloc_large_system_hash")
     if max((size - 1) >> PAGE_SHIFT, 0).bit_length() >= p.g.max_order:
         raise InputError(f"a hash table of {size:#x} bytes is vmalloc()ed, which is not replayed")
     pfn = alloc_pages_exact(k, size, GFP_ATOMIC | (0x100 if flags & HASH_ZERO else 0))

@@ -131,7 +131,7 @@ def take_isolated_range(k, uint32_t start, uint32_t end):
     Returns the first and the end pfn of what was taken, or None when a page is in use: the middle of
     alloc_contig_range(), for those who replay its parts one by one.
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t outer_start, outer_end
     if start >= end:
         raise PageFrameError(f"range {start:#x}-{end:#x}: expected at least one page")
@@ -154,7 +154,7 @@ def alloc_contig_range(k, uint32_t start, uint32_t end, uint32_t migratetype):
     """
     from bootsim.linux.mm.page_isolation import start_isolate_page_range, undo_isolate_page_range
 
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t block_pages = <uint32_t>1 << (p.g.max_order - 1)
     first, last = start & ~(block_pages - 1), _round_up(end, block_pages)
     if start_isolate_page_range(k, first, last, migratetype):

@@ -13,7 +13,7 @@ cdef list _list_pfns(const Pgdat *g, uint32_t head, uint32_t most):
 
 def zones_snapshot(k):
     """Every zone as `stages.json` shows it: numbers, free lists in list order, per-cpu lists."""
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     return [_zone_snapshot(p, i, k.nr_cpu_ids) for i in range(p.g.nr_zones)]
 
 
@@ -47,7 +47,7 @@ def _migratetypes(Pglist p):
 
 def page_info(k, uint32_t pfn):
     """One struct page as plain values: flags, refcount, mapcount, buddy and order, zone, migrate type."""
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
     cdef Page *page = &p.g.map[pfn]
     cdef Zone *zone = page_zone(p.g, pfn)
@@ -180,8 +180,8 @@ def _log_bad_pages(k, Pglist p):
         zone = page_zone(p.g, bad.pfn)
         cma = " CMA" if get_pfnblock_migratetype(p.g, zone, bad.pfn) == MIGRATE_CMA else ""
         names = "|".join(name for name, bit in _PAGE_FLAG_NAMES if bad.page.flags >> bit & 1)
-        printk(k, KERN_ALERT, "BUG: Bad page state in process {comm}  pfn:{pfn:05x}", func="bad_page", comm=k.comm,
-               pfn=bad.pfn)
+        printk(k, KERN_ALERT, "BUG: Bad page state in process {comm}  pfn:{pfn:05x}", func="bad_page",
+               comm=k.cpus[0].comm, pfn=bad.pfn)
         printk(k, KERN_WARNING, "page:(ptrval) refcount:{refcount} mapcount:{mapcount} mapping:{mapping:08x} "
                "index:{index:#x} pfn:{pfn:#x}", func="__dump_page", refcount=bad.page.refcount,
                mapcount=<int32_t>(~bad.page.page_type + 1), mapping=bad.page.mapping, index=bad.page.index, pfn=bad.pfn)

@@ -13,7 +13,7 @@ def _early_init_on(k, attribute, arg):
     if value and page_poisoning_enabled(k):
         printk(k, KERN_INFO, "mem auto-init: CONFIG_PAGE_POISONING is on, will take precedence over {option}",
                func=f"early_{attribute}", option=attribute)
-    setattr(k, attribute, value)
+    setattr(k.mm, attribute, value)
     return 0
 
 
@@ -40,10 +40,10 @@ def _cmdline_parse_core(k, arg, name):
         return -_EINVAL
     number, length = simple_strtoull(arg)
     if arg[length:length + 1] == "%":
-        setattr(k, f"{name}_percent", number & _ULONG)
+        setattr(k.mm, f"{name}_percent", number & _ULONG)
     else:
-        setattr(k, name, (memparse(arg)[0] >> PAGE_SHIFT) & _ULONG)
-        setattr(k, f"{name}_percent", 0)
+        setattr(k.mm, name, (memparse(arg)[0] >> PAGE_SHIFT) & _ULONG)
+        setattr(k.mm, f"{name}_percent", 0)
     return 0
 
 
@@ -53,7 +53,7 @@ def cmdline_parse_kernelcore(k, arg):
     Source: mm/page_alloc.c cmdline_parse_kernelcore(), cmdline_parse_core()
     """
     if arg is not None and "mirror" in arg.split(","):
-        k.mirrored_kernelcore = True
+        k.mm.mirrored_kernelcore = True
         return 0
     return _cmdline_parse_core(k, arg, "required_kernelcore")
 
@@ -84,16 +84,16 @@ def find_zone_movable_pfns_for_nodes(k, Pglist p, lowest, movable_zone):
     """
     cdef uint32_t block_pages = <uint32_t>1 << (p.g.max_order - 1)
     totalpages = sum(end - start for start, end in p.bank_pfns)
-    if k.mirrored_kernelcore:
+    if k.mm.mirrored_kernelcore:
         if p.bank_pfns:
             printk(k, KERN_WARNING, "This configuration results in unmirrored kernel memory.",
                    func="find_zone_movable_pfns_for_nodes")
         return None
-    core, movable = k.required_kernelcore, k.required_movablecore
-    if k.required_kernelcore_percent:
-        core = (totalpages * 100 * k.required_kernelcore_percent & _ULONG) // 10000
-    if k.required_movablecore_percent:
-        movable = (totalpages * 100 * k.required_movablecore_percent & _ULONG) // 10000
+    core, movable = k.mm.required_kernelcore, k.mm.required_movablecore
+    if k.mm.required_kernelcore_percent:
+        core = (totalpages * 100 * k.mm.required_kernelcore_percent & _ULONG) // 10000
+    if k.mm.required_movablecore_percent:
+        movable = (totalpages * 100 * k.mm.required_movablecore_percent & _ULONG) // 10000
     if movable:
         movable = min(totalpages, _round_up(movable, block_pages))
         core = max(core, totalpages - movable)
@@ -200,20 +200,20 @@ def _zone_facts(k, Pglist p, i):
 def free_area_init(k, max_zone_pfn):
     """Make the node: zones, struct pages and pageblock flags. `max_zone_pfn`: {zone name: end pfn}, absent ones 0.
 
-    Sets k.pgdat. Raises KernelPanic when memblock cannot give the memory map or the pageblock flags.
+    Sets k.mm.pgdat. Raises KernelPanic when memblock cannot give the memory map or the pageblock flags.
     Source: mm/page_alloc.c free_area_init()
     """
     from bootsim.linux.mm.memblock import for_each_mem_pfn_range, memblock_start_of_DRAM
 
     cdef Pglist p = Pglist(k.build.config)
-    k.pgdat = p
+    k.mm.pgdat = p
     p.clears_allocated = want_init_on_alloc(k, 0)
     p.fills_freed = page_poisoning_enabled(k) or want_init_on_free(k)
     names = p.zone_names
     movable = len(names) - 1
-    p.bank_pfns = [(start, end) for start, end in for_each_mem_pfn_range(k.memblock)]
+    p.bank_pfns = [(start, end) for start, end in for_each_mem_pfn_range(k.mm.memblock)]
     lowest, highest = [0] * len(names), [0] * len(names)
-    start_pfn = memblock_start_of_DRAM(k.memblock) >> PAGE_SHIFT
+    start_pfn = memblock_start_of_DRAM(k.mm.memblock) >> PAGE_SHIFT
     for i in range(movable):
         lowest[i] = start_pfn
         highest[i] = start_pfn = max(max_zone_pfn.get(names[i], 0), start_pfn)
@@ -274,7 +274,7 @@ def alloc_node_mem_map(k, Pglist p):
         return
     page_bytes = k.build.sizeof.page
     size = (end - start) * page_bytes
-    pa = memblock_alloc_node(k.memblock, size, _smp_cache_bytes(k), 0, "alloc_node_mem_map")
+    pa = memblock_alloc_node(k.mm.memblock, size, _smp_cache_bytes(k), 0, "alloc_node_mem_map")
     if not pa:
         raise KernelPanic(f"Failed to allocate {size} bytes for node 0 memory map",
                           f"lowmem has no {size:#x} contiguous free bytes for {end - start} struct pages")
@@ -316,14 +316,14 @@ def free_area_init_core(k, Pglist p):
             else:
                 printk(k, KERN_WARNING, "  {zone} zone: {pages} pages exceeds freesize {freesize}", func=func,
                        zone=name, pages=memmap_pages, freesize=freesize)
-        if i == 0 and freesize > k.dma_reserve:
-            freesize -= k.dma_reserve
-            printk(k, KERN_DEBUG, "  {zone} zone: {pages} pages reserved", func=func, zone=name, pages=k.dma_reserve)
+        if i == 0 and freesize > k.mm.dma_reserve:
+            freesize -= k.mm.dma_reserve
+            printk(k, KERN_DEBUG, "  {zone} zone: {pages} pages reserved", func=func, zone=name, pages=k.mm.dma_reserve)
         if not zone.highmem:
-            k.nr_kernel_pages += freesize
-        elif k.nr_kernel_pages > memmap_pages * 2:
-            k.nr_kernel_pages -= memmap_pages
-        k.nr_all_pages += freesize
+            k.mm.nr_kernel_pages += freesize
+        elif k.mm.nr_kernel_pages > memmap_pages * 2:
+            k.mm.nr_kernel_pages -= memmap_pages
+        k.mm.nr_all_pages += freesize
         zone.managed_pages = freesize
         if zone.present_pages:
             printk(k, KERN_DEBUG, "  {zone} zone: {pages} pages, LIFO batch:{batch}", func="zone_pcp_init", zone=name,
@@ -331,10 +331,10 @@ def free_area_init_core(k, Pglist p):
         if zone.spanned_pages:
             setup_usemap(k, p, i)
             zone.initialized = True
-    k.facts.add("nr_kernel_pages", k.nr_kernel_pages, "pages", "lowmem pages less the memory map",
+    k.facts.add("nr_kernel_pages", k.mm.nr_kernel_pages, "pages", "lowmem pages less the memory map",
                 (*_zone_fact_names(k, "present_pages"), "sizeof:struct page"),
                 "mm/page_alloc.c free_area_init_core()")
-    k.facts.add("nr_all_pages", k.nr_all_pages, "pages", "nr_kernel_pages and highmem",
+    k.facts.add("nr_all_pages", k.mm.nr_all_pages, "pages", "nr_kernel_pages and highmem",
                 ("nr_kernel_pages", *_zone_fact_names(k, "present_pages")), "mm/page_alloc.c free_area_init_core()")
 
 
@@ -358,7 +358,7 @@ def setup_usemap(k, Pglist p, i):
     block_pages = 1 << p.g.pageblock_order
     pages = _round_up(zone.spanned_pages + (zone.start_pfn & (block_pages - 1)), block_pages)
     size = _round_up((pages >> p.g.pageblock_order) * PAGEBLOCK_BITS, 32) // 8
-    if not memblock_alloc_node(k.memblock, size, _smp_cache_bytes(k), 0, "setup_usemap"):
+    if not memblock_alloc_node(k.mm.memblock, size, _smp_cache_bytes(k), 0, "setup_usemap"):
         raise KernelPanic(f"Failed to allocate {size} bytes for zone {p.zone_names[i]} pageblock flags on node 0",
                           f"lowmem has no {size:#x} free bytes for the pageblock flags")
     zone.pageblock_flags = <uint32_t *>calloc(size // 4, 4)
@@ -399,7 +399,7 @@ def memmap_init(k, Pglist p):
         bank_end = end
     if p.bank_pfns:
         init_unavailable_range(k, p, hole, _round_up(bank_end, PAGES_PER_SECTION), last_zone)
-    for region in k.memblock.memory.regions:
+    for region in k.mm.memblock.memory.regions:
         if region.flags & MEMBLOCK_NOMAP:
             _hold_pages(p.g, max(_round_up(region.base, PAGE_SIZE) >> PAGE_SHIFT, p.g.base),
                         (region.base + region.size) >> PAGE_SHIFT, 0)

@@ -7,7 +7,7 @@ def build_all_zonelists(k):
 
     Source: mm/page_alloc.c build_all_zonelists(), build_all_zonelists_init()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef Pgdat *g = p.g
     cdef uint32_t i, cpu
     g.nr_zonelist = 0
@@ -62,7 +62,7 @@ def setup_per_cpu_pageset(k):
 
     Source: mm/page_alloc.c setup_per_cpu_pageset(), zone_pageset_init()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t i, cpu, batch
     for i in range(p.g.nr_zones):
         if p.g.zones[i].present_pages:
@@ -80,7 +80,7 @@ def __setup_per_zone_wmarks(k):  # noqa: N807
 
     Source: mm/page_alloc.c __setup_per_zone_wmarks()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t i
     cdef Zone *zone
     pages_min = p.min_free_kbytes >> (PAGE_SHIFT - 10)
@@ -120,7 +120,7 @@ def setup_per_zone_lowmem_reserve(k):
 
     Source: mm/page_alloc.c setup_per_zone_lowmem_reserve()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t i, j
     for i in range(p.g.nr_zones - 1):
         ratio = p.sysctl_lowmem_reserve_ratio[i]
@@ -136,7 +136,7 @@ def refresh_zone_stat_thresholds(k):
 
     Source: mm/vmstat.c refresh_zone_stat_thresholds(), calculate_normal_threshold()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t i, cpu
     cdef Zone *zone
     online = k.nr_online_cpus
@@ -159,7 +159,7 @@ def init_per_zone_wmark_min(k):
 
     Source: mm/page_alloc.c init_per_zone_wmark_min()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     # GFP_USER: lowmem only
     lowmem_kbytes = _nr_free_zone_pages(p.g, p.g.gfp_zone[0]) * (PAGE_SIZE >> 10)
     new = isqrt(lowmem_kbytes * 16)

@@ -40,11 +40,11 @@ def page_ext_init_flatmem(k: Kernel) -> None:
     size = page_ext_size(k)
     if not size or k.build.config.SPARSEMEM:
         return
-    block_pages = 1 << (k.max_order - 1)
-    start, end = k.pgdat.bank_pfns[0][0], k.pgdat.bank_pfns[-1][1]
+    block_pages = 1 << (k.mm.max_order - 1)
+    start, end = k.mm.pgdat.bank_pfns[0][0], k.mm.pgdat.bank_pfns[-1][1]
     pages = end - start + (block_pages if start % block_pages or end % block_pages else 0)
     total = size * pages
-    if not memblock_alloc_try_nid(k.memblock, total, PAGE_SIZE, max_dma_address_pa(k), nid=0,
+    if not memblock_alloc_try_nid(k.mm.memblock, total, PAGE_SIZE, max_dma_address_pa(k), nid=0,
                                   caller="page_ext_init_flatmem"):
         printk(k, KERN_CRIT, "allocation of page_ext failed.")
         raise KernelPanic("Out of memory", f"lowmem has no {total:#x} contiguous free bytes for page_ext")

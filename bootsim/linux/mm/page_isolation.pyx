@@ -14,7 +14,7 @@ def set_migratetype_isolate(k, uint32_t pfn, uint32_t migratetype, bint drain=Tr
 
     Source: mm/page_isolation.c set_migratetype_isolate()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     zone = page_zone_index(k, pfn)
     ret = isolate_pageblock(p.g, pfn, migratetype)
     if ret == 0 and drain:
@@ -27,7 +27,7 @@ def unset_migratetype_isolate(k, uint32_t pfn, uint32_t migratetype):
 
     Source: mm/page_isolation.c unset_migratetype_isolate()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     page_zone_index(k, pfn)
     unisolate_pageblock(p.g, pfn, migratetype)
 
@@ -37,7 +37,7 @@ def start_isolate_page_range(k, uint32_t start_pfn, uint32_t end_pfn, uint32_t m
 
     Source: mm/page_isolation.c start_isolate_page_range()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t block_pages = <uint32_t>1 << p.g.pageblock_order
     cdef uint32_t pfn
     for pfn in range(start_pfn, end_pfn, block_pages):
@@ -53,7 +53,7 @@ def undo_isolate_page_range(k, uint32_t start_pfn, uint32_t end_pfn, uint32_t mi
 
     Source: mm/page_isolation.c undo_isolate_page_range()
     """
-    cdef Pglist p = k.pgdat
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t pfn
     for pfn in range(start_pfn, end_pfn, <uint32_t>1 << p.g.pageblock_order):
         unset_migratetype_isolate(k, pfn, migratetype)

@@ -32,7 +32,7 @@ def init_page_owner(k: Kernel) -> None:
     """
     if not k.options.get("page_owner"):
         return
-    block = (1 << k.pageblock_order) - 1
+    block = (1 << k.mm.pageblock_order) - 1
     for i, zone in enumerate(k.zones):
         if not zone["present"]:
             continue
@@ -40,7 +40,7 @@ def init_page_owner(k: Kernel) -> None:
         count = zone["present"]
         if i == 0:
             # frames of holes within valid pageblocks have zeroed struct pages, which say zone 0
-            valid = {pfn for start, end in k.pgdat.bank_pfns for pfn in range(start & ~block, end, block + 1)}
+            valid = {pfn for start, end in k.mm.pgdat.bank_pfns for pfn in range(start & ~block, end, block + 1)}
             count = sum(max(0, min(pfn + block + 1, last) - max(pfn, first)) for pfn in valid)
         printk(k, KERN_INFO, "Node {nid}, zone {zone:>8}: page owner found early allocated {pages} pages",
                func="init_pages_in_zone", nid=0, zone=zone["name"], pages=count)

@@ -21,7 +21,7 @@ def early_page_poison_param(k: Kernel, arg: str | None) -> int:
     value = kstrtobool(arg)
     if value is None:
         return -EINVAL
-    k.want_page_poisoning = value
+    k.mm.want_page_poisoning = value
     return 0
 
 
@@ -31,7 +31,7 @@ def page_poisoning_enabled(k: Kernel) -> bool:
     Source: mm/page_poison.c page_poisoning_enabled()
     Differs: debug_pagealloc= is not replayed.
     """
-    return k.build.config.PAGE_POISONING and k.want_page_poisoning
+    return k.build.config.PAGE_POISONING and k.mm.want_page_poisoning
 
 
 def poison_byte(k: Kernel) -> int:

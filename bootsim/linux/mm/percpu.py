@@ -48,7 +48,7 @@ def _longs(bits: int) -> int:
 
 def _alloc(k: Kernel, size: int, func: str, align: int | None = None) -> int:
     # memblock_alloc() that panics as each caller in percpu.c does
-    pa = memblock_alloc(k.memblock, size, align or k.smp_cache_bytes, func)
+    pa = memblock_alloc(k.mm.memblock, size, align or k.mm.smp_cache_bytes, func)
     if not pa:
         raise KernelPanic(f"{func}: Failed to allocate {size} bytes", "too little lowmem for the per-cpu areas")
     return pa
@@ -73,7 +73,7 @@ def pcpu_alloc_alloc_info(k: Kernel, nr_units: int) -> PcpuAllocInfo:
     """
     sizeof = k.build.sizeof
     size = _pfn_align(sizeof.pcpu_alloc_info + sizeof.pcpu_group_info + nr_units * 4)
-    pa = memblock_alloc(k.memblock, size, PAGE_SIZE, "pcpu_alloc_alloc_info")
+    pa = memblock_alloc(k.mm.memblock, size, PAGE_SIZE, "pcpu_alloc_alloc_info")
     return PcpuAllocInfo(pa, size, 0, 0, 0, 0, 0, 0, [])
 
 
@@ -106,20 +106,20 @@ def pcpu_embed_first_chunk(k: Kernel, reserved_size: int, dyn_size: int, atom_si
     Source: mm/percpu.c pcpu_embed_first_chunk()
     """
     func = "pcpu_embed_first_chunk"
-    mb, ram, sym = k.memblock, k.machine.ram, k.build.symbols
+    mb, ram, sym = k.mm.memblock, k.machine.ram, k.build.symbols
     ai = pcpu_build_alloc_info(k, reserved_size, dyn_size, atom_size)
     if ai is None:
         return -12
     size_sum = ai.static_size + ai.reserved_size + ai.dyn_size
     areas_size = _pfn_align(_POINTER_BYTES)
-    areas = memblock_alloc(mb, areas_size, k.smp_cache_bytes, func)
+    areas = memblock_alloc(mb, areas_size, k.mm.smp_cache_bytes, func)
     base = 0
     if areas:
         base = memblock_alloc_try_nid(mb, len(ai.cpu_map) * ai.unit_size, atom_size, max_dma_address_pa(k),
                                       caller="pcpu_dfl_fc_alloc")
     if base:
         max_distance = ai.unit_size * len(ai.cpu_map)
-        vmalloc_total = VMALLOC_END - VMALLOC_START(k.high_memory)
+        vmalloc_total = VMALLOC_END - VMALLOC_START(k.mm.high_memory)
         if max_distance > vmalloc_total * 3 // 4:
             printk(k, KERN_WARNING, "percpu: max_distance={max_distance:#x} too large for vmalloc space "
                    "{vmalloc_total:#x}", max_distance=max_distance, vmalloc_total=vmalloc_total)
@@ -143,8 +143,8 @@ def max_dma_address_pa(k: Kernel) -> int:
 
     Source: arch/arm/include/asm/dma.h MAX_DMA_ADDRESS
     """
-    if k.build.config.ZONE_DMA and k.arm_dma_zone_size:
-        return (k.phys_offset + k.arm_dma_zone_size) & 0xFFFFFFFF
+    if k.build.config.ZONE_DMA and k.mm.arm_dma_zone_size:
+        return (k.mm.phys_offset + k.mm.arm_dma_zone_size) & 0xFFFFFFFF
     return k.virt_to_phys(0xFFFFFFFF)
 
 
@@ -185,7 +185,7 @@ def pcpu_setup_first_chunk(k: Kernel, ai: PcpuAllocInfo, base: int) -> None:
     pcpu_alloc_first_chunk(k, base + static_size, ai.reserved_size or dyn_size)
     if ai.reserved_size:
         pcpu_alloc_first_chunk(k, base + static_size + ai.reserved_size, dyn_size)
-    k.pcpu_base_pa, k.pcpu_unit_size = base, ai.unit_size
+    k.mm.pcpu_base_pa, k.mm.pcpu_unit_size = base, ai.unit_size
     source = "mm/percpu.c setup_per_cpu_areas()"
     k.facts.add("pcpu_base", base, "pa", "one unit per possible CPU, below what is taken already",
                 ("nr_cpu_ids", "pcpu_unit_size", "unflattened_tree", "cmdline:*", "CONFIG_SMP"), source)
@@ -229,10 +229,10 @@ def _setup_up(k: Kernel) -> None:
     # without SMP static per-cpu data are plain variables: only the dynamic part needs memory
     unit = 1 << (max(PCPU_MIN_UNIT_SIZE, PERCPU_DYNAMIC_RESERVE) - 1).bit_length()
     ai = pcpu_alloc_alloc_info(k, 1)
-    base = memblock_alloc_try_nid(k.memblock, unit, PAGE_SIZE, max_dma_address_pa(k), caller="setup_per_cpu_areas")
+    base = memblock_alloc_try_nid(k.mm.memblock, unit, PAGE_SIZE, max_dma_address_pa(k), caller="setup_per_cpu_areas")
     if not ai.pa or not base:
         raise KernelPanic("Failed to allocate memory for percpu areas.", "too little lowmem for the per-cpu areas")
     ai.dyn_size = ai.unit_size = ai.atom_size = ai.alloc_size = unit
     ai.cpu_map = [0]
     pcpu_setup_first_chunk(k, ai, base)
-    memblock_free(k.memblock, ai.pa, ai.bytes, "setup_per_cpu_areas")
+    memblock_free(k.mm.memblock, ai.pa, ai.bytes, "setup_per_cpu_areas")

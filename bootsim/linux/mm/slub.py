@@ -20,5 +20,5 @@ def kmem_cache_init(k: Kernel) -> None:
     """
     max_order = k.options.get("slub_max_order", PAGE_ALLOC_COSTLY_ORDER)
     printk(k, KERN_INFO, "SLUB: HWalign={align}, Order={min_order}-{max_order}, MinObjects={min_objects}, CPUs={cpus}, "
-           "Nodes={nodes}", align=k.smp_cache_bytes, min_order=k.options.get("slub_min_order", 0), max_order=max_order,
-           min_objects=k.options.get("slub_min_objects", 0), cpus=k.nr_cpu_ids, nodes=1)
+           "Nodes={nodes}", align=k.mm.smp_cache_bytes, min_order=k.options.get("slub_min_order", 0),
+           max_order=max_order, min_objects=k.options.get("slub_min_objects", 0), cpus=k.nr_cpu_ids, nodes=1)

@@ -42,43 +42,43 @@ def mem_section_usage_size(k: Kernel) -> int:
 
     Source: mm/sparse.c mem_section_usage_size()
     """
-    bits = (1 << (PFN_SECTION_SHIFT - k.pageblock_order)) * NR_PAGEBLOCK_BITS
+    bits = (1 << (PFN_SECTION_SHIFT - k.mm.pageblock_order)) * NR_PAGEBLOCK_BITS
     return (k.build.sizeof.mem_section_usage or 0) + -(-bits // 32) * 4
 
 
 def sparse_init(k: Kernel, max_dma_pa: int) -> None:
-    """Find the sections that hold memory and give each a memory map. Sets k.section_maps: {section: pa of its map}.
+    """Find the sections that hold memory and give each a memory map. Sets k.mm.section_maps: {section: pa of its map}.
 
     `max_dma_pa` is __pa(MAX_DMA_ADDRESS), above which the maps are wanted.
     Source: mm/sparse.c sparse_init(), sparse_init_nid()
     """
-    present = sorted({pfn >> PFN_SECTION_SHIFT for start, end in for_each_mem_pfn_range(k.memblock)
+    present = sorted({pfn >> PFN_SECTION_SHIFT for start, end in for_each_mem_pfn_range(k.mm.memblock)
                       for pfn in range(start & ~(PAGES_PER_SECTION - 1), end, PAGES_PER_SECTION)})
     usage_bytes, map_bytes = mem_section_usage_size(k), section_map_size(k)
-    if not memblock_alloc_node(k.memblock, usage_bytes * len(present), k.smp_cache_bytes, 0, "sparse_init_nid"):
+    if not memblock_alloc_node(k.mm.memblock, usage_bytes * len(present), k.mm.smp_cache_bytes, 0, "sparse_init_nid"):
         raise KernelPanic(None, "no lowmem for the sections' pageblock flags")
     size = map_bytes * len(present)
-    buffer = memblock_alloc_try_nid(k.memblock, size, map_bytes, max_dma_pa, nid=0, caller="sparse_init_nid",
+    buffer = memblock_alloc_try_nid(k.mm.memblock, size, map_bytes, max_dma_pa, nid=0, caller="sparse_init_nid",
                                     func="memblock_alloc_exact_nid_raw")
     end = buffer + size
     for section in present:
         pa = -(-buffer // map_bytes) * map_bytes
         if buffer and pa + map_bytes <= end:
             if pa > buffer:
-                memblock_free(k.memblock, buffer, pa - buffer, "sparse_buffer_alloc")
+                memblock_free(k.mm.memblock, buffer, pa - buffer, "sparse_buffer_alloc")
             buffer = pa + map_bytes
         else:
-            pa = memblock_alloc_try_nid(k.memblock, map_bytes, map_bytes, max_dma_pa, nid=0,
+            pa = memblock_alloc_try_nid(k.mm.memblock, map_bytes, map_bytes, max_dma_pa, nid=0,
                                         caller="__populate_section_memmap", func="memblock_alloc_try_nid_raw")
             if not pa:
                 raise KernelPanic(f"__populate_section_memmap: Failed to allocate {map_bytes} bytes "
                                   f"align={PAGE_SIZE:#x} nid=0 from={max_dma_pa:#010x}",
                                   "no lowmem for the sections' memory maps")
-        k.section_maps[section] = pa
+        k.mm.section_maps[section] = pa
         step(k, "section {section:#x}: {start:#010x}-{last:#010x}, memory map at {pa:#010x}", section=section,
              start=section << SECTION_SIZE_BITS, last=((section + 1) << SECTION_SIZE_BITS) - 1, pa=pa)
     if buffer and buffer < end:
-        memblock_free(k.memblock, buffer, end - buffer, "sparse_init_nid")
+        memblock_free(k.mm.memblock, buffer, end - buffer, "sparse_init_nid")
     k.facts.add("mem_map.size", size, "bytes", "sections that hold memory, times pages a section, times struct page",
                 ("sizeof:struct page", "CONFIG_SPARSEMEM", "max_pfn", "min_low_pfn", "memory.total_size"),
                 "mm/sparse.c sparse_init_nid()")

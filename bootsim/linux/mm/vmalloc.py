@@ -25,12 +25,12 @@ class VmStruct:
 
 
 def vm_area_add_early(k: Kernel, vm: VmStruct) -> None:
-    """Put an area on k.vmlist, in ascending order, for vmalloc_init() to know.
+    """Put an area on k.mm.vmlist, in ascending order, for vmalloc_init() to know.
 
     Source: mm/vmalloc.c vm_area_add_early()
     """
-    at = len(k.vmlist)
-    for i, other in enumerate(k.vmlist):
+    at = len(k.mm.vmlist)
+    for i, other in enumerate(k.mm.vmlist):
         if other.addr >= vm.addr:
             at = i
             if other.addr < vm.addr + vm.size:
@@ -38,7 +38,7 @@ def vm_area_add_early(k: Kernel, vm: VmStruct) -> None:
             break
         if other.addr + other.size > vm.addr:
             raise _overlap(vm, other)
-    k.vmlist.insert(at, vm)
+    k.mm.vmlist.insert(at, vm)
 
 
 def _overlap(vm: VmStruct, other: VmStruct) -> KernelPanic:

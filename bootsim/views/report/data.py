@@ -99,10 +99,10 @@ class Watch:
             self._look("panic", self.replay.k)
 
     def _look(self, stage: str, k: Kernel) -> None:
-        step: dict[str, Any] = {"stage": stage, "lines": _count_lines(k), "limit": k.arm_lowmem_limit}
+        step: dict[str, Any] = {"stage": stage, "lines": _count_lines(k), "limit": k.mm.arm_lowmem_limit}
         step["memblock"] = self._keep("memblock", snapshot.memblock(k))
-        step["tables"] = self._keep("tables", snapshot.page_tables(k) if k.pgd_pa else None)
-        zones = snapshot.zones(k) if hasattr(k, "pgdat") else []
+        step["tables"] = self._keep("tables", snapshot.page_tables(k) if k.mm.pgd_pa else None)
+        zones = snapshot.zones(k) if hasattr(k.mm, "pgdat") else []
         step["zones"] = self._keep("zones", [zone for zone in zones if zone["spanned"]] or None)
         step["areas"] = self._keep("areas", snapshot.cma_areas(k))
         self.steps.append(step)
@@ -136,7 +136,7 @@ class Watch:
             "zones": [[_zone(zone) for zone in zones] for zones in self._pools["zones"]],
             "migrate": _migrate_types(self._pools["zones"]),
             "areas": [[_area(area) for area in areas] for areas in self._pools["areas"]],
-            "nodes": [[printable(r.name), r.base, r.base + r.size] for r in k.reserved_mem if r.size],
+            "nodes": [[printable(r.name), r.base, r.base + r.size] for r in k.of.reserved_mem if r.size],
             "layout": _layout(k),
             "log": self._log(),
             **facts_data(replay),
@@ -161,7 +161,7 @@ class Watch:
         # [level, the stage that follows the line, function, text, is it the kernel's]
         lines: list[list[Any]] = []
         place = 0
-        levels = [record.level for record in self.replay.k.records for _ in record.text.split("\n")]
+        levels = [record.level for record in self.replay.k.log.records for _ in record.text.split("\n")]
         for i, line in enumerate(record_lines(self.replay.k)):
             while place < len(self.steps) - 1 and self.steps[place]["lines"] <= i:
                 place += 1
@@ -170,7 +170,7 @@ class Watch:
 
 
 def _count_lines(k: Kernel) -> int:
-    return sum(record.text.count("\n") + 1 for record in k.records)
+    return sum(record.text.count("\n") + 1 for record in k.log.records)
 
 
 def _inputs(replay: Replay) -> list[list[str]]:
@@ -243,9 +243,9 @@ def _area(area: dict[str, Any]) -> list[Any]:
 
 
 def _layout(k: Kernel) -> list[list[Any]]:
-    if not k.high_memory:
+    if not k.mm.high_memory:
         return []
-    return [[region.name, region.start_va, region.end_va] for region in layout.regions(k)]
+    return [[region.name, region.start_va, region.end_va] for region in layout.regions(k.build, k.mm.high_memory)]
 
 
 def page_data(boots: Sequence[tuple[str, Watch]]) -> dict[str, Any]:

@@ -112,4 +112,4 @@ def _boot(tree: DeviceTree, settings: Settings, row: Row) -> None:
         row.outcome, row.reason, row.cause = PANICKED, error.reason or "dies without a word", error.cause or ""
     except InputError as error:
         row.outcome, row.reason = REFUSED, str(error)
-    row.warnings = [record.text for record in k.records if record.kernel and record.level <= _WARNING]
+    row.warnings = [record.text for record in k.log.records if record.kernel and record.level <= _WARNING]

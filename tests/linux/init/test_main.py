@@ -9,7 +9,7 @@ RAM = 0x60000000
 
 
 def memory(k):
-    return [(r.base, r.size) for r in k.memblock.memory.regions]
+    return [(r.base, r.size) for r in k.mm.memblock.memory.regions]
 
 
 @pytest.mark.parametrize(("cmdline", "banks"), [
@@ -83,7 +83,7 @@ def test_words_of_other_handlers(board):
                                                 ("quiet", 4), ("debug", 10), ("loglevel=3 debug", 10),
                                                 ("loglevel=x", 7)])
 def test_loglevel(board, cmdline, level):
-    assert board.boot(cmdline, until="setup_machine_fdt").console_loglevel == level
+    assert board.boot(cmdline, until="setup_machine_fdt").log.console_loglevel == level
 
 
 @pytest.mark.parametrize(("arg", "ids"), [("1", 1), ("2", 2), ("0", 8), ("-2", 8), ("9", 8), ("x", 8), ("0x2,3", 2)])
@@ -154,7 +154,7 @@ def test_an_initrd_in_highmem_is_an_oops(board):
 
 def test_mem_where_the_board_has_none(board):
     k = board.boot("mem=64M mem=64M@0xd0000000", until="setup_machine_fdt")
-    assert [r.text for r in k.records if r.level == 4 and not r.kernel] == [
+    assert [r.text for r in k.log.records if r.level == 4 and not r.kernel] == [
         "bootsim: cmdline: mem=: not all of 0xd0000000-0xd3ffffff is RAM; the kernel will use it all the same"]
 
 

@@ -37,4 +37,4 @@ def test_many_processors_ask_for_a_larger_log(board):
 def test_a_line_is_cut_to_what_the_kernels_buffer_holds(board, caller, length):
     k = board.prepare(build={"PRINTK_CALLER": caller})
     printk(k, KERN_INFO, "x" * 2000)
-    assert len(k.records[-1].text) == length
+    assert len(k.log.records[-1].text) == length

@@ -21,11 +21,11 @@ def declare(k, base, size, limit=0, fixed=False):
 
 def test_an_area_must_be_reserved_and_aligned(k):
     assert cma_init_reserved_mem(k, 0x70000000, 4 * MIB, 0, "x") == (-22, None)
-    memblock_reserve(k.memblock, 0x70000000, 8 * MIB, "test")
+    memblock_reserve(k.mm.memblock, 0x70000000, 8 * MIB, "test")
     assert cma_init_reserved_mem(k, 0x70100000, 4 * MIB, 0, "x") == (-22, None)
     assert cma_init_reserved_mem(k, 0x70000000, 0, 0, "x") == (-22, None)
     assert cma_init_reserved_mem(k, 0x70000000, 4 * MIB, 0, "x" * 80)[1].name == "x" * 63
-    assert k.totalcma_pages == 1024
+    assert k.mm.totalcma_pages == 1024
 
 
 def test_a_fixed_area_at_0_is_not_fixed(k):
@@ -39,11 +39,11 @@ def test_a_size_that_wraps_is_no_size(board, k):
 
 def test_highmem_comes_first(board):
     k = board.boot("cma=0 vmalloc=800M")
-    assert declare(k, 0, 4 * MIB)[1].base_pfn << 12 > k.arm_lowmem_limit
+    assert declare(k, 0, 4 * MIB)[1].base_pfn << 12 > k.mm.arm_lowmem_limit
     # |--- lowmem ---|- highmem, all but 1 MiB reserved -|
-    memblock_reserve(k.memblock, k.arm_lowmem_limit, 0xA0000000 - k.arm_lowmem_limit, "test")
+    memblock_reserve(k.mm.memblock, k.mm.arm_lowmem_limit, 0xA0000000 - k.mm.arm_lowmem_limit, "test")
     area = declare(k, 0, 4 * MIB)[1]
-    assert (area.base_pfn + area.count) << 12 <= k.arm_lowmem_limit
+    assert (area.base_pfn + area.count) << 12 <= k.mm.arm_lowmem_limit
 
 
 def test_no_more_than_the_slots(board, k):

@@ -20,7 +20,7 @@ def boot(config, cmdline):
 
 
 def lines(k):
-    return [r.text for r in k.records if r.kernel]
+    return [r.text for r in k.log.records if r.kernel]
 
 
 def test_page_owner_takes_twenty_bytes_a_page():

@@ -36,7 +36,7 @@ def of_find_node_by_path(k: Kernel, path: str) -> DeviceNode | None:
 
     Source: drivers/of/base.c of_find_node_opts_by_path()
     """
-    root = k.of_root
+    root = k.of.of_root
     path = path.partition(":")[0]
     if path == "/":
         return root
@@ -92,7 +92,7 @@ def of_find_compatible_node(k: Kernel, compat: str) -> DeviceNode | None:
 
     Source: drivers/of/base.c of_find_compatible_node()
     """
-    return next((n for n in k.of_root.walk() if of_device_is_compatible(n, compat)), None)
+    return next((n for n in k.of.of_root.walk() if of_device_is_compatible(n, compat)), None)
 
 
 def _kstrtoint(text: str) -> int | None:

@@ -63,7 +63,7 @@ def of_scan_flat_dt(k: Kernel, it: Callable[[FlatNode], int]) -> int:
 
     Source: drivers/of/fdt.c of_scan_flat_dt()
     """
-    for node in k.fdt.nodes:
+    for node in k.of.fdt.nodes:
         rc = it(node)
         if rc:
             return rc
@@ -99,7 +99,7 @@ def of_flat_dt_get_machine_name(k: Kernel) -> str:
 
     Source: drivers/of/fdt.c of_flat_dt_get_machine_name()
     """
-    root = k.fdt.nodes[0]
+    root = k.of.fdt.nodes[0]
     name = root.first.get("model") or root.first.get("compatible")
     return c_string(name) if name is not None else "(null)"
 
@@ -121,7 +121,7 @@ def early_init_dt_verify(k: Kernel, dtb_pa: int) -> bool:
             f"two 1 MiB sections up to {mapped_end:#x} and takes a data abort; place it lower with --dtb-addr or "
             "make it smaller")
     try:
-        k.fdt = parse(ram.read(dtb_pa, total))
+        k.of.fdt = parse(ram.read(dtb_pa, total))
     except (ValueError, IndexError) as e:
         raise KernelPanic(None, f"device tree at {dtb_pa:#x}: {e}") from None
     return True
@@ -173,7 +173,7 @@ def early_init_dt_scan_chosen_stdout(k: Kernel) -> int:
     """
     from bootsim.linux.drivers.tty.serial.earlycon import earlycon_table, of_setup_earlycon
 
-    chosen = fdt_path_offset(k.fdt, "/chosen") or fdt_path_offset(k.fdt, "/chosen@0")
+    chosen = fdt_path_offset(k.of.fdt, "/chosen") or fdt_path_offset(k.of.fdt, "/chosen@0")
     if chosen is None:
         return -ENOENT
     prop = "stdout-path" if "stdout-path" in chosen.first else "linux,stdout-path"
@@ -182,7 +182,7 @@ def early_init_dt_scan_chosen_stdout(k: Kernel) -> int:
         step(k, "cause: {place} has no stdout-path", place=k.place(chosen.path))
         return -ENOENT
     path, colon, options = c_string(value).partition(":")
-    node = fdt_path_offset(k.fdt, path)
+    node = fdt_path_offset(k.of.fdt, path)
     if node is None:
         printk(k, KERN_WARNING, "OF: fdt: earlycon: stdout-path {path} not found", path=path)
         step(k, "cause: {place}: the tree has no such node or alias", place=k.place(chosen.path, prop))
@@ -224,8 +224,8 @@ def early_init_dt_scan_root(k: Kernel, node: FlatNode) -> int:
     Source: drivers/of/fdt.c early_init_dt_scan_root()
     """
     size, addr = node.first.get("#size-cells"), node.first.get("#address-cells")
-    k.dt_root_size_cells = cells(size)[0] if size else 1
-    k.dt_root_addr_cells = cells(addr)[0] if addr else 1
+    k.of.dt_root_size_cells = cells(size)[0] if size else 1
+    k.of.dt_root_addr_cells = cells(addr)[0] if addr else 1
     return 1
 
 
@@ -242,11 +242,11 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
     if reg is None:
         return 0
     words = cells(reg)
-    a, s = k.dt_root_addr_cells, k.dt_root_size_cells
+    a, s = k.of.dt_root_addr_cells, k.of.dt_root_size_cells
     if not a + s:
         raise KernelPanic(None, f"{k.place('/')}: #address-cells and #size-cells are both 0: the kernel reads empty "
                           f"banks from {node.path} for ever")
-    k.memory_nodes.append((node.path, prop))
+    k.of.memory_nodes.append((node.path, prop))
     hotpluggable = "hotpluggable" in node.first
     while len(words) >= a + s:
         base, size = read_number(words[:a]), read_number(words[a:a + s])
@@ -256,7 +256,7 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
                  prop=prop, base=base)
             continue
         early_init_dt_add_memory_arch(k, base, size, f"dtb:{node.path}:{prop}")
-        if hotpluggable and memblock_mark_hotplug(k.memblock, base & 0xFFFFFFFF, size & 0xFFFFFFFF):
+        if hotpluggable and memblock_mark_hotplug(k.mm.memblock, base & 0xFFFFFFFF, size & 0xFFFFFFFF):
             printk(k, KERN_WARNING, "OF: fdt: failed to mark hotplug range {base:#x} - {end:#x}", base=base,
                    end=base + size)
     return 0
@@ -278,7 +278,7 @@ def early_init_dt_add_memory_arch(k: Kernel, base: int, size: int, root: str) ->
     Source: drivers/of/fdt.c early_init_dt_add_memory_arch()
     """
     func = "early_init_dt_add_memory_arch"
-    phys_offset = k.phys_offset
+    phys_offset = k.mm.phys_offset
     offered = (base, size)
     place = k.place(*root.removeprefix("dtb:").rsplit(":", 1))
 
@@ -305,10 +305,10 @@ def early_init_dt_add_memory_arch(k: Kernel, base: int, size: int, root: str) ->
         ignore("range", base, phys_offset)
         size -= phys_offset - base
         base = phys_offset
-    if memblock_overlaps_region(k.memblock.memory, base, size & 0xFFFFFFFF):
+    if memblock_overlaps_region(k.mm.memblock.memory, base, size & 0xFFFFFFFF):
         step(k, "{place}: bank {base:#x}+{size:#x} overlaps an earlier bank; memory is counted once", func=func,
              level=KERN_WARNING, place=place, base=base, size=size)
-    memblock_add(k.memblock, base, size & 0xFFFFFFFF, func)
+    memblock_add(k.mm.memblock, base, size & 0xFFFFFFFF, func)
     n = len([f for f in k.facts if f.name.startswith("bank")]) // 2
     inputs = (root, "PHYS_OFFSET")
     source = "drivers/of/fdt.c early_init_dt_add_memory_arch()"
@@ -325,7 +325,7 @@ def early_init_dt_reserve_memory_arch(k: Kernel, base: int, size: int, nomap: bo
 
     Source: drivers/of/fdt.c early_init_dt_reserve_memory_arch()
     """
-    mb = k.memblock
+    mb = k.mm.memblock
     if nomap:
         if memblock_is_region_reserved(mb, base, size):
             return -EBUSY
@@ -338,7 +338,7 @@ def _reserve_reg(k: Kernel, node: FlatNode) -> int:
     from bootsim.linux.drivers.of.of_reserved_mem import fdt_reserved_mem_save_node
 
     func = "__reserved_mem_reserve_reg"
-    a, s = k.dt_root_addr_cells, k.dt_root_size_cells
+    a, s = k.of.dt_root_addr_cells, k.of.dt_root_size_cells
     prop = node.first.get("reg")
     if prop is None:
         return -ENOENT
@@ -374,8 +374,8 @@ def _reserve_reg(k: Kernel, node: FlatNode) -> int:
 def _check_root(k: Kernel, node: FlatNode) -> bool:
     # __reserved_mem_check_root()
     size, addr = node.first.get("#size-cells"), node.first.get("#address-cells")
-    return bool(size and cells(size)[0] == k.dt_root_size_cells and addr and cells(addr)[0] == k.dt_root_addr_cells
-                and "ranges" in node.first)
+    return bool(size and cells(size)[0] == k.of.dt_root_size_cells
+                and addr and cells(addr)[0] == k.of.dt_root_addr_cells and "ranges" in node.first)
 
 
 def early_init_fdt_scan_reserved_mem(k: Kernel) -> None:
@@ -385,18 +385,18 @@ def early_init_fdt_scan_reserved_mem(k: Kernel) -> None:
     """
     from bootsim.linux.drivers.of.of_reserved_mem import fdt_init_reserved_mem, fdt_reserved_mem_save_node
 
-    for base, size in k.fdt.reservations:
+    for base, size in k.of.fdt.reservations:
         early_init_dt_reserve_memory_arch(k, base & 0xFFFFFFFF, size & 0xFFFFFFFF, False)
         step(k, "/memreserve/ {base:#010x}+{size:#x}", base=base, size=size)
     found = False
-    for node in k.fdt.nodes:
+    for node in k.of.fdt.nodes:
         if not found:
             if node.depth == 1 and node.name == "reserved-memory":
                 if not _check_root(k, node):
                     printk(k, KERN_ERR, "OF: fdt: Reserved memory: unsupported node format, ignoring",
                            func="__fdt_scan_reserved_mem")
                     step(k, "cause: {place} needs #address-cells = <{a}>, #size-cells = <{s}> (the root's) and ranges",
-                         place=k.place(node.path), a=k.dt_root_addr_cells, s=k.dt_root_size_cells)
+                         place=k.place(node.path), a=k.of.dt_root_addr_cells, s=k.of.dt_root_size_cells)
                     break
                 found = True
             continue
@@ -415,7 +415,7 @@ def early_init_dt_alloc_memory_arch(k: Kernel, size: int, align: int) -> int:
     Source: drivers/of/fdt.c early_init_dt_alloc_memory_arch()
     """
     func = "early_init_dt_alloc_memory_arch"
-    pa = memblock_alloc(k.memblock, size, align, func)
+    pa = memblock_alloc(k.mm.memblock, size, align, func)
     if not pa:
         raise KernelPanic(f"{func}: Failed to allocate {size} bytes align={align:#x}",
                           "too little memory below the lowmem limit")
@@ -437,9 +437,9 @@ def unflatten_device_tree(k: Kernel) -> None:
                 (*(name for name in ("mem_map", "mem_map.size") if name in k.facts), "unflattened_tree.size",
                  "empty_zero_page", "memblock.current_limit", "CONFIG_SPARSEMEM"),
                 "drivers/of/fdt.c __unflatten_device_tree()")
-    k.of_root = _build_nodes(k)
+    k.of.of_root = _build_nodes(k)
     step(k, "device tree unflattened: {nodes} nodes, {props} properties, {size} bytes at {pa:#010x}",
-         nodes=len(k.fdt.nodes), props=sum(len(n.props) for n in k.fdt.nodes), size=size, pa=pa)
+         nodes=len(k.of.fdt.nodes), props=sum(len(n.props) for n in k.of.fdt.nodes), size=size, pa=pa)
     of_alias_scan(k, early_init_dt_alloc_memory_arch)
 
 
@@ -451,7 +451,7 @@ def _base_name(unit_name: str) -> str:
 
 def _populated(k: Kernel) -> list[FlatNode]:
     # without CONFIG_OF_KOBJ, which follows SYSFS, nodes that are not available are left out; not what lies below them
-    return [n for n in k.fdt.nodes if k.build.config.SYSFS or of_fdt_device_is_available(n)]
+    return [n for n in k.of.fdt.nodes if k.build.config.SYSFS or of_fdt_device_is_available(n)]
 
 
 def _unflattened_size(k: Kernel) -> int:

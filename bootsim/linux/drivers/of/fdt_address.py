@@ -17,8 +17,8 @@ _U64 = 0xFFFFFFFFFFFFFFFF
 def _count_cells(k: Kernel, parent: FlatNode, node: FlatNode) -> tuple[int, int] | None:
     # fdt_bus_default_count_cells() and OF_CHECK_COUNTS(); `node` is the one a complaint names
     addr, size = parent.first.get("#address-cells"), parent.first.get("#size-cells")
-    na = cells(addr)[0] if addr else k.dt_root_addr_cells
-    ns = cells(size)[0] if size else k.dt_root_size_cells
+    na = cells(addr)[0] if addr else k.of.dt_root_addr_cells
+    ns = cells(size)[0] if size else k.of.dt_root_size_cells
     if 0 < na <= OF_MAX_ADDR_CELLS and 0 < ns < 1 << 31:
         return na, ns
     printk(k, KERN_ERR, "OF: fdt: Bad cell count for {name}", func="fdt_translate_address", name=node.name)
@@ -51,12 +51,12 @@ def of_flat_dt_translate_address(k: Kernel, node: FlatNode) -> int | None:
         printk(k, KERN_ERR, "OF: fdt: warning: device tree node '{name}' has no address.",
                func="fdt_translate_address", name=node.name)
         return None
-    bus = fdt_parent_offset(k.fdt, node)
+    bus = fdt_parent_offset(k.of.fdt, node)
     if bus is None or (counts := _count_cells(k, bus, node)) is None:
         return None
     na, ns = counts
     addr: int | None = read_number(cells(reg)[:na])
-    while addr is not None and (above := fdt_parent_offset(k.fdt, bus)) is not None:
+    while addr is not None and (above := fdt_parent_offset(k.of.fdt, bus)) is not None:
         if (counts := _count_cells(k, above, bus)) is None:
             return None
         addr = _translate_one(bus, addr, na, ns, counts[0])

@@ -43,12 +43,12 @@ def fdt_reserved_mem_save_node(k: Kernel, node: FlatNode, base: int, size: int) 
 
     Source: drivers/of/of_reserved_mem.c fdt_reserved_mem_save_node()
     """
-    if len(k.reserved_mem) == MAX_RESERVED_REGIONS:
+    if len(k.of.reserved_mem) == MAX_RESERVED_REGIONS:
         printk(k, KERN_ERR, _PREFIX + "not enough space for all defined regions.")
         step(k, "cause: {place} is region {n} of /reserved-memory, the kernel keeps {max}", place=k.place(node.path),
              n=MAX_RESERVED_REGIONS + 1, max=MAX_RESERVED_REGIONS)
         return
-    k.reserved_mem.append(ReservedMem(node, node.name, base, size))
+    k.of.reserved_mem.append(ReservedMem(node, node.name, base, size))
 
 
 def early_init_dt_alloc_reserved_memory_arch(k: Kernel, size: int, align: int, start: int, end: int,
@@ -58,8 +58,8 @@ def early_init_dt_alloc_reserved_memory_arch(k: Kernel, size: int, align: int, s
     Source: drivers/of/of_reserved_mem.c early_init_dt_alloc_reserved_memory_arch()
     """
     func = "early_init_dt_alloc_reserved_memory_arch"
-    mb = k.memblock
-    base = memblock_find_in_range(mb, start, end or MEMBLOCK_ALLOC_ANYWHERE, size, align or k.smp_cache_bytes)
+    mb = k.mm.memblock
+    base = memblock_find_in_range(mb, start, end or MEMBLOCK_ALLOC_ANYWHERE, size, align or k.mm.smp_cache_bytes)
     if not base:
         return -ENOMEM, 0
     if nomap:
@@ -75,7 +75,7 @@ def _wrong_length(k: Kernel, node: FlatNode, prop: str, expected: str) -> None:
 def _alloc_size(k: Kernel, rmem: ReservedMem) -> int:
     # __reserved_mem_alloc_size(): place a region that has a size but no address
     node, func = rmem.node, "__reserved_mem_alloc_size"
-    a, s = k.dt_root_addr_cells, k.dt_root_size_cells
+    a, s = k.of.dt_root_addr_cells, k.of.dt_root_size_cells
     prop = node.first.get("size")
     if prop is None:
         return -EINVAL
@@ -95,7 +95,7 @@ def _alloc_size(k: Kernel, rmem: ReservedMem) -> int:
     nomap = "no-map" in node.first
     if (k.build.config.CMA and of_fdt_is_compatible(node, "shared-dma-pool") and "reusable" in node.first
             and not nomap):
-        align = max(align, PAGE_SIZE << max(k.max_order - 1, k.pageblock_order))
+        align = max(align, PAGE_SIZE << max(k.mm.max_order - 1, k.mm.pageblock_order))
     prop = node.first.get("alloc-ranges")
     ranges = [(0, 0)]
     if prop is not None:
@@ -120,7 +120,7 @@ def _alloc_size(k: Kernel, rmem: ReservedMem) -> int:
         printk(k, KERN_INFO, _PREFIX + "failed to allocate memory for node '{uname}'", func=func, uname=node.name)
         step(k, "cause: {place}: no free {size:#x} bytes aligned to {align:#x} in {ranges}",
              place=k.place(node.path, "size" if prop is None else "alloc-ranges"), size=size,
-             align=align or k.smp_cache_bytes,
+             align=align or k.mm.smp_cache_bytes,
              ranges=", ".join(f"{b:#x}-{e:#x}" for b, e in ranges) if prop is not None else "memory")
         return -ENOMEM
     rmem.base, rmem.size = base, size
@@ -156,10 +156,10 @@ def _rmem_cmp(a: ReservedMem, b: ReservedMem) -> int:
 
 def _check_for_overlap(k: Kernel) -> None:
     # __rmem_check_for_overlap(): the sort also decides in which order the dynamic regions are placed
-    if len(k.reserved_mem) < 2:
+    if len(k.of.reserved_mem) < 2:
         return
-    sort(k.reserved_mem, _rmem_cmp)
-    for this, after in zip(k.reserved_mem, k.reserved_mem[1:], strict=False):
+    sort(k.of.reserved_mem, _rmem_cmp)
+    for this, after in zip(k.of.reserved_mem, k.of.reserved_mem[1:], strict=False):
         if (this.base + this.size) & 0xFFFFFFFF > after.base:
             printk(k, KERN_ERR, _PREFIX + "OVERLAP DETECTED!\n{name} ({base:#010x}--{end:#010x}) overlaps with {name2} "
                    "({base2:#010x}--{end2:#010x})", func="__rmem_check_for_overlap", name=this.name, base=this.base,
@@ -175,12 +175,12 @@ def fdt_init_reserved_mem(k: Kernel) -> None:
     Source: drivers/of/of_reserved_mem.c fdt_init_reserved_mem()
     """
     _check_for_overlap(k)
-    for rmem in k.reserved_mem:
+    for rmem in k.of.reserved_mem:
         err = _alloc_size(k, rmem) if rmem.size == 0 else 0
         if err == 0:
             err = _init_node(k, rmem)
             if err not in (0, -ENOENT):
                 printk(k, KERN_INFO, _PREFIX + "node {name} compatible matching fail", name=rmem.name)
-                memblock_free(k.memblock, rmem.base, rmem.size, "fdt_init_reserved_mem")
+                memblock_free(k.mm.memblock, rmem.base, rmem.size, "fdt_init_reserved_mem")
                 if "no-map" in rmem.node.first:
-                    memblock_add(k.memblock, rmem.base, rmem.size, "fdt_init_reserved_mem")
+                    memblock_add(k.mm.memblock, rmem.base, rmem.size, "fdt_init_reserved_mem")

@@ -28,13 +28,13 @@ def rmem_dma_setup(k: Kernel, rmem: ReservedMem) -> int:
              place=k.place(rmem.node.path))
         return -EINVAL
     if "linux,dma-default" in props:
-        if k.dma_reserved_default_memory is not None:
+        if k.of.dma_reserved_default_memory is not None:
             warn(k, "kernel/dma/coherent.c:374", "Reserved memory: region for default DMA coherent area is redefined",
                  func="rmem_dma_setup")
             step(k, "cause: {place} after {other}: only one region can be the default",
                  place=k.place(rmem.node.path, "linux,dma-default"),
-                 other=k.place(k.dma_reserved_default_memory.node.path, "linux,dma-default"))
-        k.dma_reserved_default_memory = rmem
+                 other=k.place(k.of.dma_reserved_default_memory.node.path, "linux,dma-default"))
+        k.of.dma_reserved_default_memory = rmem
     printk(k, KERN_INFO, "Reserved memory: created DMA memory pool at {base:#010x}, size {mib} MiB", base=rmem.base,
            mib=rmem.size >> 20)
     return 0

@@ -27,15 +27,15 @@ def early_cma(k: Kernel, arg: str | None) -> int:
         return -EINVAL
     size, rest = memparse(arg)
     size &= 0xFFFFFFFF
-    k.cma_size_cmdline = size if size != 0xFFFFFFFF else None  # the variable's value when there is no cma=
+    k.mm.cma_size_cmdline = size if size != 0xFFFFFFFF else None  # the variable's value when there is no cma=
     if not rest.startswith("@"):
         return 0
     base, rest = memparse(rest[1:])
-    k.cma_base_cmdline = base & 0xFFFFFFFF
+    k.mm.cma_base_cmdline = base & 0xFFFFFFFF
     if rest.startswith("-"):
-        k.cma_limit_cmdline = memparse(rest[1:])[0] & 0xFFFFFFFF
+        k.mm.cma_limit_cmdline = memparse(rest[1:])[0] & 0xFFFFFFFF
     else:
-        k.cma_limit_cmdline = (k.cma_base_cmdline + size) & 0xFFFFFFFF
+        k.mm.cma_limit_cmdline = (k.mm.cma_base_cmdline + size) & 0xFFFFFFFF
     return 0
 
 
@@ -44,7 +44,7 @@ def cma_early_percent_memory(k: Kernel) -> int:
 
     Source: kernel/dma/contiguous.c cma_early_percent_memory()
     """
-    pages = k.memblock.memory.total_size >> PAGE_SHIFT
+    pages = k.mm.memblock.memory.total_size >> PAGE_SHIFT
     return (((pages * k.build.config.CMA_SIZE_PERCENTAGE) & 0xFFFFFFFF) // 100 << PAGE_SHIFT) & 0xFFFFFFFF
 
 
@@ -74,24 +74,24 @@ def dma_contiguous_reserve(k: Kernel, limit: int) -> None:
         return
     base, fixed = 0, False
     inputs: tuple[str, ...]
-    if k.cma_size_cmdline is not None:
-        size, inputs = k.cma_size_cmdline, ("cmdline:cma",)
-        base = k.cma_base_cmdline
-        limit = min(x for x in (k.cma_limit_cmdline, limit) if x) if k.cma_limit_cmdline or limit else 0
-        fixed = (base + size) & 0xFFFFFFFF == k.cma_limit_cmdline
+    if k.mm.cma_size_cmdline is not None:
+        size, inputs = k.mm.cma_size_cmdline, ("cmdline:cma",)
+        base = k.mm.cma_base_cmdline
+        limit = min(x for x in (k.mm.cma_limit_cmdline, limit) if x) if k.mm.cma_limit_cmdline or limit else 0
+        fixed = (base + size) & 0xFFFFFFFF == k.mm.cma_limit_cmdline
     else:
         size, inputs = _configured_size(k)
     k.facts.add("cma.default.size", size, "bytes", "cma= or what the build selects",
                 (*inputs, "cmdline:cma", "CONFIG_CMA_SIZE_SEL_MBYTES", "CONFIG_CMA_SIZE_SEL_PERCENTAGE",
                  "CONFIG_CMA_SIZE_SEL_MIN", "CONFIG_CMA_SIZE_SEL_MAX", "CONFIG_CMA_SIZE_MBYTES"),
                 "kernel/dma/contiguous.c dma_contiguous_reserve()")
-    if not size or k.dma_contiguous_default_area is not None:
+    if not size or k.mm.dma_contiguous_default_area is not None:
         return
     asked_by = "cmdline: cma=" if inputs == ("cmdline:cma",) else " and ".join(inputs)
     ret, area = cma_declare_contiguous(k, base, size, limit, 0, 0, fixed, "reserved", asked_by)
     if ret or area is None:
         return
-    k.dma_contiguous_default_area = area
+    k.mm.dma_contiguous_default_area = area
     dma_contiguous_early_fixup(k, area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT)
 
 
@@ -106,9 +106,9 @@ def rmem_cma_setup(k: Kernel, rmem: ReservedMem) -> int:
     Source: kernel/dma/contiguous.c rmem_cma_setup()
     """
     props = rmem.node.first
-    mask = (PAGE_SIZE << max(k.max_order - 1, k.pageblock_order)) - 1
+    mask = (PAGE_SIZE << max(k.mm.max_order - 1, k.mm.pageblock_order)) - 1
     default_cma = "linux,cma-default" in props
-    if k.cma_size_cmdline is not None and default_cma:
+    if k.mm.cma_size_cmdline is not None and default_cma:
         printk(k, KERN_INFO, "Reserved memory: bypass {name} node, using cmdline CMA params instead", name=rmem.name)
         step(k, "cause: cmdline: cma= wins over {place}", place=k.place(rmem.node.path, "linux,cma-default"))
         return -EBUSY
@@ -118,7 +118,7 @@ def rmem_cma_setup(k: Kernel, rmem: ReservedMem) -> int:
         printk(k, KERN_ERR, "Reserved memory: incorrect alignment of CMA region")
         step(k, "cause: {place}: base {base:#x} and size {size:#x} must be multiples of {align:#x}, the largest buddy "
              "block (CONFIG_FORCE_MAX_ZONEORDER={order})", place=k.place(rmem.node.path, _placed_by(rmem)),
-             base=rmem.base, size=rmem.size, align=mask + 1, order=k.max_order)
+             base=rmem.base, size=rmem.size, align=mask + 1, order=k.mm.max_order)
         return -EINVAL
     err, area = cma_init_reserved_mem(k, rmem.base, rmem.size, 0, rmem.name)
     if err or area is None:
@@ -129,7 +129,7 @@ def rmem_cma_setup(k: Kernel, rmem: ReservedMem) -> int:
         return err
     dma_contiguous_early_fixup(k, rmem.base, rmem.size)
     if default_cma:
-        k.dma_contiguous_default_area = area
+        k.mm.dma_contiguous_default_area = area
     printk(k, KERN_INFO, "Reserved memory: created CMA memory pool at {base:#010x}, size {mib} MiB", base=rmem.base,
            mib=rmem.size >> 20)
     return 0

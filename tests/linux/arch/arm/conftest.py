@@ -59,9 +59,9 @@ class Maker:
         """As `started`, with memory (base, size) and the kernel image reserved."""
         k = self.started(**options)
         for base, size in banks:
-            memblock_add(k.memblock, base, size)
-        memblock_reserve(k.memblock, k.pgd_pa, 16384, "test")
-        memblock_reserve(k.memblock, k.virt_to_phys(k.build.symbols.stext),
+            memblock_add(k.mm.memblock, base, size)
+        memblock_reserve(k.mm.memblock, k.mm.pgd_pa, 16384, "test")
+        memblock_reserve(k.mm.memblock, k.virt_to_phys(k.build.symbols.stext),
                          k.build.symbols.end - k.build.symbols.stext, "test")
         return k
 

@@ -11,7 +11,7 @@ RAM, MIB = 0x60000000, 1 << 20
 
 
 def memory(k):
-    return [(r.base, r.size) for r in k.memblock.memory.regions]
+    return [(r.base, r.size) for r in k.mm.memblock.memory.regions]
 
 
 def node(reg, extra="", name="memory@60000000", prop="reg"):
@@ -62,13 +62,13 @@ def test_two_cells(board, reg, said):
 
 def test_hotpluggable_memory_is_marked(board):
     k = board.boot(memory=node("0x60000000 0x20000000", "hotpluggable;"), until="setup_machine_fdt")
-    assert [r.flags for r in k.memblock.memory.regions] == [MEMBLOCK_HOTPLUG]
+    assert [r.flags for r in k.mm.memblock.memory.regions] == [MEMBLOCK_HOTPLUG]
 
 
 def test_the_seed_is_wiped_out_of_the_tree(board):
     plain, k = (board.boot(chosen=text, until="request_standard_resources") for text in ("", "rng-seed = <1 2>;"))
-    assert "rng-seed" not in next(n for n in k.fdt.nodes if n.path == "/chosen").first
-    assert [len(n.props) for n in k.fdt.nodes] == [len(n.props) for n in plain.fdt.nodes]
+    assert "rng-seed" not in next(n for n in k.of.fdt.nodes if n.path == "/chosen").first
+    assert [len(n.props) for n in k.of.fdt.nodes] == [len(n.props) for n in plain.of.fdt.nodes]
 
 
 @pytest.mark.golden
@@ -88,23 +88,24 @@ def test_only_the_first_of_equal_properties_is_wiped():
 @pytest.mark.golden
 def test_regions_below_other_nodes_count(board):
     k = board.boot(reserved="group { a@70000000 { reg = <0x70000000 0x1000>; b { size = <0x2000>; }; }; };")
-    assert [r.name for r in k.reserved_mem] == ["b", "a@70000000"]
+    assert [r.name for r in k.of.reserved_mem] == ["b", "a@70000000"]
 
 
 @pytest.mark.golden
 def test_every_range_of_reg_is_reserved(board):
     k = board.boot(reserved="a@70000000 { reg = <0x70000000 0x1000 0x71000000 0x1000>; };")
-    assert {(0x70000000, 0x1000), (0x71000000, 0x1000)} <= {(r.base, r.size) for r in k.memblock.reserved.regions}
+    assert {(0x70000000, 0x1000), (0x71000000, 0x1000)} <= {(r.base, r.size) for r in k.mm.memblock.reserved.regions}
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("compatible", ["ramoops", "removed-dma-pool"])
 def test_no_map_of_any_kind_is_taken_out_of_the_mapping(board, compatible):
     k = board.boot(reserved=f'a@70000000 {{ compatible = "{compatible}"; reg = <0x70000000 0x100000>; no-map; }};')
-    assert [(r.base, r.size) for r in k.memblock.memory.regions if r.flags & MEMBLOCK_NOMAP] == [(0x70000000, 0x100000)]
+    regions = k.mm.memblock.memory.regions
+    assert [(r.base, r.size) for r in regions if r.flags & MEMBLOCK_NOMAP] == [(0x70000000, 0x100000)]
 
 
 @pytest.mark.golden
 def test_a_disabled_region_is_none(board):
     k = board.boot(reserved='a@70000000 { reg = <0x70000000 0x1000>; status = "disabled"; };')
-    assert k.reserved_mem == []
+    assert k.of.reserved_mem == []

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.golden
 
 
 def placed(k):
-    return {r.name: (r.base, r.size) for r in k.reserved_mem}
+    return {r.name: (r.base, r.size) for r in k.of.reserved_mem}
 
 
 @pytest.mark.parametrize(("props", "base"), [

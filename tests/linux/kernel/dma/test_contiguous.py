@@ -16,7 +16,7 @@ POOL = 'compatible = "shared-dma-pool"; reusable;'
     ("cma=8M cma=4M", [(0x9FC00000, 4)])])
 def test_the_default_area(board, cmdline, areas):
     k = board.boot(cmdline)
-    assert [(a.base_pfn << 12, a.count >> 8) for a in k.cma_areas] == areas
+    assert [(a.base_pfn << 12, a.count >> 8) for a in k.mm.cma_areas] == areas
 
 
 @pytest.mark.parametrize(("build", "size"), [
@@ -24,25 +24,25 @@ def test_the_default_area(board, cmdline, areas):
     ({"CMA_SIZE_SEL_MBYTES": False, "CMA_SIZE_SEL_MIN": True, "CMA_SIZE_PERCENTAGE": 10}, 16),
     ({"CMA_SIZE_SEL_MBYTES": False, "CMA_SIZE_SEL_MAX": True, "CMA_SIZE_PERCENTAGE": 10}, 104)])
 def test_the_builds_size(board, build, size):
-    assert [a.count >> 8 for a in board.boot(build=build).cma_areas] == [size]
+    assert [a.count >> 8 for a in board.boot(build=build).mm.cma_areas] == [size]
 
 
 def test_a_pool_can_be_the_default(board):
     k = board.boot(reserved=f"a {{ {POOL} size = <0x1000000>; linux,cma-default; }};")
-    assert k.dma_contiguous_default_area is k.cma_areas[0]
-    assert len(k.cma_areas) == 1
+    assert k.mm.dma_contiguous_default_area is k.mm.cma_areas[0]
+    assert len(k.mm.cma_areas) == 1
     assert board.said(k, "CMA", "cma") == ["Reserved memory: created CMA memory pool at 0x9f000000, size 16 MiB"]
 
 
 def test_several_areas(board):
     k = board.boot(reserved=f"a {{ {POOL} size = <0x400000>; }}; b@70000000 {{ {POOL} reg = <0x70000000 0x800000>; }};")
-    assert [(a.name, a.base_pfn << 12) for a in k.cma_areas] == [
+    assert [(a.name, a.base_pfn << 12) for a in k.mm.cma_areas] == [
         ("a", 0x9FC00000), ("b@70000000", 0x70000000), ("reserved", 0x9EC00000)]
 
 
 def test_cma_wins_over_the_trees_default(board):
     k = board.boot("cma=8M", reserved=f"a {{ {POOL} size = <0x1000000>; linux,cma-default; }};")
-    assert [a.name for a in k.cma_areas] == ["reserved"]
+    assert [a.name for a in k.mm.cma_areas] == ["reserved"]
 
 
 @pytest.mark.parametrize("order", [9, 11, 12])

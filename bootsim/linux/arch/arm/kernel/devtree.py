@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bootsim.errors import KernelPanic
 from bootsim.inputs.build import MachineDesc
+from bootsim.linux import CpuState
 from bootsim.linux.drivers.of.base import of_find_node_by_path, of_get_cpu_nodes
 from bootsim.linux.drivers.of.fdt import (
     c_string,
@@ -34,7 +35,7 @@ def setup_machine_fdt(k: Kernel, dtb_pa: int) -> MachineDesc | None:
     """
     if not early_init_dt_verify(k, dtb_pa):
         return None
-    root = k.fdt.nodes[0]
+    root = k.of.fdt.nodes[0]
     best, best_score = None, 0
     for mdesc in k.build.machines:
         scores = [s for c in mdesc.dt_compat.split() if (s := of_fdt_is_compatible(root, c))]
@@ -101,7 +102,8 @@ def arm_dt_init_cpu_maps(k: Kernel) -> None:
         printk(k, KERN_WARNING, "DT missing boot CPU MPIDR[23:0], fall back to default cpu_logical_map")
         return
     k.num_possible_cpus = cpuidx
-    k.cpu_logical_map = [logical[i] for i in range(cpuidx)]
+    k.cpus[0].logical_map = logical[0]
+    k.cpus += [CpuState(k.machine.reset_cp15(), logical[i]) for i in range(1, cpuidx)]
     k.facts.add("num_possible_cpus", cpuidx, "cpus", "cpu nodes, at most NR_CPUS",
                 ("dtb:/cpus:*", "CONFIG_NR_CPUS", "CONFIG_SMP"),
                 "arch/arm/kernel/devtree.c arm_dt_init_cpu_maps()")

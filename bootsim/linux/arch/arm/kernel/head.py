@@ -37,7 +37,7 @@ U32 = 0xFFFFFFFF
 def stext(k: Kernel) -> None:
     """Run from the kernel's first instruction to start_kernel's.
 
-    Sets k.procinfo, k.phys_offset, k.pgd_pa, k.is_smp, k.processor_id, k.atags_pointer (pa of the tree, or 0)
+    Sets k.procinfo, k.mm.phys_offset, k.mm.pgd_pa, k.is_smp, k.processor_id, k.atags_pointer (pa of the tree, or 0)
     and k.cr_alignment. Raises KernelPanic where the real kernel loops in __error or runs off its mappings.
     Source: arch/arm/kernel/head.S stext
     Differs: __hyp_stub_install and the machine number in r1 leave no trace in memory and are not modelled.
@@ -45,19 +45,19 @@ def stext(k: Kernel) -> None:
     machine, symbols = k.machine, k.build.symbols
     k.processor_id = machine.cpu.midr
     k.procinfo = lookup_processor_type(k.processor_id)
-    k.phys_offset = machine.kernel_pa - (symbols.text - k.build.config.PAGE_OFFSET) & U32
-    k.facts.add("PHYS_OFFSET", k.phys_offset, "pa", "address the kernel was loaded at - TEXT_OFFSET",
+    k.mm.phys_offset = machine.kernel_pa - (symbols.text - k.build.config.PAGE_OFFSET) & U32
+    k.facts.add("PHYS_OFFSET", k.mm.phys_offset, "pa", "address the kernel was loaded at - TEXT_OFFSET",
                 ("option:load-addr", "symbol:_text", "CONFIG_PAGE_OFFSET"), "arch/arm/kernel/head.S stext")
     record_layout(k)
     mmu_data(k)
     step(k, "{cpu}, MIDR {midr:#010x}; kernel at {kernel_pa:#010x}, so PHYS_OFFSET is {phys_offset:#010x}; r2 is "
          "{dtb_pa:#010x}", cpu=machine.cpu.name, midr=k.processor_id, kernel_pa=machine.kernel_pa,
-         phys_offset=k.phys_offset, dtb_pa=machine.dtb_pa)
+         phys_offset=k.mm.phys_offset, dtb_pa=machine.dtb_pa)
     k.atags_pointer = vet_atags(k, machine.dtb_pa)
     k.is_smp = fixup_smp(machine.cpu, machine.cpus) if k.build.config.SMP_ON_UP else k.build.config.SMP
     fixup_pv_table(k)
     create_page_tables(k)
-    cr = v7_setup(k, k.pgd_pa)
+    cr = v7_setup(k, k.mm.pgd_pa)
     enable_mmu(k, cr)
     mmap_switched(k)
 
@@ -114,12 +114,12 @@ def fixup_pv_table(k: Kernel) -> None:
     """
     config = k.build.config
     if config.ARM_PATCH_PHYS_VIRT:
-        if (k.phys_offset - config.PAGE_OFFSET) % SZ_16M:
+        if (k.mm.phys_offset - config.PAGE_OFFSET) % SZ_16M:
             raise KernelPanic(None, f"the kernel was loaded at {k.machine.kernel_pa:#x}, which makes PHYS_OFFSET "
-                              f"{k.phys_offset:#x}: expected a multiple of 16 MiB (__fixup_pv_table, __error)")
-    elif config.PHYS_OFFSET is not None and k.phys_offset != config.PHYS_OFFSET:
+                              f"{k.mm.phys_offset:#x}: expected a multiple of 16 MiB (__fixup_pv_table, __error)")
+    elif config.PHYS_OFFSET is not None and k.mm.phys_offset != config.PHYS_OFFSET:
         raise KernelPanic(None, f"the kernel was loaded at {k.machine.kernel_pa:#x}, which makes PHYS_OFFSET "
-                          f"{k.phys_offset:#x}: expected CONFIG_PHYS_OFFSET={config.PHYS_OFFSET:#x}, as this kernel "
+                          f"{k.mm.phys_offset:#x}: expected CONFIG_PHYS_OFFSET={config.PHYS_OFFSET:#x}, as this kernel "
                           "has no CONFIG_ARM_PATCH_PHYS_VIRT")
 
 
@@ -130,7 +130,7 @@ def create_page_tables(k: Kernel) -> None:
     """
     symbols, ram = k.build.symbols, k.machine.ram
     func = "__create_page_tables"
-    pgd = k.pgd_pa = k.virt_to_phys(symbols.swapper_pg_dir)
+    pgd = k.mm.pgd_pa = k.virt_to_phys(symbols.swapper_pg_dir)
     k.facts.add("swapper_pg_dir", pgd, "pa", "symbol - PAGE_OFFSET + PHYS_OFFSET",
                 ("symbol:swapper_pg_dir", "PAGE_OFFSET", "PHYS_OFFSET"), "arch/arm/kernel/head.S __create_page_tables")
     ram.zero(pgd, PG_DIR_SIZE)
@@ -138,7 +138,8 @@ def create_page_tables(k: Kernel) -> None:
     flags = k.procinfo.mm_mmuflags(k.is_smp)
     code = k.virt_to_phys(symbols.turn_mmu_on)
     _map_sections(k, "identity for __turn_mmu_on", code, code, k.virt_to_phys(symbols.turn_mmu_on_end), flags=flags)
-    _map_sections(k, "kernel", k.build.config.PAGE_OFFSET, k.phys_offset, k.virt_to_phys(symbols.end - 1), flags=flags)
+    _map_sections(k, "kernel", k.build.config.PAGE_OFFSET, k.mm.phys_offset, k.virt_to_phys(symbols.end - 1),
+                  flags=flags)
     if k.atags_pointer:
         tree = k.atags_pointer & SECTION_MASK
         _map_sections(k, "device tree", FDT_FIXED_BASE, tree, tree + SECTION_SIZE, flags=flags)
@@ -152,7 +153,7 @@ def _map_sections(k: Kernel, what: str, va: int, pa: int, last_pa: int, *, flags
     pa &= SECTION_MASK
     count = (last_pa - pa >> SECTION_SHIFT) + 1
     for i in range(count):
-        entry = k.pgd_pa + 4 * (first + i)
+        entry = k.mm.pgd_pa + 4 * (first + i)
         k.machine.ram.write32(entry, (pa + i * SECTION_SIZE & U32) | flags)
     start = first << SECTION_SHIFT
     step(k, "{what}: {start:#010x}-{last:#010x} -> {pa:#010x}, {sections} section(s), descriptor bits {flags:#x}",
@@ -173,7 +174,7 @@ def enable_mmu(k: Kernel, cr: int) -> None:
 
     Source: arch/arm/kernel/head.S __enable_mmu
     """
-    config, cp15 = k.build.config, k.machine.cp15
+    config, cp15 = k.build.config, k.cpus[0].cp15
     cr &= ~CR_A
     for disabled, bit in ((config.CPU_DCACHE_DISABLE, CR_C), (config.CPU_BPREDICT_DISABLE, CR_Z),
                           (config.CPU_ICACHE_DISABLE, CR_I)):
@@ -189,7 +190,7 @@ def turn_mmu_on(k: Kernel, cr: int) -> None:
     Raises KernelPanic when an instruction on the way would not be found where it lies.
     Source: arch/arm/kernel/head.S __turn_mmu_on
     """
-    cp15, symbols = k.machine.cp15, k.build.symbols
+    cp15, symbols = k.cpus[0].cp15, k.build.symbols
     cp15.sctlr = cr
     k.cr_alignment = cr
     here, end = k.virt_to_phys(symbols.turn_mmu_on), k.virt_to_phys(symbols.turn_mmu_on_end)

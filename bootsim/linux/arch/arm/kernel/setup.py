@@ -42,7 +42,7 @@ def smp_setup_processor_id(k: Kernel) -> None:
     Source: arch/arm/kernel/setup.c smp_setup_processor_id()
     """
     mpidr = k.machine.cpu.mpidr & 0xFFFFFF if k.is_smp else 0
-    k.cpu_logical_map = [mpidr]
+    k.cpus[0].logical_map = mpidr
     printk(k, KERN_INFO, "Booting Linux on physical CPU {mpidr:#x}", mpidr=mpidr)
 
 
@@ -53,7 +53,7 @@ def setup_processor(k: Kernel) -> None:
     """
     cpu, config = k.machine.cpu, k.build.config
     printk(k, KERN_INFO, "CPU: {name} [{midr:08x}] revision {revision} (ARMv{arch}), cr={cr:08x}",
-           name="ARMv7 Processor", midr=cpu.midr, revision=cpu.midr & 15, arch="7", cr=k.machine.cp15.sctlr)
+           name="ARMv7 Processor", midr=cpu.midr, revision=cpu.midr & 15, arch="7", cr=k.cpus[0].cp15.sctlr)
     if config.ARM_PATCH_IDIV and cpu.divides >= (1 if config.THUMB2_KERNEL else 2):
         printk(k, KERN_INFO, "CPU: div instructions available: patching division code", func="patch_aeabi_idiv")
     init_default_cache_policy(k, k.procinfo.mm_mmuflags(k.is_smp))
@@ -86,13 +86,13 @@ def early_mem(k: Kernel, arg: str | None) -> int:
 
     Source: arch/arm/kernel/setup.c early_mem()
     """
-    mb = k.memblock
+    mb = k.mm.memblock
     if not k.usermem:
         k.usermem = True
         start = memblock_start_of_DRAM(mb)
         memblock_remove(mb, start, memblock_end_of_DRAM(mb) - start, "early_mem")
     size, rest = memparse(value_of("mem", arg))
-    start = memparse(rest[1:])[0] if rest.startswith("@") else k.phys_offset
+    start = memparse(rest[1:])[0] if rest.startswith("@") else k.mm.phys_offset
     arm_add_memory(k, start, size)
     return 0
 
@@ -110,17 +110,17 @@ def arm_add_memory(k: Kernel, start: int, size: int) -> int:
     if aligned + size > ULONG_MAX:
         printk(k, KERN_CRIT, "Truncating memory at {start:#010x} to fit in 32-bit physical address space", start=start)
         size = ULONG_MAX - aligned
-    if aligned < k.phys_offset:
-        end = min(aligned + size, k.phys_offset)
+    if aligned < k.mm.phys_offset:
+        end = min(aligned + size, k.mm.phys_offset)
         printk(k, KERN_INFO, "Ignoring memory below PHYS_OFFSET: {start:#010x}-{end:#010x}", start=aligned, end=end)
-        if aligned + size <= k.phys_offset:
+        if aligned + size <= k.mm.phys_offset:
             return -22
-        size -= k.phys_offset - aligned
-        aligned = k.phys_offset
+        size -= k.mm.phys_offset - aligned
+        aligned = k.mm.phys_offset
     size &= ~(PAGE_SIZE - 1)
     if size == 0:
         return -22
-    memblock_add(k.memblock, aligned, size, "arm_add_memory")
+    memblock_add(k.mm.memblock, aligned, size, "arm_add_memory")
     source = "arch/arm/kernel/setup.c arm_add_memory()"
     k.facts.add("mem_option.base", aligned, "pa", "mem=SIZE[@START]", ("cmdline:mem", "PHYS_OFFSET"), source)
     k.facts.add("mem_option.size", size, "bytes", "mem=SIZE[@START], whole pages", ("cmdline:mem",), source)
@@ -139,9 +139,9 @@ def request_standard_resources(k: Kernel) -> None:
     sym = k.build.symbols
     code = (k.virt_to_phys(sym.text), k.virt_to_phys(sym.init_begin - 1))
     data = (k.virt_to_phys(sym.sdata), k.virt_to_phys(sym.end - 1))
-    for start, end in for_each_mem_range(k.memblock):
+    for start, end in for_each_mem_range(k.mm.memblock):
         size = k.build.sizeof.resource
-        if not memblock_alloc(k.memblock, size, k.smp_cache_bytes, "request_standard_resources"):
+        if not memblock_alloc(k.mm.memblock, size, k.mm.smp_cache_bytes, "request_standard_resources"):
             raise KernelPanic(f"request_standard_resources: Failed to allocate {size} bytes", "lowmem is used up")
         k.iomem.append(("System RAM", start, end - 1))
         for name, (first, last) in (("Kernel code", code), ("Kernel data", data)):
@@ -211,8 +211,8 @@ def reserve_dtb(k: Kernel) -> None:
 
     Source: arch/arm/kernel/setup.c setup_arch()
     """
-    base, size = k.atags_pointer, k.fdt.totalsize
-    memblock_reserve(k.memblock, base, size, "setup_arch")
+    base, size = k.atags_pointer, k.of.fdt.totalsize
+    memblock_reserve(k.mm.memblock, base, size, "setup_arch")
     source = "arch/arm/kernel/setup.c setup_arch()"
     k.facts.add("dtb.base", base, "pa", "r2 at entry", ("option:dtb-addr",), source)
     k.facts.add("dtb.size", size, "bytes", "totalsize of the blob's header", ("dtb:/:totalsize",), source)

@@ -20,13 +20,13 @@ POISON_INSTRUCTION = 0xE7FDDEF1  # undefined in ARM and in Thumb code
 
 
 def early_trap_init(k: Kernel, vectors_pa: int) -> None:
-    """Fill the vectors page (pa) with an undefined instruction; keeps its address in k.vectors_page_pa.
+    """Fill the vectors page (pa) with an undefined instruction; keeps its address in k.mm.vectors_page_pa.
 
     Source: arch/arm/kernel/traps.c early_trap_init()
     Differs: the vectors, stubs and kuser helpers that the kernel copies over the poison are its own code, whose bytes
     are not known here.
     """
-    k.vectors_page_pa = vectors_pa
+    k.mm.vectors_page_pa = vectors_pa
     k.facts.add("vectors_page", vectors_pa, "pa", "the first two pages below memblock's limit that are free",
                 ("memblock.current_limit", *(f.name for f in k.facts if f.name.startswith("cma")), "kernel.base",
                  "kernel.size", "dtb.base", "dtb:/reserved-memory:*", "dtb:/chosen:linux,initrd-start",

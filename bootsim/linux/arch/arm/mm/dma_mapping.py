@@ -34,7 +34,7 @@ def dma_contiguous_early_fixup(k: Kernel, base: int, size: int) -> None:
 
     Source: arch/arm/mm/dma-mapping.c dma_contiguous_early_fixup()
     """
-    k.dma_mmu_remap.append((base, size))
+    k.mm.dma_mmu_remap.append((base, size))
 
 
 def dma_contiguous_remap(k: Kernel) -> None:
@@ -42,14 +42,14 @@ def dma_contiguous_remap(k: Kernel) -> None:
 
     Source: arch/arm/mm/dma-mapping.c dma_contiguous_remap()
     """
-    for start, size in k.dma_mmu_remap:
-        end = min(start + size, k.arm_lowmem_limit)
+    for start, size in k.mm.dma_mmu_remap:
+        end = min(start + size, k.mm.arm_lowmem_limit)
         if start >= end:
             step(k, "contiguous area {start:#010x}+{size:#x} lies above lowmem: nothing to remap", start=start,
                  size=size)
             continue
         first, last = k.phys_to_virt(start), k.phys_to_virt(end)
-        if start < k.virt_to_phys(k.build.symbols.end) and end > k.pgd_pa:
+        if start < k.virt_to_phys(k.build.symbols.end) and end > k.mm.pgd_pa:
             raise KernelPanic(None, f"{k.reserved_place(start, end - start)}: the contiguous area at "
                               f"{start:#010x}-{end - 1:#010x} lies on the kernel, and "
                               "dma_contiguous_remap() takes away the mapping that it runs on")

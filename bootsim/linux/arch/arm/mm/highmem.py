@@ -23,7 +23,7 @@ def kmap_atomic(k: Kernel, pa: int) -> int:
     Differs: mappings do not nest yet, so the slot is always the first.
     """
     va = fix_to_virt(FIX_KMAP_BEGIN)
-    pte = pa & ~(PAGE_SIZE - 1) | k.pgprot_kernel | L_PTE_XN
+    pte = pa & ~(PAGE_SIZE - 1) | k.mm.pgprot_kernel | L_PTE_XN
     cpu_v7_set_pte_ext(k.machine.ram, pte_offset_kernel(k, pmd_off_k(k, va), va), pte, 0)
     step(k, "kmap_atomic: {va:#010x} -> {pa:#010x}", va=va, pa=pa)
     return va

@@ -44,9 +44,9 @@ def setup_dma_zone(k: Kernel) -> None:
     Source: arch/arm/mm/init.c setup_dma_zone()
     """
     if k.build.config.ZONE_DMA and k.mdesc.dma_zone_size:
-        k.arm_dma_zone_size = k.mdesc.dma_zone_size
-        k.arm_dma_limit = k.phys_offset + k.arm_dma_zone_size - 1
-        k.facts.add("arm_dma_limit", k.arm_dma_limit, "pa", "PHYS_OFFSET + the machine's dma_zone_size - 1",
+        k.mm.arm_dma_zone_size = k.mdesc.dma_zone_size
+        k.mm.arm_dma_limit = k.mm.phys_offset + k.mm.arm_dma_zone_size - 1
+        k.facts.add("arm_dma_limit", k.mm.arm_dma_limit, "pa", "PHYS_OFFSET + the machine's dma_zone_size - 1",
                     ("PHYS_OFFSET", "CONFIG_ZONE_DMA", "build:machines"), "arch/arm/mm/init.c setup_dma_zone()")
 
 
@@ -71,7 +71,7 @@ def arm_initrd_init(k: Kernel) -> None:
     start = k.phys_initrd_start & ~(PAGE_SIZE - 1)
     size = k.phys_initrd_size + (k.phys_initrd_start - start)
     size = (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) & 0xFFFFFFFF
-    mb = k.memblock
+    mb = k.mm.memblock
     if not memblock_is_region_memory(mb, start, size):
         printk(k, KERN_ERR, "INITRD: {start:#010x}+{size:#010x} is not a memory region - disabling initrd",
                start=start, size=size)
@@ -99,7 +99,7 @@ def arm_memblock_init(k: Kernel) -> None:
     sym = k.build.symbols
     # KERNEL_START is _stext, KERNEL_END is _end
     base, size = k.virt_to_phys(sym.stext), sym.end - sym.stext
-    memblock_reserve(k.memblock, base, size, "arm_memblock_init")
+    memblock_reserve(k.mm.memblock, base, size, "arm_memblock_init")
     source = "arch/arm/mm/init.c arm_memblock_init()"
     k.facts.add("kernel.base", base, "pa", "__pa(_stext)", ("symbol:_stext", "PAGE_OFFSET", "PHYS_OFFSET"), source)
     k.facts.add("kernel.size", size, "bytes", "_end - _stext", ("symbol:_stext", "symbol:_end"), source)
@@ -107,8 +107,8 @@ def arm_memblock_init(k: Kernel) -> None:
     arm_initrd_init(k)
     arm_mm_memblock_reserve(k)
     early_init_fdt_scan_reserved_mem(k)
-    dma_contiguous_reserve(k, k.arm_dma_limit)
-    memblock_dump_all(k.memblock)
+    dma_contiguous_reserve(k, k.mm.arm_dma_limit)
+    memblock_dump_all(k.mm.memblock)
 
 
 def find_limits(k: Kernel) -> None:
@@ -116,18 +116,18 @@ def find_limits(k: Kernel) -> None:
 
     Source: arch/arm/mm/init.c find_limits()
     """
-    mb = k.memblock
-    k.max_low_pfn = mb.current_limit >> PAGE_SHIFT
-    k.min_low_pfn = (memblock_start_of_DRAM(mb) + PAGE_SIZE - 1) >> PAGE_SHIFT
-    k.max_pfn = memblock_end_of_DRAM(mb) >> PAGE_SHIFT
+    mb = k.mm.memblock
+    k.mm.max_low_pfn = mb.current_limit >> PAGE_SHIFT
+    k.mm.min_low_pfn = (memblock_start_of_DRAM(mb) + PAGE_SIZE - 1) >> PAGE_SHIFT
+    k.mm.max_pfn = memblock_end_of_DRAM(mb) >> PAGE_SHIFT
     source = "arch/arm/mm/init.c find_limits()"
-    k.facts.add("min_low_pfn", k.min_low_pfn, "pfn", "start of memory, rounded up",
+    k.facts.add("min_low_pfn", k.mm.min_low_pfn, "pfn", "start of memory, rounded up",
                 tuple(f.name for f in k.facts if f.name.startswith("bank")) + ("cmdline:mem",), source)
-    k.facts.add("max_low_pfn", k.max_low_pfn, "pfn", "memblock's limit", ("memblock.current_limit", "arm_lowmem_limit"),
-                source)
-    k.facts.add("max_pfn", k.max_pfn, "pfn", "end of memory", ("memory.end",), source)
+    k.facts.add("max_low_pfn", k.mm.max_low_pfn, "pfn", "memblock's limit",
+                ("memblock.current_limit", "arm_lowmem_limit"), source)
+    k.facts.add("max_pfn", k.mm.max_pfn, "pfn", "end of memory", ("memory.end",), source)
     step(k, "page frames: min_low_pfn {min_low_pfn:#x}, max_low_pfn {max_low_pfn:#x}, max_pfn {max_pfn:#x}",
-         min_low_pfn=k.min_low_pfn, max_low_pfn=k.max_low_pfn, max_pfn=k.max_pfn)
+         min_low_pfn=k.mm.min_low_pfn, max_low_pfn=k.mm.max_low_pfn, max_pfn=k.mm.max_pfn)
 
 
 def zone_sizes_init(k: Kernel) -> None:
@@ -135,11 +135,11 @@ def zone_sizes_init(k: Kernel) -> None:
 
     Source: arch/arm/mm/init.c zone_sizes_init()
     """
-    ends = {"Normal": k.max_low_pfn}
+    ends = {"Normal": k.mm.max_low_pfn}
     if k.build.config.ZONE_DMA:
-        ends["DMA"] = min(k.arm_dma_limit >> PAGE_SHIFT, k.max_low_pfn)
+        ends["DMA"] = min(k.mm.arm_dma_limit >> PAGE_SHIFT, k.mm.max_low_pfn)
     if k.build.config.HIGHMEM:
-        ends["HighMem"] = k.max_pfn
+        ends["HighMem"] = k.mm.max_pfn
     free_area_init(k, ends)
 
 
@@ -149,7 +149,7 @@ def bootmem_init(k: Kernel) -> None:
     Source: arch/arm/mm/init.c bootmem_init()
     """
     k.reached("bootmem_init:entry")
-    memblock_allow_resize(k.memblock)
+    memblock_allow_resize(k.mm.memblock)
     find_limits(k)
     if k.build.config.SPARSEMEM:
         sparse_init(k, max_dma_address_pa(k))
@@ -162,9 +162,9 @@ def free_unused_memmap(k: Kernel) -> None:
     Source: arch/arm/mm/init.c free_unused_memmap()
     """
     sparse = k.build.config.SPARSEMEM
-    block, section = (1 << k.pageblock_order) - 1, PAGES_PER_SECTION - 1
+    block, section = (1 << k.mm.pageblock_order) - 1, PAGES_PER_SECTION - 1
     prev_end = 0
-    for start, end in list(for_each_mem_pfn_range(k.memblock)):
+    for start, end in list(for_each_mem_pfn_range(k.mm.memblock)):
         if sparse:
             start = min(start, (prev_end + section) & ~section)
         start &= ~block
@@ -184,16 +184,16 @@ def free_memmap(k: Kernel, start_pfn: int, end_pfn: int) -> None:
     first = (first + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
     last &= ~(PAGE_SIZE - 1)
     if first < last:
-        memblock_free(k.memblock, first, last - first, "free_memmap")
+        memblock_free(k.mm.memblock, first, last - first, "free_memmap")
         step(k, "mem_map of the hole {start:#x}-{end:#x} (pfn) freed: {first:#010x}-{last:#010x}", start=start_pfn,
              end=end_pfn, first=first, last=last - 1)
 
 
 def _struct_page_pa(k: Kernel, pfn: int) -> int:
     # where the frame's struct page lies: in the one map, or in that of its section
-    if k.section_maps:
-        return k.section_maps[pfn // PAGES_PER_SECTION] + pfn % PAGES_PER_SECTION * k.build.sizeof.page
-    return (k.pgdat.mem_map_pa or 0) + (pfn - k.pgdat.bank_pfns[0][0]) * k.build.sizeof.page
+    if k.mm.section_maps:
+        return k.mm.section_maps[pfn // PAGES_PER_SECTION] + pfn % PAGES_PER_SECTION * k.build.sizeof.page
+    return (k.mm.pgdat.mem_map_pa or 0) + (pfn - k.mm.pgdat.bank_pfns[0][0]) * k.build.sizeof.page
 
 
 def free_highpages(k: Kernel) -> None:
@@ -204,8 +204,8 @@ def free_highpages(k: Kernel) -> None:
     if not k.build.config.HIGHMEM:
         return
     freed = 0
-    for base, end in for_each_free_mem_range(k.memblock):
-        first = max((base + PAGE_SIZE - 1) >> PAGE_SHIFT, k.max_low_pfn)
+    for base, end in for_each_free_mem_range(k.mm.memblock):
+        first = max((base + PAGE_SIZE - 1) >> PAGE_SHIFT, k.mm.max_low_pfn)
         last = end >> PAGE_SHIFT
         if first < last:
             free_highmem_range(k, first, last)
@@ -227,7 +227,7 @@ def mem_init(k: Kernel) -> None:
 
 def _set_section_perms(k: Kernel, name: str, start: int, end: int, mask: int, prot: int) -> None:
     # set_section_perms() for init_mm: change the given bits of every section of [start, end) (va)
-    if not k.machine.cp15.sctlr & CR_XP:
+    if not k.cpus[0].cp15.sctlr & CR_XP:
         return
     if start % SECTION_SIZE or end % SECTION_SIZE:
         printk(k, KERN_ERR, "BUG: {name} section {start:x}-{end:x} not aligned to {size:x}", func="set_section_perms",

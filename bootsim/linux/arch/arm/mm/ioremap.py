@@ -38,7 +38,7 @@ def find_static_vm_paddr(k: Kernel, paddr: int, size: int, mtype: int) -> Static
     Source: arch/arm/mm/ioremap.c find_static_vm_paddr()
     """
     svm: StaticVm
-    for svm in k.static_vmlist:
+    for svm in k.mm.static_vmlist:
         vm = svm.vm
         if not vm.flags & VM_ARM_STATIC_MAPPING or vm.flags & VM_ARM_MTYPE_MASK != VM_ARM_MTYPE(mtype):
             continue
@@ -53,7 +53,7 @@ def find_static_vm_vaddr(k: Kernel, vaddr: int) -> StaticVm | None:
     Source: arch/arm/mm/ioremap.c find_static_vm_vaddr()
     """
     svm: StaticVm
-    for svm in k.static_vmlist:  # in ascending order
+    for svm in k.mm.static_vmlist:  # in ascending order
         if svm.vm.addr > vaddr:
             break
         if vaddr < svm.vm.addr + svm.vm.size:
@@ -62,10 +62,10 @@ def find_static_vm_vaddr(k: Kernel, vaddr: int) -> StaticVm | None:
 
 
 def add_static_vm_early(k: Kernel, svm: StaticVm) -> None:
-    """Put a static mapping on k.static_vmlist, in ascending order, and on k.vmlist for vmalloc_init().
+    """Put a static mapping on k.mm.static_vmlist, in ascending order, and on k.mm.vmlist for vmalloc_init().
 
     Source: arch/arm/mm/ioremap.c add_static_vm_early()
     """
     vm_area_add_early(k, svm.vm)
-    at = next((i for i, other in enumerate(k.static_vmlist) if other.vm.addr > svm.vm.addr), len(k.static_vmlist))
-    k.static_vmlist.insert(at, svm)
+    at = next((i for i, other in enumerate(k.mm.static_vmlist) if other.vm.addr > svm.vm.addr), len(k.mm.static_vmlist))
+    k.mm.static_vmlist.insert(at, svm)

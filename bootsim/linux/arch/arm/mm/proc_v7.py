@@ -78,7 +78,7 @@ def v7_setup(k: Kernel, ttb_pa: int) -> int:
     Source: arch/arm/mm/proc-v7.S __v7_setup, v7_ttb_setup
     Differs: cache and TLB invalidation, errata and the auxiliary control register are not modelled.
     """
-    config, cp15 = k.build.config, k.machine.cp15
+    config, cp15 = k.build.config, k.cpus[0].cp15
     flags = TTB_FLAGS_SMP if k.is_smp else TTB_FLAGS_UP
     cp15.ttbcr = 0
     cp15.ttbr0 = cp15.ttbr1 = ttb_pa | flags

@@ -19,7 +19,7 @@ def psci_dt_init(k: Kernel) -> None:
     """
     if not k.build.config.ARM_PSCI:
         return
-    for node in k.of_root.walk():
+    for node in k.of.of_root.walk():
         versions = ("arm,psci-1.0", "arm,psci-0.2", "arm,psci")
         if of_device_is_available(node) and any(of_device_is_compatible(node, v) for v in versions):
             printk(k, KERN_INFO, "psci: probing for conduit method from DT.")

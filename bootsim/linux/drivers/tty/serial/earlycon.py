@@ -102,9 +102,9 @@ def earlycon_table(k: Kernel) -> list[EarlyconId]:
 
 
 def _device(k: Kernel) -> EarlyconDevice:
-    if k.early_console_dev is None:
-        k.early_console_dev = EarlyconDevice()
-    return k.early_console_dev
+    if k.log.early_console_dev is None:
+        k.log.early_console_dev = EarlyconDevice()
+    return k.log.early_console_dev
 
 
 def earlycon_map(k: Kernel, paddr: int) -> int:

@@ -9,7 +9,7 @@ UP, SMP = 0xC0E, 0x11C0E
 
 def words(k):
     """{index: word} of the live entries of the first level."""
-    table = memoryview(k.machine.ram.read(k.pgd_pa, 16384)).cast("I")
+    table = memoryview(k.machine.ram.read(k.mm.pgd_pa, 16384)).cast("I")
     return {i: word for i, word in enumerate(table) if word}
 
 
@@ -23,7 +23,7 @@ def expected_words(flags):
 def test_the_first_table_on_one_cortex_a9_is_the_real_one(make):
     k = make.started()
     assert words(k) == expected_words(UP)
-    assert k.pgd_pa == 0x60004000
+    assert k.mm.pgd_pa == 0x60004000
 
 
 @pytest.mark.golden
@@ -57,7 +57,7 @@ def test_the_kernel_is_mapped_at_its_linked_and_its_physical_address(make):
 
 def test_without_the_identity_section_the_next_fetch_faults(make):
     k = make.started()
-    k.machine.ram.write32(k.pgd_pa + 4 * 0x601, 0)
+    k.machine.ram.write32(k.mm.pgd_pa + 4 * 0x601, 0)
     with pytest.raises(KernelPanic, match="identity mapping lacks the instruction at 0x60100000"):
         turn_mmu_on(k, k.cr_alignment)
 
@@ -123,7 +123,7 @@ def test_a_kernel_without_patching_must_be_where_it_was_built_for(make):
 @pytest.mark.parametrize("phys_offset", [0x80000000, 0x10000000, 0xC0000000])
 def test_the_table_follows_the_load_address(make, phys_offset):
     k = make.started(kernel_pa=phys_offset + 0x8000, dtb_pa=phys_offset + 0x08000000)
-    assert k.phys_offset == phys_offset
+    assert k.mm.phys_offset == phys_offset
     assert k.translate(0xC0B00460, "execute").pa == phys_offset + 0xB00460
 
 
@@ -148,8 +148,8 @@ def test_an_unknown_processor_is_the_end():
 
 def test_every_step_is_recorded(make):
     k = make.started()
-    text = "\n".join(r.text for r in k.records)
-    assert all(r.text.startswith("bootsim: ") for r in k.records)
+    text = "\n".join(r.text for r in k.log.records)
+    assert all(r.text.startswith("bootsim: ") for r in k.log.records)
     assert "kernel: 0xc0000000-0xc0cfffff -> 0x60000000, 13 section(s)" in text
     assert "MMU on" in text
     assert k.facts.value("PHYS_OFFSET") == 0x60000000

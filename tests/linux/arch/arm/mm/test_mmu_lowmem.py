@@ -8,11 +8,11 @@ RAM = 0x60000000
 
 
 def said(k):
-    return [r.text for r in k.records if r.kernel]
+    return [r.text for r in k.log.records if r.kernel]
 
 
 def memory(k):
-    return [(r.base, r.size, r.flags) for r in k.memblock.memory.regions]
+    return [(r.base, r.size, r.flags) for r in k.mm.memblock.memory.regions]
 
 
 @pytest.mark.golden
@@ -23,9 +23,9 @@ def test_the_limit_is_the_real_one(make, mib, page_offset, limit):
     #                              vmalloc_min, 240 MiB + 8 MiB below 0xff800000
     k = make.with_banks((RAM, mib * MIB), page_offset=page_offset)
     adjust_lowmem_bounds(k)
-    assert k.arm_lowmem_limit == limit
-    assert k.memblock.current_limit == limit
-    assert k.high_memory == limit - RAM + page_offset
+    assert k.mm.arm_lowmem_limit == limit
+    assert k.mm.memblock.current_limit == limit
+    assert k.mm.high_memory == limit - RAM + page_offset
     assert memory(k) == [(RAM, mib * MIB, 0)]
 
 
@@ -42,24 +42,24 @@ def test_without_highmem_the_rest_is_ignored_in_the_kernels_words(make):
 def test_lowmem_ends_inside_the_bank_that_crosses_the_limit(make):
     k = make.with_banks((RAM, 256 * MIB), (0x80000000, 512 * MIB), (0xB0000000, 256 * MIB))
     adjust_lowmem_bounds(k)
-    assert k.arm_lowmem_limit == 0x90000000
+    assert k.mm.arm_lowmem_limit == 0x90000000
     assert k.facts.derivation("arm_lowmem_limit").inputs[0].name == "vmalloc_limit"
 
 
 def test_a_bank_wholly_above_the_limit_does_not_count(make):
     k = make.with_banks((RAM, 256 * MIB), (0xA0000000, 256 * MIB))
     adjust_lowmem_bounds(k)
-    assert k.arm_lowmem_limit == 0x70000000
+    assert k.mm.arm_lowmem_limit == 0x70000000
 
 
 def test_memory_is_taken_below_the_first_odd_boundary_only(make):
     #   |------ bank 0 ------|  limit  |-- odd start
     k = make.with_banks((RAM, 64 * MIB), (0x70080000, 16 * MIB))
     adjust_lowmem_bounds(k)
-    assert k.memblock.current_limit == 0x70000000
+    assert k.mm.memblock.current_limit == 0x70000000
     k = make.with_banks((RAM, 64 * MIB + 0x80000), (0x70000000, 16 * MIB))
     adjust_lowmem_bounds(k)
-    assert k.memblock.current_limit == RAM + 64 * MIB
+    assert k.mm.memblock.current_limit == RAM + 64 * MIB
 
 
 def test_an_odd_start_of_the_first_bank_is_not_mapped(make):
@@ -71,8 +71,8 @@ def test_an_odd_start_of_the_first_bank_is_not_mapped(make):
 def test_no_memory_at_all(make):
     k = make.with_banks()
     adjust_lowmem_bounds(k)
-    assert k.arm_lowmem_limit == 0
-    assert k.memblock.current_limit == 0
+    assert k.mm.arm_lowmem_limit == 0
+    assert k.mm.memblock.current_limit == 0
 
 
 @pytest.mark.parametrize(("arg", "vmalloc_min", "words"), [
@@ -83,16 +83,16 @@ def test_no_memory_at_all(make):
 def test_vmalloc_option(make, arg, vmalloc_min, words):
     k = make.with_banks((RAM, 1024 * MIB))
     early_vmalloc(k, arg)
-    assert k.vmalloc_min == vmalloc_min
+    assert k.mm.vmalloc_min == vmalloc_min
     assert said(k) == words
     adjust_lowmem_bounds(k)
-    assert k.arm_lowmem_limit == min(vmalloc_min - 0xC0000000 + RAM, RAM + 1024 * MIB)
+    assert k.mm.arm_lowmem_limit == min(vmalloc_min - 0xC0000000 + RAM, RAM + 1024 * MIB)
 
 
 def test_the_page_table_is_reserved(make):
     k = make.started()
     arm_mm_memblock_reserve(k)
-    assert [(r.base, r.size) for r in k.memblock.reserved.regions] == [(0x60004000, 0x4000)]
+    assert [(r.base, r.size) for r in k.mm.memblock.reserved.regions] == [(0x60004000, 0x4000)]
 
 
 def test_boundaries_are_facts(make):

@@ -51,7 +51,7 @@ DOMAINS = {MT_DEVICE: 2, MT_DEVICE_WC: 2, MT_DEVICE_CACHED: 2, MT_HIGH_VECTORS: 
 
 
 def said(k):
-    return [r.text for r in k.records if r.kernel]
+    return [r.text for r in k.log.records if r.kernel]
 
 
 def mapped_kernel(make, **options):
@@ -225,7 +225,7 @@ def test_a_page_table_must_lie_in_mapped_memory(make):
 def test_section_update_keeps_the_masked_bits(make):
     k = mapped_kernel(make)
     section_update(k, 0xC0100000, ~0x10, 0x10)
-    assert k.machine.ram.read32(k.pgd_pa + 4 * 0xC01) == 0x6010041E
-    assert k.machine.ram.read32(k.pgd_pa + 4 * 0xC02) == 0x6020040E
+    assert k.machine.ram.read32(k.mm.pgd_pa + 4 * 0xC01) == 0x6010041E
+    assert k.machine.ram.read32(k.mm.pgd_pa + 4 * 0xC02) == 0x6020040E
     section_update(k, 0xC0200000, ~0x8C00, 0x8400)
-    assert k.machine.ram.read32(k.pgd_pa + 4 * 0xC02) == 0x6020840E
+    assert k.machine.ram.read32(k.mm.pgd_pa + 4 * 0xC02) == 0x6020840E

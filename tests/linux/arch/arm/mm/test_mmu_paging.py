@@ -34,9 +34,9 @@ def paged(make, monkeypatch):
         early_mm_init(k)
         adjust_lowmem_bounds(k)
         if k.atags_pointer:
-            memblock_reserve(k.memblock, k.atags_pointer, 0x10000, "test")
+            memblock_reserve(k.mm.memblock, k.atags_pointer, 0x10000, "test")
         if cma:
-            memblock_reserve(k.memblock, *cma, "test")
+            memblock_reserve(k.mm.memblock, *cma, "test")
             dma_contiguous_early_fixup(k, *cma)
         if before:
             before(k)
@@ -70,11 +70,11 @@ def runs(*parts):
      {496: 0x8FFFE5DF, 497: 0x8FFFF4DF, 1008: 0x8FFFE67E, 1009: 0x8FFFF65E})])
 def test_one_gib_with_highmem_is_as_in_the_real_boot(paged, cpus, expected, vectors):
     k = paged((RAM, 1024 * MIB), cma=(0x9F000000, 16 * MIB), cpus=cpus)
-    assert words(k, k.pgd_pa, 16384) == expected
+    assert words(k, k.mm.pgd_pa, 16384) == expected
     assert words(k, 0x8FFFD000, 4096) == vectors
     assert words(k, 0x8FFFC000, 4096) == words(k, 0x8FFFB000, 4096) == {}
-    assert k.empty_zero_page_pa == 0x8FFFA000
-    assert k.pkmap_page_table_pa == 0x8FFFC000
+    assert k.mm.empty_zero_page_pa == 0x8FFFA000
+    assert k.mm.pkmap_page_table_pa == 0x8FFFC000
 
 
 @pytest.mark.golden
@@ -86,12 +86,12 @@ def test_a_cma_area_in_lowmem_is_mapped_by_pages_as_in_the_real_boot(paged):
                     *((va + MIB, pa + 0xC01, 1) for va, pa in tables.items()),
                     (0xFF800000, 0x6800841E, 2), (0xFFC00000, 0x7EFF3811, 1), (0xFFD00000, 0x7EFF3C11, 1),
                     (0xFFE00000, 0x7EFF6861, 1), (0xFFF00000, 0x7EFF6C61, 1))
-    assert words(k, k.pgd_pa, 16384) == expected
+    assert words(k, k.mm.pgd_pa, 16384) == expected
     for i, pa in enumerate(tables.values()):
         first = 0x7F000000 + i * 2 * MIB
         assert words(k, pa, 4096) == {j: first + j * 4096 | 0x24F for j in range(512)} | {
             512 + j: first + j * 4096 | 0x01F for j in range(512)}
-    reserved = [(r.base, r.size) for r in k.memblock.reserved.regions]
+    reserved = [(r.base, r.size) for r in k.mm.memblock.reserved.regions]
     assert reserved[-2:] == [(0x7EFF2000, 0xD000), (0x7EFFFFD8, 0x1000028)]
     assert find_static_vm_vaddr(k, 0xDF123456).vm.phys_addr == 0x7F000000
 
@@ -110,8 +110,8 @@ def test_only_the_kernels_code_is_executable(paged):
 
 def test_the_vectors_page_is_poisoned(paged):
     k = paged((RAM, 512 * MIB))
-    assert k.machine.ram.read32(k.vectors_page_pa) == 0xE7FDDEF1
-    assert k.machine.ram.read32(k.vectors_page_pa + 4096) == 0
+    assert k.machine.ram.read32(k.mm.vectors_page_pa) == 0xE7FDDEF1
+    assert k.machine.ram.read32(k.mm.vectors_page_pa + 4096) == 0
 
 
 def test_the_identity_section_is_gone(paged):
@@ -129,7 +129,7 @@ def test_a_bank_that_ends_within_a_section_gets_a_page_table(paged):
 
 
 def test_a_no_map_hole_is_not_mapped(paged):
-    k = paged((RAM, 512 * MIB), before=lambda k: memblock_mark_nomap(k.memblock, 0x70010000, 0x8000))
+    k = paged((RAM, 512 * MIB), before=lambda k: memblock_mark_nomap(k.mm.memblock, 0x70010000, 0x8000))
     assert not k.translate(k.phys_to_virt(0x70010000))
     assert not k.translate(k.phys_to_virt(0x70017FFF))
     assert k.translate(k.phys_to_virt(0x7000FFFF)).pa == 0x7000FFFF
@@ -155,7 +155,7 @@ def test_a_first_bank_that_ends_within_the_kernel_kills_it_silently(paged, banks
 
 def test_no_memory_left_for_tables(paged):
     with pytest.raises(KernelPanic) as death:
-        paged((RAM, 16 * MIB), before=lambda k: memblock_reserve(k.memblock, RAM, 16 * MIB, "test"))
+        paged((RAM, 16 * MIB), before=lambda k: memblock_reserve(k.mm.memblock, RAM, 16 * MIB, "test"))
     assert death.value.reason == "early_alloc: Failed to allocate 8192 bytes align=0x2000"
 
 
@@ -171,8 +171,8 @@ def test_an_early_console_that_hears_memblock_kills_the_kernel_silently(paged, i
     # a real kernel does so
     def talk(k):
         set_fixmap(k, 0, 0x10009000, FIXMAP_PAGE_IO)
-        k.memblock.debug = True
-        k.ignore_loglevel, k.console_loglevel = ignore_loglevel, console_loglevel
+        k.mm.memblock.debug = True
+        k.log.ignore_loglevel, k.log.console_loglevel = ignore_loglevel, console_loglevel
 
     if dies:
         with pytest.raises(KernelPanic, match="earlycon with memblock=debug") as death:
@@ -207,17 +207,17 @@ def test_a_machines_devices_are_mapped_and_kept_from_vmalloc(paged):
     assert find_static_vm_paddr(k, 0x10000100, 4096, MT_MEMORY_RW) is None
     assert find_static_vm_vaddr(k, 0xF9001000).vm.size == 0x2000
     # the other half of the 2 MiB that one section uses
-    assert [(s.vm.addr, s.vm.size, s.vm.caller) for s in k.static_vmlist] == [
+    assert [(s.vm.addr, s.vm.size, s.vm.caller) for s in k.mm.static_vmlist] == [
         (0xF8000000, MIB, "iotable_init"), (0xF8100000, MIB, "pmd_empty_section_gap"),
         (0xF9000000, 0x2000, "iotable_init")]
-    assert [vm.addr for vm in k.vmlist] == [0xF8000000, 0xF8100000, 0xF9000000]
+    assert [vm.addr for vm in k.mm.vmlist] == [0xF8000000, 0xF8100000, 0xF9000000]
 
 
 def test_a_section_in_the_upper_half_blocks_the_lower(paged):
     k = paged((RAM, 512 * MIB))
     iotable_init(k, [MapDesc(0xF8100000, 0x10000, MIB, MT_DEVICE)])
     fill_pmd_gaps(k)
-    assert [s.vm.addr for s in k.static_vmlist] == [0xF8000000, 0xF8100000]
+    assert [s.vm.addr for s in k.mm.static_vmlist] == [0xF8000000, 0xF8100000]
 
 
 def test_overlapping_static_mappings_are_a_bug(paged):
@@ -229,7 +229,7 @@ def test_overlapping_static_mappings_are_a_bug(paged):
 
 def test_pci_keeps_its_window(paged):
     k = paged((RAM, 512 * MIB), PCI=True)
-    assert [(vm.addr, vm.size, vm.caller) for vm in k.vmlist] == [(0xFEE00000, 2 * MIB, "pci_reserve_io")]
+    assert [(vm.addr, vm.size, vm.caller) for vm in k.mm.vmlist] == [(0xFEE00000, 2 * MIB, "pci_reserve_io")]
 
 
 def test_the_debug_port_is_mapped_for_good(paged):

@@ -33,7 +33,7 @@ SECTIONS_SMP = {MT_MEMORY_RWX: 0x1140E, MT_MEMORY_RW: 0x1141E, MT_MEMORY_RO: 0x1
 
 
 def said(k):
-    return [r.text for r in k.records if r.kernel]
+    return [r.text for r in k.log.records if r.kernel]
 
 
 @pytest.mark.golden
@@ -42,7 +42,7 @@ def said(k):
 def test_section_bits_are_the_real_ones(make, cpus, sections, policy):
     k = make.started(cpus=cpus)
     build_mem_type_table(k)
-    assert {mt: k.mem_types[mt].prot_sect for mt in sections} == sections
+    assert {mt: k.mm.mem_types[mt].prot_sect for mt in sections} == sections
     assert said(k) == [f"Memory policy: Data cache {policy}"]
 
 
@@ -53,7 +53,7 @@ def test_section_bits_are_the_real_ones(make, cpus, sections, policy):
 def test_page_bits_are_the_real_ones(make, cpus, pages):
     k = make.started(cpus=cpus)
     build_mem_type_table(k)
-    assert {mt: k.mem_types[mt].prot_pte for mt in pages} == pages
+    assert {mt: k.mm.mem_types[mt].prot_pte for mt in pages} == pages
 
 
 @pytest.mark.golden
@@ -74,7 +74,7 @@ def test_pages_that_fault_on_purpose():
 
 def hardware_memory(k, mt):
     """The MemoryTypes of a section and of a page of that mem_type."""
-    t, tre = k.mem_types[mt], 1 << 28
+    t, tre = k.mm.mem_types[mt], 1 << 28
     sect, page = t.prot_sect, hardware_entry(t.prot_pte)
     return (memory_type((sect >> 12 & 7) << 2 | sect >> 2 & 3, bool(sect >> 16 & 1), tre, PRRR, NMRR),
             memory_type((page >> 6 & 7) << 2 | page >> 2 & 3, bool(page >> 10 & 1), tre, PRRR, NMRR))
@@ -96,20 +96,20 @@ def test_sections_and_pages_of_a_type_are_the_same_memory(make, cpus, mt):
 def test_user_tables_forbid_the_kernel_to_execute_where_pxn_exists(make):
     k = make.started()
     build_mem_type_table(k)
-    assert k.user_pmd_table == 0x31
+    assert k.mm.user_pmd_table == 0x31
     k = make.started(cpu=CORTEX_A15)
     build_mem_type_table(k)
-    assert k.user_pmd_table == 0x35
+    assert k.mm.user_pmd_table == 0x35
 
 
 def test_user_protections(make):
     k = make.started()
     build_mem_type_table(k)
-    assert k.pgprot_user == 0x0F
-    assert k.pgprot_kernel == 0x4F
-    assert k.protection_map[0b0011] == 0x38F  # private write: read-only until copied
-    assert k.protection_map[0b1011] == 0x30F  # shared write
-    assert k.protection_map[0] == 0xA8F
+    assert k.mm.pgprot_user == 0x0F
+    assert k.mm.pgprot_kernel == 0x4F
+    assert k.mm.protection_map[0b0011] == 0x38F  # private write: read-only until copied
+    assert k.mm.protection_map[0b1011] == 0x30F  # shared write
+    assert k.mm.protection_map[0] == 0xA8F
 
 
 def test_ecc(make):
@@ -117,7 +117,7 @@ def test_ecc(make):
     early_ecc(k, "on")
     build_mem_type_table(k)
     assert said(k) == ["Memory policy: ECC enabled, Data cache writeback"]
-    assert k.mem_types[MT_MEMORY_RW].prot_sect == 0x61E
+    assert k.mm.mem_types[MT_MEMORY_RW].prot_sect == 0x61E
 
 
 def test_other_cache_policies_are_refused(make):

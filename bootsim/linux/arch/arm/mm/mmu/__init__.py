@@ -106,18 +106,18 @@ def mmu_data(k: Kernel) -> None:
 
     Source: arch/arm/mm/mmu.c, arch/arm/mm/ioremap.c, arch/arm/mm/dma-mapping.c
     """
-    k.cachepolicy = CPOLICY_WRITEBACK
-    k.initial_pmd_value = 0
-    k.ecc_mask = 0
-    k.mem_types = initial_mem_types()
-    k.pgprot_user = k.pgprot_kernel = 0
-    k.user_pmd_table = _PAGE_USER_TABLE
-    k.protection_map = initial_protection_map()
-    k.early_fixmap = False
-    k.vmalloc_min = VMALLOC_END - (240 << 20) - VMALLOC_OFFSET
-    k.facts.add("vmalloc_min", k.vmalloc_min, "va", "VMALLOC_END - 240 MiB - 8 MiB", ("VMALLOC_END",),
+    k.mm.cachepolicy = CPOLICY_WRITEBACK
+    k.mm.initial_pmd_value = 0
+    k.mm.ecc_mask = 0
+    k.mm.mem_types = initial_mem_types()
+    k.mm.pgprot_user = k.mm.pgprot_kernel = 0
+    k.mm.user_pmd_table = _PAGE_USER_TABLE
+    k.mm.protection_map = initial_protection_map()
+    k.mm.early_fixmap = False
+    k.mm.vmalloc_min = VMALLOC_END - (240 << 20) - VMALLOC_OFFSET
+    k.facts.add("vmalloc_min", k.mm.vmalloc_min, "va", "VMALLOC_END - 240 MiB - 8 MiB", ("VMALLOC_END",),
                 "arch/arm/mm/mmu.c vmalloc_min")
-    k.static_vmlist = []
-    k.vmlist = []
-    k.dma_mmu_remap = []
-    k.vectors_page_pa = k.top_pmd_pa = k.pkmap_page_table_pa = k.empty_zero_page_pa = 0
+    k.mm.static_vmlist = []
+    k.mm.vmlist = []
+    k.mm.dma_mmu_remap = []
+    k.mm.vectors_page_pa = k.mm.top_pmd_pa = k.mm.pkmap_page_table_pa = k.mm.empty_zero_page_pa = 0

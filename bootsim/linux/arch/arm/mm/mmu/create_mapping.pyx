@@ -46,7 +46,7 @@ def pmd_off_k(k, addr):
 
     Source: include/linux/pgtable.h pmd_off_k()
     """
-    return pmd_off(k.pgd_pa, addr)
+    return pmd_off(k.mm.pgd_pa, addr)
 
 
 def pmd_clear(k, pmd_pa):
@@ -73,7 +73,7 @@ def section_update(k, addr, mask, prot, pgd_pa=None):
     Source: arch/arm/mm/init.c section_update()
     """
     cdef PhysicalMemory ram = k.machine.ram
-    cdef uint32_t pmd = pmd_off(k.pgd_pa if pgd_pa is None else pgd_pa, addr)
+    cdef uint32_t pmd = pmd_off(k.mm.pgd_pa if pgd_pa is None else pgd_pa, addr)
     if addr & SECTION_SIZE:
         pmd += 4
     ram.store32(pmd, (ram.load32(pmd) & <uint32_t>(mask & 0xFFFFFFFF)) | <uint32_t>prot)
@@ -88,7 +88,7 @@ cdef void __pmd_populate(PhysicalMemory ram, uint32_t pmd_pa, uint32_t pte_pa, u
 def clear_pmds(k, start, end):
     """pmd_clear() for every 2 MiB from `start` (va) while below `end` (va); returns how many live words that took."""
     cdef PhysicalMemory ram = k.machine.ram
-    cdef uint32_t pgd = k.pgd_pa
+    cdef uint32_t pgd = k.mm.pgd_pa
     cdef unsigned long long addr = start
     cdef unsigned long long last = end
     cdef uint32_t pmd
@@ -117,7 +117,7 @@ def early_alloc(k, size):
 
     Source: arch/arm/mm/mmu.c early_alloc()
     """
-    pa = memblock_alloc(k.memblock, size, size, "early_alloc")
+    pa = memblock_alloc(k.mm.memblock, size, size, "early_alloc")
     if not pa:
         raise KernelPanic(f"early_alloc: Failed to allocate {size} bytes align={size:#x}",
                           "memblock has no memory left below its limit")
@@ -223,7 +223,7 @@ cdef int create_36bit_mapping(k, PhysicalMemory ram, uint32_t pgd, md, MemType t
 
 cdef int __create_mapping(k, uint32_t pgd, md, alloc, bint ng, Counts *n) except -1:
     cdef PhysicalMemory ram = k.machine.ram
-    cdef MemType type = k.mem_types[md.type]
+    cdef MemType type = k.mm.mem_types[md.type]
     cdef uint32_t addr, phys, length, end, next
     if md.pfn >= 0x100000:
         return create_36bit_mapping(k, ram, pgd, md, type, ng, n)
@@ -258,16 +258,16 @@ def create_mapping(k, md, what="mapping"):
     """
     cdef Counts n = Counts(0, 0, 0, 0)
     config = k.build.config
-    vectors_base = VECTORS_BASE if k.machine.cp15.sctlr & CR_V else 0
+    vectors_base = VECTORS_BASE if k.cpus[0].cp15.sctlr & CR_V else 0
     if md.virtual != vectors_base and md.virtual < TASK_SIZE(config):
         printk(k, KERN_WARNING, "BUG: not creating mapping for {pa:#010x} at {va:#010x} in user region",
                func="create_mapping", pa=md.pfn << PAGE_SHIFT, va=md.virtual)
         return
     if (md.type == MT_DEVICE and config.PAGE_OFFSET <= md.virtual < FIXADDR_START
-            and not VMALLOC_START(k.high_memory) <= md.virtual < VMALLOC_END):
+            and not VMALLOC_START(k.mm.high_memory) <= md.virtual < VMALLOC_END):
         printk(k, KERN_WARNING, "BUG: mapping for {pa:#010x} at {va:#010x} out of vmalloc space",
                func="create_mapping", pa=md.pfn << PAGE_SHIFT, va=md.virtual)
-    __create_mapping(k, k.pgd_pa, md, early_alloc, False, &n)
+    __create_mapping(k, k.mm.pgd_pa, md, early_alloc, False, &n)
     step(k, "{what}: {va:#010x}-{last:#010x} -> {pa:#010x}, {mt}, {units}", func="create_mapping", what=what,
          va=md.virtual, last=md.virtual + md.length - 1, pa=md.pfn << PAGE_SHIFT, mt=MT_NAMES[md.type],
          units=_describe(n), sections=n.sections, pages=n.pages, tables=n.tables)

@@ -54,23 +54,23 @@ def early_vmalloc(k: Kernel, arg: str | None) -> int:
         printk(k, KERN_WARNING, "vmalloc area is too big, limiting to {mib}MB", mib=reserve >> 20)
         step(k, "cause: cmdline: vmalloc={arg}: lowmem needs 32 MiB from CONFIG_PAGE_OFFSET={offset:#x} on", arg=arg,
              offset=k.build.config.PAGE_OFFSET)
-    k.vmalloc_min = VMALLOC_END - reserve
-    k.facts.add("vmalloc_min", k.vmalloc_min, "va", "VMALLOC_END - vmalloc=, within 16 MiB and PAGE_OFFSET + 32 MiB",
+    k.mm.vmalloc_min = VMALLOC_END - reserve
+    k.facts.add("vmalloc_min", k.mm.vmalloc_min, "va", "VMALLOC_END - vmalloc=, within 16 MiB and PAGE_OFFSET + 32 MiB",
                 ("VMALLOC_END", "cmdline:vmalloc", "PAGE_OFFSET"), "arch/arm/mm/mmu.c early_vmalloc()")
     step(k, "vmalloc= leaves {bytes:#x} bytes: lowmem ends at {vmalloc_min:#010x} at most", bytes=reserve,
-         vmalloc_min=k.vmalloc_min)
+         vmalloc_min=k.mm.vmalloc_min)
     return 0
 
 
 def adjust_lowmem_bounds(k: Kernel) -> None:
     """Decide where lowmem ends, from the memory there is now; without HIGHMEM, drop what lies above.
 
-    Sets k.arm_lowmem_limit (pa), k.high_memory (va) and memblock's limit, which is kept to whole 2 MiB that get mapped
-    before memory is first taken.
+    Sets k.mm.arm_lowmem_limit (pa), k.mm.high_memory (va) and memblock's limit, which is kept to whole 2 MiB that get
+    mapped before memory is first taken.
     Source: arch/arm/mm/mmu.c adjust_lowmem_bounds()
     """
-    mb = k.memblock
-    vmalloc_limit = k.vmalloc_min - k.build.config.PAGE_OFFSET + k.phys_offset
+    mb = k.mm.memblock
+    vmalloc_limit = k.mm.vmalloc_min - k.build.config.PAGE_OFFSET + k.mm.phys_offset
     first = next(for_each_mem_range(mb), None)
     if first is not None and first[0] % PMD_SIZE:
         size = -first[0] % PMD_SIZE
@@ -78,16 +78,16 @@ def adjust_lowmem_bounds(k: Kernel) -> None:
         step(k, "cause: {place}: the first bank starts at {base:#010x}, which is no multiple of 2 MiB: {size:#x} bytes "
              "marked no-map",
              place=k.memory_place(), base=first[0], size=size)
-    k.arm_lowmem_limit, limit, why = _lowmem_limit(k, vmalloc_limit)
-    k.high_memory = k.phys_to_virt(k.arm_lowmem_limit - 1) + 1
-    limit = (limit or k.arm_lowmem_limit) // PMD_SIZE * PMD_SIZE
-    if not k.build.config.HIGHMEM and memblock_end_of_DRAM(mb) > k.arm_lowmem_limit:
+    k.mm.arm_lowmem_limit, limit, why = _lowmem_limit(k, vmalloc_limit)
+    k.mm.high_memory = k.phys_to_virt(k.mm.arm_lowmem_limit - 1) + 1
+    limit = (limit or k.mm.arm_lowmem_limit) // PMD_SIZE * PMD_SIZE
+    if not k.build.config.HIGHMEM and memblock_end_of_DRAM(mb) > k.mm.arm_lowmem_limit:
         end = memblock_end_of_DRAM(mb)
         printk(k, KERN_NOTICE, "Ignoring RAM at {start:#010x}-{end:#010x}", start=limit, end=end)
         printk(k, KERN_NOTICE, "Consider using a HIGHMEM enabled kernel.")
         step(k, "cause: {place} goes on beyond {limit:#010x}, where lowmem ends as the vmalloc area needs {mib} MiB "
              "(cmdline: vmalloc=), and CONFIG_HIGHMEM is not set", func="adjust_lowmem_bounds",
-             place=k.memory_place(), limit=k.arm_lowmem_limit, mib=VMALLOC_END - k.vmalloc_min >> 20)
+             place=k.memory_place(), limit=k.mm.arm_lowmem_limit, mib=VMALLOC_END - k.mm.vmalloc_min >> 20)
         memblock_remove(mb, limit, end - limit, "adjust_lowmem_bounds")
     memblock_set_current_limit(mb, limit)
     _record_lowmem(k, vmalloc_limit, limit, why)
@@ -98,7 +98,7 @@ def _lowmem_limit(k: Kernel, vmalloc_limit: int) -> tuple[int, int, tuple[str, .
     lowmem_limit = memblock_limit = 0
     banks = tuple(fact.name for fact in k.facts if _BANK_FACT.fullmatch(fact.name))
     why = banks
-    for start, end in for_each_mem_range(k.memblock):
+    for start, end in for_each_mem_range(k.mm.memblock):
         if start >= vmalloc_limit:
             continue
         if end > lowmem_limit:
@@ -117,24 +117,25 @@ def _record_lowmem(k: Kernel, vmalloc_limit: int, memblock_limit: int, why: tupl
     memory = (*(f.name for f in k.facts if _BANK_FACT.fullmatch(f.name)), "dtb:/reserved-memory:*")
     add("vmalloc_limit", vmalloc_limit, "pa", "vmalloc_min - PAGE_OFFSET + PHYS_OFFSET",
         ("vmalloc_min", "PAGE_OFFSET", "PHYS_OFFSET"), source)
-    add("arm_lowmem_limit", k.arm_lowmem_limit, "pa",
+    add("arm_lowmem_limit", k.mm.arm_lowmem_limit, "pa",
         "vmalloc_limit, as memory goes beyond it" if why == ("vmalloc_limit",) else "end of memory",
         ("vmalloc_limit", *memory), source)
-    add("memory.end", memblock_end_of_DRAM(k.memblock), "pa", "end of the last bank" if k.build.config.HIGHMEM else
+    add("memory.end", memblock_end_of_DRAM(k.mm.memblock), "pa", "end of the last bank" if k.build.config.HIGHMEM else
         "end of the last bank; without HIGHMEM at most arm_lowmem_limit",
         (*memory, "arm_lowmem_limit", "CONFIG_HIGHMEM"), source)
-    add("memory.total_size", k.memblock.memory.total_size, "bytes", "sum of the banks", (*memory, "memory.end"), source)
-    add("high_memory", k.high_memory, "va", "arm_lowmem_limit in the linear mapping",
+    add("memory.total_size", k.mm.memblock.memory.total_size, "bytes", "sum of the banks", (*memory, "memory.end"),
+        source)
+    add("high_memory", k.mm.high_memory, "va", "arm_lowmem_limit in the linear mapping",
         ("arm_lowmem_limit", "PAGE_OFFSET", "PHYS_OFFSET"), source)
-    add("VMALLOC_START", VMALLOC_START(k.high_memory), "va", "high_memory + 8 MiB, rounded down to 8 MiB",
+    add("VMALLOC_START", VMALLOC_START(k.mm.high_memory), "va", "high_memory + 8 MiB, rounded down to 8 MiB",
         ("high_memory",), "arch/arm/include/asm/pgtable.h")
     add("memblock.current_limit", memblock_limit, "pa",
         "arm_lowmem_limit, or the first bank boundary that is no multiple of 2 MiB, rounded down to 2 MiB",
         ("arm_lowmem_limit", *memory), source)
     step(k, "lowmem ends at {limit:#010x} = {high_memory:#010x} ({because}); memblock gives memory below "
          "{current:#010x}",
-         func="adjust_lowmem_bounds", limit=k.arm_lowmem_limit, high_memory=k.high_memory,
-         because=f"the vmalloc area needs {VMALLOC_END - k.vmalloc_min >> 20} MiB"
+         func="adjust_lowmem_bounds", limit=k.mm.arm_lowmem_limit, high_memory=k.mm.high_memory,
+         because=f"the vmalloc area needs {VMALLOC_END - k.mm.vmalloc_min >> 20} MiB"
          if why == ("vmalloc_limit",) else "all memory is lowmem", current=memblock_limit)
 
 
@@ -144,8 +145,9 @@ def arm_mm_memblock_reserve(k: Kernel) -> None:
     Source: arch/arm/mm/mmu.c arm_mm_memblock_reserve()
     """
     # the compiler makes the call a jump, so the caller that memblock=debug shows is the function before
-    memblock_reserve(k.memblock, k.pgd_pa, SWAPPER_PG_DIR_SIZE, "arm_memblock_init")
-    step(k, "page table reserved: {base:#010x}-{last:#010x}", base=k.pgd_pa, last=k.pgd_pa + SWAPPER_PG_DIR_SIZE - 1)
+    memblock_reserve(k.mm.memblock, k.mm.pgd_pa, SWAPPER_PG_DIR_SIZE, "arm_memblock_init")
+    step(k, "page table reserved: {base:#010x}-{last:#010x}", base=k.mm.pgd_pa,
+         last=k.mm.pgd_pa + SWAPPER_PG_DIR_SIZE - 1)
 
 
 def prepare_page_table(k: Kernel) -> None:
@@ -153,11 +155,11 @@ def prepare_page_table(k: Kernel) -> None:
 
     Source: arch/arm/mm/mmu.c prepare_page_table()
     """
-    config, first = k.build.config, k.memblock.memory.regions[0]
+    config, first = k.build.config, k.mm.memblock.memory.regions[0]
     gone = clear_pmds(k, 0, MODULES_VADDR(config)) + clear_pmds(k, MODULES_VADDR(config), config.PAGE_OFFSET)
     step(k, "{words} first-level words below PAGE_OFFSET {page_offset:#010x} cleared, the identity mapping among them",
          words=gone, page_offset=config.PAGE_OFFSET)
-    start, end = k.phys_to_virt(min(first.base + first.size, k.arm_lowmem_limit)), VMALLOC_START(k.high_memory)
+    start, end = k.phys_to_virt(min(first.base + first.size, k.mm.arm_lowmem_limit)), VMALLOC_START(k.mm.high_memory)
     gone = clear_pmds(k, start, end)
     step(k, "{words} first-level words of {start:#010x}-{end:#010x} cleared", words=gone, start=start, end=end)
     _expect_kernel_mapped(k, k.build.symbols.init_end)
@@ -166,7 +168,7 @@ def prepare_page_table(k: Kernel) -> None:
 # prepare_page_table() must leave the sections it runs from; what it cleared of data lives on in the TLB until
 # map_lowmem() has mapped it again. `end` (va) is how far the kernel must be mapped by now.
 def _expect_kernel_mapped(k: Kernel, end: int) -> None:
-    symbols, first = k.build.symbols, k.memblock.memory.regions[0]
+    symbols, first = k.build.symbols, k.mm.memblock.memory.regions[0]
     for va in range(symbols.stext, end, SECTION_SIZE):
         if not k.translate(va):
             bank = f"{first.base:#010x}-{first.base + first.size - 1:#010x}" if first.size else "which is empty"
@@ -184,8 +186,8 @@ def map_lowmem(k: Kernel) -> None:
     symbols = k.build.symbols
     x_start = k.virt_to_phys(symbols.stext) // SECTION_SIZE * SECTION_SIZE
     x_end = -(-k.virt_to_phys(symbols.init_end) // SECTION_SIZE) * SECTION_SIZE
-    for start, bank_end in for_each_mem_range(k.memblock):
-        end = min(bank_end, k.arm_lowmem_limit)
+    for start, bank_end in for_each_mem_range(k.mm.memblock):
+        end = min(bank_end, k.mm.arm_lowmem_limit)
         if start >= end:
             break
         if end < x_start:

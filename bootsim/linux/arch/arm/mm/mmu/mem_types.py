@@ -141,10 +141,10 @@ def init_default_cache_policy(k: Kernel, pmd: int) -> None:
 
     Source: arch/arm/mm/mmu.c init_default_cache_policy()
     """
-    k.initial_pmd_value = pmd
+    k.mm.initial_pmd_value = pmd
     for i, policy in enumerate(CACHE_POLICIES):
         if policy.pmd == pmd & PMD_SECT_CACHE_MASK:
-            k.cachepolicy = i
+            k.mm.cachepolicy = i
             return
     printk(k, KERN_ERR, "ERROR: could not find cache policy")
 
@@ -169,9 +169,9 @@ def early_cachepolicy(k: Kernel, arg: str | None) -> int:
     selected = next((i for i, p in enumerate(CACHE_POLICIES) if value.startswith(p.policy)), -1)
     if selected == -1:
         printk(k, KERN_ERR, "ERROR: unknown or unsupported cache policy")
-    if selected != k.cachepolicy:
+    if selected != k.mm.cachepolicy:
         printk(k, KERN_WARNING, "Only cachepolicy={policy} supported on ARMv6 and later",
-               policy=CACHE_POLICIES[k.cachepolicy].policy)
+               policy=CACHE_POLICIES[k.mm.cachepolicy].policy)
     return 0
 
 
@@ -200,9 +200,9 @@ def early_ecc(k: Kernel, arg: str | None) -> int:
     """
     value = value_of("ecc", arg)
     if value.startswith("on"):
-        k.ecc_mask = PMD_PROTECTION
+        k.mm.ecc_mask = PMD_PROTECTION
     elif value.startswith("off"):
-        k.ecc_mask = 0
+        k.mm.ecc_mask = 0
     return 0
 
 
@@ -216,49 +216,49 @@ def early_mm_init(k: Kernel, _mdesc: MachineDesc | None = None) -> None:
 
 
 def build_mem_type_table(k: Kernel) -> None:
-    """Complete k.mem_types, the user protections and the kernel's own with this processor's attributes.
+    """Complete k.mm.mem_types, the user protections and the kernel's own with this processor's attributes.
 
-    Sets k.pgprot_user, k.pgprot_kernel, k.user_pmd_table and k.protection_map.
+    Sets k.mm.pgprot_user, k.mm.pgprot_kernel, k.mm.user_pmd_table and k.mm.protection_map.
     Source: arch/arm/mm/mmu.c build_mem_type_table()
     Differs: ARMv7 with TEX remapping only; the branches for older processors cannot be reached.
     """
     if k.is_smp:
-        if k.cachepolicy != CPOLICY_WRITEALLOC:
+        if k.mm.cachepolicy != CPOLICY_WRITEALLOC:
             printk(k, KERN_WARNING, "Forcing write-allocate cache policy for SMP")
-            k.cachepolicy = CPOLICY_WRITEALLOC
-        if not k.initial_pmd_value & PMD_SECT_S:
+            k.mm.cachepolicy = CPOLICY_WRITEALLOC
+        if not k.mm.initial_pmd_value & PMD_SECT_S:
             printk(k, KERN_WARNING, "Forcing shared mappings for SMP")
-            k.initial_pmd_value |= PMD_SECT_S
-    types, policy = k.mem_types, CACHE_POLICIES[k.cachepolicy]
-    shared = L_PTE_SHARED if k.initial_pmd_value & PMD_SECT_S else 0
+            k.mm.initial_pmd_value |= PMD_SECT_S
+    types, policy = k.mm.mem_types, CACHE_POLICIES[k.mm.cachepolicy]
+    shared = L_PTE_SHARED if k.mm.initial_pmd_value & PMD_SECT_S else 0
     pgprot = policy.pte | shared
     _device_types(types)
-    _memory_types(types, k.ecc_mask | policy.pmd, bool(shared))
-    types[MT_MEMORY_RWX_NONCACHED].prot_sect |= k.ecc_mask
+    _memory_types(types, k.mm.ecc_mask | policy.pmd, bool(shared))
+    types[MT_MEMORY_RWX_NONCACHED].prot_sect |= k.mm.ecc_mask
     types[MT_ROM].prot_sect |= policy.pmd
     types[MT_CACHECLEAN].prot_sect |= {PMD_SECT_WT: PMD_SECT_WT, PMD_SECT_WB: PMD_SECT_WB,
                                        PMD_SECT_WBWA: PMD_SECT_WB}.get(policy.pmd, 0)
     for mt in (MT_LOW_VECTORS, MT_HIGH_VECTORS):
         types[mt].prot_pte |= pgprot
-        types[mt].prot_l1 |= k.ecc_mask
+        types[mt].prot_l1 |= k.mm.ecc_mask
     for mt in (MT_MEMORY_RWX, MT_MEMORY_RW, MT_MEMORY_RO, MT_MEMORY_DMA_READY):
         types[mt].prot_pte |= pgprot
     if k.machine.cpu.has_pxn:
-        k.user_pmd_table |= PMD_PXNTABLE
-    k.protection_map = [prot | pgprot for prot in k.protection_map]
-    k.pgprot_user = L_PTE_PRESENT | L_PTE_YOUNG | pgprot
-    k.pgprot_kernel = k.pgprot_user | L_PTE_DIRTY
+        k.mm.user_pmd_table |= PMD_PXNTABLE
+    k.mm.protection_map = [prot | pgprot for prot in k.mm.protection_map]
+    k.mm.pgprot_user = L_PTE_PRESENT | L_PTE_YOUNG | pgprot
+    k.mm.pgprot_kernel = k.mm.pgprot_user | L_PTE_DIRTY
     for t in types:
         if t.prot_l1:
             t.prot_l1 |= t.domain << 5
         if t.prot_sect:
             t.prot_sect |= t.domain << 5
     printk(k, KERN_INFO, "Memory policy: {ecc}Data cache {policy}",
-           ecc="ECC enabled, " if k.ecc_mask else "", policy=policy.policy)
+           ecc="ECC enabled, " if k.mm.ecc_mask else "", policy=policy.policy)
     step(k, "memory types: MT_MEMORY_RWX sections {rwx:#x}, MT_MEMORY_RW {rw:#x}, MT_DEVICE {device:#x}; kernel pages "
          "{pgprot:#x}; user tables {user:#x}", rwx=types[MT_MEMORY_RWX].prot_sect,
-         rw=types[MT_MEMORY_RW].prot_sect, device=types[MT_DEVICE].prot_sect, pgprot=k.pgprot_kernel,
-         user=k.user_pmd_table)
+         rw=types[MT_MEMORY_RW].prot_sect, device=types[MT_DEVICE].prot_sect, pgprot=k.mm.pgprot_kernel,
+         user=k.mm.user_pmd_table)
 
 
 def _device_types(types: list[MemType]) -> None:

@@ -66,14 +66,14 @@ def early_fixmap_init(k: Kernel) -> None:
     """
     bm_pte_pa = k.virt_to_phys(k.build.symbols.bm_pte)
     pmd_populate_kernel(k, pmd_off_k(k, FIXADDR_TOP), bm_pte_pa)
-    k.early_fixmap = True
+    k.mm.early_fixmap = True
     step(k, "fixmap: {va:#010x}-{last:#010x} uses the page table bm_pte at {pa:#010x}",
          va=FIXADDR_TOP & ~(PMD_SIZE - 1), last=FIXADDR_TOP | PMD_SIZE - 1, pa=bm_pte_pa)
 
 
 # pa of the Linux entry for a fixmap address; before early_fixmap_shutdown() in bm_pte, whatever the first level says
 def _pte_offset_fixmap(k: Kernel, va: int) -> int:
-    if k.early_fixmap:
+    if k.mm.early_fixmap:
         return k.virt_to_phys(k.build.symbols.bm_pte) + 4 * (va >> PAGE_SHIFT & 511)
     return pte_offset_kernel(k, pmd_off_k(k, va), va)
 
@@ -85,7 +85,7 @@ def set_fixmap(k: Kernel, idx: int, phys: int, prot: int) -> None:
     """
     if not 0 <= idx < end_of_fixed_addresses(k.build.config.NR_CPUS):
         raise IndexError(f"fixmap slot {idx}: expected one of {end_of_fixed_addresses(k.build.config.NR_CPUS)}")
-    if prot not in (0, FIXMAP_PAGE_IO) and not k.pgprot_kernel:
+    if prot not in (0, FIXMAP_PAGE_IO) and not k.mm.pgprot_kernel:
         printk(k, KERN_WARNING, "WARNING: CPU: 0 PID: 0 at arch/arm/mm/mmu.c __set_fixmap", func="__set_fixmap")
         return
     va = fix_to_virt(idx)
@@ -100,7 +100,7 @@ def early_fixmap_shutdown(k: Kernel) -> None:
 
     Source: arch/arm/mm/mmu.c early_fixmap_shutdown()
     """
-    k.early_fixmap = False
+    k.mm.early_fixmap = False
     pmd_clear(k, pmd_off_k(k, fix_to_virt(END_OF_PERMANENT_FIXED_ADDRESSES - 1)))
     step(k, "fixmap: bm_pte taken out")
     bm_pte_pa = k.virt_to_phys(k.build.symbols.bm_pte)
@@ -119,7 +119,7 @@ def early_fixmap_shutdown(k: Kernel) -> None:
 # The page table for the console's page is about to be allocated. If memblock=debug speaks of that, it speaks to a
 # console that is not mapped.
 def _expect_silence(k: Kernel, va: int) -> None:
-    if k.memblock.debug and (k.ignore_loglevel or k.console_loglevel > KERN_INFO):
+    if k.mm.memblock.debug and (k.log.ignore_loglevel or k.log.console_loglevel > KERN_INFO):
         raise KernelPanic(None, "earlycon with memblock=debug: early_fixmap_shutdown() unmapped the console at "
                           f"{va:#x}, and the message about the page table for it faults with no vectors to take it")
 
@@ -133,7 +133,7 @@ def devicemaps_init(k: Kernel, mdesc: MachineDesc | None) -> None:
     """
     vectors = early_alloc(k, PAGE_SIZE * 2)
     early_trap_init(k, vectors)
-    start, end = VMALLOC_START(k.high_memory), FIXADDR_TOP & ~(PMD_SIZE - 1)
+    start, end = VMALLOC_START(k.mm.high_memory), FIXADDR_TOP & ~(PMD_SIZE - 1)
     gone = clear_pmds(k, start, end)
     step(k, "{words} first-level words of {start:#010x}-{end:#010x} cleared", words=gone, start=start, end=end)
     if k.atags_pointer:
@@ -142,7 +142,7 @@ def devicemaps_init(k: Kernel, mdesc: MachineDesc | None) -> None:
     pfn = vectors >> PAGE_SHIFT
     vectors_type = MT_HIGH_VECTORS if k.build.config.KUSER_HELPERS else MT_LOW_VECTORS
     create_mapping(k, MapDesc(VECTORS_BASE, pfn, PAGE_SIZE, vectors_type), "vectors")
-    if not k.machine.cp15.sctlr & CR_V:
+    if not k.cpus[0].cp15.sctlr & CR_V:
         create_mapping(k, MapDesc(0, pfn, PAGE_SIZE * 2, MT_LOW_VECTORS), "low vectors")
     create_mapping(k, MapDesc(VECTORS_BASE + PAGE_SIZE, pfn + 1, PAGE_SIZE, MT_LOW_VECTORS), "stubs")
     if mdesc is None or mdesc.map_io is None:
@@ -158,9 +158,9 @@ def kmap_init(k: Kernel) -> None:
     """
     if k.build.config.HIGHMEM:
         base = PKMAP_BASE(k.build.config)
-        k.pkmap_page_table_pa = early_pte_alloc(k, pmd_off_k(k, base), base, _PAGE_KERNEL_TABLE)
+        k.mm.pkmap_page_table_pa = early_pte_alloc(k, pmd_off_k(k, base), base, _PAGE_KERNEL_TABLE)
         step(k, "pkmap: {va:#010x}-{last:#010x}, page table at {pa:#010x}", va=base, last=base + PMD_SIZE - 1,
-             pa=k.pkmap_page_table_pa)
+             pa=k.mm.pkmap_page_table_pa)
     pte_pa = early_pte_alloc(k, pmd_off_k(k, FIXADDR_START), FIXADDR_START, _PAGE_KERNEL_TABLE)
     step(k, "fixmap: {va:#010x}-{last:#010x}, page table at {pa:#010x}", va=FIXADDR_START & ~(PMD_SIZE - 1),
          last=FIXADDR_START | PMD_SIZE - 1, pa=pte_pa & ~(PAGE_SIZE - 1))
@@ -169,7 +169,7 @@ def kmap_init(k: Kernel) -> None:
 def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
     """Build the kernel's page tables, then the zones (bootmem_init).
 
-    `mdesc` is k.mdesc unless given. Sets k.vectors_page_pa, k.pkmap_page_table_pa, k.top_pmd_pa, k.empty_zero_page_pa.
+    `mdesc` is k.mdesc unless given. Sets vectors_page_pa, pkmap_page_table_pa, top_pmd_pa, empty_zero_page_pa of k.mm.
     Source: arch/arm/mm/mmu.c paging_init()
     Differs: tightly coupled memory (CONFIG_HAVE_TCM) is not modelled; no ARMv7 platform has it.
     """
@@ -179,12 +179,12 @@ def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
 
     prepare_page_table(k)
     map_lowmem(k)
-    memblock_set_current_limit(k.memblock, k.arm_lowmem_limit)
+    memblock_set_current_limit(k.mm.memblock, k.mm.arm_lowmem_limit)
     dma_contiguous_remap(k)
     early_fixmap_shutdown(k)
     devicemaps_init(k, mdesc or k.mdesc)
     kmap_init(k)
-    k.top_pmd_pa = pmd_off_k(k, VECTORS_BASE)
+    k.mm.top_pmd_pa = pmd_off_k(k, VECTORS_BASE)
     zero_page = early_alloc(k, PAGE_SIZE)
     k.facts.add("empty_zero_page", zero_page, "pa", "the page below the tables of vectors, pkmap and fixmap",
                 ("vectors_page", "CONFIG_HIGHMEM", "arm_lowmem_limit", "build:machines",
@@ -192,5 +192,5 @@ def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
                 "arch/arm/mm/mmu.c paging_init()")
     step(k, "zero page at {pa:#010x}", pa=zero_page)
     bootmem_init(k)
-    k.empty_zero_page_pa = zero_page
+    k.mm.empty_zero_page_pa = zero_page
     flush_dcache_page(k, zero_page)

@@ -48,7 +48,7 @@ def iotable_init(k: Kernel, io_desc: Sequence[MapDesc]) -> None:
 
 def _alloc_static_vm(k: Kernel, count: int, func: str) -> int:
     size = k.build.sizeof.static_vm * count
-    pa = memblock_alloc(k.memblock, size, STATIC_VM_ALIGN, func)
+    pa = memblock_alloc(k.mm.memblock, size, STATIC_VM_ALIGN, func)
     if not pa:
         raise KernelPanic(f"{func}: Failed to allocate {size} bytes align={STATIC_VM_ALIGN:#x}",
                           "memblock has no memory left below its limit")
@@ -73,7 +73,7 @@ def fill_pmd_gaps(k: Kernel) -> None:
     Source: arch/arm/mm/mmu.c fill_pmd_gaps()
     """
     next_ = 0
-    for svm in list(k.static_vmlist):
+    for svm in list(k.mm.static_vmlist):
         addr = svm.vm.addr
         if addr < next_:
             continue
