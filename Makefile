@@ -2,6 +2,9 @@
 #
 #   make boot     boot the bundled board; BOOT="..." gives bootsim's arguments
 #   make test     the test suite; TESTS="..." gives pytest's arguments
+#   make test-newest
+#                 the test suite on the newest versions of every package, not the locked ones, in build/newest
+#   make lock     write constraints.txt again with the newest versions
 #   make browser-test
 #                 the report page in a real Chromium (Debian: apt install chromium chromium-driver)
 #   make lint     ruff, cython-lint, mypy
@@ -25,11 +28,12 @@ TESTS  ?=
 
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
+LOCK   := -c constraints.txt
 CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi')
 
 .DEFAULT_GOAL := boot
 .DELETE_ON_ERROR:
-.PHONY: boot test browser-test lint build debug bench conformance dts-census configs dist clean
+.PHONY: boot test test-newest lock browser-test lint build debug bench conformance dts-census configs dist clean
 
 boot: $(VENV)/.built
 	@$(BIN)/bootsim $(BOOT)
@@ -37,8 +41,20 @@ boot: $(VENV)/.built
 test: $(VENV)/.built
 	$(BIN)/python -m pytest $(TESTS)
 
+test-newest:
+	rm -rf build/newest && mkdir -p build/newest
+	git ls-files -z | xargs -0 cp --parents -t build/newest
+	$(MAKE) -C build/newest test LOCK= VENV=.venv TESTS='$(TESTS)'
+
+# selenium is of the lock too, though only browser tests install it
+lock:
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	BOOTSIM_PURE=1 build/lock/bin/python -m pip --disable-pip-version-check install -q '.[dev,browser]' setuptools Cython wheel
+	{ head -n 1 constraints.txt; build/lock/bin/python -m pip freeze --all | grep -v -e '^pip==' -e '^bootsim '; } > constraints.new
+	mv constraints.new constraints.txt
+
 browser-test: $(VENV)/.built
-	@$(BIN)/python -c 'import selenium' 2>/dev/null || $(PIP) install -q 'selenium>=4.20' || true
+	@$(BIN)/python -c 'import selenium' 2>/dev/null || $(PIP) install -q $(LOCK) selenium || true
 	@BOOTSIM_BROWSER=1 $(BIN)/python -m pytest tests/browser $(TESTS)
 
 lint: $(VENV)/.installed
@@ -99,9 +115,9 @@ $(BIN)/python:
 		  echo "make: cannot make $(VENV): neither venv nor virtualenv works (Debian, Ubuntu: apt install python3-venv)" >&2; \
 		  exit 1; }
 
-$(VENV)/.installed: pyproject.toml setup.py $(wildcard constraints.txt) | $(BIN)/python
-	$(PIP) install -q 'setuptools>=77' 'Cython>=3.0.11' wheel
-	BOOTSIM_PURE=1 $(PIP) install -q --no-build-isolation $(if $(wildcard constraints.txt),-c constraints.txt) -e '.[dev]'
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt | $(BIN)/python
+	$(PIP) install -q $(LOCK) 'setuptools>=77' 'Cython>=3.0.11' wheel
+	BOOTSIM_PURE=1 $(PIP) install -q --no-build-isolation $(LOCK) -e '.[dev]'
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(CYTHON)

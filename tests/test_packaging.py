@@ -6,9 +6,12 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -123,3 +126,36 @@ def test_makefile_and_ci_name_no_registry():
         text = (ROOT / name).read_text()
         assert "http" not in text, name
         assert "index-url" not in text, name
+
+
+def required(extras):
+    """Every distribution that bootsim with `extras` needs here, by canonical name, and theirs in turn."""
+    todo, found = [("bootsim", frozenset(extras))], {}
+    while todo:
+        name, wanted = todo.pop()
+        if wanted <= found.get(name, frozenset()) and name in found:
+            continue
+        found[name] = found.get(name, frozenset()) | wanted
+        try:
+            lines = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue  # an extra's that is not installed here; it must be in the lock all the same
+        for requirement in map(Requirement, lines):
+            if requirement.marker is None or any(
+                requirement.marker.evaluate({"extra": extra}) for extra in (*wanted, "")
+            ):
+                todo.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
+    return found.keys() - {"bootsim"}
+
+
+def test_the_lock_holds_everything_that_make_installs():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    locked = {canonicalize_name(line.split("==")[0]) for line in lines if not line.startswith("#")}
+    missing = (required(("dev", "test", "lint", "browser")) | {"setuptools", "cython", "wheel"}) - locked
+    assert missing == set(), "run `make lock`"
+
+
+def test_make_installs_nothing_outside_the_lock():
+    installs = [line for line in (ROOT / "Makefile").read_text().splitlines() if "$(PIP) install" in line]
+    assert installs
+    assert all("$(LOCK)" in line for line in installs), installs
