@@ -1,6 +1,22 @@
-"""`python -m bootsim`."""
+"""`python -m bootsim`, and the console script `bootsim`: nothing is loaded before Ctrl-C has its meaning."""
 
-from bootsim.cli import main
+from __future__ import annotations
+
+import sys
+
+from bootsim.errors import EXIT_INTERRUPTED
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        from bootsim.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.stderr.write("bootsim: interrupted\n")
+        sys.exit(EXIT_INTERRUPTED)
+
 
 if __name__ == "__main__":
     main()

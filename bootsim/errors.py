@@ -1,10 +1,24 @@
-"""bootsim's own errors: what a user's input got wrong, and a panic of the replayed kernel."""
+"""bootsim's own errors: what a user's input got wrong, and a panic of the replayed kernel; and what commands exit with.
+
+| code | meaning |
+|---|---|
+| 0 | done; of commands that answer: yes, the same |
+| 1 | an answer: no, different |
+| 2 | bad input, or a file that cannot be read or written (InputError) |
+| 3 | the replayed kernel panicked (KernelPanic) |
+| 70 | a bug in bootsim |
+| 130 | interrupted |
+"""
 
 from __future__ import annotations
+
+EXIT_DIFFERS, EXIT_BAD_INPUT, EXIT_PANICKED, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
 
 class BootsimError(Exception):
     """Anything bootsim reports instead of a traceback. The text says where, what was found, what was expected."""
+
+    exit_code = EXIT_BAD_INPUT
 
 
 class InputError(BootsimError):
@@ -17,6 +31,8 @@ class KernelPanic(BootsimError):
     `reason` is the kernel's own text (without the "Kernel panic - not syncing: " prefix), or None when the real
     kernel dies without a word. `cause` names the input that led to it: file, node, property or option.
     """
+
+    exit_code = EXIT_PANICKED
 
     def __init__(self, reason: str | None, cause: str | None = None) -> None:
         super().__init__(reason or cause or "the kernel stopped")

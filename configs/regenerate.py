@@ -11,8 +11,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from bootsim import files
 from bootsim.errors import BootsimError
-from bootsim.inputs.configwriter import render, write_atomically
+from bootsim.inputs.configwriter import render
 from bootsim.inputs.profile import profile
 
 ORIGIN = ("Linux 5.10.223 (Debian's linux-source-5.10), vexpress_defconfig{}, arm-linux-gnueabi-gcc 12.2.0 "
@@ -50,7 +51,7 @@ def main() -> int:
         except BootsimError as error:
             print(f"{folder}: {error}", file=sys.stderr)
             return 2
-        write_atomically(Path(__file__).parent / file, render(build))
+        files.write(Path(__file__).parent / file, render(build))
         print(f"{file}: {build.name}, {build.provenance}")
         written += 1
     return 0 if written else 2

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import os
+import signal
 import sys
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bootsim import __version__
-from bootsim.errors import BootsimError
+from bootsim.cli.output import guarded, occupy_standard_files
+from bootsim.errors import EXIT_BAD_INPUT, EXIT_BUG, EXIT_INTERRUPTED, BootsimError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 # Each command: the module that holds it under its own name, and the line `bootsim --help` shows.
 COMMANDS = {
@@ -39,17 +44,11 @@ _HELP = """Replay the memory side of booting 32-bit ARM Linux 5.10.
     Example:
       bootsim boot vexpress.dts --config 3G/1G --mem 1G
     """
-_EXIT_CODES = "Exit codes: 0 booted, 2 bad input, 3 the replayed kernel panicked."
+_EXIT_CODES = (
+    "Exit codes: 0 done, 1 different (diff, compare, check, golden), 2 bad input, 3 the replayed kernel panicked, "
+    "70 a bug in bootsim, 130 interrupted."
+)
 _REPORT = "bootsim: this is a bug in bootsim. Please report it with the command line, the tree and the lines above."
-
-
-class _BadInput(click.ClickException):
-    """A BootsimError on its way to the person: one line, exit code 2."""
-
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"bootsim: error: {self.message}", file=file, err=file is None)
 
 
 class _Commands(click.Group):
@@ -75,20 +74,65 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
+    def main(self, *args: Any, **rest: Any) -> Any:
+        """Run, and end the process with one line and the right code, whatever happens."""
+        run: Callable[..., Any] = super().main
+        if not rest.pop("standalone_mode", True):
+            return run(*args, **rest, standalone_mode=False)
+        with guarded():
+            code = _code_of(lambda: run(*args, **rest, standalone_mode=False))
+        sys.exit(code)
+
+    def make_context(self, *args: Any, **rest: Any) -> click.Context:
+        """Read the command line."""
+        with _interruptible():
+            return super().make_context(*args, **rest)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        """Run the command."""
+        with _interruptible():
             return super().invoke(ctx)
-        except BootsimError as error:
-            raise _BadInput(str(error)) from error
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
-            raise
-        except BrokenPipeError:
-            # the reader has left; what is still buffered goes nowhere, or the interpreter would complain at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(1)
-        except Exception:
-            click.echo(f"{traceback.format_exc()}{_REPORT}", err=True)
-            ctx.exit(1)
+
+
+class _InterruptedError(BootsimError):
+    """Ctrl-C on its way to the person: click would make an empty line of it."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise _InterruptedError from None
+
+
+def _code_of(run: Callable[[], Any]) -> int:
+    # What a run exits with. Its last words go out here, while standard output can still be told to be full.
+    try:
+        found = run()
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return EXIT_BAD_INPUT
+    except (_InterruptedError, KeyboardInterrupt):
+        click.echo("bootsim: interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except BootsimError as error:
+        return _told(str(error), error.exit_code)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return _told(f"{where}{error.strerror or error}", EXIT_BAD_INPUT)
+    except Exception:
+        click.echo(f"{traceback.format_exc()}{_REPORT}", err=True)
+        return EXIT_BUG
+    return found if isinstance(found, int) else 0
+
+
+def _told(message: str, code: int) -> int:
+    click.echo(f"bootsim: error: {message}", err=True)
+    return code
 
 
 def _nearest(word: str, names: Any) -> str:
@@ -106,4 +150,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; the console script `bootsim`."""
-    cli(prog_name="bootsim")
+    occupy_standard_files()
+    try:
+        cli(prog_name="bootsim")
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left is the interpreter's own end

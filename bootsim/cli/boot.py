@@ -8,15 +8,13 @@ import click
 
 from bootsim.cli.inputs import input_options, known_stage, prepare_from
 from bootsim.cli.output import LineOutput, wants_color
-from bootsim.errors import KernelPanic
+from bootsim.errors import EXIT_PANICKED, KernelPanic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from bootsim.linux import Kernel
     from bootsim.linux.kernel.printk import Record
-
-EXIT_PANICKED = 3
 
 _HELP = """Replay the boot of TREE, a .dts or .dtb file, and print its log.
 

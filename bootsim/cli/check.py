@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -54,11 +53,14 @@ def check(
     jobs: int | None,
 ) -> None:  # fmt: skip
     """Check files; the help text is `_HELP`."""
+    from bootsim.files import target_of, write
     from bootsim.log import import_structlog_lazily
     from bootsim.sweep import checks, reports
     from bootsim.sweep.checkfile import read
 
     import_structlog_lazily()
+    if junit is not None:
+        target_of(junit)
     boots = [boot for file in files for boot in read(file).boots]
     if names:
         _list_names(boots[0])
@@ -70,10 +72,7 @@ def check(
     if github:
         output.write(reports.github(found))
     if junit is not None:
-        try:
-            Path(junit).write_bytes(reports.junit(found, " ".join(files)))
-        except OSError as error:
-            raise InputError(f"{junit}: {error.strerror}") from None
+        write(junit, reports.junit(found, " ".join(files)))
     ctx.exit(checks.exit_code(found))
 
 

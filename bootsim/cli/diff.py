@@ -132,7 +132,7 @@ def _open(name: str, given: dict[str, Any], steps: bool, *, as_replay: bool) -> 
 
     if Path(name).is_dir():
         directory = StateDirectory(name)
-        inputs = _of_directory(directory) | given
+        inputs = directory.inputs | given
         if as_replay:
             replay = Replay(directory.path / "boot.dtb", inputs)
             return from_replay(_named(f"replay of {name}", given), replay, steps=steps), replay
@@ -142,17 +142,6 @@ def _open(name: str, given: dict[str, Any], steps: bool, *, as_replay: bool) -> 
         return LogOnly(name), None
     replay = Replay(name, {"config": _CONFIG} | given)
     return from_replay(_named(name, given), replay, steps=steps), replay
-
-
-def _of_directory(directory: StateDirectory) -> dict[str, Any]:
-    meta = directory.meta
-    found = {
-        "config": meta.get("config") or meta.get("build"),
-        "smp": meta.get("smp"),
-        "dtb_addr": meta.get("dtb_addr", meta.get("dtb_pa")),
-        "load_addr": meta.get("load_addr", meta.get("kernel_pa")),
-    }
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _twin(directory: StateDirectory, inputs: dict[str, Any]) -> Replay | None:

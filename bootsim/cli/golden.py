@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from pathlib import Path
@@ -12,12 +13,14 @@ import click
 
 from bootsim.cli.matrix import cases_from, matrix_options
 from bootsim.cli.output import LineOutput
-from bootsim.errors import InputError
+from bootsim.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, InputError
+from bootsim.files import told, write
 
 if TYPE_CHECKING:
-    from bootsim.sweep.case import Case
+    from collections.abc import Callable, Iterable
 
-EXIT_CHANGED = 1
+    from bootsim.state.golden import Recorded
+    from bootsim.sweep.case import Case
 
 _HELP = """Record boots as text, and tell what has changed since.
 
@@ -31,7 +34,7 @@ _HELP = """Record boots as text, and tell what has changed since.
       bootsim golden record boots              record anew all that the folder holds
 
     \b
-    Exit codes: 0 recorded, or nothing has changed, 1 something has, 2 bad input.
+    Exit codes: 0 recorded, or nothing has changed, 1 something has, 2 bad input; verify goes on to the last boot.
     """
 
 
@@ -48,19 +51,17 @@ def record(folder: str, trees: tuple[str, ...], **options: Any) -> None:
     """Record every combination of the inputs in DIR; without a TREE, record anew what DIR holds."""
     target = Path(folder)
     if trees:
-        cases = {target / _name(case): case for case in cases_from(trees, options)}
+        cases = _places(target, cases_from(trees, options))
     else:
         cases = {file: _recorded(file)[0] for file in _files(target)}
     texts = {file: _replay(case, file) for file, case in cases.items()}
-    try:
+    with told(folder):
         target.mkdir(parents=True, exist_ok=True)
-        for file, text in texts.items():
-            same = file.exists() and file.read_text(encoding="utf-8") == text
-            if not same:
-                file.write_text(text, encoding="utf-8")
-            click.echo(f"{'same    ' if same else 'recorded'} {file}")
-    except OSError as error:
-        raise InputError(f"{error.filename}: {error.strerror}") from None
+    for file, text in texts.items():
+        same = file.is_file() and file.read_bytes() == text.encode()
+        if not same:
+            write(file, text)
+        click.echo(f"{'same    ' if same else 'recorded'} {file}")
 
 
 @golden.command()
@@ -68,17 +69,27 @@ def record(folder: str, trees: tuple[str, ...], **options: Any) -> None:
 @click.pass_context
 def verify(ctx: click.Context, folder: str) -> None:
     """Boot again what DIR holds and print what differs."""
-    from bootsim.state.golden import differences
-
-    changed, output = 0, LineOutput()
+    changed, failed, output = 0, 0, LineOutput()
     files = _files(Path(folder))
     for file in files:
-        case, recorded = _recorded(file)
-        lines = differences(recorded, _replay(case, file), str(file))
+        try:
+            lines = _differences(file)
+        except InputError as error:
+            failed += 1
+            output.write([f"ERROR   {file}", *(f"  {line}" for line in str(error).split("\n"))])
+            continue
         changed += bool(lines)
         output.write([f"{'CHANGED' if lines else 'same   '} {file}", *lines])
-    output.write([f"{len(files)} recorded boots: {len(files) - changed} same, {changed} changed"])
-    ctx.exit(EXIT_CHANGED if changed else 0)
+    words = f", {failed} could not be verified" if failed else ""
+    output.write([f"{len(files)} recorded boots: {len(files) - changed - failed} same, {changed} changed{words}"])
+    ctx.exit(EXIT_BAD_INPUT if failed else EXIT_DIFFERS if changed else 0)
+
+
+def _differences(file: Path) -> list[str]:
+    from bootsim.state.golden import differences
+
+    case, recorded = _recorded(file)
+    return differences(recorded, _replay(case, file), str(file))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -90,9 +101,24 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _name(case: Case) -> str:
-    # readable, and different for different inputs
+def _places(folder: Path, cases: Iterable[Case]) -> dict[Path, Case]:
+    """Return the file of each case: that which holds it already, or a free one. No two cases share one."""
     from bootsim.state.golden import SUFFIX
+
+    found: dict[Path, Case] = {}
+    for case in dict.fromkeys(cases):
+        plain = folder / (_name(case) + SUFFIX)
+        inputs = _inputs(case, plain)
+        mark = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:8]
+        marked = folder / f"{_name(case)}-{mark}{SUFFIX}"
+        mine = [file for file in (plain, marked) if file.exists() and _recorded(file)[1].inputs == inputs]
+        free = [file for file in (plain, marked) if file not in found and not file.exists()]
+        found[(mine or free or [marked])[0]] = case
+    return found
+
+
+def _name(case: Case) -> str:
+    # readable; boots that differ in more than that share it
     from bootsim.state.quantities import size_text
 
     words = [Path(case.tree).stem, Path(case.config).stem if case.config.endswith(".yaml") else case.config]
@@ -102,43 +128,54 @@ def _name(case: Case) -> str:
     rest = (case.cmdline, case.dtb_addr, case.load_addr, case.initrd, case.initrd_addr, case.include_dirs)
     if any(value not in (None, ()) for value in rest):
         words.append(hashlib.sha256(repr(rest).encode(errors="surrogateescape")).hexdigest()[:8])
-    return "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", word).strip("-").lower() for word in words) + SUFFIX
+    return "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", word).strip("-").lower() for word in words)
 
 
-def _recorded(file: Path) -> tuple[Case, Any]:
+def _recorded(file: Path) -> tuple[Case, Recorded]:
     from bootsim.state.golden import load
+    from bootsim.state.shapes import ShapeError
     from bootsim.sweep.case import from_json
 
     try:
-        recorded = load(file.read_text(encoding="utf-8"), str(file))
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}") from None
+        with told(file):
+            recorded = load(file.read_text(encoding="utf-8"), str(file))
+        case = from_json(_moved(recorded.inputs, lambda path: os.path.normpath(file.parent / path)), "[inputs]")
     except UnicodeDecodeError:
         raise InputError(f"{file}: not UTF-8 text") from None
-    try:
-        case = from_json(_moved(recorded.inputs, lambda path: os.path.normpath(file.parent / path)))
-    except TypeError as error:
-        raise InputError(f"{file}: its [inputs]: {error}") from None
+    except ShapeError as error:
+        raise InputError(f"{file}: {error}") from None
     return case, recorded
 
 
 def _replay(case: Case, file: Path) -> str:
-    # files are named relative to the recorded boot, so that a clone elsewhere finds them
     from bootsim.state.golden import dump
     from bootsim.sweep.worker import boot, quantities
 
     outcome = boot(case, stages=True)
     if outcome.kernel is None:
         raise InputError(f"{case.title()}: {outcome.message}")
-    inputs = _moved(case.to_json(), lambda path: os.path.relpath(path, file.parent))
-    return dump(outcome.kernel, inputs, str(quantities(outcome.kernel).value("digest")))
+    return dump(outcome.kernel, _inputs(case, file), str(quantities(outcome.kernel).value("digest")))
 
 
-def _moved(inputs: dict[str, Any], move: Any) -> dict[str, Any]:
+def _inputs(case: Case, file: Path) -> dict[str, Any]:
+    # files are named relative to the recorded boot, so that a clone elsewhere finds them
+    return _moved(case.to_json(), lambda path: os.path.relpath(path, file.parent))
+
+
+def _moved(inputs: dict[str, Any], move: Callable[[str], str]) -> dict[str, Any]:
     moved = dict(inputs)
     for name in ("tree", "config", "initrd"):
-        if name in inputs and (Path(inputs[name]).is_file() or Path(move(inputs[name])).is_file()):
-            moved[name] = move(inputs[name])
-    if "include_dirs" in inputs:
-        moved["include_dirs"] = [move(folder) for folder in inputs["include_dirs"]]
+        path = inputs.get(name)
+        if isinstance(path, str) and (_is_file(path) or _is_file(move(path))):
+            moved[name] = move(path)
+    folders = inputs.get("include_dirs")
+    if isinstance(folders, list):
+        moved["include_dirs"] = [move(each) if isinstance(each, str) else each for each in folders]
     return moved
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False

@@ -47,8 +47,9 @@ def profile(
     origin: str | None,
 ) -> None:
     """Write a build description."""
+    from bootsim import files
     from bootsim.inputs.configfile import parse_build
-    from bootsim.inputs.configwriter import render, write_atomically
+    from bootsim.inputs.configwriter import render
     from bootsim.inputs.profile import profile as make_profile
 
     build = make_profile(image, kconfig, name=name, summary=summary, origin=origin, facts_path=facts, banner=banner)
@@ -57,6 +58,6 @@ def profile(
     if output is None:
         click.echo(text, nl=False)
     else:
-        write_atomically(output, text)
+        files.write(output, text)
     if build.assumed:
         click.echo(f"bootsim: not read from the build but assumed: {', '.join(build.assumed)}", err=True)

@@ -9,13 +9,13 @@ import click
 
 from bootsim.cli.inputs import input_options, inputs_from
 from bootsim.cli.sizes import SIZE
+from bootsim.errors import EXIT_PANICKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _CONFIG = "3G/1G"
-EXIT_PANICKED = 3
 
 _HELP = """Write one HTML page that shows a boot: memory maps, page tables, free blocks, log and facts at every stage.
 
@@ -52,21 +52,22 @@ def _inputs_twice(function: _F) -> _F:
 @click.pass_context
 def report(ctx: click.Context, /, tree: str, output: str, **options: Any) -> None:
     """Write the page; the help text is `_HELP`."""
+    from bootsim import files
     from bootsim.log import import_structlog_lazily
 
     import_structlog_lazily()
     from bootsim.views.report.data import Watch, page_data, printable
-    from bootsim.views.report.render import check_target, render, write
+    from bootsim.views.report.render import render
 
     both = _boots(options)
     if output != "-":
-        check_target(output)
+        files.target_of(output)
     boots = [(name, Watch(tree, inputs)) for name, inputs in both]
     page = render(page_data(boots), f"bootsim: {printable(tree)}: {' against '.join(name for name, _ in boots)}")
     if output == "-":
         sys.stdout.write(page)
     else:
-        write(output, page)
+        files.write(output, page)
     died = [watch.replay.k.panicked for _, watch in boots if watch.replay.k.panicked is not None]
     for panic in died:
         click.echo(f"bootsim: {panic.cause or panic}", err=True)

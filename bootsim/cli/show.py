@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from bootsim.cli.inputs import INPUT_NAMES, input_options, known_stage, prepare_from
 from bootsim.cli.output import LineOutput, wants_color
-from bootsim.errors import InputError, KernelPanic
+from bootsim.errors import EXIT_BAD_INPUT, EXIT_PANICKED, InputError, KernelPanic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from bootsim.state.directory import StateDirectory
     from bootsim.views.catalog import View
     from bootsim.views.held import Held
-
-EXIT_BAD_INPUT, EXIT_PANICKED = 2, 3
 
 _HELP = """Show a boot's state as the kernel's own files show it.
 
@@ -233,9 +231,9 @@ def _build_of(directory: StateDirectory, config: str | None) -> KernelBuild | No
 
     if config is not None:
         return load_build(config)
-    named = directory.meta.get("config") or directory.meta.get("build")
+    named = directory.inputs.get("config")
     try:
-        return load_build(named) if isinstance(named, str) else None
+        return load_build(named) if named is not None else None
     except InputError:
         return None
 

@@ -11,7 +11,7 @@ import click
 
 from bootsim.cli.matrix import cases_from, matrix_options
 from bootsim.cli.output import LineOutput
-from bootsim.errors import InputError
+from bootsim.errors import EXIT_INTERRUPTED, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from bootsim.sweep.case import Case
     from bootsim.sweep.find import Found
     from bootsim.sweep.results import ResultFile
-
-EXIT_SOME_FAILED = 1
-EXIT_INTERRUPTED = 130
 
 _HELP = """Boot every combination of trees, builds, memory sizes, command lines and processors.
 
@@ -37,8 +34,8 @@ _HELP = """Boot every combination of trees, builds, memory sizes, command lines 
       bootsim sweep board.dts --mem 1G --find "lowmem >= 760M" --tip vmalloc=
 
     \b
-    Exit codes: 0 every boot went well (with --find: the search is done), 1 some panicked or could not be made,
-    2 bad input, 130 interrupted: what is done is in the file, and --resume goes on.
+    Exit codes: 0 every boot went well (with --find: the search is done), 2 bad input, or some could not be made,
+    3 some panicked, 130 interrupted: what is done is in the file, and --resume goes on.
     """
 
 
@@ -135,7 +132,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 def _sweep(cases: list[Case], names: tuple[str, ...], options: dict[str, Any]) -> int:
     from bootsim.sweep.case import fingerprints
     from bootsim.sweep.results import ResultFile, table
-    from bootsim.sweep.worker import FAILED
+    from bootsim.sweep.worker import exit_code
 
     cases = list(dict.fromkeys(cases))
     prints = dict(zip(cases, fingerprints(cases), strict=True))
@@ -153,7 +150,7 @@ def _sweep(cases: list[Case], names: tuple[str, ...], options: dict[str, Any]) -
     rows = [results[case] for case in cases]
     if options["table"]:
         LineOutput().write(table(rows, names))
-    return EXIT_SOME_FAILED if any(row["verdict"] in FAILED for row in rows) else 0
+    return exit_code(row["verdict"] for row in rows)
 
 
 def _current(result: dict[str, Any] | None, inputs: str, names: tuple[str, ...]) -> bool:

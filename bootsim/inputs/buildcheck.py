@@ -15,6 +15,7 @@ Problem = tuple[tuple[str, ...], str]
 
 _SECTION_BYTES = 1 << 20
 _PG_DIR_BYTES = 0x4000
+_PAGE_BYTES, _THREAD_BYTES = 0x1000, 0x2000
 
 _RANGES = {
     "FORCE_MAX_ZONEORDER": (2, 20),
@@ -123,6 +124,13 @@ def _symbol_problems(symbols: Symbols, config: Config) -> Iterator[Problem]:
         low, high = getattr(symbols, before), getattr(symbols, after)
         if low > high:
             yield ("symbols", names[after]), f"{high:#x}, expected at least {low:#x} ({names[before]})"
+    # vmlinux.lds aligns the init sections' ends, which are freed page by page and remapped in sections
+    strict = config.STRICT_KERNEL_RWX
+    for attribute, align in (("init_begin", _PAGE_BYTES), ("init_end", _THREAD_BYTES)):
+        address, multiple = getattr(symbols, attribute), _SECTION_BYTES if strict else align
+        if address % multiple:
+            why = " since STRICT_KERNEL_RWX is set" if strict else ""
+            yield ("symbols", names[attribute]), f"{address:#x}, expected a multiple of {multiple:#x}{why}"
     text_offset = symbols.text - config.PAGE_OFFSET
     if not _PG_DIR_BYTES <= text_offset < 1 << 24:
         expected = f"0x4000 to 16 MiB above PAGE_OFFSET ({config.PAGE_OFFSET:#x})"

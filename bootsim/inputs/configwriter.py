@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from bootsim.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,21 +78,3 @@ def _scalar(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:#x}" if value >= 0x10000 else str(value)
     return json.dumps(value, ensure_ascii=False)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file whole or not at all: under a temporary name, then renamed. Raises InputError when it cannot be."""
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None

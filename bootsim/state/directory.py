@@ -12,18 +12,22 @@ Either kind is read by the same class; only replayed ones are written here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
-import tempfile
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bootsim import files
 from bootsim.errors import InputError
+from bootsim.state import shapes
+from bootsim.state.shapes import ShapeError, listing, mapping, number, record, text
+from bootsim.state.snapshot import L1_BYTES, L2_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bootsim.state.snapshot import Stage
 
@@ -32,7 +36,11 @@ GENERATOR = "bootsim"
 
 
 class StateDirectory:
-    """A state directory on disk, real or replayed, read on demand. Raises InputError where it is broken."""
+    """A state directory on disk, real or replayed, read on demand.
+
+    Everything is held against its shape when it is read: what is damaged raises InputError, which names the file and
+    the field, and what is returned can be relied on. Numbers are integers, also where the files have texts.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -42,12 +50,43 @@ class StateDirectory:
     @cached_property
     def meta(self) -> dict[str, Any]:
         """What was booted; empty when the directory does not say."""
-        return self._json("meta.json") if (self.path / "meta.json").is_file() else {}
+        path = self.path / "meta.json"
+        if not path.is_file():
+            return {}
+        with _told(path):
+            return _meta(shapes.load(path))
+
+    @property
+    def captured(self) -> bool:
+        """Whether a real kernel spoke here."""
+        return self.meta.get("generator") != GENERATOR
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """What bootsim.prepare() is given, beside the tree, to boot the directory's boot again, as far as known."""
+        meta = self.meta
+        entry = self.stages.get("__create_page_tables", {})
+        found = {
+            "config": meta.get("config", meta.get("build")),
+            "smp": meta.get("smp"),
+            "dtb_addr": meta.get("dtb_addr", meta.get("dtb_pa", entry.get("atags"))),
+            "load_addr": meta.get("load_addr", meta.get("kernel_pa")),
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
     @cached_property
     def stages(self) -> dict[str, dict[str, Any]]:
-        """The fields of each stage, in the order of the boot."""
-        return self._json("stages.json")
+        """The fields of each stage, in the order of the boot.
+
+        A captured boot may have kept no page tables where it says that it has: such a stage does not hold them.
+        """
+        path = self.path / "stages.json"
+        with _told(path):
+            found = {name: _stage(fields, name) for name, fields in shapes.load(path).items()}
+        for name, fields in found.items():
+            if "tables" in fields and not (self.path / _table_file(name, 1)).exists() and self.captured:
+                del fields["tables"]
+        return found
 
     @property
     def dtb(self) -> bytes:
@@ -62,20 +101,17 @@ class StateDirectory:
 
     def tables(self, stage: str) -> tuple[bytes, dict[int, bytes]]:
         """The first-level table of a stage, and its second-level pages by physical address."""
-        pages = self._tables_field(stage)["l2_pages"]
-        l1, l2 = self._bytes(_table_file(stage, 1)), self._bytes(_table_file(stage, 2))
-        if len(l2) != 4096 * len(pages):
+        if "tables" not in self.stages.get(stage, {}):
+            raise InputError(f"{self.path}: stage {stage} has no page tables")
+        pages = self.stages[stage]["tables"]["l2_pages"]
+        l1, l2 = self._bytes(_table_file(stage, 1)), self._bytes(_table_file(stage, 2)) if pages else b""
+        if len(l1) != L1_BYTES:
+            raise InputError(f"{self.path / _table_file(stage, 1)}: {len(l1)} bytes, expected {L1_BYTES}")
+        if len(l2) != L2_BYTES * len(pages):
             raise InputError(
-                f"{self.path / _table_file(stage, 2)}: {len(l2)} bytes, expected {len(pages)} pages of 4096"
+                f"{self.path / _table_file(stage, 2)}: {len(l2)} bytes, expected {len(pages)} pages of {L2_BYTES}"
             )
-        return l1, {pa: l2[i * 4096 : (i + 1) * 4096] for i, pa in enumerate(pages)}
-
-    def _tables_field(self, stage: str) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = self.stages[stage]["tables"]
-        except KeyError:
-            raise InputError(f"{self.path}: stage {stage} has no page tables") from None
-        return found
+        return l1, {pa: l2[i * L2_BYTES : (i + 1) * L2_BYTES] for i, pa in enumerate(pages)}
 
     def _bytes(self, name: str) -> bytes:
         try:
@@ -83,14 +119,120 @@ class StateDirectory:
         except OSError as error:
             raise InputError(f"{self.path / name}: {error.strerror}") from None
 
-    def _json(self, name: str) -> dict[str, Any]:
-        try:
-            value = json.loads(self._bytes(name))
-        except ValueError as error:
-            raise InputError(f"{self.path / name}: not JSON: {error}") from None
-        if not isinstance(value, dict):
-            raise InputError(f"{self.path / name}: a {type(value).__name__}, expected an object")
-        return value
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ShapeError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+# -------------------------------------------------------------------- the shape of the fields
+
+_PAGES = 1 << 20  # of 4 KiB in 32 bits of address
+_MAX_ORDERS, _MAX_ZONES, _MAX_CPUS = 16, 8, 64
+
+
+def _pages(value: Any, at: str) -> int:
+    return number(value, at, _PAGES)
+
+
+def _flag(value: Any, at: str) -> bool:
+    if not isinstance(value, bool):
+        raise ShapeError(at, value, "true or false")
+    return value
+
+
+def _region(value: Any, at: str) -> list[int]:
+    return listing(value, at, number, 3, 3)
+
+
+def _regions(value: Any, at: str) -> list[list[int]]:
+    return listing(value, at, _region)
+
+
+def _memblock(value: Any, at: str) -> dict[str, Any]:
+    return record(value, at, {"memory": _regions, "reserved": _regions, "current_limit": number, "bottom_up": _flag})
+
+
+def _page_addresses(value: Any, at: str) -> list[int]:
+    pages = listing(value, at, number)
+    if any(pa % L2_BYTES for pa in pages) or any(a >= b for a, b in pairwise(pages)):
+        raise ShapeError(at, value, "addresses of pages that rise")
+    return pages
+
+
+def _tables(value: Any, at: str) -> dict[str, Any]:
+    return record(value, at, {"swapper_pg_dir": number, "l2_pages": _page_addresses})
+
+
+def _pfn_lists(least: int, most: int) -> Callable[[Any, str], list[list[int]]]:
+    return lambda value, at: listing(value, at, lambda each, where: listing(each, where, _pages), least, most)
+
+
+def _free_area(value: Any, at: str) -> list[dict[str, Any]]:
+    areas = listing(value, at, lambda each, where: record(each, where, {"nr_free": _pages, "lists": _pfn_lists(4, 6)}),
+                    1, _MAX_ORDERS)  # fmt: skip
+    if len({len(area["lists"]) for area in areas}) > 1:
+        raise ShapeError(at, value, "as many lists at every order")
+    return areas
+
+
+def _pcp(value: Any, at: str) -> list[dict[str, Any]]:
+    fields = {"count": number, "high": number, "batch": number}
+    return listing(value, at, lambda each, where: record(each, where, fields), 0, _MAX_CPUS)
+
+
+_ZONE = {"name": text, "start_pfn": _pages, "spanned": _pages, "present": _pages, "managed": _pages,
+         "nr_free_pages": _pages}  # fmt: skip
+_ZONE_TOO: dict[str, Callable[[Any, str], Any]] = {  # what a captured zone may lack
+    "watermark": lambda value, at: listing(value, at, number, 3, 3),
+    "lowmem_reserve": lambda value, at: listing(value, at, number, 0, _MAX_ZONES),
+    "free_area": _free_area,
+    "pcp": _pcp,
+}
+
+
+def _zone(value: Any, at: str) -> dict[str, Any]:
+    also = {name: shape for name, shape in _ZONE_TOO.items() if name in mapping(value, at)}
+    return record(value, at, {**_ZONE, **also})
+
+
+def _zones(value: Any, at: str) -> list[dict[str, Any]]:
+    found = listing(value, at, _zone, 1, _MAX_ZONES)
+    kinds = {len(area["lists"]) for zone in found for area in zone.get("free_area", ())}
+    if len(kinds) > 1 or len({zone["name"] for zone in found}) != len(found):
+        raise ShapeError(at, value, "zones of different names and of one build")
+    return found
+
+
+def _areas(value: Any, at: str) -> list[dict[str, Any]]:
+    fields = {"name": text, "base_pfn": _pages, "count": _pages, "order_per_bit": lambda v, a: number(v, a, 31)}
+    return listing(value, at, lambda each, where: record(each, where, fields))
+
+
+_STAGE: dict[str, Callable[[Any, str], Any]] = {
+    "memblock": _memblock, "tables": _tables, "zones": _zones, "areas": _areas,
+    "min_low_pfn": _pages, "max_low_pfn": _pages, "max_pfn": _pages, "totalram_pages": _pages,
+    "lowmem_limit": number, "high_memory": number, "atags": number, "phys_offset": number,
+}  # fmt: skip
+
+
+def _stage(value: Any, name: str) -> dict[str, Any]:
+    fields = mapping(value, name)
+    return record(fields, name, {field: shape for field, shape in _STAGE.items() if field in fields})
+
+
+_META: dict[str, Callable[[Any, str], Any]] = {
+    "config": text, "build": text, "generator": text, "dtb_addr": number, "dtb_pa": number, "load_addr": number,
+    "kernel_pa": number, "smp": lambda value, at: number(value, at, _MAX_CPUS),
+}  # fmt: skip
+
+
+def _meta(found: dict[str, Any]) -> dict[str, Any]:
+    said = {name: value for name, value in found.items() if value is not None or name not in _META}
+    return record(said, "meta", {name: shape for name, shape in _META.items() if name in said})
 
 
 class LogOnly:
@@ -143,20 +285,7 @@ def write(
 
     Raises InputError where `check_target` does, or when the file system refuses.
     """
-    check_target(path)
-    target = Path(path).absolute()
-    if target.is_symlink():
-        target = target.resolve()
-    try:
-        parts = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
-            _fill(parts, stages, dtb, dmesg, meta)
-            parts.chmod(0o777 & ~_umask())
-            _put_in_place(parts, target)
-        finally:
-            shutil.rmtree(parts, ignore_errors=True)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+    files.write_folder(path, lambda parts: _fill(parts, stages, dtb, dmesg, meta), check_target)
 
 
 def _fill(folder: Path, stages: Iterable[Stage], dtb: bytes, dmesg: str, meta: Mapping[str, Any]) -> None:
@@ -171,21 +300,6 @@ def _fill(folder: Path, stages: Iterable[Stage], dtb: bytes, dmesg: str, meta: M
     (folder / "stages.json").write_text(json.dumps(fields))
     everything = {"version": VERSION, "generator": GENERATOR, **meta}
     (folder / "meta.json").write_text(json.dumps(everything, indent=1) + "\n")
-
-
-def _put_in_place(parts: Path, target: Path) -> None:
-    # rename() replaces an empty directory by itself; a full one is moved aside first and removed last
-    if not (target.is_dir() and any(target.iterdir())):
-        parts.rename(target)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-    target.rename(aside)
-    try:
-        parts.rename(target)
-    except OSError:
-        aside.rename(target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _written_by_bootsim(folder: Path) -> bool:
@@ -203,10 +317,3 @@ def _is_ours(name: str) -> bool:
 
 def _table_file(stage: str, level: int) -> str:
     return f"{stage.replace(':', '.')}.l{level}.bin"
-
-
-def _umask() -> int:
-    # a directory from mkdtemp() is private; give it the permissions that mkdir() would have
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -71,7 +71,7 @@ def load(text: str, file: str) -> Recorded:
             name, colon, value = line.partition(": ")
             try:
                 inputs[name] = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 colon = ""
             if not colon:
                 raise InputError(f"{file}:{number}: found {line[:60]!r}, expected `name: value`")

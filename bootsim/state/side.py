@@ -11,7 +11,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from bootsim.state.compare import log_lines
-from bootsim.state.directory import GENERATOR
 from bootsim.state.logdiff import Line, template_of
 from bootsim.state.ranges import mapped_ranges
 from bootsim.state.roots import Roots
@@ -88,7 +87,7 @@ def from_directory(directory: StateDirectory, twin: Replay | None) -> Side:
     """Return the side of a state directory, with what its twin knows. Raises InputError where it is broken."""
     side = Side(str(directory.path), _known_lines(directory.log, twin), directory.stages,
                 plain=True,
-                captured=directory.meta.get("generator") != GENERATOR,
+                captured=directory.captured,
                 directory=directory)
     if twin is not None:
         _tell_why(side, twin)

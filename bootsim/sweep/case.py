@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from bootsim.errors import InputError
 from bootsim.sizes import parse_number
 from bootsim.state.quantities import size_text
+from bootsim.state.shapes import ShapeError, listing, mapping, number, record, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MAX_CASES = 1_000_000
-MIN_MEM_BYTES = 1 << 20
+MIN_MEM_BYTES, MAX_MEM_BYTES = 1 << 20, 1 << 40
+MAX_SMP = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,46 @@ class Case:
         return " ".join(parts)
 
 
-def from_json(data: dict[str, Any]) -> Case:
-    """The case that `to_json` wrote. Raises TypeError for anything else."""
-    return Case(**{**data, "include_dirs": tuple(data.get("include_dirs", ()))})
+def from_json(data: Any, at: str = "case") -> Case:
+    """The case that `to_json` wrote. Raises ShapeError for anything else."""
+    shapes = {name: shape for name, shape in _SHAPES.items() if name == "tree" or name in mapping(data, at)}
+    given = record(data, at, shapes)
+    unknown = [name for name in given if name not in _SHAPES]
+    if unknown:
+        raise ShapeError(f"{at}.{unknown[0]}", given[unknown[0]], f"none but {', '.join(_SHAPES)}")
+    return Case(**given)
+
+
+def _or_nothing(shape: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    return lambda value, at: None if value is None else shape(value, at)
+
+
+def _mem(value: Any, at: str) -> int:
+    size = number(value, at, MAX_MEM_BYTES)
+    if size < MIN_MEM_BYTES:
+        raise ShapeError(at, value, "at least 1M")
+    return size
+
+
+def _smp(value: Any, at: str) -> int:
+    count = number(value, at, MAX_SMP)
+    if count < 1:
+        raise ShapeError(at, value, f"1 to {MAX_SMP}")
+    return count
+
+
+def _bootloader(value: Any, at: str) -> str:
+    if value not in ("none", "qemu"):
+        raise ShapeError(at, value, "none or qemu")
+    return str(value)
+
+
+_SHAPES: dict[str, Callable[[Any, str], Any]] = {
+    "tree": text, "config": text, "mem": _or_nothing(_mem), "cmdline": _or_nothing(text), "smp": _or_nothing(_smp),
+    "bootloader": _bootloader, "dtb_addr": _or_nothing(number), "load_addr": _or_nothing(number),
+    "initrd": _or_nothing(text), "initrd_addr": _or_nothing(number),
+    "include_dirs": lambda value, at: tuple(listing(list(value) if isinstance(value, tuple) else value, at, text)),
+}  # fmt: skip
 
 
 def matrix(

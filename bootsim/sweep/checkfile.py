@@ -27,14 +27,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.sizes import parse_number
 from bootsim.state.expressions import Expression, ExpressionError, parse
-from bootsim.sweep.case import Case, matrix, mem_sizes
+from bootsim.sweep.case import MAX_SMP, Case, matrix, mem_sizes
 from bootsim.sweep.yamlnodes import Reader, compose, is_null
 
 if TYPE_CHECKING:
     import yaml
 
 _BOOT_KEYS = ("tree", "config", "mem", "cmdline", "smp", "bootloader", "dtb_addr", "load_addr", "initrd", "include")
-MAX_SMP = 32
 
 
 class Expectation(NamedTuple):

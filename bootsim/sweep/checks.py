@@ -7,11 +7,12 @@ import re
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from bootsim.errors import InputError
+from bootsim.errors import EXIT_DIFFERS, InputError
 from bootsim.state.overlaps import overlaps
 from bootsim.state.quantities import is_known, messages
 from bootsim.sweep.worker import SAID_BY_MESSAGES, quantities
 from bootsim.sweep.worker import boot as boot_case
+from bootsim.sweep.worker import exit_code as worst_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -94,9 +95,10 @@ def lost(boot: Boot) -> Report:
 
 
 def exit_code(reports: Iterable[Report]) -> int:
-    """2 when a boot could not be made, 1 when an expectation failed, 0 when all hold."""
-    statuses = {finding.status for report in reports for finding in report.findings}
-    return 2 if "error" in statuses else 1 if "failed" in statuses else 0
+    """That of boots that could not be made, 1 when an expectation failed, 0 when all hold."""
+    done = list(reports)
+    code = worst_of(report.verdict for report in done if report.with_status("error"))
+    return code or (EXIT_DIFFERS if any(report.with_status("failed") for report in done) else 0)
 
 
 def refuse_unknown_names(reports: Sequence[Report]) -> None:

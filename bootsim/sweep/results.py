@@ -10,15 +10,17 @@ files the boot was made from; a result with another one is out of date.
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
+from bootsim.files import LineFile
 from bootsim.state.quantities import FAMILIES, TABLE, shown
+from bootsim.state.shapes import ShapeError, mapping, record, text
 from bootsim.sweep.case import Case, from_json
+from bootsim.sweep.worker import VERDICTS
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
@@ -30,39 +32,38 @@ _VERDICT_WIDTH = 120
 class ResultFile:
     """A file of results, open for more of them. `done` are the results it holds, by case.
 
-    Raises InputError when the file is there and not to be resumed, or holds something else.
+    Raises InputError when the file is there and not to be resumed, holds something else, or has another writer.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, resume: bool) -> None:
-        self.path = Path(path)
+        self.path = path
         self.done: dict[Case, dict[str, Any]] = {}
+        self._file = LineFile(path)
         try:
-            if self.path.exists() and self.path.stat().st_size:
-                if not resume:
-                    raise InputError(f"{path}: exists; say --resume to go on with it, or give another name")
-                self._read()
-            self._file: IO[str] = self.path.open("a", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}") from None
+            self._take_up(self._file.content(), resume=resume)
+        except BaseException:
+            self._file.close()
+            raise
 
-    def _read(self) -> None:
-        data = self.path.read_bytes()
+    def _take_up(self, data: bytes, *, resume: bool) -> None:
+        if data and not resume:
+            raise InputError(f"{self.path}: exists; say --resume to go on with it, or give another name")
         whole = data.rfind(b"\n") + 1
         for number, line in enumerate(data[:whole].splitlines(), 1):
             try:
-                result = json.loads(line)
-                self.done[from_json(result["case"])] = result
-            except (ValueError, TypeError, KeyError):
-                raise InputError(f"{self.path}:{number}: not a sweep's result; nothing was written") from None
+                case, result = _result(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                why = f": {error}" if isinstance(error, ShapeError) else ""
+                raise InputError(f"{self.path}:{number}: not a sweep's result{why}; nothing was written") from None
+            self.done[case] = result
         if whole != len(data):
             if not data[whole:].startswith(b'{"case"'[: len(data) - whole]):
                 raise InputError(f"{self.path}: not a sweep's results; nothing was written")
-            os.truncate(self.path, whole)
+            self._file.cut(whole)
 
     def add(self, result: dict[str, Any]) -> None:
         """Append a result; it is in the file when this returns."""
-        self._file.write(json.dumps(result) + "\n")
-        self._file.flush()
+        self._file.add(json.dumps(result))
 
     def __enter__(self) -> ResultFile:
         return self
@@ -71,6 +72,17 @@ class ResultFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def _result(value: Any) -> tuple[Case, dict[str, Any]]:
+    # a line as `measure` makes it, and its case
+    result = record(value, "result", {"case": mapping, "verdict": text, "message": text, "values": mapping})
+    if result["verdict"] not in VERDICTS:
+        raise ShapeError("result.verdict", result["verdict"], f"one of {', '.join(VERDICTS)}")
+    for name, found in result["values"].items():
+        if found is not None and (isinstance(found, bool) or not isinstance(found, (int, str))):
+            raise ShapeError(f"result.values.{name}", found, "a number or a text")
+    return from_json(result["case"], "result.case"), result
 
 
 def unit_of(name: str) -> str:

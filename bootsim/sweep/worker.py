@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bootsim
-from bootsim.errors import BootsimError, InputError, KernelPanic
+from bootsim.errors import EXIT_BAD_INPUT, EXIT_BUG, EXIT_PANICKED, BootsimError, InputError, KernelPanic
 from bootsim.inputs.configfile import load_build
 from bootsim.inputs.devicetree import load_tree
 from bootsim.state.digest import of_stages, whole
@@ -22,7 +22,7 @@ from bootsim.state.recorder import Recorder
 from bootsim.views.dmesg import console
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bootsim.inputs.build import KernelBuild
     from bootsim.inputs.devicetree import DeviceTree
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 COLUMNS = ("lowmem", "highmem", "free_pages", "cma.default.base", "vmalloc.size")
 # Quantities that the kernel's own messages tell more about.
 SAID_BY_MESSAGES = frozenset({"warning", "error", "verdict", "panic"})
-FAILED = frozenset({"panic", "input error", "timeout", "crash", "bug"})
+VERDICTS = ("ok", "warnings", "panic", "input error", "timeout", "crash", "bug")
+FAILED = frozenset(VERDICTS[2:])
+_EXIT_CODES = ((("bug", "crash"), EXIT_BUG), (("input error", "timeout"), EXIT_BAD_INPUT), (("panic",), EXIT_PANICKED))
 
 
 class CaseTimeoutError(BaseException):
@@ -123,6 +125,12 @@ def lost(case: Case, message: str = "the process died", names: tuple[str, ...] =
     """The line of the results for a boot that took its process with it."""
     values = dict.fromkeys(names)
     return {"case": case.to_json(), "verdict": "crash", "message": message, "values": values, "seconds": 0}
+
+
+def exit_code(verdicts: Iterable[str]) -> int:
+    """What a command exits with that made boots of these verdicts: the worst of them counts."""
+    seen = set(verdicts)
+    return next((code for bad, code in _EXIT_CODES if seen & set(bad)), 0)
 
 
 def settle() -> None:

@@ -204,12 +204,10 @@ class DirectoryState(Held):
 
 
 def holds(directory: StateDirectory, stage: str, part: str) -> bool:
-    """Whether a stage of a directory holds a part whole: zones with their free lists, tables with their words."""
+    """Whether a stage of a directory holds a part whole: zones with their free lists."""
     fields = directory.stages[stage]
     if part == "zones":
         return all("free_area" in zone for zone in fields.get(part, [{}]))
-    if part == "tables":
-        return part in fields and (directory.path / f"{stage.replace(':', '.')}.l1.bin").is_file()
     return part in fields
 
 

@@ -46,7 +46,7 @@ def test_bad_input(bootsim, check_file, tmp_path):
     assert "x.bootsim.yaml:2:19: 'lowmem >='" in bootsim("check", check_file("lowmem >=")).stderr
     done = bootsim("check", check_file("no panic"), "--junit", tmp_path / "no" / "j.xml")
     assert done.exit_code == 2
-    assert "No such file" in done.stderr
+    assert "j.xml: its parent directory does not exist" in done.stderr
 
 
 def test_names(bootsim, check_file):

@@ -14,6 +14,7 @@ import pytest
 from bootsim.sweep import find, pool
 from bootsim.sweep.case import Case, matrix, mem_sizes
 from bootsim.sweep.progress import Progress, clock
+from bootsim.sweep.results import ResultFile
 from bootsim.sweep.worker import boot
 
 
@@ -52,7 +53,7 @@ def test_what_is_broken_does_not_stop_it(bootsim, tree_file, tmp_path):
     (tmp_path / "bad.dts").write_text("/dts-v1/;\n/ { foo }\n")
     trees = (tree_file(), tmp_path / "bad.dts", tmp_path / "missing.dts")
     done = bootsim("sweep", *trees, "--cmdline", "", "--cmdline", "mem=2M", "--quantity", "panic")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     text = done.stdout
     assert "input error: " in text
     assert "bad.dts:2: expected" in text
@@ -182,6 +183,39 @@ def test_progress(capsys):
     assert [clock(s) for s in (0, 75, 3725)] == ["0:00", "1:15", "1:02:05"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("values", None, "result.values: null, expected an object"),
+        ("values", {"lowmem": [1]}, "result.values.lowmem: a list of 1, expected a number or a text"),
+        ("verdict", None, "result.verdict: null, expected a text"),
+        ("verdict", "fine", 'result.verdict: "fine", expected one of ok, '),
+        ("message", 5, "result.message: 5, expected a text"),
+        ("case", {}, "result.case: an empty object, expected one with tree"),
+        ("case", {"tree": "x", "mem": "much"}, 'result.case.mem: "much", expected a number'),
+        ("case", {"tree": "x", "cmdline": {}}, "result.case.cmdline: an empty object, expected a text"),
+    ],
+)
+def test_resume_says_what_is_damaged(bootsim, tree_file, tmp_path, name, value, words):
+    out, tree = tmp_path / "r.jsonl", tree_file()
+    bootsim("sweep", tree, "-o", out)
+    for damaged in ({**lines_of(out)[0], name: value}, {k: v for k, v in lines_of(out)[0].items() if k != name}):
+        before = f"{json.dumps(damaged)}\n"
+        out.write_text(before)
+        done = bootsim("sweep", tree, "-o", out, "--resume")
+        assert done.exit_code == 2
+        assert f"{out}:1: not a sweep's result" in done.stderr
+        assert out.read_text() == before
+        assert words in done.stderr or name not in damaged
+
+
+def test_two_sweeps_do_not_write_to_one_file(bootsim, tree_file, tmp_path):
+    with ResultFile(tmp_path / "r.jsonl", resume=False):
+        done = bootsim("sweep", tree_file(), "-o", tmp_path / "r.jsonl")
+    assert done.exit_code == 2
+    assert "another process is writing to it" in done.stderr
+
+
 # -------------------------------------------------------------------- searches
 
 
@@ -225,7 +259,7 @@ def test_dask(bootsim, tree_file, tmp_path):
     with cluster:
         done = bootsim("sweep", tree_file(), tmp_path / "bad.dts", "--mem", "64M-128M:16M", "--dask",
                        cluster.scheduler_address, "-o", tmp_path / "r.jsonl")  # fmt: skip
-    assert done.exit_code == 1, done.output
+    assert done.exit_code == 2, done.output
     results = lines_of(tmp_path / "r.jsonl")
     assert sorted(row["verdict"] for row in results) == ["input error"] * 5 + ["ok"] * 5
     for row in results:

@@ -251,6 +251,7 @@ def test_bytes_that_are_no_text(tmp_path):
         ("_end", "0x100000000", "_end: 0x100000000, expected a kernel address"),
         ("__turn_mmu_on_end", "0xc0100000", ""),
         ("__turn_mmu_on_end", "0xc0200000", "__turn_mmu_on: 0xc0100000, expected _text <= "),
+        ("__init_end", "0xc0bfffff", "__init_end: 0xc0bfffff, expected a multiple of 0x100000 since STRICT_KERNEL_RWX"),
         ("bm_pte", "0xc0b44004", "bm_pte: 0xc0b44004, expected a page between __init_begin and __init_end"),
         ("__per_cpu_end", "0xc0b52000", "__per_cpu_start: 0xc0b52000, expected __init_begin <= __per_cpu_start < "),
         ("__start_rodata_section_aligned", "0xc0a00000", "expected 0xc0900000, __start_rodata rounded up to 1 MiB"),

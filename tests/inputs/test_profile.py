@@ -15,7 +15,7 @@ from bootsim.cli.profile import profile as profile_command
 from bootsim.errors import InputError
 from bootsim.inputs.build import MachineDesc, Sizeof
 from bootsim.inputs.configfile import load_build, read_build
-from bootsim.inputs.configwriter import render, write_atomically
+from bootsim.inputs.configwriter import render
 from bootsim.inputs.kconfig import read_kconfig
 from bootsim.inputs.profile import profile, read_system_map
 from bootsim.inputs.sizes import FIXED_SIZES, assumed_sizes
@@ -497,16 +497,6 @@ def test_command_writes_nothing_that_does_not_load(place):
     assert isinstance(result.exception, InputError)
     assert "_end: 0xc0000000, expected at least" in str(result.exception)
     assert not (place / "mine.yaml").exists()
-
-
-def test_file_is_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "a.yaml"
-    path.write_text("old")
-    write_atomically(path, "new")
-    assert path.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(InputError, match="cannot be written"):
-        write_atomically(tmp_path / "none" / "a.yaml", "new")
 
 
 def test_configs_command():

@@ -5,14 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-import tempfile
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootsim import __version__
-from bootsim.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,45 +51,3 @@ def _resource(name: str) -> str:
 def _hash(text: str) -> str:
     # what the page's content security policy knows its own script and style by
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def check_target(path: str | os.PathLike[str]) -> Path:
-    """Return where a page named `path` goes, links followed. Raises InputError when it cannot go there."""
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise InputError(f"{path}: is a directory, expected the name of a file")
-    if not target.parent.is_dir():
-        raise InputError(f"{path}: its parent directory does not exist")
-    return target
-
-
-def write(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file in one step: a reader sees the old one, or none, or the whole new one. Raises InputError."""
-    target = check_target(path)
-    if target.exists() and not target.is_file():  # a pipe or a device cannot be replaced
-        target.write_text(text, encoding="utf-8")
-        return
-    temporary = None
-    try:
-        number, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(_mode(target))
-        Path(temporary).replace(target)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise InputError(f"{path}: {error.strerror}") from None
-    except BaseException:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _mode(target: Path) -> int:
-    # a file from mkstemp() is private; give it the permissions of the one it replaces, or those open() would have
-    if target.exists():
-        return target.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
