@@ -9,13 +9,15 @@ import click
 _HELP = """Describe a kernel build from its own files.
 
     IMAGE is the vmlinux of the build directory (with DWARF data or without), or its System.map, plain or compressed
-    with gzip or xz. The description is YAML that `bootsim boot --config` reads. What could not be read from the build
-    is worked out from the options, and the file says so.
+    with gzip or xz. Those of a distribution are in its package of debugging symbols. The description is YAML that
+    `bootsim boot --config` reads. What could not be read from the build is worked out from the options, and the file
+    says so.
 
     \b
     Examples:
       bootsim profile vmlinux --kconfig .config -o mine.yaml
       bootsim profile System.map --kconfig .config --facts facts.json -o mine.yaml
+      bootsim profile /usr/lib/debug/boot/System.map-5.10.0-32-armmp --kconfig /boot/config-5.10.0-32-armmp
       bootsim profile System.map --kconfig .config --banner "$(dmesg | sed -n 's/.*Linux v/Linux v/p')"
       bootsim boot board.dtb --config mine.yaml
 
@@ -33,7 +35,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--facts", type=_PATH, metavar="FILE", help="JSON with struct sizes and the banner.")
 @click.option("--banner", metavar="TEXT", help='The first line of the boot log, "Linux version ...".')
 @click.option("-o", "--output", type=_PATH, metavar="FILE", help="Write there instead of to standard output.")
-@click.option("--name", metavar="NAME", help="What to call the build; by default after its address split, as 3G/1G.")
+@click.option("--name", metavar="NAME", help="What to call the build; by default as in 5.10.223 3G/1G.")
 @click.option("--summary", metavar="TEXT", help="One line on what the build is.")
 @click.option("--origin", metavar="TEXT", help="Where the build comes from: source, options, compiler.")
 def profile(

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
+from bootsim.inputs.systemmap import read_packed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,11 +65,9 @@ class Kconfig:
 
 
 def read_kconfig(path: Path) -> Kconfig:
-    """Read a .config. Raises InputError when it is none."""
+    """Read a .config, plain or packed as /proc/config.gz is. Raises InputError when it is none."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+        text = read_packed(path).decode("utf-8")
     except UnicodeDecodeError:
         raise InputError(f"{path}: binary data, expected a kernel's .config") from None
     values: dict[str, str] = {}

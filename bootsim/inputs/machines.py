@@ -11,10 +11,11 @@ The linker gathers them between __arch_info_begin and __arch_info_end. On 32-bit
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
 from bootsim.inputs.build import MachineDesc
+from bootsim.inputs.machinetable import FURTHER_OPTIONS, KNOWN_MACHINES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,24 +26,41 @@ if TYPE_CHECKING:
 _PREFIX = "__mach_desc_"
 _HOOKS = {12: "smp", 13: "smp_init", 15: "dt_fixup", 16: "pv_fixup", 17: "reserve", 18: "map_io", 19: "init_early"}
 
-# Those that a System.map, which has only their names, is enough for.
-_KNOWN = {
-    "GENERIC_DT": MachineDesc(symbol="GENERIC_DT", name="Generic DT based system", dt_compat=""),
-    "VEXPRESS_DT": MachineDesc(
-        symbol="VEXPRESS_DT",
-        name="ARM-Versatile Express",
-        dt_compat="arm,vexpress",
-        smp="vexpress_smp_dt_ops",
-        smp_init="vexpress_smp_init_ops",
-    ),
-}
+
+def machines_of_map(symbols: Mapping[str, Sequence[int]], kconfig: Kconfig) -> tuple[list[MachineDesc], list[str]]:
+    """The machines of a symbol table, in memory's order, and the names of those that 5.10's source does not have."""
+    descriptors = _in_order(symbols)
+    candidates = {symbol: _compiled(symbol, kconfig) for _, symbol in descriptors}
+    machines, unknown = [], []
+    for _, symbol in descriptors:
+        if candidates[symbol]:
+            machines.append(candidates[symbol].pop(0))
+        else:
+            machines.append(MachineDesc(symbol=symbol, name=symbol, dt_compat=""))
+            unknown.append(f"machine {symbol}")
+    return machines, unknown
 
 
-def machines_of_map(symbols: Mapping[str, Sequence[int]]) -> tuple[tuple[MachineDesc, ...], tuple[str, ...]]:
-    """The machines of a symbol table, in memory's order, and the names of those of which only the symbol is known."""
-    found = _in_order(symbols)
-    machines = [_KNOWN.get(symbol) or MachineDesc(symbol=symbol, name=symbol, dt_compat="") for symbol in found]
-    return tuple(machines), tuple(f"machine {symbol}" for symbol in found if symbol not in _KNOWN)
+# What the source has under this name, as the options leave it; two files give the same name to theirs in three places.
+def _compiled(symbol: str, kconfig: Kconfig) -> list[MachineDesc]:
+    known = [known for known in KNOWN_MACHINES if known.machine.symbol == symbol]
+    if len(known) > 1:
+        known = [each for each in known if kconfig.is_on(each.option)]
+    return [_without_missing(each.machine, kconfig) for each in known]
+
+
+def _without_missing(machine: MachineDesc, kconfig: Kconfig) -> MachineDesc:
+    def there(word: str) -> bool:
+        return word not in FURTHER_OPTIONS or kconfig.is_on(FURTHER_OPTIONS[word])
+
+    changes: dict[str, Any] = {"dt_compat": " ".join(filter(there, machine.dt_compat.split()))}
+    for hook in _HOOKS.values():
+        function = getattr(machine, hook)
+        if function and (not there(function) or (hook in ("smp", "smp_init") and not kconfig.is_on("SMP"))):
+            changes[hook] = None
+    if not kconfig.is_on("ZONE_DMA"):
+        changes["dma_zone_size"] = 0
+    return machine.replace(**changes)
 
 
 def machines_of_image(vmlinux: Vmlinux, kconfig: Kconfig) -> tuple[MachineDesc, ...]:
@@ -57,17 +75,32 @@ def machines_of_image(vmlinux: Vmlinux, kconfig: Kconfig) -> tuple[MachineDesc, 
             f"{vmlinux.path}: {len(in_order)} machine descriptors in {end - begin:#x} bytes, expected {4 * words:#x} "
             f"each by {kconfig.path}: the .config of another build"
         )
-    functions = {address: name for name, found in symbols.items() for address in found}
+    functions = _function_names(symbols)
     return tuple(
         _read_machine(vmlinux, functions, symbol, begin + 4 * words * index, zone_dma)
-        for index, symbol in enumerate(in_order)
+        for index, (_, symbol) in enumerate(in_order)
     )
 
 
-# Names without the prefix, and without the number the compiler gives to one that is local to a function.
-def _in_order(symbols: Mapping[str, Sequence[int]]) -> list[str]:
-    descriptors = [(found[0], name) for name, found in symbols.items() if name.startswith(_PREFIX)]
-    return [name.removeprefix(_PREFIX).split(".")[0] for _, name in sorted(descriptors)]
+# Functions of one body may have been given one address; the source's name for a hook is then the one that is meant.
+def _function_names(symbols: Mapping[str, Sequence[int]]) -> dict[int, str]:
+    hooks = {getattr(known.machine, hook) for known in KNOWN_MACHINES for hook in _HOOKS.values()}
+    names: dict[int, str] = {}
+    for name, found in symbols.items():
+        for address in found:
+            if address not in names or name in hooks:
+                names[address] = name
+    return names
+
+
+# Addresses and names: without the prefix, and without the number the compiler gives to one that is local to a function.
+def _in_order(symbols: Mapping[str, Sequence[int]]) -> list[tuple[int, str]]:
+    return sorted(
+        (address, name.removeprefix(_PREFIX).split(".")[0])
+        for name, found in symbols.items()
+        if name.startswith(_PREFIX)
+        for address in set(found)
+    )
 
 
 def _read_machine(vmlinux: Vmlinux, functions: dict[int, str], symbol: str, at: int, zone_dma: bool) -> MachineDesc:

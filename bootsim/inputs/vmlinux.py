@@ -35,6 +35,7 @@ _DEFINING_FUNCTIONS = (
     "memblock_add_range",
     "vfs_caches_init_early",
     "page_ext_init",
+    "page_ext_init_flatmem",
     "__set_page_owner",
     "sparse_init",
     "free_area_init",

@@ -102,21 +102,31 @@ def test_without_facts_sizes_are_worked_out_and_named(place):
 
 def test_without_a_banner_it_is_assumed(place):
     built = from_map(place)
-    assert built.banner == "Linux version 5.10.223 (unknown@unknown) #1"
+    assert built.banner == "Linux version 5.10.223 (unknown@unknown) (gcc) #1 SMP"
     assert built.assumed[-1] == "banner"
 
 
-def test_unknown_machine_is_named_as_assumed(place):
-    symbols = symbol_table() | {"__mach_desc_IMX6Q": 0xC0B305DC}
+def test_the_release_is_in_the_names_of_installed_files(place):
+    (place / "System.map").rename(place / "System.map-5.10.0-32-armmp")
+    built = profile(place / "System.map-5.10.0-32-armmp", place / ".config")
+    assert built.banner.startswith("Linux version 5.10.0-32-armmp (unknown@unknown)")
+    assert built.name == "5.10.0-32-armmp 3G/1G"
+    (place / ".config").rename(place / "config-5.10.0-31-armmp")
+    with pytest.raises(InputError, match=r"config-5\.10\.0-31-armmp of 5\.10\.0-31-armmp: the \.config of"):
+        profile(place / "System.map-5.10.0-32-armmp", place / "config-5.10.0-31-armmp")
+
+
+def test_machine_that_the_source_does_not_have_is_named_as_assumed(place):
+    symbols = symbol_table() | {"__mach_desc_MINE": 0xC0B305DC}
     (place / "System.map").write_text(map_text(symbols))
     built = from_map(place, facts_path=place / "facts.json")
-    assert built.assumed == ("machine IMX6Q",)
-    assert built.machines[-1] == MachineDesc(symbol="IMX6Q", name="IMX6Q", dt_compat="")
+    assert built.assumed == ("machine MINE",)
+    assert built.machines[-1] == MachineDesc(symbol="MINE", name="MINE", dt_compat="")
 
 
 def test_default_name_and_summary(place):
     built = from_map(place)
-    assert built.name == "3G/1G"
+    assert built.name == "5.10.223 3G/1G"
     assert built.summary == "Linux 5.10.223, SLUB, up to 8 CPUs, modules"
     assert built.origin == "bootsim profile, from System.map and .config"
 
@@ -140,6 +150,18 @@ def test_compressed_system_map(place, pack, name):
         (b"ffffffff81000000 T _text\n", "a 64-bit address"),
         (bytes(range(256)), "expected ADDRESS TYPE NAME"),
         (b"c0008000 T _text\n", "no symbol swapper_pg_dir, expected a complete symbol table"),
+        (
+            b"ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n",
+            "Debian's note of where it is: install linux-image-VERSION-dbg and give /usr/lib/debug/boot/System.map-",
+        ),
+        (bytes(36) + b"\x18\x28\x6f\x01" + bytes(99), "a zImage, the compressed kernel .vmlinuz., which has no"),
+        (b"\x27\x05\x19\x56" + bytes(99), "a U-Boot image"),
+        (b"\xd0\x0d\xfe\xed" + bytes(99), "a device tree blob"),
+        (b"!<arch>\ndebian-binary   ", "a package or an archive"),
+        (b"\0\0\xa0\xe1" + bytes(99) + b"Linux version 5.10.223 (a@b)", "an Image, the bare kernel, which has no symb"),
+        (b"CONFIG_ARM=y\n", "a .config, expected the vmlinux .*; the .config is for --kconfig"),
+        (gzip.compress(b"\x7fELF" + bytes(99), mtime=0), "a compressed ELF file, expected it unpacked"),
+        (b"\x1f\x8b\x08" + bytes(20), "cannot be decompressed"),
     ],
 )
 def test_bad_system_map(place, content, message):
@@ -176,7 +198,11 @@ def test_ambiguous_symbol(place):
         ({"CMA": False}, "CONFIG_CMA=n, but .* has symbol cma_init_reserved_mem"),
         ({"MODULES": False}, "CONFIG_MODULES=n"),
         ({"KUSER_HELPERS": False}, "CONFIG_KUSER_HELPERS=n"),
-        ({"PAGE_EXTENSION": True}, "CONFIG_PAGE_EXTENSION=y, but .* has no symbol page_ext_init"),
+        ({"PAGE_EXTENSION": True}, "CONFIG_PAGE_EXTENSION=y, but .* has no symbol page_ext_init_flatmem"),
+        (
+            {"PAGE_EXTENSION": True, "SPARSEMEM": True},
+            "CONFIG_PAGE_EXTENSION=y, but .* has no symbol page_ext_init: the .config of another build",
+        ),
         ({"LOG_BUF_SHIFT": 15}, "CONFIG_LOG_BUF_SHIFT=15, but .* has only 0x4000 bytes of __log_buf"),
         ({"ARM_LPAE": True}, "CONFIG_ARM_LPAE=y: LPAE's long descriptors is not modelled"),
         ({"XIP_KERNEL": True}, "CONFIG_XIP_KERNEL=y: a kernel that runs from flash"),
@@ -193,9 +219,36 @@ def test_config_of_another_build(place, changes, message):
 
 
 def test_config_of_another_version(place):
-    fails(place, "made for Linux 5.10.223, but .* is Linux 5.10.1", banner="Linux version 5.10.1 (a@b) #1")
-    fails(place, "Linux 6.1.0, expected 5.10.y", banner="Linux version 6.1.0 (a@b) #1")
+    fails(place, "System.map: Linux 6.1.0, expected 5.10.y", banner="Linux version 6.1.0 (a@b) #1")
     fails(place, "banner 'hello', expected", banner="hello")
+    (place / ".config").write_text("# Linux/x86 5.4.1 Kernel Configuration\nCONFIG_64BIT=y\nCONFIG_X86=y\n")
+    fails(place, r"\.config: the \.config of Linux 5.4.1, expected 5.10.y")
+
+
+def test_another_version_is_told_before_what_follows_from_it(place):
+    (place / "System.map").rename(place / "System.map-6.1.0-9-armmp")
+    (place / "System.map-6.1.0-9-armmp").write_text("c0008000 T _text\n")
+    fails(place, "Linux 6.1.0-9-armmp, expected 5.10.y", image="System.map-6.1.0-9-armmp")
+    data = image().replace(b"Linux version 5.10.223", b"Linux version 5.15.223")
+    (place / "vmlinux").write_bytes(elf({"linux_banner": IMAGE_VA + 0x100}, data=data))
+    fails(place, "vmlinux: Linux 5.15.223, expected 5.10.y", image="vmlinux")
+
+
+def test_a_distributions_release_need_not_name_the_sublevel(place):
+    banner = "Linux version 5.10.0-32-armmp (a@b) (gcc-10) #1 SMP Debian 5.10.223-1 (2024-08-10)"
+    assert from_map(place, banner=banner).name == "5.10.0-32-armmp 3G/1G"
+
+
+def test_local_version_names_the_release_where_no_banner_does(place):
+    with (place / ".config").open("a") as file:
+        file.write('CONFIG_LOCALVERSION="-mine"\n')
+    assert from_map(place).banner.startswith("Linux version 5.10.223-mine (")
+
+
+def test_packed_config(place):
+    plain = from_map(place)
+    (place / ".config").write_bytes(gzip.compress((place / ".config").read_bytes()))
+    assert from_map(place) == plain
 
 
 @pytest.mark.parametrize(
