@@ -36,6 +36,7 @@ def boot(
     dtb_addr: int | None = None,
     load_addr: int | None = None,
     ram: int | str | None = None,
+    soc: Sequence[str] = (),
     initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
     include_dirs: Sequence[str | os.PathLike[str]] = (),
     until: str | None = None,
@@ -50,8 +51,9 @@ def boot(
     has, but one when QEMU loads or edited the tree, which is its default and not told in the tree. `cmdline` replaces
     the tree's bootargs. `bootloader` is "qemu" (what QEMU 7.2 does to the tree and where it puts things) or "none".
     `dtb_addr` and `load_addr` are physical addresses of the tree and of the kernel image; `ram` is the RAM really
-    there, where the tree does not tell the truth. `initrd` is a file, or
-    (file, physical address). `include_dirs` are searched for #include and /include/. `until` stops after that stage
+    there, where the tree does not tell the truth; `soc` are words of the SoC's registers, as "NAME=VALUE" (see
+    `bootsim.hw.soc`). `initrd` is a file, or (file, physical address). `include_dirs` are searched for #include and
+    /include/. `until` stops after that stage
     (see `bootsim.state.snapshot.STAGES`). With `stages`, the kernel's `observer.stages` holds a snapshot of every
     stage passed.
 
@@ -71,6 +73,7 @@ def boot(
         load_addr=load_addr,
         initrd=initrd,
         ram=ram,
+        soc=soc,
         include_dirs=include_dirs,
         observer=Recorder() if stages else None,
     )
@@ -89,6 +92,7 @@ def prepare(
     dtb_addr: int | None = None,
     load_addr: int | None = None,
     ram: int | str | None = None,
+    soc: Sequence[str] = (),
     initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
     include_dirs: Sequence[str | os.PathLike[str]] = (),
     observer: Callable[[str, Kernel], None] | None = None,
@@ -100,6 +104,7 @@ def prepare(
     Raises InputError for input that cannot be used.
     """
     from bootsim.hw.machine import power_on
+    from bootsim.hw.soc import soc_for
     from bootsim.inputs import bootloader as loader
     from bootsim.inputs.build import KernelBuild
     from bootsim.inputs.configfile import load_build
@@ -119,7 +124,8 @@ def prepare(
         initrd=initrd if initrd is None or isinstance(initrd, tuple) else (initrd, None),
         ram_bytes=_bytes(ram),
     )
-    machine = power_on(handover, _processor(tree), smp or _powered(handover.blob, bootloader))
+    cpus = smp or _powered(handover.blob, bootloader)
+    machine = power_on(handover, _processor(tree), cpus, soc_for(tree.blob, map(_register, soc), cpus))
     return Kernel(build, machine, observer=observer, where=tree.where)
 
 
@@ -133,6 +139,20 @@ def _bytes(size: int | str | None) -> int | None:
         return parse_number(size)
     except ValueError as error:
         raise InputError(f"mem: {error}") from None
+
+
+def _register(text: str) -> tuple[str, int]:
+    # NAME=VALUE of --soc
+    from bootsim.errors import InputError
+
+    name, equals, value = text.partition("=")
+    try:
+        number = int(value, 0)
+    except ValueError:
+        number = -1
+    if not equals or not 0 <= number <= 0xFFFFFFFF:
+        raise InputError(f"--soc {text}: expected NAME=VALUE, a register and its 32-bit value (0x43520210)")
+    return name, number
 
 
 def _powered(blob: bytes, bootloader: str) -> int:

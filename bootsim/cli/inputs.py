@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 INPUT_NAMES = (
-    "config", "mem", "smp", "cmdline", "bootloader", "dtb_addr", "load_addr", "ram", "initrd", "include_dirs",
+    "config", "mem", "smp", "cmdline", "bootloader", "dtb_addr", "load_addr", "ram", "soc", "initrd", "include_dirs",
 )  # fmt: skip
 
 _OPTIONS = (
@@ -40,6 +40,9 @@ _OPTIONS = (
     click.option("--load-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the kernel image."),
     click.option("--ram", type=SIZE, metavar="SIZE",
                  help="RAM really there, where the tree does not tell the truth; the tree stays as it is."),
+    click.option("--soc", multiple=True, metavar="NAME=VALUE",
+                 help="What a register of the SoC reads as, by name or address; scu=ADDR its Snoop Control Unit. "
+                 "Repeatable."),
     click.option("--initrd", type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk, and where to place it."),
     click.option("-I", "include_dirs", multiple=True, metavar="DIR",
                  help="Folder to search for includes; repeatable."),

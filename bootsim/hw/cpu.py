@@ -18,8 +18,7 @@ MPIDR_UNIPROCESSOR = 1 << 30
 class Cpu:
     """One processor model. Register fields hold the 32-bit values that MRC p15 returns.
 
-    `scu_base_pa` is what the first processor reads as the base of its private peripherals (Cortex-A5 and A9 with a
-    Snoop Control Unit), None where there is no such register. `ccsidr_l1d` and `ccsidr_l1i` are CCSIDR with the
+    `ccsidr_l1d` and `ccsidr_l1i` are CCSIDR with the
     level-1 data and instruction cache selected. `sctlr` is the control register after reset.
     """
 
@@ -43,7 +42,6 @@ class Cpu:
     ccsidr_l1d: int
     ccsidr_l1i: int
     sctlr: int
-    scu_base_pa: int | None = None
 
     @property
     def variant(self) -> int:
@@ -86,7 +84,7 @@ CORTEX_A9 = Cpu(
     name="Cortex-A9", compatible="arm,cortex-a9", midr=0x410FC090, ctr=0x80038003, mpidr=0x80000000,
     id_pfr0=0x1031, id_pfr1=0x11, id_mmfr0=0x00100103, id_mmfr1=0x20000000, id_mmfr2=0x01230000, id_mmfr3=0x2111,
     id_isar0=0x00101111, id_isar1=0x13112111, id_isar2=0x21232041, id_isar3=0x11112131, id_isar4=0x00111142,
-    clidr=0x09000003, ccsidr_l1d=0xE00FE019, ccsidr_l1i=0x200FE019, sctlr=0x00C50078, scu_base_pa=0x1E000000,
+    clidr=0x09000003, ccsidr_l1d=0xE00FE019, ccsidr_l1i=0x200FE019, sctlr=0x00C50078,
 )
 
 CORTEX_A15 = Cpu(
@@ -107,7 +105,7 @@ CORTEX_A5 = Cpu(
     name="Cortex-A5", compatible="arm,cortex-a5", midr=0x410FC051, ctr=0x83338003, mpidr=0x80000000,
     id_pfr0=0x1231, id_pfr1=0x11, id_mmfr0=0x00100103, id_mmfr1=0x40000000, id_mmfr2=0x01230000, id_mmfr3=0x00102211,
     id_isar0=0x00101111, id_isar1=0x13112111, id_isar2=0x21232041, id_isar3=0x11112131, id_isar4=0x00011142,
-    clidr=0x09200003, ccsidr_l1d=0x701FE019, ccsidr_l1i=0x203FE009, sctlr=0x00C50078, scu_base_pa=0x2C000000,
+    clidr=0x09200003, ccsidr_l1d=0x701FE019, ccsidr_l1i=0x203FE009, sctlr=0x00C50078,
 )
 
 # one processor without the multiprocessing extensions: MPIDR reads as zero
@@ -137,8 +135,8 @@ CORTEX_A12 = replace(CORTEX_A7, name="Cortex-A12", compatible="arm,cortex-a12", 
 CORTEX_A17 = replace(CORTEX_A12, name="Cortex-A17", compatible="arm,cortex-a17", midr=0x411FC0E1)
 BRAHMA_B15 = replace(CORTEX_A15, name="Brahma-B15", compatible="brcm,brahma-b15", midr=0x420F00F3)
 KRAIT = replace(CORTEX_A15, name="Krait", compatible="qcom,krait", midr=0x510F06F2, id_mmfr0=0x10100103)
-SCORPION = replace(CORTEX_A9, name="Scorpion", compatible="qcom,scorpion", midr=0x510F02D2, scu_base_pa=None)
-PJ4B = replace(CORTEX_A9, name="Marvell PJ4B", compatible="marvell,pj4b", midr=0x562F5842, scu_base_pa=None)
+SCORPION = replace(CORTEX_A9, name="Scorpion", compatible="qcom,scorpion", midr=0x510F02D2)
+PJ4B = replace(CORTEX_A9, name="Marvell PJ4B", compatible="marvell,pj4b", midr=0x562F5842)
 SHEEVA_V7 = replace(PJ4B, name="Marvell Sheeva ARMv7", compatible="marvell,sheeva-v7")
 
 CPUS = (CORTEX_A9, CORTEX_A15, CORTEX_A7, CORTEX_A5, CORTEX_A8, CORTEX_A53, CORTEX_A72, CORTEX_A12, CORTEX_A17,

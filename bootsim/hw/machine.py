@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from bootsim.hw.cpu import CORTEX_A9, Cpu
 from bootsim.hw.memory import PhysicalMemory
 from bootsim.hw.mmu import Cp15, Fault, Translation, translate
+from bootsim.hw.soc import Soc
 
 if TYPE_CHECKING:
     from bootsim.inputs.bootloader import Handover
@@ -19,11 +20,13 @@ class Machine:
 
     `banks` are (base, size) of the RAM that is really there (pa, bytes); `ram` answers for the whole address space and
     reads as zero elsewhere. `dtb_pa` is in r2 and `kernel_pa` in the program counter at the kernel's first instruction.
-    `cpus` counts the processors present, which the Snoop Control Unit reports and the device tree need not know.
+    `cpus` counts the processors present, which the Snoop Control Unit reports and the device tree need not know. `soc`
+    answers for what is not RAM.
     """
 
     cpu: Cpu = CORTEX_A9
     cpus: int = 1
+    soc: Soc = field(default_factory=Soc)
     banks: list[tuple[int, int]] = field(default_factory=list)
     dtb_pa: int = 0
     kernel_pa: int = 0
@@ -42,12 +45,16 @@ class Machine:
         """The registers of one processor after reset: MMU off."""
         return Cp15(sctlr=self.cpu.sctlr, id_mmfr0=self.cpu.id_mmfr0)
 
+    def read32(self, pa: int) -> int:
+        """The word at a physical address: RAM, or a register of the SoC."""
+        return self.ram.read32(pa) if self.has_ram(pa, 4) else self.soc.read32(pa, self.cpus)
+
     def has_ram(self, pa: int, size: int = 1) -> bool:
         """Whether one bank holds all of [pa, pa + size)."""
         return any(base <= pa and pa + size <= base + bank_bytes for base, bank_bytes in self.banks)
 
 
-def power_on(handover: Handover, cpu: Cpu | None = None, cpus: int = 1) -> Machine:
+def power_on(handover: Handover, cpu: Cpu | None = None, cpus: int = 1, soc: Soc | None = None) -> Machine:
     """A machine as the bootloader leaves it: MMU off, registers as after reset, tree and initrd in RAM.
 
     Raises PhysicalAddressError when the tree or the initrd would pass the end of the address space.
@@ -56,6 +63,7 @@ def power_on(handover: Handover, cpu: Cpu | None = None, cpus: int = 1) -> Machi
     machine = Machine(
         cpu=cpu,
         cpus=cpus,
+        soc=soc or Soc(),
         banks=[(base, size) for base, size in handover.banks],
         dtb_pa=handover.dtb_pa,
         kernel_pa=handover.kernel_pa,

@@ -154,6 +154,7 @@ class Config(Values):
     ARCH_MULTIPLATFORM: bool = False
     ARCH_VEXPRESS: bool = False
     ARM_PSCI: bool = False
+    SUSPEND: bool = False
     ARM_PSCI_FW: bool = False
     DEBUG_LL: bool = False
     DEBUG_LL_INCLUDE: str | None = None

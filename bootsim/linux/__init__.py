@@ -200,6 +200,10 @@ class Kernel:
         self.nr_cpu_ids = config.NR_CPUS if config.SMP else 1
         self.num_possible_cpus = 1
         self.nr_online_cpus = 1
+        self.smp_ops: str | None = None
+        # static variables of the machine's own code, by name
+        self.mach: dict[str, int] = {}
+        self.soc_rev = ""
         # resources: (name, first pa, last pa)
         self.iomem: list[tuple[str, int, int]] = []
 

@@ -146,6 +146,16 @@ def fdt_parent_offset(tree: FlatTree, node: FlatNode) -> FlatNode | None:
     return next((n for n in reversed(before) if n.depth == node.depth - 1), None)
 
 
+def fdt_setprop(node: FlatNode, name: str, value: bytes) -> None:
+    """Give the first property called `name` another value.
+
+    Source: scripts/dtc/libfdt/fdt_rw.c fdt_setprop()
+    Differs: the blob in RAM keeps the property's bytes.
+    """
+    node.props[node.props.index((name, node.first[name]))] = (name, value)
+    node.first[name] = value
+
+
 def fdt_nop_property(node: FlatNode, name: str) -> None:
     """Take the first property called `name` out of the tree.
 

@@ -5,7 +5,7 @@ Every function here reads the blob that the kernel found in RAM; the source of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from bootsim.errors import KernelPanic
@@ -18,6 +18,7 @@ from bootsim.linux.lib.fdt import (
     fdt_check_header,
     fdt_nop_property,
     fdt_path_offset,
+    fdt_setprop,
     parse,
     read_number,
 )
@@ -68,6 +69,23 @@ def of_scan_flat_dt(k: Kernel, it: Callable[[FlatNode], int]) -> int:
         if rc:
             return rc
     return 0
+
+
+def of_fdt_limit_memory(k: Kernel, limit: int) -> None:
+    """Leave at most `limit` banks in /memory, before memory is scanned.
+
+    Source: drivers/of/fdt.c of_fdt_limit_memory()
+    Differs: the blob in RAM keeps its bytes.
+    """
+    root, memory = k.of.fdt.nodes[0], fdt_path_offset(k.of.fdt, "/memory")
+    addr, size = root.first.get("#address-cells"), root.first.get("#size-cells")
+    entry = 4 * ((cells(addr)[0] if addr else 1) + (cells(size)[0] if size else 1))
+    reg = memory.first.get("reg") if memory is not None else None
+    if memory is None or reg is None or len(reg) <= limit * entry:
+        return
+    step(k, "{place}: {banks} banks; the machine takes the first {limit}", level=KERN_WARNING,
+         place=k.place(memory.path, "reg"), banks=len(reg) // entry, limit=limit)
+    fdt_setprop(memory, "reg", reg[:limit * entry])
 
 
 def of_fdt_is_compatible(node: FlatNode, compat: str) -> int:
@@ -229,6 +247,21 @@ def early_init_dt_scan_root(k: Kernel, node: FlatNode) -> int:
     return 1
 
 
+def memory_banks(k: Kernel, node: FlatNode) -> Iterator[tuple[int, int]]:
+    """The (base, size) of each bank (64-bit pa, bytes) of a node whose device_type is "memory"; none of any other.
+
+    Source: drivers/of/fdt.c early_init_dt_scan_memory(), and the machines' own scans, which are the same loop
+    """
+    type_ = node.first.get("device_type")
+    reg = node.first.get("linux,usable-memory", node.first.get("reg"))
+    if type_ is None or c_string(type_) != "memory" or reg is None:
+        return
+    words = cells(reg)
+    a, s = k.of.dt_root_addr_cells, k.of.dt_root_size_cells
+    for i in range(0, len(words) - (a + s) + 1, a + s):
+        yield read_number(words[i:i + a]), read_number(words[i + a:i + a + s])
+
+
 def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
     """Add the banks of a node whose device_type is "memory".
 
@@ -241,16 +274,12 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
     reg = node.first.get(prop)
     if reg is None:
         return 0
-    words = cells(reg)
-    a, s = k.of.dt_root_addr_cells, k.of.dt_root_size_cells
-    if not a + s:
+    if not k.of.dt_root_addr_cells + k.of.dt_root_size_cells:
         raise KernelPanic(None, f"{k.place('/')}: #address-cells and #size-cells are both 0: the kernel reads empty "
                           f"banks from {node.path} for ever")
     k.of.memory_nodes.append((node.path, prop))
     hotpluggable = "hotpluggable" in node.first
-    while len(words) >= a + s:
-        base, size = read_number(words[:a]), read_number(words[a:a + s])
-        words = words[a + s:]
+    for base, size in memory_banks(k, node):
         if size == 0:
             step(k, "{path}: {prop} has an empty bank at {base:#x}: passed over", level=KERN_WARNING, path=node.path,
                  prop=prop, base=base)

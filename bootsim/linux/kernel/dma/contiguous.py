@@ -13,6 +13,7 @@ from bootsim.linux.mm.memblock import PAGE_SHIFT, PAGE_SIZE
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.linux.drivers.of.of_reserved_mem import ReservedMem
+    from bootsim.linux.mm.cma import Cma
 
 EBUSY, EINVAL, ENOSPC = 16, 22, 28
 
@@ -88,11 +89,20 @@ def dma_contiguous_reserve(k: Kernel, limit: int) -> None:
     if not size or k.mm.dma_contiguous_default_area is not None:
         return
     asked_by = "cmdline: cma=" if inputs == ("cmdline:cma",) else " and ".join(inputs)
+    k.mm.dma_contiguous_default_area = dma_contiguous_reserve_area(k, size, base, limit, fixed, asked_by)
+
+
+def dma_contiguous_reserve_area(k: Kernel, size: int, base: int, limit: int, fixed: bool, asked_by: str) -> Cma | None:
+    """Reserve a contiguous area of `size` bytes (at `base` if `fixed`, below `limit`, pa); None when it cannot be.
+
+    `asked_by` is the input that a message names.
+    Source: kernel/dma/contiguous.c dma_contiguous_reserve_area()
+    """
     ret, area = cma_declare_contiguous(k, base, size, limit, 0, 0, fixed, "reserved", asked_by)
     if ret or area is None:
-        return
-    k.mm.dma_contiguous_default_area = area
+        return None
     dma_contiguous_early_fixup(k, area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT)
+    return area
 
 
 def _placed_by(rmem: ReservedMem) -> str:

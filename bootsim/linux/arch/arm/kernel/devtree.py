@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bootsim.errors import KernelPanic
 from bootsim.inputs.build import MachineDesc
 from bootsim.linux import CpuState
+from bootsim.linux.arch.arm.asm.mach.arch import run_hook, warn_of_hooks
 from bootsim.linux.drivers.of.base import of_find_node_by_path, of_get_cpu_nodes
 from bootsim.linux.drivers.of.fdt import (
     c_string,
@@ -50,10 +51,9 @@ def setup_machine_fdt(k: Kernel, dtb_pa: int) -> MachineDesc | None:
     printk(k, KERN_INFO, "OF: fdt: Machine model: {model}", func="of_flat_dt_match_machine",
            model=of_flat_dt_get_machine_name(k))
     step(k, "machine descriptor {name!r}", name=mdesc.name)
-    for hook in ("dt_fixup", "pv_fixup", "reserve", "map_io", "init_early"):
-        if getattr(mdesc, hook) is not None:
-            step(k, "machine {name!r}: its {hook} hook, {function}(), is not modelled; what it maps is missing",
-                 level=KERN_WARNING, name=mdesc.name, hook=hook, function=getattr(mdesc, hook))
+    k.mdesc = mdesc
+    warn_of_hooks(k)
+    run_hook(k, "dt_fixup")
     early_init_dt_scan_nodes(k)
     return mdesc
 
@@ -72,7 +72,7 @@ def arm_dt_init_cpu_maps(k: Kernel) -> None:
     """Read which CPUs are possible from /cpus. The boot CPU becomes logical CPU 0.
 
     Source: arch/arm/kernel/devtree.c arm_dt_init_cpu_maps()
-    Differs: enable-methods are not looked up.
+    Differs: enable-methods are not looked up; the only one that may count CPUs is chosen by Armada XP's dt_fixup too.
     """
     if of_find_node_by_path(k, "/cpus") is None:
         return

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError, KernelPanic
+from bootsim.hw.soc import SCU_CONFIG
 from bootsim.linux.arch.arm.asm.cp15 import CR_A, CR_C, CR_I, CR_M, CR_Z
 from bootsim.linux.arch.arm.asm.domain import DACR_INIT
 from bootsim.linux.arch.arm.asm.memory import FDT_FIXED_BASE, SECTION_MASK, SZ_16M, record_layout
@@ -23,7 +24,7 @@ from bootsim.linux.arch.arm.mm.proc_v7 import PROC_INFO, ProcInfo, v7_setup
 from bootsim.linux.kernel.printk import step
 
 if TYPE_CHECKING:
-    from bootsim.hw.cpu import Cpu
+    from bootsim.hw.machine import Machine
     from bootsim.linux import Kernel
 
 PG_DIR_SIZE = 0x4000
@@ -54,7 +55,7 @@ def stext(k: Kernel) -> None:
          "{dtb_pa:#010x}", cpu=machine.cpu.name, midr=k.processor_id, kernel_pa=machine.kernel_pa,
          phys_offset=k.mm.phys_offset, dtb_pa=machine.dtb_pa)
     k.atags_pointer = vet_atags(k, machine.dtb_pa)
-    k.is_smp = fixup_smp(machine.cpu, machine.cpus) if k.build.config.SMP_ON_UP else k.build.config.SMP
+    k.is_smp = fixup_smp(machine) if k.build.config.SMP_ON_UP else k.build.config.SMP
     fixup_pv_table(k)
     create_page_tables(k)
     cr = v7_setup(k, k.mm.pgd_pa)
@@ -89,11 +90,12 @@ def vet_atags(k: Kernel, pointer: int) -> int:
     return 0
 
 
-def fixup_smp(cpu: Cpu, cpus: int) -> bool:
+def fixup_smp(machine: Machine) -> bool:
     """Whether an SMP kernel stays one on this processor; otherwise head.S patches it into a UP kernel.
 
     Source: arch/arm/kernel/head.S __fixup_smp
     """
+    cpu, scu_pa = machine.cpu, machine.soc.scu_base_pa
     if cpu.midr & 0x000F0000 != 0x000F0000:
         return False
     model = cpu.midr & 0xFF00FFF0
@@ -104,7 +106,7 @@ def fixup_smp(cpu: Cpu, cpus: int) -> bool:
     if model != 0x4100C090:
         return True
     # a Cortex-A9 is asked how many processors its Snoop Control Unit has
-    return bool(cpu.scu_base_pa) and cpus > 1
+    return scu_pa != 0 and machine.read32(scu_pa + SCU_CONFIG) & 3 != 0
 
 
 def fixup_pv_table(k: Kernel) -> None:

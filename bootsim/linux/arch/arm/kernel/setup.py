@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.errors import KernelPanic
+from bootsim.linux.arch.arm.asm.mach.arch import run_hook
 from bootsim.linux.arch.arm.kernel.devtree import arm_dt_init_cpu_maps, setup_machine_fdt
+from bootsim.linux.arch.arm.kernel.smp import smp_init_cpus, smp_set_ops
 from bootsim.linux.arch.arm.mm.init import arm_memblock_init, setup_dma_zone
 from bootsim.linux.arch.arm.mm.mmu import (
     adjust_lowmem_bounds,
@@ -173,13 +175,12 @@ def setup_arch(k: Kernel) -> None:
     mdesc = setup_machine_fdt(k, k.atags_pointer) if k.atags_pointer else None
     if mdesc is None:
         dump_no_machine(k)
-    k.mdesc = mdesc  # type: ignore[assignment]
     reserve_dtb(k)
 
     k.stage = "parse_early_param"
     early_fixmap_init(k)
     parse_early_param(k)
-    early_mm_init(k)
+    early_mm_init(k, mdesc)
     setup_dma_zone(k)
     k.reached("setup_machine_fdt")  # where boots are captured: early parameters have had their say
     k.stage = "adjust_lowmem_bounds"
@@ -201,9 +202,13 @@ def setup_arch(k: Kernel) -> None:
     unflatten_device_tree(k)
     k.stage = "setup_arch"
     arm_dt_init_cpu_maps(k)
-    psci_dt_init(k)
+    psci = psci_dt_init(k)
+    if k.build.config.SMP and k.is_smp:
+        smp_set_ops(k, psci)
+        smp_init_cpus(k)
     if not k.is_smp:
         hyp_mode_check(k)
+    run_hook(k, "init_early")
 
 
 def reserve_dtb(k: Kernel) -> None:

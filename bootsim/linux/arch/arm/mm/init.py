@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.errors import KernelPanic
+from bootsim.linux.arch.arm.asm.mach.arch import run_hook
 from bootsim.linux.arch.arm.mm.mmu import arm_mm_memblock_reserve, section_update
 from bootsim.linux.drivers.of.fdt import early_init_fdt_scan_reserved_mem
 from bootsim.linux.kernel.dma.contiguous import dma_contiguous_reserve
 from bootsim.linux.kernel.printk import KERN_ERR, printk, step
 from bootsim.linux.mm.memblock import (
+    MEMBLOCK_ALLOC_ACCESSIBLE,
     PAGE_SHIFT,
     PAGE_SIZE,
     for_each_free_mem_range,
@@ -20,6 +23,8 @@ from bootsim.linux.mm.memblock import (
     memblock_free_all,
     memblock_is_region_memory,
     memblock_is_region_reserved,
+    memblock_phys_alloc_range,
+    memblock_remove,
     memblock_reserve,
     memblock_start_of_DRAM,
 )
@@ -90,11 +95,27 @@ def arm_initrd_init(k: Kernel) -> None:
     step(k, "initrd reserved: {start:#010x}-{end:#010x}", start=start, end=start + size - 1)
 
 
+def arm_memblock_steal(k: Kernel, size: int, align: int) -> int:
+    """Take `size` bytes, aligned, out of memory for ever; their address (pa).
+
+    Source: arch/arm/mm/init.c arm_memblock_steal()
+    """
+    phys = memblock_phys_alloc_range(k.mm.memblock, size, align, 0, MEMBLOCK_ALLOC_ACCESSIBLE)
+    if not phys:
+        raise KernelPanic(f"Failed to steal {size:#010x} bytes at {k.mdesc.reserve}",
+                          f"machine {k.mdesc.name!r} takes memory for itself, and none is left; memory: "
+                          f"{k.memory_place()}")
+    memblock_free(k.mm.memblock, phys, size, "arm_memblock_steal")
+    memblock_remove(k.mm.memblock, phys, size, "arm_memblock_steal")
+    step(k, "machine {name!r} takes {base:#010x}-{last:#010x} out of memory", name=k.mdesc.name, base=phys,
+         last=phys + size - 1)
+    return phys
+
+
 def arm_memblock_init(k: Kernel) -> None:
     """Reserve the kernel, the initrd, the page tables, what the tree asks for, and contiguous memory.
 
     Source: arch/arm/mm/init.c arm_memblock_init()
-    Differs: a machine's own reserve hook is not run; setup_machine_fdt() warns of it.
     """
     sym = k.build.symbols
     # KERNEL_START is _stext, KERNEL_END is _end
@@ -106,6 +127,7 @@ def arm_memblock_init(k: Kernel) -> None:
     step(k, "kernel image reserved: {base:#010x}-{end:#010x}", base=base, end=base + size - 1)
     arm_initrd_init(k)
     arm_mm_memblock_reserve(k)
+    run_hook(k, "reserve")
     early_init_fdt_scan_reserved_mem(k)
     dma_contiguous_reserve(k, k.mm.arm_dma_limit)
     memblock_dump_all(k.mm.memblock)

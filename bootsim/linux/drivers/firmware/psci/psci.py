@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 
-def psci_dt_init(k: Kernel) -> None:
-    """Look for a PSCI node.
+def psci_dt_init(k: Kernel) -> bool:
+    """Look for a PSCI node; whether one can start processors.
 
     Source: drivers/firmware/psci/psci.c psci_dt_init()
     Differs: what the firmware answers is not modelled, so the lines after the first are missing.
     """
     if not k.build.config.ARM_PSCI:
-        return
+        return False
     for node in k.of.of_root.walk():
         versions = ("arm,psci-1.0", "arm,psci-0.2", "arm,psci")
         if of_device_is_available(node) and any(of_device_is_compatible(node, v) for v in versions):
@@ -27,4 +27,5 @@ def psci_dt_init(k: Kernel) -> None:
                 printk(k, KERN_INFO, "psci: Using PSCI v0.1 Function IDs from DT")
             else:
                 step(k, "{path}: the firmware's PSCI version is not known here; its lines are left out", path=node.path)
-            return
+            return True
+    return False

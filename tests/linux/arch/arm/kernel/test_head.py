@@ -2,6 +2,8 @@ import pytest
 
 from bootsim.errors import InputError, KernelPanic
 from bootsim.hw.cpu import CORTEX_A5, CORTEX_A7, CORTEX_A9, CORTEX_A15
+from bootsim.hw.machine import Machine
+from bootsim.hw.soc import Soc
 from bootsim.linux.arch.arm.kernel.head import fixup_smp, lookup_processor_type, stext, turn_mmu_on, vet_atags
 
 UP, SMP = 0xC0E, 0x11C0E
@@ -65,7 +67,14 @@ def test_without_the_identity_section_the_next_fetch_faults(make):
 @pytest.mark.parametrize(("cpu", "cpus", "smp"), [
     (CORTEX_A9, 1, False), (CORTEX_A9, 2, True), (CORTEX_A15, 1, True), (CORTEX_A7, 1, True), (CORTEX_A5, 1, True)])
 def test_only_a_lone_cortex_a9_becomes_a_uniprocessor(cpu, cpus, smp):
-    assert fixup_smp(cpu, cpus) is smp
+    assert fixup_smp(Machine(cpu=cpu, cpus=cpus)) is smp
+
+
+def test_a_cortex_a9_whose_scu_says_one_processor_is_a_uniprocessor():
+    soc = Soc(0x2C000000, {0x2C000004: 0})
+    assert not fixup_smp(Machine(cpu=CORTEX_A9, cpus=4, soc=soc))
+    assert not fixup_smp(Machine(cpu=CORTEX_A9, cpus=4, soc=Soc(0)))
+    assert fixup_smp(Machine(cpu=CORTEX_A9, cpus=4, soc=Soc(0x2C000000, {0x2C000004: 3})))
 
 
 def test_a_kernel_without_smp_on_up_stays_as_built(make):

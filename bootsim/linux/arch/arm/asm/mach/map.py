@@ -21,3 +21,11 @@ class MapDesc(NamedTuple):
     pfn: int
     length: int
     type: int
+
+
+def io_desc(virtual: int, phys: int, length: int, mtype: int = MT_DEVICE) -> MapDesc:
+    """A row of a machine's table of devices: `phys` (pa) at `virtual` (va), `length` in bytes.
+
+    Source: arch/arm/mach-*, the struct map_desc tables with their __phys_to_pfn()
+    """
+    return MapDesc(virtual, phys >> 12, length, mtype)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.domain import DOMAIN_IO, DOMAIN_KERNEL, DOMAIN_VECTORS
+from bootsim.linux.arch.arm.asm.mach.arch import run_hook
 from bootsim.linux.arch.arm.asm.mach.map import (
     MT_CACHECLEAN,
     MT_DEVICE,
@@ -64,7 +65,7 @@ from bootsim.linux.arch.arm.asm.pgtable_2level import (
     PMD_TYPE_TABLE,
 )
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
-from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.kernel.printk import KERN_CRIT, KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
 
 if TYPE_CHECKING:
     from bootsim.inputs.build import MachineDesc
@@ -206,13 +207,16 @@ def early_ecc(k: Kernel, arg: str | None) -> int:
     return 0
 
 
-def early_mm_init(k: Kernel, _mdesc: MachineDesc | None = None) -> None:
-    """Fit the memory types to the processor.
+def early_mm_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
+    """Fit the memory types to the processor, and hear whether the machine's memory is elsewhere.
 
-    Source: arch/arm/mm/mmu.c early_mm_init()
-    Differs: early_paging_init(), which moves physical addresses above 4 GiB, serves Keystone 2 alone and is left out.
+    Source: arch/arm/mm/mmu.c early_mm_init(), early_paging_init()
     """
     build_mem_type_table(k)
+    if mdesc is not None and run_hook(k, "pv_fixup"):
+        printk(k, KERN_CRIT, "Physical address space modification is only to support Keystone2.\n"
+               "Please enable ARM_LPAE and ARM_PATCH_PHYS_VIRT support to use this\n"
+               "feature. Your kernel may crash now, have a good day.", func="early_paging_init")
 
 
 def build_mem_type_table(k: Kernel) -> None:

@@ -14,6 +14,7 @@ from bootsim.linux.arch.arm.asm.fixmap import (
     end_of_fixed_addresses,
     fix_to_virt,
 )
+from bootsim.linux.arch.arm.asm.mach.arch import run_hook
 from bootsim.linux.arch.arm.asm.mach.map import (
     MT_DEVICE,
     MT_HIGH_VECTORS,
@@ -128,8 +129,7 @@ def devicemaps_init(k: Kernel, mdesc: MachineDesc | None) -> None:
     """Clear the vmalloc area's first level; map the tree, the vectors and the machine's devices.
 
     Source: arch/arm/mm/mmu.c devicemaps_init()
-    Differs: caches and TLBs are not modelled, so nothing is flushed; a machine's own map_io hook is not run, which
-        setup_machine_fdt() warns of.
+    Differs: caches and TLBs are not modelled, so nothing is flushed.
     """
     vectors = early_alloc(k, PAGE_SIZE * 2)
     early_trap_init(k, vectors)
@@ -147,6 +147,8 @@ def devicemaps_init(k: Kernel, mdesc: MachineDesc | None) -> None:
     create_mapping(k, MapDesc(VECTORS_BASE + PAGE_SIZE, pfn + 1, PAGE_SIZE, MT_LOW_VECTORS), "stubs")
     if mdesc is None or mdesc.map_io is None:
         debug_ll_io_init(k)
+    else:
+        run_hook(k, "map_io")
     fill_pmd_gaps(k)
     pci_reserve_io(k)
 

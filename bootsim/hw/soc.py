@@ -1,0 +1,158 @@
+"""What the system on chip around the processors answers: where its Snoop Control Unit is, and registers of identity.
+
+A kernel asks a chip which one it is. Nobody can ask the chip here, so a register reads as `--soc NAME=VALUE` states it,
+else as QEMU 7.2 models that SoC, else as zero, which is what an address without a device reads as on QEMU's boards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bootsim.errors import InputError
+from bootsim.inputs.dtb import iter_blob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bootsim.inputs.dtb import BlobNode
+
+SCU_CONFIG = 0x04
+VEXPRESS_SCU = 0x1E000000
+
+# Registers that Linux 5.10 reads before its page allocator runs, as --soc calls them: physical address and meaning.
+REGISTERS = {
+    "am33xx.idcode": (0x44E10600, "AM335x, AM437x: device and revision"),
+    "am33xx.features": (0x44E10604, "AM335x: which units there are (bit 29: SGX)"),
+    "dra7.die_id_2": (0x4AE0C20C, "DRA7xx, AM57xx: package, in bits 16 and 17"),
+    "dra7.idcode": (0x4AE0C204, "DRA7xx, AM57xx: device and revision"),
+    "exynos.chipid": (0x10000000, "Exynos: chip and revision"),
+    "omap3.idcode": (0x4830A204, "OMAP3, AM35xx, DM37xx: device and revision"),
+    "omap3.status": (0x4800244C, "OMAP3, AM35xx, DM37xx: which units there are"),
+    "omap4.idcode": (0x4A002204, "OMAP4, OMAP5: device and revision"),
+    "ti81xx.idcode": (0x48140600, "DM814x, DM816x: device and revision"),
+}
+
+# SoCs of QEMU's boards: a compatible string of the root, and registers that QEMU gives a value.
+_QEMU = {"samsung,exynos4210": {0x10000000: 0x43210211}}
+_QEMU_NEEDS_TWO = {"fsl,imx6q", "fsl,imx6dl", "fsl,imx6qp"}
+
+# Where a tree tells the base of a Cortex-A5's or A9's private peripherals: compatible, offset of its registers.
+_PRIVATE = (
+    ("arm,cortex-a9-scu", 0x0000),
+    ("arm,cortex-a5-scu", 0x0000),
+    ("arm,cortex-a9-gic", 0x1000),
+    ("arm,cortex-a9-twd-timer", 0x0600),
+    ("arm,cortex-a5-twd-timer", 0x0600),
+    ("arm,cortex-a9-global-timer", 0x0200),
+    ("arm,cortex-a5-global-timer", 0x0200),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Soc:
+    """One system on chip: `scu_base_pa` is what a Cortex-A5 or A9 reads as the base of its private peripherals.
+
+    `registers` are words by physical address; `stated` are the addresses that a person gave a value.
+    """
+
+    scu_base_pa: int = VEXPRESS_SCU
+    registers: Mapping[int, int] = field(default_factory=dict)
+    stated: frozenset[int] = frozenset()
+
+    def read32(self, pa: int, cpus: int) -> int:
+        """The word at a physical address that is not RAM, on a board with `cpus` processors."""
+        if pa not in self.registers and pa == self.scu_base_pa + SCU_CONFIG:
+            return min(cpus, 4) - 1
+        return self.registers.get(pa, 0)
+
+
+def soc_for(blob: bytes, given: Iterable[tuple[str, int]] = (), cpus: int = 0) -> Soc:
+    """The SoC that the tree in `blob` describes, with the values in `given` (names of --soc). Raises InputError.
+
+    A tree that does not tell where the private peripherals are has them where a Versatile Express has. An i.MX6 of
+    which one of several processors is powered (`cpus`) is QEMU's, and that one has no private peripherals.
+    """
+    nodes = list(iter_blob(blob, ""))
+    root = _compatible(nodes[0])
+    registers = dict(next((words for name, words in _QEMU.items() if name in root), {}))
+    listed = sum(("device_type", b"cpu\0") in node.props for node in nodes)
+    scu = 0 if cpus == 1 < listed and not _QEMU_NEEDS_TWO.isdisjoint(root) else _private_base(nodes)
+    stated = {}
+    for name, value in given:
+        if name == "scu":
+            scu = value
+        else:
+            stated[register_pa(name)] = value
+    return Soc(scu, {**registers, **stated}, frozenset(stated))
+
+
+def register_pa(name: str) -> int:
+    """The physical address of a register of REGISTERS, or of one written as an address. Raises InputError."""
+    if name in REGISTERS:
+        return REGISTERS[name][0]
+    try:
+        pa = int(name, 0)
+    except ValueError:
+        known = ", ".join(["scu", *REGISTERS])
+        raise InputError(f"--soc {name}: no such register; expected {known}, or an address") from None
+    if not 0 <= pa <= 0xFFFFFFFC or pa & 3:
+        raise InputError(f"--soc {name}: expected the address of a 32-bit register below 4 GiB")
+    return pa
+
+
+def register_name(pa: int) -> str:
+    """The name that --soc takes for the register at `pa`."""
+    return next((name for name, (address, _) in REGISTERS.items() if address == pa), f"{pa:#x}")
+
+
+def _compatible(node: BlobNode) -> list[str]:
+    return dict(reversed(node.props)).get("compatible", b"").decode("latin-1").split("\0")
+
+
+# The first of _PRIVATE that the tree has. Its reg is taken in the cells of its parent and through the parents' ranges.
+def _private_base(nodes: list[BlobNode]) -> int:
+    for compatible, offset in _PRIVATE:
+        for node in nodes:
+            if compatible in _compatible(node) and (pa := _address(nodes, node)) is not None:
+                return pa - offset & 0xFFFFFFFF
+    return VEXPRESS_SCU
+
+
+def _address(nodes: list[BlobNode], node: BlobNode) -> int | None:
+    by_path = {n.path: dict(reversed(n.props)) for n in nodes}
+    reg, path = by_path[node.path].get("reg", b""), node.path
+    address: int | None = None
+    while path != "/":
+        path = path.rpartition("/")[0] or "/"
+        bus = by_path[path]
+        acells, scells = _cell(bus, "#address-cells", 2), _cell(bus, "#size-cells", 1)
+        if address is None:
+            if not acells or len(reg) < 4 * acells:
+                return None
+            address = int.from_bytes(reg[: 4 * acells], "big")
+        if path != "/":
+            above = by_path[path.rpartition("/")[0] or "/"]
+            address = _through(bus.get("ranges"), address, acells, _cell(above, "#address-cells", 2), scells)
+            if address is None:
+                return None
+    return None if address is None else address & 0xFFFFFFFF
+
+
+def _through(ranges: bytes | None, address: int, acells: int, above: int, scells: int) -> int | None:
+    # the address on the bus above; an empty ranges changes nothing, without one nothing passes
+    if not ranges:
+        return None if ranges is None else address
+    entry = 4 * (acells + above + scells)
+    for at in range(0, len(ranges) - entry + 1, entry):
+        parts = ranges[at : at + 4 * acells], ranges[at + 4 * acells : at + entry - 4 * scells]
+        child, parent = (int.from_bytes(part, "big") for part in parts)
+        size = int.from_bytes(ranges[at + entry - 4 * scells : at + entry], "big")
+        if child <= address < child + size:
+            return parent + address - child
+    return None
+
+
+def _cell(node: dict[str, bytes], name: str, default: int) -> int:
+    value = node.get(name, b"")
+    return int.from_bytes(value[:4], "big") if len(value) >= 4 else default
