@@ -162,20 +162,6 @@ class Config(Values):
     DEBUG_UART_VIRT: int | None = None
     EARLY_PRINTK: bool = False
     SERIAL_EARLYCON: bool = False
-    SERIAL_EARLYCON_ARM_SEMIHOST: bool = False
-    SERIAL_8250_CONSOLE: bool = False
-    SERIAL_8250_OMAP: bool = False
-    SERIAL_8250_MT6577: bool = False
-    SERIAL_8250_UNIPHIER: bool = False
-    SERIAL_AMBA_PL011_CONSOLE: bool = False
-    SERIAL_SAMSUNG_CONSOLE: bool = False
-    SERIAL_SH_SCI_EARLYCON: bool = False
-    SERIAL_IMX_EARLYCON: bool = False
-    SERIAL_MESON_CONSOLE: bool = False
-    SERIAL_MSM_CONSOLE: bool = False
-    SERIAL_OMAP_CONSOLE: bool = False
-    SERIAL_XILINX_PS_UART_CONSOLE: bool = False
-    SERIAL_FSL_LPUART_CONSOLE: bool = False
     VT: bool = False
     DUMMY_CONSOLE: bool = False
     VGA_CONSOLE: bool = False
@@ -375,7 +361,8 @@ class KernelBuild(Values):
     """One kernel build, as `configs/*.yaml` describes it.
 
     `provenance` is exact when every value was read from the build, derived when some were worked out by hand;
-    `assumed` names the values that nobody read from the build. `machines` are in the order of .init.arch.info.
+    `assumed` names the values that nobody read from the build. `machines` are in the order of .init.arch.info,
+    `earlycon` ("NAME COMPATIBLE") in that of __earlycon_table.
     """
 
     schema: Literal[1]
@@ -388,4 +375,5 @@ class KernelBuild(Values):
     symbols: Symbols
     sizeof: Sizeof
     machines: tuple[MachineDesc, ...]
+    earlycon: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()

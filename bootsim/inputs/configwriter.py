@@ -44,6 +44,11 @@ def _lines(build: KernelBuild) -> Iterator[str]:
     yield "# sizes in bytes, as the compiler laid the structs out"
     yield "sizeof:"
     yield from _values(build.sizeof)
+    if build.earlycon:
+        yield ""
+        yield "# early consoles, in the order the kernel looks through them: name, compatible"
+        yield "earlycon:"
+        yield from (f"  - {_scalar(entry)}" for entry in build.earlycon)
     yield ""
     yield "# machine descriptors, in the order the kernel looks through them"
     yield "machines:" if build.machines else "machines: []"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bootsim.errors import InputError
 from bootsim.inputs.belongs import check_banner, check_belongs, check_modelled, one_symbol, release_of_banner
 from bootsim.inputs.build import Config, KernelBuild, Sizeof, Symbols
+from bootsim.inputs.earlycontable import earlycon_of_image, earlycon_of_map
 from bootsim.inputs.kconfig import read_kconfig
 from bootsim.inputs.machines import machines_of_image, machines_of_map
 from bootsim.inputs.sizes import FIXED_SIZES, assumed_sizes
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 
 
 class Provider(NamedTuple):
-    """What one way of looking at a build tells: symbols, sizes, banner, machines, and what of it is assumed."""
+    """What one way of looking at a build tells, and what of it is assumed."""
 
     source: str
     symbols: SymbolTable
     sizes: dict[str, int]
     banner: str
     machines: tuple[MachineDesc, ...]
+    earlycon: tuple[str, ...]
     assumed: tuple[str, ...]
 
 
@@ -71,6 +73,7 @@ def profile(
         symbols=make_symbols(provider),
         sizeof=make_sizeof(provider, kconfig),
         machines=provider.machines,
+        earlycon=provider.earlycon,
     )
 
 
@@ -84,7 +87,8 @@ def from_vmlinux(vmlinux: Vmlinux, kconfig: Kconfig, facts: Mapping[str, Any], b
         sizes |= {f"struct {name}": size for name, size in vmlinux.struct_sizes(wanted).items()}
     sizes, assumed = complete_sizes(sizes, kconfig)
     machines = machines_of_image(vmlinux, kconfig)
-    return Provider(str(vmlinux.path), vmlinux.symbols, sizes, text, machines, tuple(assumed))
+    earlycon = earlycon_of_image(vmlinux)
+    return Provider(str(vmlinux.path), vmlinux.symbols, sizes, text, machines, earlycon, tuple(assumed))
 
 
 def from_system_map(path: Path, kconfig: Kconfig, facts: Mapping[str, Any], banner: str | None) -> Provider:
@@ -99,7 +103,8 @@ def from_system_map(path: Path, kconfig: Kconfig, facts: Mapping[str, Any], bann
         text += " SMP" * kconfig.is_on("SMP") + " PREEMPT" * kconfig.is_on("PREEMPT")
         assumed.append("banner")
     machines, unknown = machines_of_map(symbols, kconfig)
-    return Provider(str(path), symbols, sizes, text, tuple(machines), (*assumed, *unknown))
+    earlycon, nameless = earlycon_of_map(symbols)
+    return Provider(str(path), symbols, sizes, text, tuple(machines), earlycon, (*assumed, *unknown, *nameless))
 
 
 # The release where no banner tells it: in the names of installed files, or as the build system makes it up.

@@ -51,7 +51,10 @@ def symbol_table(build=BUILD):
     symbols = {build.symbols.KERNEL_NAMES[name]: address for name, address in build.symbols.as_dict().items()}
     machines = {"__mach_desc_GENERIC_DT.1": 0xC0B3050C, "__mach_desc_VEXPRESS_DT": 0xC0B30574}
     bounds = {"__arch_info_begin": 0xC0B3050C, "__arch_info_end": 0xC0B305DC}
-    return {**symbols, **SIGNS, **OTHER, **machines, **bounds}
+    consoles = {"qdf2400_e44310": 0xC0B30700, "pl011309": 0xC0B30704, "pl011308": 0xC0B30708}
+    consoles = {f"__p__UNIQUE_ID___earlycon_{name}": address for name, address in consoles.items()}
+    table = {"__earlycon_table": 0xC0B30700, "__earlycon_table_end": 0xC0B3070C}
+    return {**symbols, **SIGNS, **OTHER, **machines, **bounds, **consoles, **table}
 
 
 def map_text(symbols):
@@ -353,6 +356,10 @@ def image(words=26):
     second = 0x3050C + 4 * words
     struct.pack_into("<IIII", data, second, 0xFFFFFFFF, IMAGE_VA + vexpress, 0, IMAGE_VA + array)
     struct.pack_into("<II", data, second + 48, 0xC0B00010, 0xC0B00021)  # smp, and smp_init in Thumb code
+    for index, entry in enumerate(BUILD.earlycon):
+        name, _, compatible = entry.partition(" ")
+        struct.pack_into("<I", data, 0x30700 + 4 * index, IMAGE_VA + 0x400 + 148 * index)
+        struct.pack_into("<16s128s", data, 0x400 + 148 * index, name.encode(), compatible.encode())
     return bytes(data)
 
 

@@ -33,14 +33,16 @@ class Boards:
         text = HEAD % cells + f'\tchosen {{ bootargs = "{args}"; {chosen} }};\n' + memory
         return text + "".join(nodes) + (RESERVED % reserved if reserved else "") + "};\n"
 
-    def prepare(self, *nodes, config="3G/1G-opt", build=None, smp=1, **tree):
-        """A kernel at its first instruction; `build` changes CONFIG_ symbols of `config`."""
+    def prepare(self, *nodes, config="3G/1G-opt", build=None, earlycon=None, smp=1, **tree):
+        """A kernel at its first instruction; `build` changes CONFIG_ symbols of `config`, `earlycon` its consoles."""
         path = self.folder / "board.dts"
         path.write_text(self.source(*nodes, **tree))
         k = bootsim.prepare(path, config, smp=smp, dtb_addr=0x68000000, load_addr=0x60008000)
-        if build:
+        if build or earlycon is not None:
             changed = load_build(config)
-            k = type(k)(changed.replace(config=changed.config.replace(**build)), k.machine, where=k.where)
+            consoles = changed.earlycon if earlycon is None else tuple(earlycon)
+            changed = changed.replace(config=changed.config.replace(**(build or {})), earlycon=consoles)
+            k = type(k)(changed, k.machine, where=k.where)
         return k
 
     def boot(self, cmdline="", *nodes, until="arm_memblock_init", **tree):

@@ -54,51 +54,26 @@ class EarlyconDevice:
     enabled: bool = False
 
 
-_8250 = [EarlyconId("uart8250", ""), EarlyconId("uart", ""), EarlyconId("ns16550", "ns16550"),
-         EarlyconId("ns16550a", "ns16550a"), EarlyconId("uart", "nvidia,tegra20-uart"),
-         EarlyconId("uart", "snps,dw-apb-uart")]
-_OMAP = [f"ti,omap{n}-uart" for n in (2, 3, 4)]
-# Which drivers a build has, in the order the linker puts them: CONFIG_ symbols that must all be set, entries.
-_DRIVERS: tuple[tuple[tuple[str, ...], list[EarlyconId]], ...] = (
-    (("SERIAL_EARLYCON_ARM_SEMIHOST",), [EarlyconId("smh", "")]),
-    (("SERIAL_8250_CONSOLE",), _8250),
-    (("SERIAL_8250_CONSOLE", "SERIAL_8250_OMAP"), [EarlyconId("omap8250", c) for c in (*_OMAP, "ti,am654-uart")]),
-    (("SERIAL_8250_CONSOLE", "SERIAL_8250_MT6577"), [EarlyconId("mtk8250", "mediatek,mt6577-uart", UPIO_MEM32)]),
-    (("SERIAL_8250_CONSOLE", "SERIAL_8250_UNIPHIER"),
-     [EarlyconId("uniphier", "socionext,uniphier-uart", UPIO_MEM32)]),
-    (("SERIAL_AMBA_PL011_CONSOLE",),
-     [EarlyconId("pl011", "arm,pl011"), EarlyconId("pl011", "arm,sbsa-uart"), EarlyconId("qdf2400_e44", "")]),
-    (("SERIAL_SAMSUNG_CONSOLE",),
-     [EarlyconId(n, f"samsung,{n}-uart") for n in ("s3c2410", "s3c2412", "s3c2440", "s3c6400", "s5pv210",
-                                                   "exynos4210")]),
-    (("SERIAL_SH_SCI_EARLYCON",),
-     [EarlyconId("sci", "renesas,sci"), EarlyconId("scif", "renesas,scif"),
-      EarlyconId("scif", "renesas,scif-r7s9210"), EarlyconId("scifa", "renesas,scifa"),
-      EarlyconId("scifb", "renesas,scifb"), EarlyconId("hscif", "renesas,hscif")]),
-    (("SERIAL_IMX_EARLYCON",), [EarlyconId("ec_imx6q", "fsl,imx6q-uart"), EarlyconId("ec_imx21", "fsl,imx21-uart")]),
-    (("SERIAL_MESON_CONSOLE",),
-     [EarlyconId("meson", "amlogic,meson-uart"), EarlyconId("meson", "amlogic,meson-ao-uart")]),
-    (("SERIAL_MSM_CONSOLE",),
-     [EarlyconId("msm_serial", "qcom,msm-uart"), EarlyconId("msm_serial_dm", "qcom,msm-uartdm")]),
-    (("SERIAL_OMAP_CONSOLE",), [EarlyconId("omapserial", c) for c in _OMAP]),
-    (("SERIAL_XILINX_PS_UART_CONSOLE",),
-     [EarlyconId("cdns", c) for c in ("xlnx,xuartps", "cdns,uart-r1p8", "cdns,uart-r1p12", "xlnx,zynqmp-uart")]),
-    (("SERIAL_FSL_LPUART_CONSOLE",),
-     [EarlyconId("lpuart", "fsl,vf610-lpuart"), EarlyconId("lpuart32", "fsl,ls1021a-lpuart", UPIO_MEM32BE),
-      *(EarlyconId("lpuart32", f"fsl,{chip}", UPIO_MEM32)
-        for chip in ("ls1028a-lpuart", "imx7ulp-lpuart", "imx8ulp-lpuart", "imx8qxp-lpuart")),
-      EarlyconId("lpuart", ""), EarlyconId("lpuart32", "", UPIO_MEM32BE)]),
-)
+# Drivers whose setup() insists on a kind of access, by their entry's name and, where it matters, its compatible.
+_SETUP_IOTYPES = {
+    "mtk8250": UPIO_MEM32, "uniphier": UPIO_MEM32, "lpuart32": UPIO_MEM32,
+    "lpuart32 fsl,ls1021a-lpuart": UPIO_MEM32BE, "lpuart32 ": UPIO_MEM32BE,
+}  # fmt: skip
 
 
 def earlycon_table(k: Kernel) -> list[EarlyconId]:
     """The early consoles that the build has, in link order.
 
     Source: include/asm-generic/vmlinux.lds.h EARLYCON_TABLE()
-    Differs: consoles that only chips of other architectures, or a hypervisor, have are left out.
     """
-    config = k.build.config
-    return [entry for needs, entries in _DRIVERS if all(getattr(config, n) for n in needs) for entry in entries]
+    if not k.build.config.SERIAL_EARLYCON:
+        return []
+    table = []
+    for entry in k.build.earlycon:
+        name, _, compatible = entry.partition(" ")
+        iotype = _SETUP_IOTYPES.get(f"{name} {compatible}", _SETUP_IOTYPES.get(name))
+        table.append(EarlyconId(name, compatible, iotype))
+    return table
 
 
 def _device(k: Kernel) -> EarlyconDevice:

@@ -61,18 +61,36 @@ def test_an_address_that_no_range_holds(board):
 
 
 def test_a_build_without_the_driver(board):
-    assert words(board, "earlycon=pl011,0x10009000", build={"SERIAL_AMBA_PL011_CONSOLE": False}) == []
+    assert words(board, "earlycon=pl011,0x10009000", earlycon=["qdf2400_e44"]) == []
     assert words(board, "earlycon", build={"SERIAL_EARLYCON": False}) == []
 
 
 def test_a_driver_with_a_register_width_of_its_own(board):
-    said = words(board, "earlycon=uart8250,mmio32,0x11002000,115200n8", build={"SERIAL_8250_CONSOLE": True})
+    said = words(board, "earlycon=uart8250,mmio32,0x11002000,115200n8", earlycon=["uart8250"])
     assert said == ["earlycon: uart8250 at MMIO32 0x11002000 (options '115200n8')",
                     "printk: bootconsole [uart8250] enabled"]
 
 
+@pytest.mark.parametrize(("entry", "kind"), [
+    ("lpuart32", "MMIO32be"), ("lpuart32 fsl,ls1021a-lpuart", "MMIO32be"), ("lpuart32 fsl,imx7ulp-lpuart", "MMIO32"),
+    ("mtk8250 mediatek,mt6577-uart", "MMIO32"), ("lpuart fsl,vf610-lpuart", "MMIO"),
+])
+def test_a_driver_that_insists_on_a_kind_of_access(board, entry, kind):
+    said = words(board, f"earlycon={entry.split()[0]},0x11002000", earlycon=[entry])
+    assert f"at {kind} 0x11002000" in said[0]
+
+
+def test_the_first_entry_of_the_table_is_taken(board):
+    consoles = ["other arm,pl011", "pl011 arm,pl011"]
+    said = words(board, "earlycon", UART % "", chosen='stdout-path = "serial0";', earlycon=consoles)
+    assert said[0] == "earlycon: other0 at MMIO 0x10009000 (options '')"
+    # by name, an entry that no node asks for goes first
+    said = words(board, "earlycon=lpuart32,0x11002000", earlycon=["lpuart32 fsl,imx7ulp-lpuart", "lpuart32"])
+    assert "MMIO32be" in said[0]
+
+
 def test_i_o_ports_are_not_mapped_yet(board):
-    k = board.boot("earlycon=uart8250,io,0x3f8", build={"SERIAL_8250_CONSOLE": True})
+    k = board.boot("earlycon=uart8250,io,0x3f8", earlycon=["uart8250"])
     assert k.panicked.reason is None
     assert "I/O port 0x3f8" in k.panicked.cause
 
