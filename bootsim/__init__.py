@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bootsim.hw.cpu import Cpu
     from bootsim.inputs.build import KernelBuild
-    from bootsim.inputs.devicetree import DeviceTree
+    from bootsim.inputs.tree import Tree
     from bootsim.linux import Kernel
 
 __version__ = "0.1.0"
@@ -26,7 +26,7 @@ __all__ = ["__version__", "boot", "prepare", "run"]
 
 
 def boot(
-    dts: str | os.PathLike[str] | DeviceTree,
+    dts: str | os.PathLike[str] | Tree,
     config: str | os.PathLike[str] = "3G/1G",
     *,
     mem: int | str | None = None,
@@ -82,7 +82,7 @@ def boot(
 
 
 def prepare(
-    dts: str | os.PathLike[str] | DeviceTree,
+    dts: str | os.PathLike[str] | Tree,
     config: str | os.PathLike[str] | KernelBuild = "3G/1G",
     *,
     mem: int | str | None = None,
@@ -108,11 +108,12 @@ def prepare(
     from bootsim.inputs import bootloader as loader
     from bootsim.inputs.build import KernelBuild
     from bootsim.inputs.configfile import load_build
-    from bootsim.inputs.devicetree import DeviceTree, load_tree
+    from bootsim.inputs.devicetree import load_tree
+    from bootsim.inputs.tree import Tree
     from bootsim.linux import Kernel
 
     build = config if isinstance(config, KernelBuild) else load_build(config)
-    tree = dts if isinstance(dts, DeviceTree) else load_tree(dts, include_dirs=include_dirs)
+    tree = dts if isinstance(dts, Tree) else load_tree(dts, include_dirs=include_dirs)
     handover = loader.load(
         tree,
         build,
@@ -124,8 +125,8 @@ def prepare(
         initrd=initrd if initrd is None or isinstance(initrd, tuple) else (initrd, None),
         ram_bytes=_bytes(ram),
     )
-    cpus = smp or _powered(handover.blob, bootloader)
-    machine = power_on(handover, _processor(tree), cpus, soc_for(tree.blob, map(_register, soc), cpus))
+    cpus = smp or _powered(tree, bootloader)
+    machine = power_on(handover, _processor(tree), cpus, soc_for(tree, map(_register, soc), cpus))
     return Kernel(build, machine, observer=observer, where=tree.where)
 
 
@@ -155,41 +156,31 @@ def _register(text: str) -> tuple[str, int]:
     return name, number
 
 
-def _powered(blob: bytes, bootloader: str) -> int:
+def _powered(tree: Tree, bootloader: str) -> int:
     # A tree lists the processors of the board; QEMU starts one unless told, and leaves virtio_mmio nodes behind.
-    from bootsim.inputs.dtb import iter_blob
-
-    if bootloader == "qemu":
+    if bootloader == "qemu" or any(node.name.startswith("virtio_mmio@") for node in tree.root.nodes):
         return 1
-    nodes = list(iter_blob(blob, ""))
-    if any(node.depth == 1 and node.name.startswith("virtio_mmio@") for node in nodes):
-        return 1
-    return max(1, sum(("device_type", b"cpu\0") in node.props for node in nodes))
+    return max(1, len(tree.processors))
 
 
-def _processor(tree: DeviceTree) -> Cpu | None:
+def _processor(tree: Tree) -> Cpu | None:
     # The first cpu node with a model that bootsim knows is the one that boots, and its reg is what the processor says
     # of itself in MPIDR; a tree without any has a Cortex-A9.
     from dataclasses import replace
 
     from bootsim.errors import InputError
     from bootsim.hw.cpu import CPUS, cpu_for
-    from bootsim.inputs.dtb import iter_blob
 
-    unknown = None
-    for node in iter_blob(tree.blob, tree.name):
-        props = dict(reversed(node.props))
-        if props.get("device_type") == b"cpu\0":
-            names = props.get("compatible", b"").decode(errors="replace").rstrip("\0").split("\0")
-            cpu = next(filter(None, map(cpu_for, names)), None)
-            if cpu is not None:
-                affinity = int.from_bytes(props.get("reg", b"")[:8], "big")
-                return replace(cpu, mpidr=cpu.mpidr | affinity) if cpu.mpidr and affinity <= 0xFFFFFF else cpu
-            unknown = unknown or (node.path, names)
-    if unknown is not None and unknown[1] != [""]:
-        path, names = unknown
+    for processor in tree.processors:
+        cpu = next(filter(None, map(cpu_for, processor.compatible)), None)
+        if cpu is not None:
+            affinity = processor.affinity
+            return replace(cpu, mpidr=cpu.mpidr | affinity) if cpu.mpidr and affinity <= 0xFFFFFF else cpu
+    unknown = next((processor for processor in tree.processors if processor.compatible), None)
+    if unknown is not None:
         known = ", ".join(cpu.compatible for cpu in CPUS)
-        raise InputError(f"{tree.where(path, 'compatible')} {path}: compatible is {', '.join(names)}, expected {known}")
+        path, found = unknown.path, ", ".join(unknown.compatible)
+        raise InputError(f"{tree.where(path, 'compatible')} {path}: compatible is {found}, expected {known}")
     return None
 
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
-from bootsim.inputs.dtb import iter_blob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bootsim.inputs.dtb import BlobNode
+    from bootsim.inputs.tree import Node, Tree
 
 SCU_CONFIG = 0x04
 VEXPRESS_SCU = 0x1E000000
@@ -67,17 +66,16 @@ class Soc:
         return self.registers.get(pa, 0)
 
 
-def soc_for(blob: bytes, given: Iterable[tuple[str, int]] = (), cpus: int = 0) -> Soc:
-    """The SoC that the tree in `blob` describes, with the values in `given` (names of --soc). Raises InputError.
+def soc_for(tree: Tree, given: Iterable[tuple[str, int]] = (), cpus: int = 0) -> Soc:
+    """The SoC that the tree describes, with the values in `given` (names of --soc). Raises InputError.
 
     A tree that does not tell where the private peripherals are has them where a Versatile Express has. An i.MX6 of
     which one of several processors is powered (`cpus`) is QEMU's, and that one has no private peripherals.
     """
-    nodes = list(iter_blob(blob, ""))
-    root = _compatible(nodes[0])
+    root = tree.board
     registers = dict(next((words for name, words in _QEMU.items() if name in root), {}))
-    listed = sum(("device_type", b"cpu\0") in node.props for node in nodes)
-    scu = 0 if cpus == 1 < listed and not _QEMU_NEEDS_TWO.isdisjoint(root) else _private_base(nodes)
+    listed = len(tree.processors)
+    scu = 0 if cpus == 1 < listed and not _QEMU_NEEDS_TWO.isdisjoint(root) else _private_base(tree)
     stated = {}
     for name, value in given:
         if name == "scu":
@@ -106,33 +104,33 @@ def register_name(pa: int) -> str:
     return next((name for name, (address, _) in REGISTERS.items() if address == pa), f"{pa:#x}")
 
 
-def _compatible(node: BlobNode) -> list[str]:
-    return dict(reversed(node.props)).get("compatible", b"").decode("latin-1").split("\0")
-
-
 # The first of _PRIVATE that the tree has. Its reg is taken in the cells of its parent and through the parents' ranges.
-def _private_base(nodes: list[BlobNode]) -> int:
+def _private_base(tree: Tree) -> int:
+    offsets = dict(_PRIVATE)
+    found: dict[str, list[str]] = {}
+    for path, node in tree.walk():
+        for compatible in offsets.keys() & node.strings("compatible"):
+            found.setdefault(compatible, []).append(path)
     for compatible, offset in _PRIVATE:
-        for node in nodes:
-            if compatible in _compatible(node) and (pa := _address(nodes, node)) is not None:
+        for path in found.get(compatible, ()):
+            if (pa := _address(tree, path)) is not None:
                 return pa - offset & 0xFFFFFFFF
     return VEXPRESS_SCU
 
 
-def _address(nodes: list[BlobNode], node: BlobNode) -> int | None:
-    by_path = {n.path: dict(reversed(n.props)) for n in nodes}
-    reg, path = by_path[node.path].get("reg", b""), node.path
+def _address(tree: Tree, path: str) -> int | None:
+    reg = tree.paths[path].get("reg") or b""
     address: int | None = None
     while path != "/":
         path = path.rpartition("/")[0] or "/"
-        bus = by_path[path]
+        bus = tree.paths[path]
         acells, scells = _cell(bus, "#address-cells", 2), _cell(bus, "#size-cells", 1)
         if address is None:
             if not acells or len(reg) < 4 * acells:
                 return None
             address = int.from_bytes(reg[: 4 * acells], "big")
         if path != "/":
-            above = by_path[path.rpartition("/")[0] or "/"]
+            above = tree.paths[path.rpartition("/")[0] or "/"]
             address = _through(bus.get("ranges"), address, acells, _cell(above, "#address-cells", 2), scells)
             if address is None:
                 return None
@@ -153,6 +151,6 @@ def _through(ranges: bytes | None, address: int, acells: int, above: int, scells
     return None
 
 
-def _cell(node: dict[str, bytes], name: str, default: int) -> int:
-    value = node.get(name, b"")
+def _cell(node: Node, name: str, default: int) -> int:
+    value = node.get(name) or b""
     return int.from_bytes(value[:4], "big") if len(value) >= 4 else default

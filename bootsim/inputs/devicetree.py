@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import errno
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
 from bootsim.inputs.bundled import bundled_dir
-from bootsim.inputs.dtb import check_blob, is_blob
+from bootsim.inputs.dtb import is_blob, read_tree
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from bootsim.inputs.tree import Tree
 
 MAX_SOURCE_BYTES = 64 << 20
 STDIN = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceTree:
-    """A device tree as a blob, and where its nodes and properties stand in the source.
-
-    `name` is the file's name for messages. `blob` is everything the file held, or the compiled source. `lines` maps
-    (path, property or None) to "file:line"; it is empty for a tree that came as a blob.
-    """
-
-    name: str
-    blob: bytes
-    lines: Mapping[tuple[str, str | None], str] = field(default_factory=dict, repr=False, compare=False)
-
-    def where(self, path: str, prop: str | None = None) -> str:
-        """Where a node or property was written, as "file:line"; for a blob, or what no source line made, the file."""
-        return self.lines.get((path, prop)) or self.lines.get((path, None)) or self.name
-
-
-def load_tree(source: str | os.PathLike[str], include_dirs: Sequence[str | os.PathLike[str]] = ()) -> DeviceTree:
+def load_tree(source: str | os.PathLike[str], include_dirs: Sequence[str | os.PathLike[str]] = ()) -> Tree:
     """Read a device tree: a path, else the name of a bundled tree, or "-" for standard input.
 
     A blob is told from source text by its first bytes. `include_dirs` are searched for #include, /include/ and
@@ -55,12 +39,12 @@ def load_tree(source: str | os.PathLike[str], include_dirs: Sequence[str | os.Pa
     if len(data) > MAX_SOURCE_BYTES:
         raise InputError(f"{name}: more than {MAX_SOURCE_BYTES >> 20} MiB, expected a device tree")
     if is_blob(data):
-        check_blob(data, name)
-        return DeviceTree(name, data)
+        return read_tree(data, name)
     text = _text(data, name)
     from bootsim.inputs.dts import compile_source
 
-    return DeviceTree(name, *compile_source(text, str(path) if path else name, [str(d) for d in include_dirs]))
+    blob, lines = compile_source(text, str(path) if path else name, [str(d) for d in include_dirs])
+    return read_tree(blob, name, lines)
 
 
 def bundled_names() -> list[str]:

@@ -14,9 +14,10 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError
+from bootsim.inputs.tree import Node, Spot, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
 MAGIC = b"\xd0\x0d\xfe\xed"
 HEADER_BYTES = 40
@@ -25,8 +26,6 @@ MAX_NAME = 1024
 MAX_BYTES = 0x7FFFFFFF
 BEGIN_NODE, END_NODE, PROP, NOP, END = 1, 2, 3, 4, 9
 
-_word = struct.Struct(">I").unpack_from
-_two_words = struct.Struct(">II").unpack_from
 _reservation = struct.Struct(">QQ").unpack_from
 
 
@@ -43,15 +42,6 @@ class Header(NamedTuple):
     boot_cpuid_phys: int
     size_dt_strings: int
     size_dt_struct: int
-
-
-class BlobNode(NamedTuple):
-    """One node: depth (the root's is 0), path, name with unit address, and properties in blob order."""
-
-    depth: int
-    path: str
-    name: str
-    props: list[tuple[str, bytes]]
 
 
 def is_blob(data: bytes) -> bool:
@@ -106,77 +96,131 @@ def struct_bytes(header: Header) -> int:
     return header.totalsize - header.off_dt_struct
 
 
-def reservations(blob: bytes, name: str = "device tree blob") -> list[tuple[int, int]]:
-    """Return the memory reservation entries: (pa, bytes), without the end mark. Raises InputError when none ends it."""
+def read_tree(
+    blob: bytes, name: str = "device tree blob", lines: Mapping[tuple[str, str | None], str] | None = None
+) -> Tree:
+    """Check all of a blob and make a tree of it: header, reservations, every token and every property.
+
+    `name` is what messages call the blob; `lines` is where its source stands. Raises InputError, with the offset into
+    the blob, at the first thing that a device tree blob cannot hold.
+    """
     header = read_header(blob, name)
+    reservations = _reservations(blob, header, name)
+    root, spot, struct_end = _Structure(blob, header, name).read()
+    return Tree(name, blob, root, reservations, spot, struct_end, lines)
+
+
+def _reservations(blob: bytes, header: Header, name: str) -> tuple[tuple[int, int], ...]:
     entries: list[tuple[int, int]] = []
     pos = header.off_mem_rsvmap
     while pos + 16 <= header.totalsize:
         base, size = _reservation(blob, pos)
         if not size:  # as libfdt ends it
-            return entries
+            return tuple(entries)
         entries.append((base, size))
         pos += 16
     raise InputError(f"{name}: offset {pos:#x}: memory reservations run past the end of the blob, expected a zero size")
 
 
-def check_blob(blob: bytes, name: str = "device tree blob") -> None:
-    """Check all of a blob: header, reservations, every token and every property. Raises InputError."""
-    reservations(blob, name)
-    for _ in iter_blob(blob, name):
-        pass
+class _Open:
+    # A node that has begun and not yet ended.
+    __slots__ = ("name", "nodes", "offsets", "props", "spots", "start")
+
+    def __init__(self, name: str, start: int) -> None:
+        self.name, self.start = name, start
+        self.props: list[tuple[str, bytes]] = []
+        self.offsets: list[int] = []
+        self.nodes: list[Node] = []
+        self.spots: list[Spot] = []
 
 
-def iter_blob(blob: bytes, name: str = "device tree blob") -> Iterator[BlobNode]:
-    """Yield every node of a blob in its order, parents before children.
+class _Structure:
+    """The structure block of a blob: `read` takes it token by token."""
 
-    Raises InputError, with the offset into the blob, at the first thing that a device tree blob cannot hold.
-    """
-    header = read_header(blob, name)
-    base = header.off_dt_struct
-    end = base + struct_bytes(header)
-    names = _Names(blob, header, name)
-    paths: list[str] = []
-    begun = False
-    node: BlobNode | None = None  # the open node while its properties are being read
-    pos = base
-    try:
-        while True:
-            at = pos
-            (token,) = _word(blob, pos)
-            pos += 4
-            if pos > end:
-                raise _past(name, at, "structure block", end)
-            if token == PROP:
-                if node is None:
-                    raise InputError(f"{name}: offset {at:#x}: a property {_outside(paths)}")
-                length, nameoff = _two_words(blob, pos)
-                start = pos + 8
-                pos = start + ((length + 3) & ~3)
-                if pos > end:
-                    raise _past(name, at, f"property {names[nameoff]!r} of {node.path} with {length:#x} bytes", end)
-                node.props.append((names[nameoff], blob[start : start + length]))
-                continue
-            if token == NOP:
-                continue
-            if node is not None:
-                yield node
-                node = None
-            if token == BEGIN_NODE and (paths or not begun):
-                begun = True
-                nul = blob.find(0, pos, end)
-                if nul < 0:
-                    raise _past(name, at, "node name", end)
-                node = _open_node(blob[pos:nul].decode("latin-1"), paths, name, at)
-                pos = base + ((nul + 4 - base) & ~3)
-            elif token == END_NODE and paths:
-                paths.pop()
-            elif token == END and begun and not paths:
-                break
-            else:
-                raise InputError(f"{name}: offset {at:#x}: token {token:#x}, expected {_expected(paths, begun)}")
-    except struct.error:
-        raise _past(name, pos, "structure block", end) from None
+    def __init__(self, blob: bytes, header: Header, name: str) -> None:
+        self._blob, self._name = blob, name
+        self._base = header.off_dt_struct
+        self._end = self._base + struct_bytes(header)
+        self._names = _Names(blob, header, name)
+        self._open: list[_Open] = []
+
+    def read(self) -> tuple[Node, Spot, int]:
+        """The root, where it lies, and the offset behind the END token."""
+        blob, base, names = self._blob, self._base, self._names
+        words = struct.unpack_from(f">{(self._end - base) // 4}I", blob, base)
+        root: tuple[Node, Spot] | None = None
+        node: _Open | None = None
+        i = 0
+        try:
+            while True:
+                token, at = words[i], base + 4 * i
+                i += 1
+                if token == PROP and node is not None and not node.nodes:
+                    length, prop = words[i], names[words[i + 1]]
+                    i += 2 + (length + 3 >> 2)
+                    if i > len(words):
+                        raise self._past(at, f"property {prop!r} of {self._path()} with {length:#x} bytes")
+                    node.props.append((prop, blob[at + 12 : at + 12 + length]))
+                    node.offsets.append(at)
+                elif token == END_NODE and node is not None:
+                    root, node = self._close(at + 4)
+                elif token == BEGIN_NODE and root is None:
+                    node = self._begin(at)
+                    i += len(node.name) + 4 >> 2
+                elif token == END and root is not None:
+                    return (*root, at + 4)
+                elif token != NOP:
+                    raise InputError(f"{self._name}: offset {at:#x}: {self._unexpected(token, root is not None)}")
+        except IndexError:
+            raise self._past(base + 4 * min(i, len(words)), "structure block") from None
+
+    def _begin(self, at: int) -> _Open:
+        nul = self._blob.find(0, at + 4, self._end)
+        if nul < 0:
+            raise self._past(at, "node name")
+        unit_name = self._blob[at + 4 : nul].decode("latin-1")
+        depth = len(self._open)
+        if depth >= MAX_DEPTH:
+            raise InputError(
+                f"{self._name}: offset {at:#x}: nodes nested more than {MAX_DEPTH} deep at {self._path()[:80]}..."
+            )
+        if depth and (not unit_name or "/" in unit_name or len(unit_name) > MAX_NAME):
+            raise InputError(
+                f"{self._name}: offset {at:#x}: {unit_name[:80]!r} ({len(unit_name)} bytes) cannot be a node's name "
+                f"below {self._path()[:80]}, expected 1 to {MAX_NAME} bytes without /"
+            )
+        node = _Open(unit_name, at)
+        self._open.append(node)
+        return node
+
+    def _close(self, end: int) -> tuple[tuple[Node, Spot] | None, _Open | None]:
+        # The root if it is that, and the node that is open now.
+        done = self._open.pop()
+        node = Node(done.name, tuple(done.props), tuple(done.nodes))
+        spot = Spot(done.start, end, tuple(done.offsets), tuple(done.spots))
+        if not self._open:
+            return (node, spot), None
+        parent = self._open[-1]
+        parent.nodes.append(node)
+        parent.spots.append(spot)
+        return None, parent
+
+    def _path(self) -> str:
+        return "/" + "/".join(node.name for node in self._open[1:])
+
+    def _past(self, at: int, what: str) -> InputError:
+        return InputError(
+            f"{self._name}: offset {at:#x}: {what} runs past the end of the structure block at {self._end:#x}"
+        )
+
+    def _unexpected(self, token: int, ended: bool) -> str:
+        if token == PROP:
+            after = f"after the subnodes of {self._path()}, expected it before them"
+            return f"a property {after if self._open else 'outside any node'}"
+        expected = "the end of the tree" if ended else "the root node"
+        if self._open:
+            expected = f"a property, a node or the end of {self._path()}"
+        return f"token {token:#x}, expected {expected}"
 
 
 class _Names(dict[int, str]):
@@ -198,34 +242,3 @@ class _Names(dict[int, str]):
             )
         text = self[nameoff] = self._blob[start:nul].decode("latin-1")
         return text
-
-
-def _open_node(unit_name: str, paths: list[str], name: str, at: int) -> BlobNode:
-    depth = len(paths)
-    if depth >= MAX_DEPTH:
-        raise InputError(f"{name}: offset {at:#x}: nodes nested more than {MAX_DEPTH} deep at {paths[-1][:80]}...")
-    if depth == 0:
-        path = "/"
-    elif not unit_name or "/" in unit_name or len(unit_name) > MAX_NAME:
-        raise InputError(
-            f"{name}: offset {at:#x}: {unit_name[:80]!r} ({len(unit_name)} bytes) cannot be a node's name "
-            f"below {paths[-1][:80]}, expected 1 to {MAX_NAME} bytes without /"
-        )
-    else:
-        path = f"{paths[-1] if depth > 1 else ''}/{unit_name}"
-    paths.append(path)
-    return BlobNode(depth, path, unit_name, [])
-
-
-def _past(name: str, at: int, what: str, end: int) -> InputError:
-    return InputError(f"{name}: offset {at:#x}: {what} runs past the end of the structure block at {end:#x}")
-
-
-def _outside(paths: list[str]) -> str:
-    return f"after the subnodes of {paths[-1]}, expected it before them" if paths else "outside any node"
-
-
-def _expected(paths: list[str], begun: bool) -> str:
-    if paths:
-        return f"a property, a node or the end of {paths[-1]}"
-    return "the end of the tree" if begun else "the root node"

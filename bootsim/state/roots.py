@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from bootsim.inputs.dtb import iter_blob
+from bootsim.inputs.dtb import read_tree
 from bootsim.linux.lib.cmdline import next_arg
 
 if TYPE_CHECKING:
@@ -147,7 +147,9 @@ class Roots:
     def _properties(self) -> dict[tuple[str, str], bytes]:
         # of a property written twice the kernel sees the first
         return {
-            (node.path, name): value for node in iter_blob(self._blob) for name, value in reversed(node.props)
+            (path, name): value
+            for path, node in read_tree(self._blob, "device tree blob").walk()
+            for name, value in reversed(node.props)
         }
 
     @cached_property

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bootsim.inputs.build import KernelBuild
-    from bootsim.inputs.devicetree import DeviceTree
+    from bootsim.inputs.tree import Tree
     from bootsim.linux import Kernel
     from bootsim.sweep.case import Case
 
@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
 class Loaded(NamedTuple):
     """A tree and a build that were read already; what could not be read is the error to report."""
 
-    tree: DeviceTree | InputError
+    tree: Tree | InputError
     build: KernelBuild | InputError
 
 
@@ -174,7 +174,7 @@ def _stamp(name: str) -> tuple[int, int] | None:
 
 
 @lru_cache(maxsize=64)
-def _tree(name: str, include_dirs: tuple[str, ...], _stamp: tuple[int, int] | None) -> DeviceTree | InputError:
+def _tree(name: str, include_dirs: tuple[str, ...], _stamp: tuple[int, int] | None) -> Tree | InputError:
     try:
         return load_tree(name, include_dirs=include_dirs)
     except InputError as error:

@@ -11,7 +11,7 @@ import pytest
 
 from bootsim.errors import InputError
 from bootsim.inputs.devicetree import bundled_names, load_tree
-from bootsim.inputs.dtb import check_blob, iter_blob, reservations
+from bootsim.inputs.dtb import read_tree
 
 ROOT = Path(__file__).parents[2]
 SOURCE = '/dts-v1/; /memreserve/ 0x1000 0x2000; / { compatible = "t"; n@1 { reg = <1>; empty; }; m { o { }; }; };'
@@ -128,33 +128,34 @@ def lie(blob, name, value):
 
 
 def test_nodes_in_order(blob):
-    assert [(node.depth, node.path, node.props) for node in iter_blob(blob)] == [
-        (0, "/", [("compatible", b"t\0")]),
-        (1, "/n@1", [("reg", b"\0\0\0\1"), ("empty", b"")]),
-        (1, "/m", []),
-        (2, "/m/o", []),
+    tree = read_tree(blob)
+    assert [(path, node.props) for path, node in tree.walk()] == [
+        ("/", (("compatible", b"t\0"),)),
+        ("/n@1", (("reg", b"\0\0\0\1"), ("empty", b""))),
+        ("/m", ()),
+        ("/m/o", ()),
     ]
-    assert reservations(blob) == [(0x1000, 0x2000)]
+    assert tree.reservations == ((0x1000, 0x2000),)
 
 
 def test_every_truncation_is_noticed(blob):
     for length in range(4, len(blob)):
         with pytest.raises(InputError):
-            check_blob(blob[:length])
+            read_tree(blob[:length])
 
 
 def test_what_follows_the_blob_is_no_matter(blob):
-    check_blob(blob + b"trailing")
+    read_tree(blob + b"trailing")
 
 
 @pytest.mark.parametrize("name", FIELDS[:7] + FIELDS[8:])
 @pytest.mark.parametrize("value", [0, 1, 39, 0x7FFFFFFF, 0xFFFFFFFF])
 def test_a_header_that_lies(blob, name, value):
     if (name == "last_comp_version" and value <= 1) or (name == "version" and value > 17):
-        check_blob(lie(blob, name, value))  # a newer or older format that this one can be read as
+        read_tree(lie(blob, name, value))  # a newer or older format that this one can be read as
         return
     with pytest.raises(InputError, match=r"t\.dtb: "):
-        check_blob(lie(blob, name, value), "t.dtb")
+        read_tree(lie(blob, name, value), "t.dtb")
 
 
 def words(blob, at, *values):
@@ -180,7 +181,7 @@ def test_a_structure_that_lies(blob):
         (words(blob, start, 4, 4), "outside any node"),
     ):
         with pytest.raises(InputError) as caught:
-            check_blob(changed, "t.dtb")
+            read_tree(changed, "t.dtb")
         assert message in str(caught.value), message
 
 
@@ -194,7 +195,7 @@ def made(structure, strings=b"x\0"):
 
 
 def test_made_structures():
-    check_blob(made([4, 1, 0, 4, 2, 4, 9]))
+    read_tree(made([4, 1, 0, 4, 2, 4, 9]))
     a = 0x61000000
     for structure, message in (
         ([1, 0, 1, a, 2, 3, 0, 0, 2, 9], "after the subnodes of /"),
@@ -206,7 +207,7 @@ def test_made_structures():
         ([4, 4], "past the end"),
     ):
         with pytest.raises(InputError) as caught:
-            check_blob(made(structure))
+            read_tree(made(structure))
         assert message in str(caught.value), message
 
 
@@ -216,4 +217,4 @@ def test_reservations_without_an_end(blob):
     for offset in range(at, len(blob) - 16, 16):
         struct.pack_into(">QQ", full, offset, 1, 1)
     with pytest.raises(InputError, match="reservations run past the end"):
-        reservations(bytes(full))
+        read_tree(bytes(full))

@@ -9,7 +9,7 @@ import pytest
 
 from bootsim.errors import InputError
 from bootsim.inputs.devicetree import bundled_names, load_tree
-from bootsim.inputs.dtb import iter_blob
+from bootsim.inputs.dtb import read_tree
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "dts"
@@ -33,7 +33,7 @@ def dtc(path, *include_dirs):
 
 
 def nodes(blob):
-    return [(node.path, node.props) for node in iter_blob(blob)]
+    return [(path, list(node.props)) for path, node in read_tree(blob).walk()]
 
 
 def same(ours, theirs):

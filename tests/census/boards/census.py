@@ -17,7 +17,7 @@ from bootsim.inputs.devicetree import load_tree
 
 if TYPE_CHECKING:
     from bootsim.inputs.build import KernelBuild
-    from bootsim.inputs.devicetree import DeviceTree
+    from bootsim.inputs.tree import Tree
 
 BOOTED, PANICKED, NOT_MODELLED, REFUSED, TRACEBACK = "booted", "panicked", "not modelled", "refused", "traceback"
 NOT_PARSED, NOT_COMPARED = "not parsed", "not compared"
@@ -86,7 +86,7 @@ def _examine(dts: Path, settings: Settings, row: Row) -> None:
     _boot(tree, settings, row)
 
 
-def _boot(tree: DeviceTree, settings: Settings, row: Row) -> None:
+def _boot(tree: Tree, settings: Settings, row: Row) -> None:
     board = summary(tree.blob, tree.name)
     machine = machine_for(board.compatible, settings.machines)
     row.hooks = machine.hook_names() if machine is not None else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boards import CannotRunError
-from bootsim.inputs.dtb import iter_blob, read_header, reservations
+from bootsim.inputs.dtb import read_header, read_tree
 
 IDENTICAL, EQUAL, DIFFERS = "identical", "equal", "differs"
 _FLAGS = ("-O", "dtb", "-b", "0", "-Wno-unit_address_vs_reg", "-q")
@@ -64,8 +64,9 @@ def compare(ours: bytes, theirs: bytes) -> tuple[str, str]:
     """(IDENTICAL, EQUAL or DIFFERS, what differs first). EQUAL: nodes, properties, values and their order."""
     if ours == theirs:
         return IDENTICAL, ""
-    if reservations(ours) != reservations(theirs):
-        return DIFFERS, f"memory reservations are {reservations(ours)}, dtc has {reservations(theirs)}"
+    reserved = read_tree(ours).reservations, read_tree(theirs).reservations
+    if reserved[0] != reserved[1]:
+        return DIFFERS, f"memory reservations are {reserved[0]}, dtc has {reserved[1]}"
     mine, its = list(_items(ours)), list(_items(theirs))
     for one, other in zip(mine, its, strict=False):
         if one != other:
@@ -79,10 +80,10 @@ def compare(ours: bytes, theirs: bytes) -> tuple[str, str]:
 
 def _items(blob: bytes) -> Iterator[tuple[str, str, bytes]]:
     # every node, then its properties, in the blob's order
-    for node in iter_blob(blob, "blob"):
-        yield node.path, "", b""
+    for path, node in read_tree(blob).walk():
+        yield path, "", b""
         for name, value in node.props:
-            yield node.path, name, value
+            yield path, name, value
 
 
 def _shown(item: tuple[str, str, bytes]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bootsim.hw.cpu import cpu_for
-from bootsim.inputs.dtb import BlobNode, iter_blob
+from bootsim.inputs.dtb import read_tree
 
 if TYPE_CHECKING:
     from bootsim.inputs.build import KernelBuild
@@ -132,18 +132,18 @@ class Summary:
 
 def summary(blob: bytes, name: str) -> Summary:
     """Read a blob."""
-    nodes = list(iter_blob(blob, name))
-    root = _props(nodes[0])
+    tree = read_tree(blob, name)
+    root = dict(tree.root.props)
     cells = tuple(int.from_bytes(root.get(which, b"\0\0\0\1"), "big") for which in ("#address-cells", "#size-cells"))
     cpus, reserved = [], []
     memory: list[tuple[int, int]] | None = None
     inside = cells
-    for node in nodes[1:]:
-        props = _props(node)
-        if node.path == "/reserved-memory":
+    for path, node in tree.walk():
+        props = dict(node.props)
+        if path == "/reserved-memory":
             inside = tuple(int.from_bytes(props.get(which, b"\0\0\0\1"), "big")
                            for which in ("#address-cells", "#size-cells"))
-        elif node.path.startswith("/reserved-memory/") and node.depth == 2:
+        elif path.startswith("/reserved-memory/") and path.count("/") == 2:
             reserved += [base + size for base, size in ranges(props.get("reg", b""), *inside)]
         if props.get("device_type") == b"cpu\0":
             cpus.append(_strings(props.get("compatible", b"")))
@@ -228,10 +228,6 @@ def _aligned_load(board: Summary, text_offset: int, kernel_bytes: int) -> int | 
         if start + text_offset + kernel_bytes <= base + size:
             return start + text_offset
     return None
-
-
-def _props(node: BlobNode) -> dict[str, bytes]:
-    return dict(reversed(node.props))
 
 
 def _strings(value: bytes) -> tuple[str, ...]:

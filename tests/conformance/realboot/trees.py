@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
 from bootsim.inputs.devicetree import load_tree
-from bootsim.inputs.dtbedit import BlobEditor
+from bootsim.inputs.edits import add_node, set_property
+from bootsim.inputs.libfdt import serialise
 from realboot import UsageError
 
 if TYPE_CHECKING:
@@ -39,12 +40,10 @@ def blob(boot: Boot, build: Build) -> bytes:
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     try:
-        tree = load_tree(path, include_dirs=[_ROOT / "dts"]).blob
+        tree = load_tree(path, include_dirs=[_ROOT / "dts"])
     except InputError as error:
         raise UsageError(str(error)) from None
     if boot.dtb_pa is None:
-        return tree
-    editor = BlobEditor(tree, len(tree) + len(boot.bootargs) + 1024)
-    chosen = editor.find("/chosen") or editor.add_node(editor.nodes()[0], "chosen")
-    editor.set(chosen, "bootargs", boot.bootargs.encode() + b"\0")
-    return editor.packed()
+        return tree.blob
+    edits = [] if tree.chosen else [add_node("/chosen")]
+    return serialise(tree, [*edits, set_property(tree.chosen or "/chosen", "bootargs", boot.bootargs.encode() + b"\0")])

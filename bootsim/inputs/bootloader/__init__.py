@@ -1,0 +1,68 @@
+"""What stands in RAM and registers when the kernel's first instruction runs: who edited the tree, and where things lie.
+
+A loader (bootsim.inputs.bootloader.none, .qemu) decides on edits and places; what any of them leaves is a Handover.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bootsim.errors import InputError
+from bootsim.inputs.bootloader.handover import Handover, Initrd, Request
+from bootsim.inputs.bootloader.placement import check
+
+if TYPE_CHECKING:
+    import os
+
+    from bootsim.inputs.build import KernelBuild
+    from bootsim.inputs.tree import Tree
+
+__all__ = ["Handover", "load"]
+
+
+def load(
+    tree: Tree,
+    build: KernelBuild,
+    *,
+    bootloader: Literal["none", "qemu"] = "none",
+    mem_bytes: int | None = None,
+    cmdline: str | None = None,
+    dtb_pa: int | None = None,
+    load_pa: int | None = None,
+    initrd: tuple[str | os.PathLike[str], int | None] | None = None,
+    ram_bytes: int | None = None,
+) -> Handover:
+    """Edit the tree as `bootloader` does and decide where it, the kernel and the initrd lie.
+
+    `mem_bytes` is the size of RAM (None: what the tree says), `cmdline` the command line (None: the tree's).
+    `dtb_pa`, `load_pa` and the initrd's address override the loader's choice. `initrd` is (file, pa or None).
+    `ram_bytes` is the RAM really there, from the tree's first bank on, where the tree does not tell the truth.
+    Raises InputError when something does not fit.
+    """
+    request = Request(tree, build, mem_bytes, cmdline, dtb_pa, load_pa, _read_initrd(initrd), ram_bytes)
+    if bootloader == "none":
+        from bootsim.inputs.bootloader import none as loader
+    elif bootloader == "qemu":
+        from bootsim.inputs.bootloader import qemu as loader  # type: ignore[no-redef]
+    else:
+        raise InputError(f"bootloader {bootloader!r}, expected none or qemu")
+    handover: Handover = loader.load(request)
+    check(handover, request)
+    return handover
+
+
+def _read_initrd(initrd: tuple[str | os.PathLike[str], int | None] | None) -> Initrd | None:
+    if initrd is None:
+        return None
+    path = Path(initrd[0])
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: a directory, expected an initrd file")
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the initrd: {error.strerror}") from None
+    if not size:
+        raise InputError(f"{path}: empty, expected an initrd")
+    return Initrd(str(path), size, initrd[1])

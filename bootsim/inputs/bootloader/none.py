@@ -1,0 +1,108 @@
+"""No loader: the tree is handed over as it is, but for what the user asked (memory size, command line, initrd).
+
+    RAM base                                                                            end of RAM
+    |   32 KiB   | kernel image ... _end |      | initrd (from half of RAM, at most 128 MiB) | tree |
+                 load address                                                        next page
+
+"RAM base" is where the bank starts that takes the kernel (`ram_base`); half of RAM means half of that bank.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.errors import InputError
+from bootsim.inputs.bootloader.handover import Handover, c_string, root_cells, to_cells
+from bootsim.inputs.bootloader.placement import INITRD_OFFSET, PHYS_OFFSET_ALIGN, no_memory, page_up, ram_base
+from bootsim.inputs.edits import add_node, delete_node, set_property
+from bootsim.inputs.libfdt import serialise
+
+if TYPE_CHECKING:
+    from bootsim.inputs.bootloader.handover import Request
+    from bootsim.inputs.edits import Edit
+
+
+def load(request: Request) -> Handover:
+    """Place things, and write what the user asked into the tree."""
+    tree, initrd = request.tree, request.initrd
+    edits: list[Edit] = []
+    banks = tree.banks
+    if request.mem_bytes is not None:
+        base_pa = banks[0][0] if banks else _fallback_base(request)
+        edits += _memory_edits(request, base_pa)
+        banks = ((base_pa, request.mem_bytes),)
+    elif tree.memory and not banks and request.load_pa is None:
+        raise _empty(request)
+    if request.ram_bytes is not None:
+        banks = ((banks[0][0] // PHYS_OFFSET_ALIGN * PHYS_OFFSET_ALIGN, request.ram_bytes),)
+    base = ram_base(request, banks)
+    kernel_pa = request.load_pa if request.load_pa is not None else base + request.text_offset
+    bank_bytes = next((size for start, size in banks if start == base), 0)
+    after = max(page_up(base + min(bank_bytes // 2, INITRD_OFFSET)), page_up(kernel_pa + request.kernel_bytes))
+    initrd_pa = None
+    if initrd is not None:
+        initrd_pa = initrd.pa
+        if initrd_pa is None:
+            initrd_pa, after = after, page_up(after + initrd.size)
+    edits += _chosen_edits(request, initrd_pa)
+    dtb_pa = request.dtb_pa if request.dtb_pa is not None else after
+    blob = serialise(tree, edits)
+    return Handover(blob, dtb_pa, kernel_pa, banks, initrd_pa, initrd.size if initrd else 0, tuple(edits))
+
+
+def _fallback_base(request: Request) -> int:
+    # Where RAM starts when no bank says: where an empty one stands (address 0 is what trees have that leave all to the
+    # loader), below the kernel, or where the board has it.
+    tree = request.tree
+    stated = next((memory.base_pa for memory in tree.memory if memory.base_pa), None)
+    if stated is not None:
+        return stated
+    if request.load_pa is not None:
+        return request.load_pa - request.text_offset
+    from bootsim.inputs.bootloader.qemu import board_of
+
+    board = board_of(tree)
+    if board is not None:
+        return board.ram_pa
+    if not tree.memory:
+        raise no_memory(tree)
+    path = tree.memory[0].path
+    raise InputError(
+        f"{tree.where(path, 'reg')} {path}: does not say where RAM starts, expected a reg with its address; "
+        "or say where the kernel is loaded (--load-addr)"
+    )
+
+
+def _empty(request: Request) -> InputError:
+    path = request.tree.memory[0].path
+    return InputError(
+        f"{request.tree.where(path, 'reg')} {path}: no whole bank that is not empty, expected RAM; "
+        "or say how much there is (--mem)"
+    )
+
+
+def _memory_edits(request: Request, base_pa: int) -> list[Edit]:
+    # one memory node with one bank
+    tree, (acells, scells) = request.tree, root_cells(request.tree)
+    reg = to_cells(tree, (acells, base_pa), (scells, request.mem_bytes or 0))
+    nodes = tree.memory
+    edits = [delete_node(memory.path) for memory in reversed(nodes[1:])]
+    if nodes:
+        return [*edits, set_property(nodes[0].path, "reg", reg)]
+    path = f"/memory@{base_pa:x}"
+    return [*edits, add_node(path), set_property(path, "device_type", b"memory\0"), set_property(path, "reg", reg)]
+
+
+def _chosen_edits(request: Request, initrd_pa: int | None) -> list[Edit]:
+    if request.cmdline is None and request.initrd is None:
+        return []
+    tree, (acells, _) = request.tree, root_cells(request.tree)
+    edits = [] if tree.chosen is not None else [add_node("/chosen")]
+    chosen = tree.chosen or "/chosen"
+    if request.cmdline is not None:
+        edits.append(set_property(chosen, "bootargs", c_string(request.cmdline)))
+    if request.initrd is not None and initrd_pa is not None:
+        end = initrd_pa + request.initrd.size
+        edits.append(set_property(chosen, "linux,initrd-start", to_cells(tree, (acells, initrd_pa))))
+        edits.append(set_property(chosen, "linux,initrd-end", to_cells(tree, (acells, end))))
+    return edits
