@@ -113,10 +113,18 @@ def test_no_memory_node(bootsim, tree_file):
     refused(bootsim("boot", tree_file(memory="")), "memory")
 
 
-@pytest.mark.parametrize("reg", ["<0x60000000>", "<0x60000000 0x20000000 0x80000000>", "[60 00]"])
-def test_reg_of_the_wrong_length(bootsim, tree_file, reg):
+@pytest.mark.parametrize("reg", ["<0x60000000>", "[60 00]"])
+def test_reg_without_a_whole_bank(bootsim, tree_file, reg):
     memory = f'\tmemory@60000000 {{ device_type = "memory"; reg = {reg}; }};\n'
-    refused(bootsim("boot", tree_file(memory=memory)), "/memory@60000000", "reg")
+    refused(bootsim("boot", tree_file(memory=memory)), "/memory@60000000", "whole bank")
+
+
+@pytest.mark.parametrize(("end", "size"), [("<0x80000000>", 4), ("[80 00]", 2)])
+def test_a_part_of_a_bank_is_passed_over_as_the_kernel_does_and_told(bootsim, tree_file, end, size):
+    memory = f'\tmemory@60000000 {{ device_type = "memory"; reg = <0x60000000 0x20000000>, {end}; }};\n'
+    done = bootsim("boot", tree_file(memory=memory))
+    assert done.exit_code == 0
+    assert f"/memory@60000000 reg: the last {size} bytes make no whole bank of 2 cells" in done.stdout
 
 
 def test_only_an_empty_bank(bootsim, tree_file):

@@ -288,6 +288,9 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
         if hotpluggable and memblock_mark_hotplug(k.mm.memblock, base & 0xFFFFFFFF, size & 0xFFFFFFFF):
             printk(k, KERN_WARNING, "OF: fdt: failed to mark hotplug range {base:#x} - {end:#x}", base=base,
                    end=base + size)
+    if len(words) * 4 + len(reg) % 4:
+        step(k, "{place}: the last {size} bytes make no whole bank of {cells} cells: passed over", level=KERN_WARNING,
+             place=k.place(node.path, prop), size=len(words) * 4 + len(reg) % 4, cells=a + s)
     return 0
 
 
