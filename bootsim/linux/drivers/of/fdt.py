@@ -274,7 +274,8 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
     reg = node.first.get(prop)
     if reg is None:
         return 0
-    if not k.of.dt_root_addr_cells + k.of.dt_root_size_cells:
+    each = k.of.dt_root_addr_cells + k.of.dt_root_size_cells
+    if not each:
         raise KernelPanic(None, f"{k.place('/')}: #address-cells and #size-cells are both 0: the kernel reads empty "
                           f"banks from {node.path} for ever")
     k.of.memory_nodes.append((node.path, prop))
@@ -288,9 +289,9 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
         if hotpluggable and memblock_mark_hotplug(k.mm.memblock, base & 0xFFFFFFFF, size & 0xFFFFFFFF):
             printk(k, KERN_WARNING, "OF: fdt: failed to mark hotplug range {base:#x} - {end:#x}", base=base,
                    end=base + size)
-    if len(words) * 4 + len(reg) % 4:
+    if len(reg) % (4 * each):
         step(k, "{place}: the last {size} bytes make no whole bank of {cells} cells: passed over", level=KERN_WARNING,
-             place=k.place(node.path, prop), size=len(words) * 4 + len(reg) % 4, cells=a + s)
+             place=k.place(node.path, prop), size=len(reg) % (4 * each), cells=each)
     return 0
 
 
