@@ -362,7 +362,8 @@ class KernelBuild(Values):
 
     `provenance` is exact when every value was read from the build, derived when some were worked out by hand;
     `assumed` names the values that nobody read from the build. `machines` are in the order of .init.arch.info,
-    `earlycon` ("NAME COMPATIBLE") in that of __earlycon_table.
+    `earlycon` ("NAME COMPATIBLE") in that of __earlycon_table. `warnings` are the kernel's about itself that stand
+    elsewhere than in 5.10.223: "PLACE-IN-5.10.223 PLACE FUNCTION".
     """
 
     schema: Literal[1]
@@ -376,4 +377,13 @@ class KernelBuild(Values):
     sizeof: Sizeof
     machines: tuple[MachineDesc, ...]
     earlycon: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
+
+    def warning_place(self, place: str, function: str) -> tuple[str, str]:
+        """Where this build has the warning that 5.10.223 has at `place` ("FILE:LINE"), and in which function."""
+        for entry in self.warnings:
+            reference, here, name = entry.split(" ")
+            if reference == place:
+                return here, name
+        return place, function

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,9 @@ def problems(build: KernelBuild) -> Iterator[Problem]:
     yield from _config_problems(build.config)
     yield from _symbol_problems(build.symbols, build.config)
     yield from _size_problems(build.sizeof, build.config)
+    for index, entry in enumerate(build.warnings):
+        if not re.fullmatch(r"[^ :]+:\d+ [^ :]+:\d+ [^ ]+", entry):
+            yield ("warnings", str(index)), f"{entry[:60]!r}, expected FILE:LINE FILE:LINE FUNCTION"
     for index, machine in enumerate(build.machines):
         if not 0 <= machine.nr <= 0xFFFFFFFF:
             yield ("machines", str(index), "nr"), f"{machine.nr}, expected a 32-bit number"

@@ -49,6 +49,11 @@ def _lines(build: KernelBuild) -> Iterator[str]:
         yield "# early consoles, in the order the kernel looks through them: name, compatible"
         yield "earlycon:"
         yield from (f"  - {_scalar(entry)}" for entry in build.earlycon)
+    if build.warnings:
+        yield ""
+        yield "# warnings of the kernel about itself: place in 5.10.223, place here, function"
+        yield "warnings:"
+        yield from (f"  - {_scalar(entry)}" for entry in build.warnings)
     yield ""
     yield "# machine descriptors, in the order the kernel looks through them"
     yield "machines:" if build.machines else "machines: []"

@@ -15,6 +15,7 @@ from bootsim.inputs.machines import machines_of_image, machines_of_map
 from bootsim.inputs.sizes import FIXED_SIZES, assumed_sizes
 from bootsim.inputs.systemmap import is_elf, read_system_map, release_of_name
 from bootsim.inputs.vmlinux import Vmlinux
+from bootsim.inputs.warnsites import warnings_of_image, warnings_of_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +34,7 @@ class Provider(NamedTuple):
     banner: str
     machines: tuple[MachineDesc, ...]
     earlycon: tuple[str, ...]
+    warnings: tuple[str, ...]
     assumed: tuple[str, ...]
 
 
@@ -74,6 +76,7 @@ def profile(
         sizeof=make_sizeof(provider, kconfig),
         machines=provider.machines,
         earlycon=provider.earlycon,
+        warnings=provider.warnings,
     )
 
 
@@ -88,7 +91,9 @@ def from_vmlinux(vmlinux: Vmlinux, kconfig: Kconfig, facts: Mapping[str, Any], b
     sizes, assumed = complete_sizes(sizes, kconfig)
     machines = machines_of_image(vmlinux, kconfig)
     earlycon = earlycon_of_image(vmlinux)
-    return Provider(str(vmlinux.path), vmlinux.symbols, sizes, text, machines, earlycon, tuple(assumed))
+    warnings, unread = warnings_of_image(vmlinux, kconfig)
+    assumed += unread
+    return Provider(str(vmlinux.path), vmlinux.symbols, sizes, text, machines, earlycon, warnings, tuple(assumed))
 
 
 def from_system_map(path: Path, kconfig: Kconfig, facts: Mapping[str, Any], banner: str | None) -> Provider:
@@ -104,7 +109,8 @@ def from_system_map(path: Path, kconfig: Kconfig, facts: Mapping[str, Any], bann
         assumed.append("banner")
     machines, unknown = machines_of_map(symbols, kconfig)
     earlycon, nameless = earlycon_of_map(symbols)
-    return Provider(str(path), symbols, sizes, text, tuple(machines), earlycon, (*assumed, *unknown, *nameless))
+    assumed += [*unknown, *nameless, *warnings_of_map(kconfig)]
+    return Provider(str(path), symbols, sizes, text, tuple(machines), earlycon, (), tuple(assumed))
 
 
 # The release where no banner tells it: in the names of installed files, or as the build system makes it up.

@@ -1,85 +1,28 @@
-"""Profiles of builds: from System.map, and from small ELF files made here word by word."""
+"""Profiles of builds from a System.map, and the commands that write and list them."""
 
 import gzip
 import json
 import lzma
 import re
-import struct
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from kernelfiles import BUILD, IMAGE_VA, elf, fails, image, kconfig_text, map_text, symbol_table
 
 from bootsim.cli.configs import configs
 from bootsim.cli.profile import profile as profile_command
 from bootsim.errors import InputError
 from bootsim.inputs.build import MachineDesc, Sizeof
-from bootsim.inputs.configfile import load_build, read_build
+from bootsim.inputs.configfile import read_build
 from bootsim.inputs.configwriter import render
 from bootsim.inputs.kconfig import read_kconfig
 from bootsim.inputs.profile import profile, read_system_map
 from bootsim.inputs.sizes import FIXED_SIZES, assumed_sizes
-from bootsim.inputs.vmlinux import Vmlinux
-
-BUILD = load_build("3G/1G")
-
-# Options that decide struct sizes or checks but not a boot's arithmetic, as the real .config of 3G/1G has them.
-REST_OF_CONFIG = 'CONFIG_ARM=y\nCONFIG_MMU=y\nCONFIG_GENERIC_IRQ_MULTI_HANDLER=y\nCONFIG_CC_VERSION_TEXT="gcc"\n'
-
-# Symbols whose presence tells of an option.
-SIGNS = {"pkmap_page_table": 0xC0C12000, "cma_init_reserved_mem": 0xC0B1F000, "load_module": 0xC01B0000}
-OTHER = {"__kuser_helper_start": 0xC0109000, "start_kernel": 0xC0B00F00, "__log_buf": 0xC0C97140, "next": 0xC0C9B140}
-
-
-def kconfig_text(build=BUILD, **changes):
-    """The .config of a build description, with options changed (None: not set)."""
-    values = {**build.config.as_dict(), **changes}
-    lines = ["# Linux/arm 5.10.223 Kernel Configuration", ""]
-    for name, value in values.items():
-        if value is None or value is False:
-            lines.append(f"# CONFIG_{name} is not set")
-        elif value is True:
-            lines.append(f"CONFIG_{name}=y")
-        elif isinstance(value, str):
-            lines.append(f"CONFIG_{name}={value}" if value == "m" else f'CONFIG_{name}="{value}"')
-        else:
-            lines.append(f"CONFIG_{name}={value:#x}" if value > 0xFFFF else f"CONFIG_{name}={value}")
-    return "\n".join(lines) + "\n" + REST_OF_CONFIG
-
-
-def symbol_table(build=BUILD):
-    symbols = {build.symbols.KERNEL_NAMES[name]: address for name, address in build.symbols.as_dict().items()}
-    machines = {"__mach_desc_GENERIC_DT.1": 0xC0B3050C, "__mach_desc_VEXPRESS_DT": 0xC0B30574}
-    bounds = {"__arch_info_begin": 0xC0B3050C, "__arch_info_end": 0xC0B305DC}
-    consoles = {"qdf2400_e44310": 0xC0B30700, "pl011309": 0xC0B30704, "pl011308": 0xC0B30708}
-    consoles = {f"__p__UNIQUE_ID___earlycon_{name}": address for name, address in consoles.items()}
-    table = {"__earlycon_table": 0xC0B30700, "__earlycon_table_end": 0xC0B3070C}
-    return {**symbols, **SIGNS, **OTHER, **machines, **bounds, **consoles, **table}
-
-
-def map_text(symbols):
-    return "".join(f"{address:08x} T {name}\n" for name, address in sorted(symbols.items(), key=lambda s: s[1]))
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A build directory: System.map, .config, facts.json of the 3G/1G build."""
-    (tmp_path / ".config").write_text(kconfig_text())
-    (tmp_path / "System.map").write_text(map_text(symbol_table()))
-    sizes = {Sizeof.KERNEL_NAMES[name]: size for name, size in BUILD.sizeof.as_dict().items()}
-    facts = {"sizeof": sizes, "values": {"x": 1}, "strings": {"linux_banner": BUILD.banner + "\n"}}
-    (tmp_path / "facts.json").write_text(json.dumps(facts))
-    return tmp_path
 
 
 def from_map(place, **options):
     return profile(place / "System.map", place / ".config", **options)
-
-
-def fails(place, message, image="System.map", **options):
-    with pytest.raises(InputError, match=message) as caught:
-        profile(place / image, place / ".config", **options)
-    assert str(place) in str(caught.value)
 
 
 # --- System.map ---
@@ -332,198 +275,6 @@ def test_sizes_are_those_of_real_builds(tmp_path, changes, sizes):
 def test_every_struct_of_the_schema_has_a_size(place):
     known = FIXED_SIZES.keys() | assumed_sizes(read_kconfig(place / ".config")).keys()
     assert set(Sizeof.KERNEL_NAMES.values()) - known == set()
-
-
-# --- vmlinux ---
-
-IMAGE_VA = 0xC0B00000
-FUNCTION_VA = 0xC0B00F00
-
-
-def image(words=26):
-    """An image section: the banner, strings, a compatible array, two machine descriptors where System.map has them."""
-    data = bytearray(0x31000)
-    banner, generic, vexpress, compatible, array = 0x100, 0x200, 0x240, 0x280, 0x2C0
-    for at, text in (
-        (banner, BUILD.banner.encode() + b"\n"),
-        (generic, b"Generic DT based system"),
-        (vexpress, b"ARM-Versatile Express"),
-        (compatible, b"arm,vexpress"),
-    ):
-        data[at : at + len(text)] = text
-    struct.pack_into("<II", data, array, IMAGE_VA + compatible, 0)
-    struct.pack_into("<II", data, 0x3050C, 0xFFFFFFFF, IMAGE_VA + generic)
-    second = 0x3050C + 4 * words
-    struct.pack_into("<IIII", data, second, 0xFFFFFFFF, IMAGE_VA + vexpress, 0, IMAGE_VA + array)
-    struct.pack_into("<II", data, second + 48, 0xC0B00010, 0xC0B00021)  # smp, and smp_init in Thumb code
-    for index, entry in enumerate(BUILD.earlycon):
-        name, _, compatible = entry.partition(" ")
-        struct.pack_into("<I", data, 0x30700 + 4 * index, IMAGE_VA + 0x400 + 148 * index)
-        struct.pack_into("<16s128s", data, 0x400 + 148 * index, name.encode(), compatible.encode())
-    return bytes(data)
-
-
-def uleb(value):
-    out = bytearray()
-    while True:
-        out.append(value & 127 | (128 if value > 127 else 0))
-        value >>= 7
-        if not value:
-            return bytes(out)
-
-
-def dwarf(sizes):
-    """DWARF 4 for one C file with these structs: .debug_abbrev, .debug_info, .debug_aranges, .debug_str."""
-    abbrev = b"\x01\x11\x01\x03\x08\x00\x00"  # compile unit: name
-    abbrev += b"\x02\x13\x00\x03\x08\x0b\x05\x00\x00"  # structure: name, byte size (data2)
-    abbrev += b"\x03\x13\x00\x03\x08\x3c\x19\x00\x00\x00"  # structure: name, declaration
-    dies = b"\x01main.c\0" + b"\x03zone\0"
-    for name, size in sizes.items():
-        dies += b"\x02" + name.removeprefix("struct ").encode() + b"\0" + struct.pack("<H", size)
-    body = struct.pack("<HIB", 4, 0, 4) + dies + b"\0"
-    info = struct.pack("<I", len(body)) + body
-    ranges = struct.pack("<HIBB4x", 2, 0, 4, 0) + struct.pack("<IIII", FUNCTION_VA, 0x100, 0, 0)
-    return {
-        ".debug_abbrev": abbrev,
-        ".debug_info": info,
-        ".debug_aranges": struct.pack("<I", len(ranges)) + ranges,
-        ".debug_str": b"\0",
-    }
-
-
-def elf(symbols, *, debug=None, stripped=False, data=None, machine=40, kind=2, bits=1, order=1):
-    """A 32-bit ELF file with one loaded section, a symbol table and any debug sections."""
-    strings, entries = bytearray(b"\0"), bytearray(16)
-    for name, address in symbols.items():
-        entries += struct.pack("<IIIBBH", len(strings), address, 4, 0x12, 0, 1)
-        strings += name.encode() + b"\0"
-    entries += struct.pack("<IIIBBH", len(strings), 0, 0, 0x10, 0, 0)  # undefined
-    strings += b"weak\0"
-    sections = [(".init", 1, 2, IMAGE_VA, data or image(), 0)]
-    if not stripped:
-        sections += [(".symtab", 2, 0, 0, bytes(entries), 3), (".strtab", 3, 0, 0, bytes(strings), 0)]
-    sections += [(name, 1, 0, 0, content, 0) for name, content in (debug or {}).items()]
-    names = b"\0" + b"".join(name.encode() + b"\0" for name, *_ in sections) + b".shstrtab\0"
-    sections.append((".shstrtab", 3, 0, 0, names, 0))
-    body, headers = bytearray(52), bytearray(40)
-    for name, section_kind, flags, address, content, link in sections:
-        at = names.index(b"\0" + name.encode() + b"\0") + 1
-        info = 1 if section_kind == 2 else 0
-        entry = 16 if section_kind == 2 else 0
-        headers += struct.pack("<10I", at, section_kind, flags, address, len(body), len(content), link, info, 4, entry)
-        body += content
-    ident = b"\x7fELF" + bytes([bits, order, 1]) + bytes(9)
-    head = struct.pack(
-        "<HHIIIIIHHHHHH", kind, machine, 1, 0, 0, len(body), 0x5000200, 52, 32, 0, 40, len(sections) + 1, 0
-    )
-    body[:52] = ident + head[:-2] + struct.pack("<H", len(sections))
-    return bytes(body + headers)
-
-
-def image_symbols():
-    functions = {
-        "vexpress_smp_dt_ops": 0xC0B00010,
-        "vexpress_smp_init_ops": 0xC0B00020,
-        "linux_banner": IMAGE_VA + 0x100,
-    }
-    return symbol_table() | functions
-
-
-SIZES = {Sizeof.KERNEL_NAMES[name]: size for name, size in BUILD.sizeof.as_dict().items() if size is not None}
-
-
-def test_vmlinux_with_dwarf_gives_the_build_back(place):
-    (place / "vmlinux").write_bytes(elf(image_symbols(), debug=dwarf(SIZES)))
-    built = profile(place / "vmlinux", place / ".config", name=BUILD.name, summary=BUILD.summary, origin=BUILD.origin)
-    assert built == BUILD
-
-
-def test_sizes_are_read_not_assumed(place):
-    strange = {name: size + 400 for name, size in SIZES.items()}
-    (place / "vmlinux").write_bytes(elf(image_symbols(), debug=dwarf(strange)))
-    built = profile(place / "vmlinux", place / ".config")
-    assert {Sizeof.KERNEL_NAMES[n]: s for n, s in built.sizeof.as_dict().items() if s is not None} == strange
-
-
-def test_vmlinux_without_dwarf_works_out_sizes(place):
-    (place / "vmlinux").write_bytes(elf(image_symbols()))
-    built = profile(place / "vmlinux", place / ".config")
-    assert built.provenance == "derived"
-    assert built.sizeof == BUILD.sizeof
-    assert built.banner == BUILD.banner
-    assert built.machines == BUILD.machines
-
-
-def test_machines_need_the_right_config(place):
-    (place / "vmlinux").write_bytes(elf(image_symbols()))
-    (place / ".config").write_text(kconfig_text(ZONE_DMA=True))
-    fails(place, "2 machine descriptors in 0xd0 bytes, expected 0x6c each", image="vmlinux")
-
-
-def test_machines_with_a_dma_zone(place):
-    data = bytearray(image(words=27))
-    struct.pack_into("<I", data, 0x3050C + 20, 0x10000000)
-    second = 0x3050C + 4 * 27
-    struct.pack_into("<IIIII", data, second + 48, 0, 0xC0B00010, 0xC0B00021, 0, 0)
-    struct.pack_into("<I", data, second + 4 * 20, 0xC0B00099)
-    symbols = image_symbols() | {"__arch_info_end": 0xC0B3050C + 8 * 27}
-    (place / "vmlinux").write_bytes(elf(symbols, data=bytes(data)))
-    (place / ".config").write_text(kconfig_text(ZONE_DMA=True))
-    generic, vexpress = profile(place / "vmlinux", place / ".config").machines
-    assert generic.dma_zone_size == 0x10000000
-    assert vexpress.dt_compat == "arm,vexpress"
-    assert (vexpress.smp, vexpress.smp_init) == ("vexpress_smp_dt_ops", "vexpress_smp_init_ops")
-    assert vexpress.init_early == "0xc0b00099"
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"machine": 62}, "an ELF file for machine 62, expected 40"),
-        ({"kind": 3}, "an ELF file of type 3, expected 2"),
-        ({"bits": 2}, "a 64-bit ELF file"),
-        ({"order": 2}, "a big-endian ELF file"),
-        ({"stripped": True}, "stripped: it has no symbol table"),
-    ],
-)
-def test_elf_files_that_are_no_kernel(place, options, message):
-    (place / "vmlinux").write_bytes(elf(image_symbols(), **options))
-    fails(place, message, image="vmlinux")
-
-
-def test_vmlinux_of_another_build(place):
-    (place / "vmlinux").write_bytes(elf(image_symbols() | {"_text": 0x80008000, "swapper_pg_dir": 0x80004000}))
-    fails(place, "has _text at 0x80008000: the .config of another build", image="vmlinux")
-    (place / "vmlinux").write_bytes(elf(image_symbols() | {"swapper_pg_dir": 0xC0003000}))
-    fails(place, "swapper_pg_dir is 0x5000 below _text, expected 0x4000 .LPAE", image="vmlinux")
-
-
-def test_vmlinux_cut_short_or_damaged_anywhere(place):
-    whole = elf(image_symbols(), debug=dwarf(SIZES))
-    path = place / "vmlinux"
-    table = len(whole) - 40 * 9
-    starts = [*range(0, 60, 3), *range(table, len(whole), 7), *range(0x31034, table, 97)]
-    for at in starts:
-        path.write_bytes(whole[:at])
-        _profiles_or_says_why(path, place)
-        path.write_bytes(whole[:at] + b"\xff\xfe\x80\x01" + whole[at + 4 :])
-        _profiles_or_says_why(path, place)
-
-
-def _profiles_or_says_why(path, place):
-    try:
-        profile(path, place / ".config", banner=BUILD.banner)
-    except InputError as error:
-        assert str(error)
-
-
-def test_no_file_stays_open(place):
-    (place / "vmlinux").write_bytes(elf(image_symbols(), debug=dwarf(SIZES)))
-    with Vmlinux(place / "vmlinux") as vmlinux:
-        assert vmlinux.symbols["_text"] == [0xC0008000]
-        assert "weak" not in vmlinux.symbols
-    with pytest.raises(ValueError, match="closed"):
-        vmlinux.read(IMAGE_VA, 4)
 
 
 # --- commands ---

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 
 def warn(k: Kernel, where: str, text: str | None = None, *, func: str, pid: int = 0) -> None:
-    """Log a warning of the kernel about itself: `where` is "file:line" of the C source, `func` the C function.
+    """Log a warning of the kernel about itself: `where` is "file:line" in 5.10.223, `func` the C function.
 
     Source: kernel/panic.c __warn()
     Differs: the offset in the function, the stack and the trace's id belong to the compiled code and are left out.
     """
     printk(k, KERN_WARNING, "------------[ cut here ]------------", func=func)
-    printk(k, KERN_WARNING, "WARNING: CPU: 0 PID: {pid} at {where} {name}", func=func, pid=pid, where=where, name=func)
+    place, name = k.build.warning_place(where, func)
+    printk(k, KERN_WARNING, "WARNING: CPU: 0 PID: {pid} at {where} {name}", func=func, pid=pid, where=place, name=name)
     if text is not None:
         printk(k, KERN_WARNING, "{text}", func=func, text=text)
 

@@ -52,7 +52,8 @@ from bootsim.linux.arch.arm.mm.mmu.create_mapping import (
 from bootsim.linux.arch.arm.mm.mmu.lowmem import map_lowmem, prepare_page_table
 from bootsim.linux.arch.arm.mm.mmu.static_mappings import debug_ll_io_init, fill_pmd_gaps, pci_reserve_io
 from bootsim.linux.arch.arm.mm.proc_v7_2level import cpu_v7_set_pte_ext
-from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.kernel.panic import warn
+from bootsim.linux.kernel.printk import KERN_INFO, step
 from bootsim.linux.mm.memblock import memblock_set_current_limit
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def set_fixmap(k: Kernel, idx: int, phys: int, prot: int) -> None:
     if not 0 <= idx < end_of_fixed_addresses(k.build.config.NR_CPUS):
         raise IndexError(f"fixmap slot {idx}: expected one of {end_of_fixed_addresses(k.build.config.NR_CPUS)}")
     if prot not in (0, FIXMAP_PAGE_IO) and not k.mm.pgprot_kernel:
-        printk(k, KERN_WARNING, "WARNING: CPU: 0 PID: 0 at arch/arm/mm/mmu.c __set_fixmap", func="__set_fixmap")
+        warn(k, "arch/arm/mm/mmu.c:408", func="__set_fixmap")
         return
     va = fix_to_virt(idx)
     pte = phys & ~(PAGE_SIZE - 1) | prot if prot else 0

@@ -1,0 +1,135 @@
+"""Where a kernel's warnings about itself stand in its source: file and line, which the compiler put into the code.
+
+WARN() calls warn_slowpath_fmt(file, line, ...). In ARM code that is
+
+    movw  r0, #low of the file's name     movt  r0, #high          (or ldr r0, [pc, #...])
+    mov   r1, #line                       (or movw, or ldr)
+    bl    warn_slowpath_fmt
+
+A build is described by what differs from 5.10.223, whose places are those that the replay itself knows.
+"""
+
+from __future__ import annotations
+
+import bisect
+import struct
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from bootsim.errors import InputError
+
+if TYPE_CHECKING:
+    from bootsim.inputs.kconfig import Kconfig
+    from bootsim.inputs.vmlinux import Vmlinux
+
+
+class WarnSite(NamedTuple):
+    """A warning that the replay gives: place in 5.10.223, function, which of the function's warnings in that file."""
+
+    place: str
+    function: str
+    nth: int = 0
+    without: str = ""  # the option that takes it away
+    needs: str = ""  # the option that it comes with
+
+
+WARN_SITES = (
+    WarnSite("arch/arm/kernel/devtree.c:126", "arm_dt_init_cpu_maps"),
+    WarnSite("arch/arm/kernel/devtree.c:148", "arm_dt_init_cpu_maps", 1),
+    WarnSite("arch/arm/mm/mmu.c:408", "__set_fixmap"),
+    WarnSite("include/linux/jump_label.h:306", "static_key_enable", without="JUMP_LABEL"),
+    WarnSite("include/linux/jump_label.h:317", "static_key_disable", without="JUMP_LABEL"),
+    WarnSite("kernel/dma/coherent.c:374", "rmem_dma_setup", needs="DMA_DECLARE_COHERENT"),
+    WarnSite("kernel/jump_label.c:166", "static_key_enable_cpuslocked", needs="JUMP_LABEL"),
+    WarnSite("kernel/jump_label.c:197", "static_key_disable_cpuslocked", needs="JUMP_LABEL"),
+    WarnSite("kernel/printk/printk.c:2809", "register_console", needs="PRINTK"),
+    WarnSite("mm/cma.c:106", "cma_init_reserved_areas", needs="CMA"),
+    WarnSite("mm/page_alloc.c:7632", "cmdline_parse_core"),
+    WarnSite("mm/page_alloc.c:7638", "cmdline_parse_core", 1),
+)
+
+REFERENCE_VERSION = "5.10.223"
+_CALLEE = "warn_slowpath_fmt"
+_ASSUMED = "lines of warnings"
+# Instructions between loading an argument and the call.
+_REACH = 16
+
+
+def warnings_of_image(vmlinux: Vmlinux, kconfig: Kconfig) -> tuple[tuple[str, ...], list[str]]:
+    """What differs from 5.10.223, as "PLACE-IN-5.10.223 PLACE FUNCTION", and what of it could not be read."""
+    if kconfig.is_on("THUMB2_KERNEL"):
+        return (), [_ASSUMED]
+    code = _Code(vmlinux)
+    differing, unread = [], False
+    for site in WARN_SITES:
+        if (site.without and kconfig.is_on(site.without)) or (site.needs and not kconfig.is_on(site.needs)):
+            continue
+        found = code.place(site)
+        unread |= found is None
+        if found is not None and found != (site.place, site.function):
+            differing.append(f"{site.place} {found[0]} {found[1]}")
+    return tuple(differing), [_ASSUMED] * unread
+
+
+def warnings_of_map(kconfig: Kconfig) -> list[str]:
+    """What a symbol table cannot tell: the lines of another source than 5.10.223's are assumed to be the same."""
+    return [] if kconfig.version == REFERENCE_VERSION else [_ASSUMED]
+
+
+class _Code:
+    """The calls of warn_slowpath_fmt() in a kernel's code."""
+
+    def __init__(self, vmlinux: Vmlinux) -> None:
+        self._vmlinux = vmlinux
+        self._starts = sorted({address for found in vmlinux.symbols.values() for address in found})
+        self._callee = vmlinux.symbols.get(_CALLEE, [0])[0]
+
+    def place(self, site: WarnSite) -> tuple[str, str] | None:
+        """Where a warning stands, and the function that it is in; None when its call cannot be found."""
+        file = site.place.rpartition(":")[0]
+        for name, addresses in self._vmlinux.symbols.items():
+            if name != site.function and not name.startswith(f"{site.function}."):
+                continue
+            for address in addresses:
+                lines = sorted(line for where, line in self._calls(address) if where in (file, None))
+                if site.nth < len(lines):
+                    return f"{file}:{lines[site.nth]}", site.function
+        return None
+
+    def _calls(self, start: int) -> Iterator[tuple[str | None, int]]:
+        after = bisect.bisect_right(self._starts, start)
+        words = (self._starts[after] - start) // 4 if after < len(self._starts) else 0
+        try:
+            code = struct.unpack(f"<{words}I", self._vmlinux.read(start, 4 * words))
+        except InputError:
+            return
+        for index, word in enumerate(code):
+            offset = (word & 0xFFFFFF) - ((word & 0x800000) << 1)
+            if word >> 24 == 0xEB and (start + 4 * index + 8 + 4 * offset) & 0xFFFFFFFF == self._callee:
+                arguments = self._arguments(code, index, start)
+                if 1 in arguments:
+                    yield self._name(arguments.get(0)), arguments[1]
+
+    # What r0 and r1 hold at a call: the nearest constants that were loaded before it.
+    def _arguments(self, code: tuple[int, ...], call: int, start: int) -> dict[int, int]:
+        low: dict[int, int] = {}
+        high: dict[int, int] = {}
+        for index in range(call - 1, max(-1, call - _REACH), -1):
+            word, register = code[index], code[index] >> 12 & 15
+            if word & 0xFFF00000 == 0xE3400000 and register not in low:  # movt
+                high.setdefault(register, (word >> 4 & 0xF000 | word & 0xFFF) << 16)
+            elif word & 0xFFF00000 == 0xE3000000:  # movw
+                low.setdefault(register, word >> 4 & 0xF000 | word & 0xFFF)
+            elif word & 0xFFFF0000 == 0xE3A00000:  # mov, with an immediate that is rotated
+                turn = word >> 7 & 0x1E
+                low.setdefault(register, ((word & 0xFF) >> turn | (word & 0xFF) << (32 - turn)) & 0xFFFFFFFF)
+            elif word & 0xFF7F0000 == 0xE51F0000:  # ldr from the literals behind the function
+                offset = (word & 0xFFF) if word & 0x800000 else -(word & 0xFFF)
+                low.setdefault(register, self._vmlinux.read_word(start + 4 * index + 8 + offset))
+        return {register: value | high.get(register, 0) for register, value in low.items()}
+
+    def _name(self, at: int | None) -> str | None:
+        try:
+            return None if at is None else self._vmlinux.read_string(at)
+        except InputError:
+            return None
