@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realboot import CannotRunError, StepFailedError, UsageError, apt, kernels, matrix, replay, report, tools, trees
+from realboot import (
+    CannotRunError,
+    StepFailedError,
+    UsageError,
+    apt,
+    debian,
+    kernels,
+    matrix,
+    replay,
+    report,
+    tools,
+    trees,
+)
 from realboot.capture import Job, capture
 from realboot.replay import Result
 
@@ -98,7 +110,7 @@ class Run:
         """Look for all that may be missing, then build all kernels, before anything boots."""
         needed = {boot.kernel: None for boot in boots}
         absent = dict(tools.CAPTURE)
-        if any(kernel.directory is None for kernel in needed):
+        if any(kernel.directory is None and kernel.package is None for kernel in needed):
             absent |= tools.BUILD
         tools.require(absent, install=self.options.install)
         tools.check_gdb()
@@ -113,6 +125,8 @@ class Run:
     def _build(self, kernel: Kernel, boots: list[Boot]) -> kernels.Build | StepFailedError:
         if kernel.directory is not None:
             return kernels.at_hand(kernel)
+        if kernel.package is not None:
+            return self._debian(kernel)
         source, dtbs = self.source(), trees.dtbs(boots)
         target = kernels.folder(self.cache, kernel, source)
         try:
@@ -128,11 +142,23 @@ class Run:
         except StepFailedError as error:
             return StepFailedError(f"kernel {kernel.name}: {error}")
 
+    def _debian(self, kernel: Kernel) -> kernels.Build | StepFailedError:
+        assert kernel.package is not None
+        target = self.cache / "kernels" / kernel.package
+        if not target.is_dir():
+            print(f"fetching Debian's {kernel.package} into {self.cache} (1 GB, of which 280 MB are kept)",
+                  file=sys.stderr, flush=True)
+        try:
+            return kernels.Build(kernel.name, debian.fetch(kernel.package, target, self.options.mirror))
+        except StepFailedError as error:
+            return StepFailedError(f"kernel {kernel.name}: {error}")
+
     def _one(self, boot: Boot, result: Result, label: str) -> None:
         build = self._builds[boot.kernel]
         if isinstance(build, StepFailedError):
             raise build
-        job = Job(boot, build, trees.blob(boot, build))
+        source = self.source() if boot.tree.startswith("source:") else None
+        job = Job(boot, build, trees.blob(boot, build, source))
         target = self.cache / "captures" / f"{file_name(boot.name)}-{job.key(self.qemu)}"
         result.real, result.kept = target, (target / "meta.json").is_file() and not self.options.recapture
         if not result.kept:
@@ -147,7 +173,8 @@ class Run:
     def _description(self, kernel: Kernel, build: kernels.Build) -> Path:
         if kernel not in self._descriptions:
             try:
-                self._descriptions[kernel] = replay.describe(build, self.cache / "profiles" / f"{kernel.name}.yaml")
+                target = self.cache / "profiles" / f"{kernel.name}.yaml"
+                self._descriptions[kernel] = replay.describe(build, kernel.described_from, target)
             except StepFailedError as error:
                 self._descriptions[kernel] = error
         found = self._descriptions[kernel]

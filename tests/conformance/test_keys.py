@@ -10,6 +10,7 @@ from realboot.kernels import Build
 from realboot.matrix import Boot, Kernel
 
 A9, A15 = b"...arm,vexpress,v2p-ca9\0arm,vexpress\0", b"...arm,vexpress,v2p-ca15,tc1\0arm,vexpress\0"
+MAP = "80008000 T _text\n80100000 T panic\n80200000 t cma_init_reserved_areas\n80300000 D memblock\n"
 KERNEL = Kernel("a", options=(("HIGHMEM", "y"), ("CMA_SIZE_MBYTES", "64")))
 BOOT = Boot(KERNEL, "dts:vexpress.dts", 512)
 
@@ -19,7 +20,7 @@ def build(tmp_path):
     (tmp_path / "arch/arm/boot").mkdir(parents=True)
     for name in kernels.IMAGES:
         (tmp_path / name).write_text("CONFIG_PAGE_OFFSET=0x80000000\n" if name == ".config" else name)
-    (tmp_path / "System.map").write_text("80100000 T panic\n80200000 t cma_init_reserved_areas\n80300000 D memblock\n")
+    (tmp_path / "System.map").write_text(MAP)
     return Build("a", tmp_path)
 
 
@@ -40,10 +41,10 @@ def test_a_capture_is_keyed_by_what_decides_it(build):
     key = job.key((7, 2))
     assert key == capture.Job(BOOT, Build("renamed", build.directory), A9).key((7, 2))
     changes = [{"mem_mib": 256}, {"cpus": 2}, {"cmdline": "mem=1G"}, {"initrd_bytes": 4096}, {"dtb_pa": 0x62000000},
-               {"debug": False}]
+               {"debug": False}, {"machine": "virt"}, {"cpu": "cortex-a8"}, {"until": "mem_init"}]
     others = {capture.Job(dataclasses.replace(BOOT, **change), build, A9).key((7, 2)) for change in changes}
     others |= {job.key((8, 2)), capture.Job(BOOT, build, A9 + b"\0").key((7, 2))}
-    (build.directory / "arch/arm/boot/Image").write_text("another kernel")
+    (build.directory / "arch/arm/boot/zImage").write_text("another kernel")
     others.add(job.key((7, 2)))
     assert len(others | {key}) == len(changes) + 4
 
@@ -57,7 +58,10 @@ def test_a_build_at_hand_must_be_finished(build):
 
 def test_what_a_build_tells(build):
     assert build.page_offset == 0x80000000
-    assert build.functions() == {"panic": 0x80100000, "cma_init_reserved_areas": 0x80200000}
+    assert build.functions() == {"_text": 0x80008000, "panic": 0x80100000, "cma_init_reserved_areas": 0x80200000}
+    assert build.text_offset == 0x8000
+    build.vmlinux.write_bytes(b"\x7fELF\0Linux version 5.10.1 (a@b) #1 SMP\n\0")
+    assert build.banner() == "Linux version 5.10.1 (a@b) #1 SMP"
 
 
 def test_only_5_10_is_built(tmp_path):
@@ -82,7 +86,7 @@ def test_options_that_kconfig_refuses_are_found():
 @pytest.mark.parametrize(("tree", "machine"), [(A9, "vexpress-a9"), (A15, "vexpress-a15")])
 def test_the_machine_follows_from_the_tree(tree, machine):
     assert capture.machine_of(tree) == machine
-    with pytest.raises(UsageError, match="no Versatile Express board"):
+    with pytest.raises(UsageError, match="no Versatile Express board: say `machine`"):
         capture.machine_of(b"brcm,bcm2836")
 
 
@@ -93,6 +97,10 @@ def test_qemu_gets_the_tree_through_its_loader_or_past_it(build, tmp_path):
     command = capture.qemu_command(capture.Job(boot, build, A9), inputs)
     assert command[command.index("-append") + 1].endswith(" mem=1G")
     assert len((inputs / "initrd").read_bytes()) == 100
+    virt = capture.Job(dataclasses.replace(BOOT, machine="virt", cpu="cortex-a7"), build, b"")
+    command = capture.qemu_command(virt, inputs)
+    assert "-dtb" not in command
+    assert command[command.index("-cpu") + 1] == "cortex-a7"
     raw = capture.Job(dataclasses.replace(BOOT, dtb_pa=0x62000000), build, A9)
     command = capture.qemu_command(raw, inputs)
     assert "-append" not in command

@@ -58,6 +58,8 @@ def test_option_values_are_written_as_kconfig_has_them(value, written):
     (matrix_of({**GROUP, "dtb_addr": 0x62000000, "cpus": 2}), "with dtb_addr there is no loader"),
     (matrix_of(GROUP, a={"config": {}}), "kernel a: unknown key config"),
     (matrix_of(GROUP, **{"a/b": {}}), "expected a name of letters"),
+    (matrix_of({**GROUP, "until": "setup_arch"}), "until is 'setup_arch', expected mem_init"),
+    (matrix_of(GROUP, a={"described_from": "Image"}), "described_from is 'Image', expected vmlinux or System.map"),
 ])  # fmt: skip
 def test_mistakes_are_named(data, message):
     with pytest.raises(UsageError, match=message):
@@ -71,6 +73,25 @@ def test_a_broken_file_is_named(tmp_path):
     path.write_text("kernels: {")
     with pytest.raises(UsageError, match=r"matrix\.yaml"):
         matrix.load(path)
+
+
+def test_a_board_has_a_machine_and_an_end():
+    group = {**GROUP, "trees": ["linux:imx6q-sabrelite.dtb"], "machine": "sabrelite", "cpus": 4, "until": "mem_init"}
+    (boot,) = matrix.expand(matrix_of(group))
+    assert (boot.machine, boot.until) == ("sabrelite", "mem_init")
+    assert boot.name == "a/imx6q-sabrelite/512M/on-sabrelite/4cpu"
+    (boot,) = matrix.expand(matrix_of({**GROUP, "trees": ["qemu:virt"], "cpu": "cortex-a7"}))
+    assert (boot.machine, boot.cpu, boot.until, boot.name) == ("virt", "cortex-a7", None, "a/virt/512M")
+    assert trees.blob(boot, None) == b""
+
+
+def test_kernels_out_of_packages_are_booted_where_they_are_asked_for():
+    debian = {"package": "linux-image-armmp", "described_from": "System.map"}
+    data = matrix_of(GROUP, {**GROUP, "kernels": ["debian"]}, a={}, debian=debian)
+    assert [boot.kernel.name for boot in matrix.expand(data)] == ["a", "debian"]
+    assert [boot.kernel.name for boot in matrix.expand(data, ["/build"])] == ["debian", "build"]
+    ours = [boot.kernel for boot in matrix.expand(data, ["debian=/at/hand"])][1]
+    assert (ours.directory, ours.described_from) == (Path("/at/hand"), "System.map")
 
 
 def test_select_takes_parts_of_names_and_globs():
@@ -88,7 +109,7 @@ def test_the_matrix_of_the_project_is_good_and_its_trees_are_there():
     kernels = {boot.kernel for boot in boots}
     assert len(kernels) >= 4
     assert {dict(kernel.options).get("SLAB") for kernel in kernels} == {None, "y"}
-    ours = [boot.tree for boot in boots if not boot.tree.startswith("linux:")]
+    ours = [boot.tree for boot in boots if not boot.tree.startswith(("linux:", "source:", "qemu:"))]
     assert ours
     assert all(trees.path_of(tree).is_file() for tree in ours)
     assert trees.dtbs(boots)

@@ -1,11 +1,14 @@
 """The table, the JSON, the exit codes."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import conform
 import pytest
 from realboot import CannotRunError, StepFailedError, replay, report, tools
+from realboot.capture import Job
+from realboot.matrix import Boot, Kernel
 from realboot.replay import Result
 
 from bootsim.state.compare import Row
@@ -88,21 +91,24 @@ def test_one_boot_that_fails_does_not_stop_the_others(monkeypatch, capsys, tmp_p
     assert json.loads(capsys.readouterr().out)["matched"] == 40
 
 
-def test_another_qemu_means_the_tree_as_it_was_received(tmp_path):
+def test_another_qemu_or_board_means_the_tree_as_it_was_received(tmp_path):
     class Real:
         path = tmp_path
-        stages = {"__create_page_tables": {"atags": 0x68000000}}  # noqa: RUF012
+        stages = {"__create_page_tables": {"atags": 0x68000000, "phys_offset": 0x60000000}}  # noqa: RUF012
 
-    from realboot.capture import Job
-    from realboot.matrix import Boot, Kernel
+    class Built:
+        text_offset = 0x208000
 
     boot = Boot(Kernel("a"), "dts:vexpress.dts", 512, cpus=2)
-    job = Job(boot, None, b"arm,vexpress,v2p-ca9")
+    job = Job(boot, Built, b"arm,vexpress,v2p-ca9")
     known = replay.arguments(job, Path("t.dtb"), Path("i"), (7, 2), Real)
     assert known[:5] == ["t.dtb", "--bootloader", "qemu", "--mem", "512M"]
     assert known[-2:] == ["--initrd", "i"]
     other = replay.arguments(job, Path("t.dtb"), None, (8, 2), Real)
-    assert other == [str(tmp_path / "boot.dtb"), "--dtb-addr", "0x68000000", "--load-addr", "0x60008000", "--smp", "2"]
+    received = [str(tmp_path / "boot.dtb"), "--dtb-addr", "0x68000000", "--load-addr", "0x60208000", "--smp", "2"]
+    assert other == received
+    virt = Job(dataclasses.replace(boot, machine="virt", until="mem_init"), Built, b"")
+    assert replay.arguments(virt, Path("t.dtb"), None, (7, 2), Real) == [*received, "--until", "mem_init"]
 
 
 def test_names_make_files():

@@ -1,4 +1,4 @@
-"""linux-source-5.10 through apt, in a configuration of its own: the system's lists and cache stay as they are.
+"""Debian's packages through apt, in a configuration of its own: the system's lists and cache stay as they are.
 
 The Debian mirror is the one this machine uses already, whatever the names of its suites.
 """
@@ -44,13 +44,10 @@ def fetch(cache: Path, mirror: str | None = None) -> Path:
     target = cache / PACKAGE
     if (target / "Makefile").is_file():
         return target
-    sources = bullseye_sources([Source(mirror, SUITE, ("main",))] if mirror else system_sources())
-    for program in ("apt-get", "dpkg-deb", "tar", "xz"):
-        if shutil.which(program) is None:
-            raise CannotRunError(f"{program} is missing: give a source tree with KERNEL_SRC=DIR")
-    package = download(cache / "apt", sources)
-    unpack(package, target)
-    shutil.rmtree(package.parent)
+    apt = Apt(cache / "apt", mirror)
+    apt.update()
+    unpack(apt.download(PACKAGE), target)
+    shutil.rmtree(apt.folder)
     return target
 
 
@@ -142,8 +139,11 @@ def bullseye_sources(sources: Iterable[Source]) -> list[str]:
     return lines
 
 
-def configuration(folder: Path) -> str:
-    """An apt.conf that keeps everything apt writes inside `folder`; proxies and credentials stay the system's."""
+def configuration(folder: Path, architecture: str | None = None) -> str:
+    """An apt.conf that keeps everything apt writes inside `folder`; proxies and credentials stay the system's.
+
+    `architecture` is that of the packages; without one it is the machine's.
+    """
     settings = {
         "Dir::Etc::SourceList": f"{folder}/sources.list",
         "Dir::Etc::SourceParts": "/dev/null",
@@ -157,35 +157,64 @@ def configuration(folder: Path) -> str:
         "Acquire::Check-Valid-Until": "false",
     }
     # hooks of the system's own configuration are not for this
-    clear = "#clear APT::Update::Post-Invoke;\n#clear APT::Update::Post-Invoke-Success;\n"
+    if architecture is not None:
+        # what is installed here is of no concern: nothing is installed
+        settings |= {"APT::Architecture": architecture, "Dir::State::status": f"{folder}/status"}
+    clear = "#clear APT::Architectures;\n" if architecture is not None else ""
+    clear += "#clear APT::Update::Post-Invoke;\n#clear APT::Update::Post-Invoke-Success;\n"
     return "".join(f'{name} "{value}";\n' for name, value in settings.items()) + clear
 
 
-def download(folder: Path, sources: list[str]) -> Path:
-    """The .deb, in `folder`."""
-    for sub in ("lists/partial", "cache/archives/partial"):
-        (folder / sub).mkdir(parents=True, exist_ok=True)
-    (folder / "sources.list").write_text("\n".join(sources) + "\n")
-    conf = folder / "apt.conf"
-    conf.write_text(configuration(folder))
-    packages = sorted(folder.glob(f"{PACKAGE}_*.deb"))
-    if not packages:
-        _apt(conf, folder, "update")
-        _apt(conf, folder, "download", PACKAGE)
-        packages = sorted(folder.glob(f"{PACKAGE}_*.deb"))
-    if not packages:
-        raise StepFailedError(f"apt-get downloaded no {PACKAGE}")
-    return packages[-1]
+class Apt:
+    """apt for bullseye, with all it keeps in `folder`. Raises CannotRunError without a mirror.
 
+    Packages of another `architecture` come without security updates, which not every mirror has for it.
+    """
 
-def _apt(conf: Path, folder: Path, *arguments: str) -> None:
-    # -c is read after the system's files, so it wins
-    command = ["apt-get", "-q", "-c", str(conf), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    problems = [line for line in (done.stderr + done.stdout).splitlines() if line.startswith(("E:", "Err:"))]
-    if done.returncode or (arguments[0] == "update" and problems):
-        first = problems[0] if problems else done.stderr.strip()[-500:]
-        raise StepFailedError(f"apt-get {' '.join(arguments)}: {first}")
+    def __init__(self, folder: Path, mirror: str | None = None, architecture: str | None = None) -> None:
+        for program in ("apt-get", "dpkg-deb", "tar", "xz"):
+            if shutil.which(program) is None:
+                raise CannotRunError(f"{program} is missing: give a source tree with KERNEL_SRC=DIR")
+        sources = bullseye_sources([Source(mirror, SUITE, ("main",))] if mirror else system_sources())
+        if architecture is not None:
+            sources = [line for line in sources if f"{SUITE}-security" not in line]
+        for sub in ("lists/partial", "cache/archives/partial"):
+            (folder / sub).mkdir(parents=True, exist_ok=True)
+        (folder / "sources.list").write_text("\n".join(sources) + "\n")
+        (folder / "status").write_text("")
+        self._conf = folder / "apt.conf"
+        self._conf.write_text(configuration(folder, architecture))
+        self.folder = folder
+
+    def update(self) -> None:
+        """Fetch the lists of packages."""
+        self._run("apt-get", "update")
+
+    def depends(self, package: str, pattern: str) -> str:
+        """The package that `package` depends on and whose name matches `pattern`."""
+        found = re.findall(rf"Depends: ({pattern})$", self._run("apt-cache", "depends", package), re.MULTILINE)
+        if not found:
+            raise StepFailedError(f"{package} depends on no {pattern}")
+        return str(found[0])
+
+    def download(self, package: str) -> Path:
+        """The newest .deb of a package, in the folder."""
+        if not (found := sorted(self.folder.glob(f"{package}_*.deb"))):
+            self._run("apt-get", "download", package)
+            found = sorted(self.folder.glob(f"{package}_*.deb"))
+        if not found:
+            raise StepFailedError(f"apt-get downloaded no {package}")
+        return found[-1]
+
+    def _run(self, program: str, *arguments: str) -> str:
+        # -c is read after the system's files, so it wins
+        command = [program, "-q", "-c", str(self._conf), *arguments]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        problems = [line for line in (done.stderr + done.stdout).splitlines() if line.startswith(("E:", "Err:"))]
+        if done.returncode or (arguments[0] == "update" and problems):
+            first = problems[0] if problems else done.stderr.strip()[-500:]
+            raise StepFailedError(f"{program} {' '.join(arguments)}: {first}")
+        return done.stdout
 
 
 def unpack(package: Path, target: Path) -> None:

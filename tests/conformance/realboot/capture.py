@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _IN_GDB = Path(__file__).with_name("in_gdb.py")
 _RAM = {"vexpress-a9": 0x60000000, "vexpress-a15": 0x80000000}
-_TEXT_OFFSET = 0x8000
 _LAST_WORDS = (b"Kernel panic - not syncing", b"Rebooting in", b"reboot: ")
 
 
@@ -39,12 +38,17 @@ class Job:
     @property
     def machine(self) -> str:
         """QEMU's machine for this tree."""
-        return machine_of(self.tree)
+        return self.boot.machine or machine_of(self.tree)
+
+    @property
+    def is_vexpress(self) -> bool:
+        """Whether this is the board that bootsim knows QEMU's loader of, and whose console is a file here."""
+        return self.machine in _RAM
 
     @property
     def load_pa(self) -> int:
-        """Where the kernel starts."""
-        return _RAM[self.machine] + _TEXT_OFFSET
+        """Where the kernel starts, on a Versatile Express."""
+        return _RAM[self.machine] + self.build.text_offset
 
     def initrd(self) -> bytes:
         """Bytes that are no archive: the kernel reserves them, looks at them, and frees them."""
@@ -54,7 +58,7 @@ class Job:
         """A hash of all that decides the capture, how it is made included."""
         boot = self.boot
         what: list[Any] = [self.build.identity(), hashlib.sha256(self.tree).hexdigest(), self.machine, boot.mem_mib,
-                           boot.cpus, boot.bootargs, boot.initrd_bytes, boot.dtb_pa, list(qemu),
+                           boot.cpus, boot.bootargs, boot.initrd_bytes, boot.dtb_pa, boot.cpu, boot.until, list(qemu),
                            hashlib.sha256(_IN_GDB.read_bytes()).hexdigest()]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
@@ -65,7 +69,7 @@ def machine_of(tree: bytes) -> str:
         return "vexpress-a9"
     if b"arm,vexpress,v2p-" in tree:
         return "vexpress-a15"
-    raise UsageError("the tree is for no Versatile Express board, which is all that is booted here")
+    raise UsageError("the tree is for no Versatile Express board: say `machine` in matrix.yaml")
 
 
 def capture(job: Job, target: Path, timeout_s: int, progress: Callable[[str], None]) -> None:
@@ -97,10 +101,12 @@ def _put(work: Path, target: Path) -> None:
 def _boot(job: Job, work: Path, inputs: Path, timeout_s: int, progress: Callable[[str], None]) -> str:
     socket = inputs / "gdb"
     (inputs / "job.json").write_text(json.dumps({
-        "out": str(work), "gdb": str(socket), "page_offset": job.build.page_offset, "phys_offset": _RAM[job.machine],
-        "functions": job.build.functions(),
+        "out": str(work), "gdb": str(socket), "page_offset": job.build.page_offset,
+        "phys_offset": _RAM.get(job.machine), "functions": job.build.functions(), "until": job.boot.until,
+        "log": not job.is_vexpress,
     }))
-    command = [*qemu_command(job, inputs), "-serial", f"file:{work / 'console.log'}", "-S",
+    serial = f"file:{work / 'console.log'}" if job.is_vexpress else "null"
+    command = [*qemu_command(job, inputs), "-serial", serial, "-S",
                "-chardev", f"socket,id=gdb,path={socket},server=on,wait=off", "-gdb", "chardev:gdb"]
     environment = {**os.environ, "QEMU_AUDIO_DRV": "none"}
     with (work / "qemu.log").open("wb") as log:
@@ -111,7 +117,8 @@ def _boot(job: Job, work: Path, inputs: Path, timeout_s: int, progress: Callable
         _debug(job, work, inputs, timeout_s, progress)
         how: str = json.loads((work / "end.json").read_text())["how"]
         (work / "end.json").unlink()
-        _let_finish(qemu, work / "console.log")
+        if job.is_vexpress and job.boot.until is None:
+            _let_finish(qemu, work / "console.log")
     finally:
         if qemu.poll() is None:
             qemu.terminate()
@@ -125,17 +132,21 @@ def _boot(job: Job, work: Path, inputs: Path, timeout_s: int, progress: Callable
 
 def qemu_command(job: Job, inputs: Path) -> list[str]:
     """QEMU's command line. Files it reads are written to `inputs`."""
-    boot, ram = job.boot, _RAM[job.machine]
+    boot = job.boot
     (inputs / "tree.dtb").write_bytes(job.tree)
     command = [tools.QEMU, "-M", job.machine, "-m", f"{boot.mem_mib}M", "-smp", str(boot.cpus), "-display", "none",
                "-monitor", "none", "-no-reboot", "-net", "none"]
+    if boot.cpu is not None:
+        command += ["-cpu", boot.cpu]
     images = job.build.directory / "arch/arm/boot"
     if boot.dtb_pa is None:
-        command += ["-kernel", str(images / "zImage"), "-dtb", str(inputs / "tree.dtb"), "-append", boot.bootargs]
+        command += ["-kernel", str(images / "zImage"), "-append", boot.bootargs]
+        command += ["-dtb", str(inputs / "tree.dtb")] if job.tree else []
         if boot.initrd_bytes:
             (inputs / "initrd").write_bytes(job.initrd())
             command += ["-initrd", str(inputs / "initrd")]
         return command
+    ram = _RAM[job.machine]
     (inputs / "start.bin").write_bytes(start_code(boot.dtb_pa, job.load_pa))
     for name, pa in ((images / "Image", job.load_pa), (inputs / "tree.dtb", boot.dtb_pa), (inputs / "start.bin", ram)):
         command += ["-device", f"loader,file={name},addr={pa:#x},force-raw=on"]
@@ -213,6 +224,7 @@ def _write_meta(job: Job, work: Path, how: str, seconds: float) -> None:
         "captured": "a real kernel in QEMU, stopped by a debugger at each stage", "end": how, "kernel": job.build.name,
         "machine": job.machine, "mem": boot.mem_mib << 20, "smp": boot.cpus, "cmdline": boot.bootargs,
         "initrd_bytes": boot.initrd_bytes, "bootloader": "qemu" if boot.dtb_pa is None else "none",
+        "cpu": boot.cpu, "until": boot.until,
         "seconds": round(seconds, 1),
     }
     (work / "meta.json").write_text(json.dumps(meta, indent=1) + "\n")

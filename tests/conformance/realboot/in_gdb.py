@@ -9,6 +9,8 @@ The job is a JSON file that the environment variable CONFORMANCE_JOB names:
     functions     addresses of functions, from System.map: to the debugger, a weak function that lost has its name still
     page_offset   CONFIG_PAGE_OFFSET
     phys_offset   start of RAM; used when the kernel was built for one address
+    until         mem_init: stop there, since what comes after needs a machine that QEMU is not
+    log           whether to read the log out of the kernel's memory, since no serial port writes it
 """
 
 import json
@@ -19,6 +21,8 @@ from pathlib import Path
 import gdb
 
 L1_BYTES = 0x4000
+DESC_ID_BITS = 30
+COMMITTED, FINALIZED = 1, 2
 PAGE_BYTES = 0x1000
 SECTION_FLAGS = 0xF
 CP15 = ("SCTLR", "TTBR0", "TTBR1", "TTBCR", "DACR", "PRRR", "NMRR", "CONTEXTIDR")
@@ -229,6 +233,27 @@ class Reader:
         (self._out / "boot.dtb").write_bytes(self.memory.physical(atags, size))
         return {"atags": atags, "phys_offset": self.memory.phys_offset, "cp15": dict(self._cp15())}
 
+    def log(self):
+        """The kernel's log buffer as a console would have written it, from its oldest record."""
+        ring, texts = value("prb->desc_ring"), value("prb->text_data_ring")
+        count, size = 1 << int(ring["count_bits"]), 1 << int(texts["size_bits"])
+        text = self.memory.linear(int(texts["data"]), size)
+        mask = (1 << DESC_ID_BITS) - 1
+        first, last = (int(ring[name]["counter"]) & mask for name in ("tail_id", "head_id"))
+        lines = []
+        for number_ in range((last - first & mask) + 1):
+            index = (first + number_ & mask) % count
+            desc, info = ring["descs"][index], ring["infos"][index]
+            begin, end = (int(desc["text_blk_lpos"][name]) & 0xFFFFFFFF for name in ("begin", "next"))
+            if (int(desc["state_var"]["counter"]) >> DESC_ID_BITS & 3) not in (COMMITTED, FINALIZED) or begin & 1:
+                continue
+            # a block that would wrap around stands at the start of the buffer
+            at = begin % size if begin // size == (end - 1) // size else 0
+            words = text[at + 4 : at + 4 + int(info["text_len"])].decode("utf-8", "replace")
+            stamp = f"[{int(info['ts_nsec']) / 1e9:12.6f}] "
+            lines += [stamp + line for line in words.split("\n")]
+        (self._out / "console.log").write_text("\n".join(lines) + "\n")
+
     def _cp15(self):
         for name in CP15:
             for register in (name, f"{name}_S"):
@@ -336,10 +361,13 @@ def main():
     how = "booted"
     try:
         up_to_mem_init(boot, read)
-        up_to_free_initmem(boot, read)
+        if job["until"] != "mem_init":
+            up_to_free_initmem(boot, read)
     except PanickedError:
         boot.write()
         how = "panicked"
+    if job["log"]:
+        read.log()
     (Path(job["out"]) / "end.json").write_text(json.dumps({"how": how}))
     print("end", how, flush=True)
     gdb.execute("detach", to_string=True)

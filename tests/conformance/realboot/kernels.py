@@ -18,7 +18,8 @@ from realboot import StepFailedError, UsageError, tools
 if TYPE_CHECKING:
     from realboot.matrix import Kernel, Options
 
-IMAGES = ("vmlinux", ".config", "System.map", "arch/arm/boot/zImage", "arch/arm/boot/Image")
+IMAGES = ("vmlinux", ".config", "System.map", "arch/arm/boot/zImage")
+BARE_IMAGE = "arch/arm/boot/Image"  # what boots past QEMU's loader start from
 # The debugger and `bootsim profile` read struct layouts from DWARF
 FOR_DEBUGGING: Options = (("DEBUG_KERNEL", "y"), ("DEBUG_INFO", "y"), ("DEBUG_INFO_REDUCED", "n"))
 _STAMP = "built.json"
@@ -49,10 +50,29 @@ class Build:
             raise UsageError(f"{self.kconfig}: no CONFIG_PAGE_OFFSET, expected the .config of an ARM kernel")
         return int(found[1], 16)
 
+    @property
+    def text_offset(self) -> int:
+        """TEXT_OFFSET, from the start of RAM to the kernel."""
+        found = re.search(r"^(\w+) T _text$", self.system_map.read_text(), re.MULTILINE)
+        if not found:
+            raise UsageError(f"{self.system_map}: no _text, expected the System.map of an ARM kernel")
+        return int(found[1], 16) - self.page_offset
+
+    @property
+    def system_map(self) -> Path:
+        """Its System.map."""
+        return self.directory / "System.map"
+
     def functions(self) -> dict[str, int]:
         """The addresses of the kernel's functions, as it was linked."""
-        lines = (line.split() for line in (self.directory / "System.map").read_text().splitlines())
+        lines = (line.split() for line in self.system_map.read_text().splitlines())
         return {words[2]: int(words[0], 16) for words in lines if len(words) == 3 and words[1] in "tTwW"}
+
+    def banner(self) -> str:
+        """The first line of its log."""
+        data = self.vmlinux.read_bytes()
+        at = data.index(b"Linux version ")
+        return data[at : data.index(b"\n", at)].decode()
 
     def dtb(self, name: str) -> Path:
         """A device tree that was compiled with the kernel."""
@@ -61,7 +81,7 @@ class Build:
     def identity(self) -> str:
         """A hash of what runs and of how it was configured."""
         digest = hashlib.sha256()
-        for name in (".config", "arch/arm/boot/Image"):
+        for name in (".config", "arch/arm/boot/zImage"):
             digest.update((self.directory / name).read_bytes())
         return digest.hexdigest()
 
@@ -197,7 +217,7 @@ def _fresh(target: Path) -> tuple[Path, Path]:
 
 def _keep(work: Path, target: Path, dtbs: Sequence[str]) -> None:
     shutil.rmtree(target, ignore_errors=True)
-    for name in [*IMAGES, *(f"arch/arm/boot/dts/{dtb}" for dtb in dtbs)]:
+    for name in [*IMAGES, BARE_IMAGE, *(f"arch/arm/boot/dts/{dtb}" for dtb in dtbs)]:
         _move(work, target, name)
 
 

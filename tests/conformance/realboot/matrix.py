@@ -6,7 +6,7 @@ import fnmatch
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +22,32 @@ ALWAYS = "console=ttyAMA0 rdinit=/root panic=-1 ignore_loglevel"
 # Every region as memblock takes it, in a log with room for that: the console loses lines of one that overflows.
 DEBUG = "memblock=debug log_buf_len=256K"
 
+_GROUP_KEYS = {"kernels", "trees", "mem", "cpus", "cmdline", "initrd", "dtb_addr", "debug", "machine", "cpu", "until"}
 _UNITS = {"M": 1, "G": 1024}
-_TREE_KINDS = ("linux", "dts", "own", "file")
+_TREE_KINDS = ("linux", "source", "dts", "own", "file", "qemu")
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel to build: options over a defconfig. Or, with a directory, one that is built already."""
+    """A kernel to build: options over a defconfig. Or one that is built already: in a directory, or Debian's own.
+
+    `described_from` is the file that `bootsim profile` gets: vmlinux or System.map.
+    """
 
     name: str
     base: str = "vexpress_defconfig"
     options: Options = ()
     directory: Path | None = None
+    package: str | None = None
+    described_from: str = "vmlinux"
 
 
 @dataclass(frozen=True)
 class Boot:
-    """One boot. `tree` is KIND:NAME; `dtb_pa` is set when the tree goes to the kernel as it is, past QEMU's loader."""
+    """One boot. `tree` is KIND:NAME; `dtb_pa` is set when the tree goes to the kernel as it is, past QEMU's loader.
+
+    `machine` and `cpu` are QEMU's; without them the tree decides. `until` is the stage at which the boot ends.
+    """
 
     kernel: Kernel
     tree: str
@@ -48,11 +57,16 @@ class Boot:
     initrd_bytes: int = 0
     dtb_pa: int | None = None
     debug: bool = True
+    machine: str | None = None
+    cpu: str | None = None
+    until: str | None = None
 
     @property
     def name(self) -> str:
         """What tells this boot from all others, as the table shows it."""
         parts = [self.kernel.name, Path(self.tree.partition(":")[2]).stem, f"{self.mem_mib}M"]
+        if self.machine is not None and not self.tree.startswith("qemu:"):
+            parts.append(f"on-{self.machine}")
         if self.cpus > 1:
             parts.append(f"{self.cpus}cpu")
         if self.initrd_bytes:
@@ -92,7 +106,7 @@ def expand(data: Any, build_dirs: Sequence[str] = ()) -> list[Boot]:
     kernels = {name: _kernel(str(name), spec or {}) for name, spec in (data.get("kernels") or {}).items()}
     named = dict(entry.split("=", 1) for entry in build_dirs if "=" in entry)
     for name, directory in named.items():
-        kernels[name] = Kernel(name, directory=Path(directory).expanduser())
+        kernels[name] = replace(kernels.get(name, Kernel(name)), directory=Path(directory).expanduser())
     unnamed = [Path(entry).expanduser() for entry in build_dirs if "=" not in entry]
     instead = [Kernel(directory.resolve().name, directory=directory) for directory in unnamed]
     boots: dict[Boot, None] = {}
@@ -115,12 +129,15 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _kernel(name: str, spec: Any) -> Kernel:
-    _check_keys(f"kernel {name}", spec, {"base", "options", "dir"})
+    _check_keys(f"kernel {name}", spec, {"base", "options", "dir", "package", "described_from"})
     if not re.fullmatch(r"[\w.-]+", name):
         raise UsageError(f"kernel {name!r}: expected a name of letters, digits and - _ .")
     options = tuple((str(key).removeprefix("CONFIG_"), option(value)) for key, value in spec.get("options", {}).items())
     directory = Path(spec["dir"]).expanduser() if "dir" in spec else None
-    return Kernel(name, spec.get("base", "vexpress_defconfig"), options, directory)
+    source = spec.get("described_from", "vmlinux")
+    if source not in ("vmlinux", "System.map"):
+        raise UsageError(f"kernel {name}: described_from is {source!r}, expected vmlinux or System.map")
+    return Kernel(name, spec.get("base", "vexpress_defconfig"), options, directory, spec.get("package"), source)
 
 
 def option(value: Any) -> str:
@@ -133,15 +150,16 @@ def option(value: Any) -> str:
 
 
 def _group(where: str, group: Any, kernels: Mapping[str, Kernel], instead: Sequence[Kernel]) -> Iterable[Boot]:
-    _check_keys(where, group, {"kernels", "trees", "mem", "cpus", "cmdline", "initrd", "dtb_addr", "debug"})
-    names = _list(group, "kernels", list(kernels))
-    if names == ["all"]:
-        names = list(kernels)
+    _check_keys(where, group, _GROUP_KEYS)
+    names = _list(group, "kernels", [name for name, kernel in kernels.items() if kernel.package is None])
     unknown = [str(name) for name in names if name not in kernels]
     if unknown:
         raise UsageError(f"{where}: no kernel is called {unknown[0]}; there are {', '.join(kernels)}")
+    chosen = [kernels[name] for name in names]
+    if instead and not any(kernel.package for kernel in chosen):  # Debian's kernel is not there to be replaced
+        chosen = list(instead)
     axes = itertools.product(
-        instead or [kernels[name] for name in names],
+        chosen,
         [_tree(where, tree) for tree in _list(group, "trees", [])],
         [mebibytes(where, size) for size in _list(group, "mem", [])],
         _list(group, "cpus", [1]),
@@ -149,12 +167,18 @@ def _group(where: str, group: Any, kernels: Mapping[str, Kernel], instead: Seque
         [_bytes(where, size) for size in _list(group, "initrd", [0])],
     )
     raw, debug = group.get("dtb_addr"), group.get("debug", True)
+    machine, cpu, until = (group.get(key) for key in ("machine", "cpu", "until"))
+    if until not in (None, "mem_init"):
+        raise UsageError(f"{where}: until is {until!r}, expected mem_init")
     for kernel, tree, mem_mib, cpus, cmdline, initrd in axes:
         if raw is not None and (cpus != 1 or initrd):
             raise UsageError(f"{where}: with dtb_addr there is no loader: one cpu, no initrd")
         if not 1 <= cpus <= 4:
             raise UsageError(f"{where}: cpus is {cpus}, expected 1 to 4")
-        yield Boot(kernel, tree, mem_mib, cpus, " ".join(str(cmdline or "").split()), initrd, raw, debug)
+        if tree.startswith("qemu:"):
+            machine = tree.partition(":")[2]
+        words = " ".join(str(cmdline or "").split())
+        yield Boot(kernel, tree, mem_mib, cpus, words, initrd, raw, debug, machine, cpu, until)
 
 
 def _list(group: Mapping[str, Any], key: str, default: list[Any]) -> list[Any]:

@@ -53,10 +53,13 @@ class Result:
         return not self.error and bool(self.rows) and all(row.ok for row in self.rows)
 
 
-def describe(build: Build, target: Path) -> Path:
+def describe(build: Build, described_from: str, target: Path) -> Path:
     """Write the build description with `bootsim profile`, and say where. Never kept: it is under test."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    done = _bootsim("profile", str(build.vmlinux), "--kconfig", str(build.kconfig), "-o", str(target))
+    given = [str(build.directory / described_from), "--kconfig", str(build.kconfig), "-o", str(target)]
+    if described_from != "vmlinux":
+        given += ["--banner", build.banner()]
+    done = _bootsim("profile", *given)
     if done.returncode:
         raise StepFailedError(f"bootsim profile exited with {done.returncode}: {_first_line(done.stderr)}")
     return target
@@ -65,16 +68,17 @@ def describe(build: Build, target: Path) -> Path:
 def arguments(job: Job, tree: Path, initrd: Path | None, qemu: tuple[int, int], real: StateDirectory) -> list[str]:
     """The options of `bootsim boot` that stand for what QEMU was given.
 
-    Of QEMU's loader one version is modelled. With any other, the replay starts from the tree as the kernel received it.
+    Of QEMU's loader one version is modelled, for Versatile Express. With any other version or board, the replay starts
+    from the tree as the kernel received it.
     """
     boot = job.boot
-    smp = ["--smp", str(boot.cpus)]
-    load = ["--load-addr", hex(job.load_pa)]
+    smp = ["--smp", str(boot.cpus)] + (["--until", boot.until] if boot.until else [])
     if boot.dtb_pa is not None:
-        return [str(tree), "--dtb-addr", hex(boot.dtb_pa), *load, *smp]
-    if qemu != MODELLED_QEMU:
-        at = real.stages["__create_page_tables"]["atags"]
-        return [str(real.path / "boot.dtb"), "--dtb-addr", hex(at), *load, *smp]
+        return [str(tree), "--dtb-addr", hex(boot.dtb_pa), "--load-addr", hex(job.load_pa), *smp]
+    if qemu != MODELLED_QEMU or not job.is_vexpress:
+        left = real.stages["__create_page_tables"]
+        load = left["phys_offset"] + job.build.text_offset
+        return [str(real.path / "boot.dtb"), "--dtb-addr", hex(left["atags"]), "--load-addr", hex(load), *smp]
     given = [str(tree), "--bootloader", "qemu", "--mem", f"{boot.mem_mib}M", "--cmdline", boot.bootargs, *smp]
     return given + (["--initrd", str(initrd)] if initrd else [])
 

@@ -19,12 +19,15 @@ _HERE = Path(__file__).resolve().parent.parent
 _ROOT = _HERE.parent.parent
 
 
-def path_of(tree: str, build: Build | None = None) -> Path:
-    """The file of a tree: linux:NAME.dtb (compiled with the kernel), dts:NAME, own:NAME or file:PATH."""
+def path_of(tree: str, build: Build | None = None, source: Path | None = None) -> Path:
+    """The file of a tree: linux:NAME.dtb (comes with the kernel), source:NAME.dts, dts:NAME, own:NAME or file:PATH."""
     kind, _, name = tree.partition(":")
     if kind == "linux":
         assert build is not None
         return build.dtb(name)
+    if kind == "source":
+        assert source is not None
+        return source / "arch/arm/boot/dts" / name
     folder = {"dts": _ROOT / "dts", "own": _HERE / "trees", "file": Path()}[kind]
     return folder / Path(name).expanduser()
 
@@ -34,13 +37,18 @@ def dtbs(boots: list[Boot]) -> list[str]:
     return sorted({boot.tree.partition(":")[2] for boot in boots if boot.tree.startswith("linux:")})
 
 
-def blob(boot: Boot, build: Build) -> bytes:
-    """What QEMU is given. A tree that goes past QEMU's loader gets its command line here."""
-    path = path_of(boot.tree, build)
+def blob(boot: Boot, build: Build, source: Path | None = None) -> bytes:
+    """What QEMU is given; `source` is the kernel's. A tree that goes past QEMU's loader gets its command line here.
+
+    No bytes: QEMU makes the tree of this machine itself.
+    """
+    if boot.tree.startswith("qemu:"):
+        return b""
+    path = path_of(boot.tree, build, source)
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     try:
-        tree = load_tree(path, include_dirs=[_ROOT / "dts"])
+        tree = load_tree(path, include_dirs=[source / "include" if source else _ROOT / "dts"])
     except InputError as error:
         raise UsageError(str(error)) from None
     if boot.dtb_pa is None:
