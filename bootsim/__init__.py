@@ -36,6 +36,7 @@ def boot(
     dtb_addr: int | None = None,
     load_addr: int | None = None,
     ram: int | str | None = None,
+    cpu: Sequence[str] = (),
     soc: Sequence[str] = (),
     initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
     include_dirs: Sequence[str | os.PathLike[str]] = (),
@@ -51,10 +52,11 @@ def boot(
     has, but one when QEMU loads or edited the tree, which is its default and not told in the tree. `cmdline` replaces
     the tree's bootargs. `bootloader` is "qemu" (what QEMU 7.2 does to the tree and where it puts things) or "none".
     `dtb_addr` and `load_addr` are physical addresses of the tree and of the kernel image; `ram` is the RAM really
-    there, where the tree does not tell the truth; `soc` are words of the SoC's registers, as "NAME=VALUE" (see
-    `bootsim.hw.soc`). `initrd` is a file, or (file, physical address). `include_dirs` are searched for #include and
-    /include/. `until` stops after that stage
-    (see `bootsim.state.snapshot.STAGES`). With `stages`, the kernel's `observer.stages` holds a snapshot of every
+    there, where the tree does not tell the truth; `cpu` states the processor that boots where it is not the one the
+    tree names first: a model ("cortex-a15"), "midr=VALUE", "mpidr=VALUE"; `soc` are words of the SoC's registers, as
+    "NAME=VALUE" (see `bootsim.hw.soc`). `initrd` is a file, or (file, physical address). `include_dirs` are searched
+    for #include and /include/. `until` stops after that stage (see `bootsim.state.snapshot.STAGES`). With `stages`,
+    the kernel's `observer.stages` holds a snapshot of every
     stage passed.
 
     The kernel answers `translate(va)`, and holds `memblock`, `zones`, `facts` and `records` (the log).
@@ -73,6 +75,7 @@ def boot(
         load_addr=load_addr,
         initrd=initrd,
         ram=ram,
+        cpu=cpu,
         soc=soc,
         include_dirs=include_dirs,
         observer=Recorder() if stages else None,
@@ -92,6 +95,7 @@ def prepare(
     dtb_addr: int | None = None,
     load_addr: int | None = None,
     ram: int | str | None = None,
+    cpu: Sequence[str] = (),
     soc: Sequence[str] = (),
     initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
     include_dirs: Sequence[str | os.PathLike[str]] = (),
@@ -103,6 +107,7 @@ def prepare(
     names. `observer(stage, k)` is called at every stage once the kernel runs (`run`).
     Raises InputError for input that cannot be used.
     """
+    from bootsim.hw.cpu import stated
     from bootsim.hw.machine import power_on
     from bootsim.hw.soc import soc_for
     from bootsim.inputs import bootloader as loader
@@ -126,7 +131,7 @@ def prepare(
         ram_bytes=_bytes(ram),
     )
     cpus = smp or _powered(tree, bootloader)
-    machine = power_on(handover, _processor(tree), cpus, soc_for(tree, map(_register, soc), cpus))
+    machine = power_on(handover, stated(cpu, lambda: _processor(tree)), cpus, soc_for(tree, map(_register, soc), cpus))
     return Kernel(build, machine, observer=observer, where=tree.where)
 
 

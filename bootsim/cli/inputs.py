@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
 INPUT_NAMES = (
-    "config", "mem", "smp", "cmdline", "bootloader", "dtb_addr", "load_addr", "ram", "soc", "initrd", "include_dirs",
+    "config", "mem", "smp", "cmdline", "bootloader", "dtb_addr", "load_addr", "ram", "cpu", "soc", "initrd",
+    "include_dirs",
 )  # fmt: skip
 
 _OPTIONS = (
@@ -40,6 +41,9 @@ _OPTIONS = (
     click.option("--load-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the kernel image."),
     click.option("--ram", type=SIZE, metavar="SIZE",
                  help="RAM really there, where the tree does not tell the truth; the tree stays as it is."),
+    click.option("--cpu", multiple=True, metavar="MODEL|REGISTER=VALUE",
+                 help="The processor that boots, where it is not the first one of the tree: cortex-a15, midr=VALUE, "
+                 "mpidr=VALUE. Repeatable."),
     click.option("--soc", multiple=True, metavar="NAME=VALUE",
                  help="What a register of the SoC reads as, by name or address; scu=ADDR its Snoop Control Unit. "
                  "Repeatable."),

@@ -9,9 +9,16 @@ these registers a boot's memory depends on two alone: MPIDR (one processor or se
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bootsim.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 MPIDR_MULTIPROCESSING_EXTENSIONS = 1 << 31
 MPIDR_UNIPROCESSOR = 1 << 30
+MIDR_IMPLEMENTER_AND_PART = 0xFF0FFFF0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +153,50 @@ CPUS = (CORTEX_A9, CORTEX_A15, CORTEX_A7, CORTEX_A5, CORTEX_A8, CORTEX_A53, CORT
 def cpu_for(compatible: str) -> Cpu | None:
     """The processor that a cpu node's compatible string names ("arm,cortex-a9"), or None for one bootsim lacks."""
     return next((cpu for cpu in CPUS if cpu.compatible == compatible), None)
+
+
+def stated(words: Sequence[str], default: Callable[[], Cpu | None]) -> Cpu | None:
+    """Return the processor that words of --cpu state: a model, midr=VALUE, mpidr=VALUE; what they leave is `default`'s.
+
+    A MIDR chooses the model as well. Raises InputError for a word that is neither, or a processor that is not modelled.
+    """
+    if not words:
+        return default()
+    registers = dict(_register(word) for word in words if "=" in word)
+    models = [_model(word) for word in words if "=" not in word]
+    if models:
+        cpu = models[-1]
+    elif "midr" in registers:
+        cpu = _model_of_midr(registers["midr"])
+    else:
+        cpu = default() or CORTEX_A9
+    return replace(cpu, midr=registers.get("midr", cpu.midr), mpidr=registers.get("mpidr", cpu.mpidr))
+
+
+def _register(word: str) -> tuple[str, int]:
+    name, _, value = word.partition("=")
+    try:
+        number = int(value, 0)
+    except ValueError:
+        number = -1
+    if name not in ("midr", "mpidr") or not 0 <= number <= 0xFFFFFFFF:
+        raise InputError(f"--cpu {word}: expected midr=VALUE or mpidr=VALUE, with a 32-bit value (0x80000000)")
+    return name, number
+
+
+def _model(word: str) -> Cpu:
+    for cpu in CPUS:
+        if word in (cpu.compatible, cpu.compatible.partition(",")[2]):
+            return cpu
+    raise InputError(f"--cpu {word}: expected {_known_models()}, midr=VALUE or mpidr=VALUE")
+
+
+def _model_of_midr(midr: int) -> Cpu:
+    for cpu in CPUS:
+        if (cpu.midr ^ midr) & MIDR_IMPLEMENTER_AND_PART == 0:
+            return cpu
+    raise InputError(f"--cpu midr={midr:#010x}: no processor that is modelled; expected one of {_known_models()}")
+
+
+def _known_models() -> str:
+    return ", ".join(cpu.compatible.partition(",")[2] for cpu in CPUS)

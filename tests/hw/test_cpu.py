@@ -1,8 +1,10 @@
 import dataclasses
+from dataclasses import replace
 
 import pytest
 
-from bootsim.hw.cpu import CORTEX_A5, CORTEX_A7, CORTEX_A8, CORTEX_A9, CORTEX_A15, CPUS, cpu_for
+from bootsim.errors import InputError
+from bootsim.hw.cpu import CORTEX_A5, CORTEX_A7, CORTEX_A8, CORTEX_A9, CORTEX_A15, CPUS, cpu_for, stated
 
 
 def test_cpus_are_found_by_their_compatible_string():
@@ -43,3 +45,27 @@ def test_every_cpu_is_an_armv7_as_the_kernel_sees_it(cpu):
 def test_a_cpu_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         CORTEX_A9.midr = 0
+
+
+def test_a_processor_is_stated_by_model_and_registers():
+    assert stated([], lambda: CORTEX_A8) is CORTEX_A8
+    assert stated([], lambda: None) is None
+    assert stated(["cortex-a15"], lambda: CORTEX_A8) == CORTEX_A15
+    assert stated(["arm,cortex-a15"], lambda: CORTEX_A8) == CORTEX_A15
+    assert stated(["mpidr=0x80000000"], lambda: replace(CORTEX_A9, mpidr=0x80000900)) == CORTEX_A9
+    assert stated(["mpidr=0x80000101"], lambda: None).mpidr == 0x80000101
+    other = stated(["midr=0x412fc0f1"], lambda: CORTEX_A8)
+    assert other == replace(CORTEX_A15, midr=0x412FC0F1)
+    assert stated(["midr=0x413fc090", "cortex-a7"], lambda: None) == replace(CORTEX_A7, midr=0x413FC090)
+
+
+@pytest.mark.parametrize(("word", "message"), [
+    ("cortex-m4", "--cpu cortex-m4: expected cortex-a9, .*, midr=VALUE or mpidr=VALUE"),
+    ("mpidr=", "--cpu mpidr=: expected midr=VALUE or mpidr=VALUE"),
+    ("mpidr=0x100000000", "with a 32-bit value"),
+    ("ctr=1", "expected midr=VALUE or mpidr=VALUE"),
+    ("midr=0x410fb767", "--cpu midr=0x410fb767: no processor that is modelled; expected one of cortex-a9"),
+])
+def test_a_processor_that_cannot_be_stated(word, message):
+    with pytest.raises(InputError, match=message):
+        stated([word], lambda: CORTEX_A9)
