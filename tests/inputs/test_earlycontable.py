@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bootsim.inputs.configfile import read_build
-from bootsim.inputs.earlycontable import KNOWN_CONSOLES, earlycon_of_map
+from bootsim.inputs.earlycontable import KNOWN_CONSOLES, earlycon_of_map, earlycon_of_options
 
 DEBIAN = read_build(Path(__file__).parents[1] / "golden" / "builds" / "deb510armmp.yaml")
 
@@ -23,6 +23,15 @@ def symbols_of(names):
 
 def test_debians_consoles_from_symbols_are_those_of_its_vmlinux():
     assert earlycon_of_map(symbols_of(SYMBOLS.split())) == (DEBIAN.earlycon, [])
+
+
+def test_options_stand_in_where_no_list_is_there():
+    # those of Debian's that the schema has an option for, in the same order but for the place of drivers
+    said = earlycon_of_options(DEBIAN.config)
+    assert set(DEBIAN.earlycon) - set(said) == {"xenboot", "bcm2835aux brcm,bcm2835-aux-uart", "arc_uart snps,arc-uart"}
+    assert [entry for entry in DEBIAN.earlycon if entry in said] == list(said)
+    alone = DEBIAN.config.replace(SERIAL_8250_CONSOLE=False, SERIAL_8250_OMAP=True)
+    assert earlycon_of_options(alone)[0] == "qdf2400_e44"
 
 
 def test_a_console_that_is_not_known_has_its_name_alone():

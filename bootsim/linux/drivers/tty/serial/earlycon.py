@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import KernelPanic
+from bootsim.inputs.earlycontable import earlycon_of_options
 from bootsim.linux.arch.arm.asm.fixmap import FIX_EARLYCON_MEM_BASE, FIXMAP_PAGE_IO, fix_to_virt
 from bootsim.linux.arch.arm.mm.mmu import set_fixmap
 from bootsim.linux.drivers.of.fdt_address import of_flat_dt_translate_address
@@ -62,14 +63,14 @@ _SETUP_IOTYPES = {
 
 
 def earlycon_table(k: Kernel) -> list[EarlyconId]:
-    """The early consoles that the build has, in link order.
+    """The early consoles that the build has, in link order; those its options compile in, where it does not say.
 
     Source: include/asm-generic/vmlinux.lds.h EARLYCON_TABLE()
     """
     if not k.build.config.SERIAL_EARLYCON:
         return []
     table = []
-    for entry in k.build.earlycon:
+    for entry in k.build.earlycon or earlycon_of_options(k.build.config):
         name, _, compatible = entry.partition(" ")
         iotype = _SETUP_IOTYPES.get(f"{name} {compatible}", _SETUP_IOTYPES.get(name))
         table.append(EarlyconId(name, compatible, iotype))

@@ -80,6 +80,12 @@ def test_a_driver_that_insists_on_a_kind_of_access(board, entry, kind):
     assert f"at {kind} 0x11002000" in said[0]
 
 
+def test_without_a_list_options_tell_the_consoles(board):
+    assert words(board, "earlycon=uart8250,mmio32,0x11002000", earlycon=[]) == []
+    said = words(board, "earlycon=uart8250,mmio32,0x11002000", earlycon=[], build={"SERIAL_8250_CONSOLE": True})
+    assert said[0].startswith("earlycon: uart8250 at MMIO32")
+
+
 def test_the_first_entry_of_the_table_is_taken(board):
     consoles = ["other arm,pl011", "pl011 arm,pl011"]
     said = words(board, "earlycon", UART % "", chosen='stdout-path = "serial0";', earlycon=consoles)
