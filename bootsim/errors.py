@@ -25,6 +25,14 @@ class InputError(BootsimError):
     """A device tree, build description, option or file that cannot be used. The command line exits with 2."""
 
 
+class FaultError(BootsimError):
+    """A read of simulated memory at an address that is not mapped, or where there is no RAM; `address` is where."""
+
+    def __init__(self, message: str, address: int) -> None:
+        super().__init__(f"{message}: {address:#010x}")
+        self.address = address
+
+
 class KernelPanic(BootsimError):
     """The replayed kernel stopped: it panicked, hit a BUG(), or could not have run at all. Exits with 3.
 

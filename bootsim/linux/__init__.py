@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bootsim.errors import KernelPanic
+from bootsim.errors import FaultError, KernelPanic
 from bootsim.facts import Facts
 from bootsim.linux.mm.memblock import Memblock
 from bootsim.log import make_logger
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from bootsim.linux.drivers.of.base import DeviceNode
     from bootsim.linux.drivers.of.of_reserved_mem import ReservedMem
     from bootsim.linux.drivers.tty.serial.earlycon import EarlyconDevice
+    from bootsim.linux.include.linux.mm_types import Page
+    from bootsim.linux.include.linux.mmzone import Zone
+    from bootsim.linux.kernel.kallsyms import Symbol
     from bootsim.linux.kernel.printk import Record
     from bootsim.linux.lib.fdt import FlatTree
     from bootsim.linux.mm.cma import Cma
@@ -33,6 +36,8 @@ STAGES = (
     "memblock_free_all", "mem_init", "cma_init_reserved_areas:entry", "cma_init_reserved_areas", "free_initmem:entry",
     "free_initmem",
 )
+
+_ZONE_COLUMNS = ("start_pfn", "spanned", "present", "managed", "nr_free_pages")
 
 
 class StageReached(Exception):
@@ -218,6 +223,58 @@ class Kernel:
     def translate(self, va: int, access: str = "read", privileged: bool = True) -> Translation | Fault:
         """What the MMU makes of a virtual address, walking the page tables in RAM as they are now."""
         return self.machine.translate(va, access, privileged)  # type: ignore[arg-type]
+
+    def read(self, addr: int, size: int, physical: bool = False) -> bytes:
+        """Return `size` bytes at a virtual address, through the page tables as they are now, or at a physical one.
+
+        Raises FaultError where nothing is mapped, and where no RAM is.
+        """
+        parts = []
+        while size > 0:
+            length = min(size, 0x1000 - (addr & 0xFFF))
+            pa = addr
+            if not physical:
+                found = self.translate(addr) if 0 <= addr <= 0xFFFFFFFF else None
+                if not found:
+                    raise FaultError("nothing is mapped at this virtual address", addr)
+                pa = found.pa
+            if not self.machine.has_ram(pa, length):
+                raise FaultError("no RAM at this physical address", pa)
+            parts.append(self.machine.ram.read(pa, length))
+            addr += length
+            size -= length
+        return b"".join(parts)
+
+    def symbol(self, name_or_va: str | int) -> Symbol:
+        """The kernel symbol of a name, or the one that a virtual address lies behind. Raises SymbolLookupError."""
+        from bootsim.linux.kernel.kallsyms import lookup
+
+        return lookup(self.build.symbols, name_or_va)
+
+    def page(self, pfn: int) -> Page:
+        """The struct page of a frame. Raises PageFrameError when it has none."""
+        from bootsim.linux.include.linux.mm_types import Page
+
+        return Page(self, pfn)
+
+    def zone(self, name: str) -> Zone:
+        """The zone of a name, as it is now. Raises KeyError for a name that the build does not have."""
+        from bootsim.linux.include.linux.mmzone import Zone
+
+        found = {state["name"]: state for state in self.zones}
+        return Zone(self, found[name])
+
+    def __repr__(self) -> str:
+        state = "panicked" if self.panicked else f"in {self.stage}"
+        return f"<Kernel {self.build.name}: {state}, {self.mm.totalram_pages} pages, {len(self.log.records)} records>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(f"<tr><td>{z['name']}</td>" + "".join(f"<td>{z[f]}</td>" for f in _ZONE_COLUMNS) + "</tr>"
+                       for z in (self.zones if hasattr(self.mm, "pgdat") else []))
+        head = "".join(f"<th>{name}</th>" for name in ("zone", *_ZONE_COLUMNS))
+        return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table>"
 
     def place(self, path: str, prop: str | None = None) -> str:
         """A node or property of the tree as a message names it: "board.dts:41 /memory@60000000 reg"."""

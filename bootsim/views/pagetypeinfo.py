@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bootsim.linux.include.linux.mm_types import MIGRATETYPE_NAMES, migratetype_names
 from bootsim.views.held import NotHeld
 
 if TYPE_CHECKING:
@@ -16,16 +17,7 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.views.held import Held
 
-_TYPES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "CMA", "Isolate")
 _MANY = 100000  # where the kernel stops counting a list
-
-
-def migratetype_names(count: int) -> tuple[str, ...]:
-    """Return the names of a build's migrate types: without CMA there are five, without isolation four.
-
-    Source: mm/page_alloc.c migratetype_names[]
-    """
-    return {6: _TYPES, 5: (*_TYPES[:4], "Isolate"), 4: _TYPES[:4]}[count]
 
 
 def free_counts(zone: dict[str, Any]) -> dict[str, list[int]]:
@@ -48,7 +40,7 @@ def block_counts(k: Kernel, zone: dict[str, Any]) -> dict[str, int]:
     start = zone["start_pfn"]
     for pfn in range(start, start + zone["spanned"], 1 << k.mm.pageblock_order):
         if any(first <= pfn < end for first, end in valid) and page_zone_name(k, pfn) == zone["name"]:
-            counts[_TYPES[get_pageblock_migratetype(k, pfn)]] += 1
+            counts[MIGRATETYPE_NAMES[get_pageblock_migratetype(k, pfn)]] += 1
     return counts
 
 

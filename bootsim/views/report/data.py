@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from bootsim.linux.include.linux.mm_types import migratetype_names
 from bootsim.state import snapshot
 from bootsim.state.digest import of_stages, whole
 from bootsim.state.quantities import Quantities, UnknownQuantityError, verdict
@@ -18,7 +19,6 @@ from bootsim.state.replay import Replay
 from bootsim.state.side import record_lines
 from bootsim.views import layout
 from bootsim.views.dmesg import console
-from bootsim.views.pagetypeinfo import migratetype_names
 from bootsim.views.report.facts import facts_data
 from bootsim.views.report.tables import Meanings, Tables
 from bootsim.views.stages import ABOUT
