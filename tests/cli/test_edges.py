@@ -95,7 +95,10 @@ def test_control_c_from_a_terminal_ends_every_process(place):
     while time.monotonic() < until and not (results.exists() and results.stat().st_size):
         time.sleep(0.05)
     os.killpg(started.pid, signal.SIGINT)
-    out, err = started.communicate(timeout=60)
+    try:
+        out, err = started.communicate(timeout=60)
+    finally:
+        started.kill()
     assert (started.returncode, out) == (130, "")
     assert "Traceback" not in err
     assert err.splitlines()[-1] == "bootsim: interrupted; --resume goes on"
