@@ -58,9 +58,9 @@ def test_the_failure_shown(board):
     done = run("bootsim check board.bootsim.yaml --github")
     assert done.exit_code == 1
     shown = next(text for kind, text in BLOCKS if not kind and text.startswith("FAIL"))
-    for line in shown.splitlines()[:5]:
+    for line in shown.splitlines()[:6]:
         assert line in done.stdout.splitlines()
-    assert "::error file=board.dts,line=27,title=lowmem >= 500M (" in done.stdout
+    assert "::error file=board.dts,line=44,title=lowmem >= 500M (" in done.stdout
 
 
 def test_the_guides_python(board):

@@ -63,7 +63,7 @@ def _run(
         from bootsim.state.directory import check_target
 
         check_target(state)
-    log = _Log(_renderer(form, steps, wants_color(color)), quiet=quiet)
+    log = _Log(_renderer(form, steps, wants_color(color)), quiet=quiet, steps=steps)
     recorder = None
     if state is not None:
         from bootsim.state.recorder import Recorder
@@ -84,8 +84,6 @@ def _run(
         panic = stop
     finally:
         log.show(k.log.records)
-    if panic is not None and quiet:
-        click.echo(f"bootsim: {panic.cause or panic}", err=True)
     if state is not None and recorder is not None:
         how = {"until": until, "panic": None if panic is None else str(panic)}
         _write_state(state, k, blob, recorder.stages.values(), how)
@@ -93,17 +91,24 @@ def _run(
 
 
 class _Log:
-    """Shows the records of a boot as they come, each once."""
+    """Shows the records of a boot as they come, each once. Causes that the log does not show go to standard error."""
 
-    def __init__(self, render: Callable[[Iterable[Record]], Iterator[str]], *, quiet: bool) -> None:
+    def __init__(self, render: Callable[[Iterable[Record]], Iterator[str]], *, quiet: bool, steps: bool) -> None:
         self._render = render
+        self._hides_steps = quiet or not steps
         self._output = None if quiet else LineOutput()
         self._shown = 0
 
     def show(self, records: list[Record]) -> None:
-        if self._output is not None and len(records) > self._shown:
-            new, self._shown = records[self._shown :], len(records)
+        new, self._shown = records[self._shown :], len(records)
+        if new and self._output is not None:
             self._output.write(self._render(new))
+        if self._hides_steps:
+            for record in new:
+                if record.tells_cause():
+                    from bootsim.views.dmesg import terminal_text
+
+                    click.echo(terminal_text(record.text), err=True)
 
 
 def _renderer(form: str, steps: bool, color: bool) -> Callable[[Iterable[Record]], Iterator[str]]:

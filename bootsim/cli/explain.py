@@ -101,7 +101,10 @@ def _owner(tree: str, address: int, kind: str | None, inputs: Mapping[str, Any],
 
 
 def _places(name: str, watcher: Watcher, replay: Replay) -> Iterator[Place]:
-    return watcher.physical(replay.reservations) if name == "phys" else watcher.virtual()
+    from bootsim.causes import owner
+
+    k = replay.k
+    return watcher.physical(k.owners, lambda purpose: owner(k, purpose)) if name == "phys" else watcher.virtual()
 
 
 def _told(name: str, address: int, watcher: Watcher, replay: Replay) -> Iterator[str]:

@@ -10,11 +10,13 @@ from bootsim.errors import FaultError, KernelPanic
 from bootsim.facts import Facts
 from bootsim.linux.mm.memblock import Memblock
 from bootsim.log import make_logger
+from bootsim.owners import Owners
 
 if TYPE_CHECKING:
     from bootsim.hw.machine import Machine
     from bootsim.hw.mmu import Cp15, Fault, Translation
     from bootsim.inputs.build import Config, KernelBuild, MachineDesc
+    from bootsim.linux.arch.arm.mm.dma_mapping import Unmapped
     from bootsim.linux.arch.arm.mm.ioremap import StaticVm
     from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
     from bootsim.linux.arch.arm.mm.proc_v7 import ProcInfo
@@ -67,7 +69,8 @@ class Mm:
     vmalloc_min: int
     static_vmlist: list[StaticVm]
     vmlist: list[VmStruct]
-    dma_mmu_remap: list[tuple[int, int]]
+    dma_mmu_remap: list[tuple[int, int, str]]
+    unmapped: list[Unmapped]
     vectors_page_pa: int
     top_pmd_pa: int
     pkmap_page_table_pa: int
@@ -126,6 +129,7 @@ class OpenFirmware:
         # the nodes that say how much memory there is, as (path, property)
         self.memory_nodes: list[tuple[str, str]] = []
         self.reserved_mem: list[ReservedMem] = []
+        self.reserved_mem_dropped = 0
         self.dma_reserved_default_memory: ReservedMem | None = None
 
 
@@ -159,8 +163,9 @@ class Kernel:
     """Everything one booting kernel knows, under the kernel's own names; nothing is shared between two of them.
 
     Its rooms: `mm` (memblock, zones, page tables), `of` (flat and unflattened tree), `cpus` by number, `log`; `facts`
-    are the derived quantities; `build` and `machine` are what it was given. `where(path, property or None)` answers
-    with a place in the user's source ("board.dts:41"), which the kernel itself never sees.
+    are the derived quantities, `owners` who holds what of memory; `build` and `machine` are what it was given.
+    `where(path, property or None)` answers with a place in the user's source ("board.dts:41"), which the kernel itself
+    never sees.
     """
 
     # set on the way, before anything reads them
@@ -172,6 +177,7 @@ class Kernel:
                  observer: Callable[[str, Kernel], None] | None = None,
                  where: Callable[[str, str | None], str] | None = None) -> None:
         from bootsim.linux.kernel.printk import printk
+        from bootsim.linux.lib.string import memset
 
         self.build = build
         self.machine = machine
@@ -180,10 +186,12 @@ class Kernel:
         self.until: str | None = None
         self.stage = "head"
         self.facts = Facts()
+        self.owners = Owners()
         self.panicked: KernelPanic | None = None
         config = build.config
         self.log = Log(config)
-        self.mm = Mm(config, Memblock(partial(printk, self), machine.ram.zero, build.sizeof.memblock_region))
+        self.mm = Mm(config, Memblock(partial(printk, self), partial(memset, self), build.sizeof.memblock_region,
+                                      self.owners.hear))
         self.of = OpenFirmware()
         self.cpus = [CpuState(machine.cp15)]
 
@@ -287,21 +295,6 @@ class Kernel:
             return "cmdline: mem="
         return ", ".join(self.place(path, prop) for path, prop in self.of.memory_nodes) or "no memory node in the tree"
 
-    def reserved_place(self, base: int, size: int) -> str | None:
-        """The regions of /reserved-memory that lie in [base, base + size) (pa), as a message names them."""
-        nodes = [r.node for r in self.of.reserved_mem if r.base < base + size and base < r.base + r.size]
-        return " and ".join(self.place(n.path, "reg" if "reg" in n.first else "size") for n in nodes) or None
-
-    def holders(self, base: int, size: int) -> list[str]:
-        """What of the boot's own lies in [base, base + size) (pa), as a message names it."""
-        symbols = self.build.symbols
-        known = [("the kernel image", self.virt_to_phys(symbols.stext), symbols.end - symbols.stext),
-                 ("the first page table", self.mm.pgd_pa, 0x4000),
-                 ("the device tree", self.atags_pointer, self.of.fdt.totalsize),
-                 ("the initrd", self.phys_initrd_start, self.phys_initrd_size if self.initrd_start else 0)]
-        return [f"{name} at {start:#010x}-{start + length - 1:#010x}" for name, start, length in known
-                if length and start < base + size and base < start + length]
-
     @property
     def zones(self) -> list[dict[str, Any]]:
         """The zones with their numbers, free lists (pfns, in list order) and per-cpu lists, as in stages.json."""
@@ -311,6 +304,7 @@ class Kernel:
 
     def reached(self, stage: str) -> None:
         """A stage of STAGES is reached: let the observer look, and stop if this is the last one wanted."""
+        self.owners.mark(stage)
         if self.observer is not None:
             self.observer(stage, self)
         if stage == self.until:

@@ -10,10 +10,10 @@ from bootsim.state.snapshot import STAGES, page_tables
 from bootsim.state.statediff import MIGRATE_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bootsim.linux import Kernel
-    from bootsim.state.trace import Reservations
+    from bootsim.owners import Holding, Owners, Purpose
 
 _PAGE_SHIFT = 12
 
@@ -41,10 +41,10 @@ class Watcher:
             memory = [(r.base, r.size, r.flags) for r in k.mm.memblock.memory.regions if r.size]
             self._seen[stage] = _Seen(memory, l1, ram, zones, _page(k, self._address >> _PAGE_SHIFT), bool(pages))
 
-    def physical(self, reservations: Reservations) -> Iterator[Place]:
-        """Yield what owns the physical address at each stage."""
+    def physical(self, owners: Owners, named: Callable[[Purpose], str]) -> Iterator[Place]:
+        """Yield what owns the physical address at each stage; `named` puts an owner in words."""
         for stage, seen in self._seen.items():
-            yield Place(stage, tuple(_physical(self._address, stage, seen, reservations)))
+            yield Place(stage, tuple(_physical(self._address, stage, seen, owners, named)))
 
     def virtual(self) -> Iterator[Place]:
         """Yield what the virtual address is mapped to at each stage."""
@@ -81,17 +81,24 @@ def _page(k: Kernel, pfn: int) -> dict[str, Any] | None:
         return None
 
 
-def _physical(pa: int, stage: str, seen: _Seen, reservations: Reservations) -> Iterator[tuple[str, str]]:
+def _physical(
+    pa: int, stage: str, seen: _Seen, owners: Owners, named: Callable[[Purpose], str]
+) -> Iterator[tuple[str, str]]:
     bank = next((r for r in seen.memory if r[0] <= pa < r[0] + r[1]), None)
     if bank is None:
-        yield "bank", "none: no memory that the kernel knows"
+        gone = _at(owners.removed(stage), pa)
+        why = "" if gone is None else f"; {gone.span()} was taken out by {gone.caller}(), {named(gone.purpose)}"
+        yield "bank", f"none: no memory that the kernel knows{why}"
     else:
-        flags = " no-map" if bank[2] & 4 else ""
-        yield "bank", f"{bank[0]:#010x}-{bank[0] + bank[1] - 1:#010x}{flags}"
-    held = reservations.owners(pa, pa + 1, stage)
-    if held:
-        r = held[0]
-        yield "reserved", f"{r.base:#010x}-{r.end - 1:#010x} by {r.caller}()"
+        told = _at(owners.banks(stage), pa)
+        by = "" if told is None else f", {named(told.purpose)}"
+        yield "bank", f"{bank[0]:#010x}-{bank[0] + bank[1] - 1:#010x}{by}"
+    no_map = _at(owners.no_map(stage), pa)
+    if no_map is not None:
+        yield "no-map", f"{no_map.span()}: {named(no_map.purpose)}"
+    held = _at(owners.reserved(stage), pa)
+    if held is not None:
+        yield "reserved", f"{held.span()}: {named(held.purpose)}, by {held.caller}()"
     elif bank is not None:
         yield "reserved", "no"
     if seen.zones:
@@ -99,6 +106,10 @@ def _physical(pa: int, stage: str, seen: _Seen, reservations: Reservations) -> I
     for mapping in _mappings(pa, seen):
         va = mapping.start_va + pa - mapping.pa
         yield "mapped", f"at {va:#010x}, of {mapping.shown()}"
+
+
+def _at(held: list[Holding], pa: int) -> Holding | None:
+    return next((h for h in held if h.base <= pa < h.end), None)
 
 
 def _mappings(pa: int, seen: _Seen) -> list[Range]:

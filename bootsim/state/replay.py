@@ -1,15 +1,13 @@
-"""Replays run to be compared or explained: a kernel, all its stages, its tree, its inputs, and who reserved what."""
+"""Replays run to be compared or explained: a kernel, all its stages, its tree, its inputs."""
 
 from __future__ import annotations
 
 import contextlib
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import bootsim
 from bootsim.errors import KernelPanic
 from bootsim.state.recorder import Recorder
-from bootsim.state.trace import Reservations, trace
 
 if TYPE_CHECKING:
     import os
@@ -41,8 +39,3 @@ class Replay:
         self.blob = bytes(ram.read(pa, int.from_bytes(ram.read(pa + 4, 4), "big")))
         with contextlib.suppress(KernelPanic):  # k.panicked tells
             bootsim.run(self.k)
-
-    @cached_property
-    def reservations(self) -> Reservations:
-        """Who reserved what, found out when first asked."""
-        return trace(self.k, self.blob)

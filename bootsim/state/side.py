@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from bootsim.facts import Facts
     from bootsim.linux import Kernel
+    from bootsim.owners import Owners
     from bootsim.state.directory import LogOnly, StateDirectory
     from bootsim.state.ranges import Range
     from bootsim.state.replay import Replay
-    from bootsim.state.trace import Reservations
 
     Tables = tuple[bytes, dict[int, bytes]]
 
 
 class Side:
-    """One boot under comparison. `facts`, `roots` and `reservations` are None when nothing tells them.
+    """One boot under comparison. `facts`, `roots` and `owners` are None when nothing tells them.
 
     `captured` says that a real kernel spoke: what depends on its compiled code or on later activity does not count.
     `panicked` is why the replay died, "" when it did not.
@@ -46,7 +46,7 @@ class Side:
         self.plain = plain
         self.facts: Facts | None = None
         self.roots: Roots | None = None
-        self.reservations: Reservations | None = None
+        self.owners: Owners | None = None
         self.panicked = ""
         self._tables = tables or {}
         self._ranges: dict[str, list[Range]] = {}
@@ -103,7 +103,7 @@ def _tell_why(side: Side, replayed: Replay) -> None:
     side.facts = replayed.k.facts
     side.panicked = str(replayed.k.panicked.cause or replayed.k.panicked) if replayed.k.panicked is not None else ""
     side.roots = Roots(replayed.k, replayed.blob, replayed.inputs)
-    side.reservations = replayed.reservations
+    side.owners = replayed.k.owners
 
 
 def record_lines(k: Kernel, *, steps: bool = True) -> list[Line]:

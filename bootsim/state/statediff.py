@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.state.governs import ALLOCATED, FUNCTIONS, MEMORY, PAGES, RESERVED, SECTIONS, TABLE_BITS, Index
@@ -10,12 +11,13 @@ from bootsim.state.ranges import RangeChange, range_changes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from bootsim.owners import Holding
     from bootsim.state.side import Side
-    from bootsim.state.trace import Reservation
 
 MIGRATE_TYPES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "CMA", "Isolate")
 _NUMBERS = ("start_pfn", "spanned", "present", "managed", "nr_free_pages", "watermark", "lowmem_reserve",
             "batch", "high")  # fmt: skip
+_ADDRESS = re.compile(r" (of|at) 0x[0-9a-f]+")
 _SETTLED = ("memblock_free_all", "mem_init")  # later a real kernel has allocated pages that a replay has not
 
 
@@ -125,32 +127,31 @@ def _near(x: list[int], y: list[int]) -> bool:
 
 # With owners known, each reservation is compared with the same owner's in the other boot; without, plain regions are.
 def _reserved(a: Side, b: Side, stage: str) -> Iterator[_Found]:
-    if a.reservations is None or b.reservations is None or a.captured != b.captured:
+    if a.owners is None or b.owners is None or a.captured != b.captured:
         one, other = a.stages[stage]["memblock"], b.stages[stage]["memblock"]
         for x, y in _paired(one["reserved"], other["reserved"]):
             yield _Found("memblock.reserved", "", _span(x) if x else "", _span(y) if y else "", (*RESERVED, *ALLOCATED))
         return
-    left, right = _by_owner(a.reservations.at(stage)), _by_owner(b.reservations.at(stage))
+    left, right = _by_owner(a.owners.reserved(stage)), _by_owner(b.owners.reserved(stage))
     for owner in dict.fromkeys((*left, *right)):
         mine, theirs = left.get(owner), right.get(owner)
-        if mine != theirs:
-            func, n = owner
+        if mine is None or theirs is None or mine[:2] != theirs[:2]:
+            name, n = owner
+            func = (mine or theirs).caller  # type: ignore[union-attr]  # one of them is there
             rest = (f"@{func}", *FUNCTIONS.get(func, ()), *ALLOCATED, *RESERVED)
-            what = func if n == 0 else f"{func} #{n + 1}"
-            yield _Found("memblock.reserved", what, _held(mine), _held(theirs), rest)
+            what = name if n == 0 else f"{name} #{n + 1}"
+            yield _Found("memblock.reserved", what, mine.span() if mine else "", theirs.span() if theirs else "", rest)
 
 
-def _by_owner(held: list[Reservation]) -> dict[tuple[str, int], Reservation]:
+# Reservations by what they are for, addresses left out, and of those for the same by their order in time.
+def _by_owner(held: list[Holding]) -> dict[tuple[str, int], Holding]:
     counts: dict[str, int] = {}
     found = {}
-    for r in reversed(held):  # memory is given from the top: the highest came first
-        n = counts[r.caller] = counts.get(r.caller, -1) + 1
-        found[r.caller, n] = r
+    for r in sorted(held, key=lambda h: (h.serial, h.base)):
+        what = _ADDRESS.sub("", r.purpose.what)
+        n = counts[what] = counts.get(what, -1) + 1
+        found[what, n] = r
     return found
-
-
-def _held(r: Reservation | None) -> str:
-    return "" if r is None else f"{r.base:#010x}-{r.end - 1:#010x}"
 
 
 def _limits(one: dict[str, Any], other: dict[str, Any]) -> Iterator[_Found]:

@@ -7,9 +7,11 @@ import re
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from bootsim.causes import owner, size_text
 from bootsim.errors import EXIT_DIFFERS, InputError
+from bootsim.linux.include.linux.memblock import PAGE_SHIFT
 from bootsim.state.overlaps import overlaps
-from bootsim.state.quantities import is_known, messages
+from bootsim.state.quantities import Quantities, is_known, messages
 from bootsim.sweep.worker import SAID_BY_MESSAGES, quantities
 from bootsim.sweep.worker import boot as boot_case
 from bootsim.sweep.worker import exit_code as worst_of
@@ -19,13 +21,16 @@ if TYPE_CHECKING:
 
     from bootsim.facts import Derivation
     from bootsim.linux import Kernel
-    from bootsim.state.quantities import Quantities
+    from bootsim.owners import Holding, Purpose
     from bootsim.sweep.case import Case
     from bootsim.sweep.checkfile import Boot, Expectation
 
 _PLACE = re.compile(r"(?P<file>[^\s:][^:\n]*):(?P<line>\d+)(?::\d+)?\b")
 _LEVEL_WARNING = 4
 _DERIVATION_LINES = 12
+# Amounts of memory, and whether they grow or shrink with what is left.
+_AMOUNTS = {"memory": 1, "lowmem": 1, "highmem": 1, "free_pages": 1, "managed_pages": 1, "managed": 1, "free": 1,
+            "totalram_pages": 1, "reserved": -1, "reserved_pages": -1}  # fmt: skip
 
 
 class Place(NamedTuple):
@@ -135,8 +140,72 @@ def _held(k: Kernel, known: Quantities, expectation: Expectation) -> Finding:
     held = expectation.expression.evaluate(known)
     if held.holds:
         return Finding(expectation, "ok")
+    taker = _taker(k, known, expectation, held.names)
     details, place = _explained(k, known, held.names)
+    if taker is not None:
+        details = (f"{owner(k, taker.purpose)} took {size_text(taker.size)}", *details)
+        place = _place_of_root(k, taker.purpose.root) or place
     return Finding(expectation, "failed", held.reasons, details, place, held.unknown)
+
+
+class _Taker(NamedTuple):
+    """Who took memory, all of its ranges together, in bytes."""
+
+    purpose: Purpose
+    size: int
+
+
+class _Without(Quantities):
+    """The quantities of a boot as they would be if `spared` bytes had not been taken."""
+
+    def __init__(self, known: Quantities, spared: int) -> None:
+        self._of, self._spared = known, spared
+
+    def value(self, name: str) -> int | str:
+        """The value of a quantity; those that less memory makes smaller are larger, and the other way round."""
+        value = self._of.value(name)
+        sign = _AMOUNTS.get(name.rpartition(".")[2] if name.startswith("zone.") else name)
+        if sign is None or isinstance(value, str):
+            return value
+        return value + sign * (self._spared >> PAGE_SHIFT if self._of.unit(name) == "pages" else self._spared)
+
+    def unit(self, name: str) -> str:
+        """The unit of a quantity."""
+        return self._of.unit(name)
+
+
+# Whom an expectation on an amount of memory fails for: the least of those without whom it would hold, else whoever took
+# most when all of them together do; None when it would fail all the same, as there is too little RAM.
+def _taker(k: Kernel, known: Quantities, expectation: Expectation, names: tuple[str, ...]) -> _Taker | None:
+    if not any(name in _AMOUNTS or name.startswith("zone.") for name in names):
+        return None
+    sizes: dict[Purpose, int] = {}
+    for h in _taken(k, set(names)):
+        if h.purpose.root and h.purpose.kind != "bank":
+            sizes[h.purpose] = sizes.get(h.purpose, 0) + h.end - h.base
+    takers = sorted((_Taker(purpose, size) for purpose, size in sizes.items()), key=lambda each: each.size)
+
+    def holds(spared: int) -> bool:
+        return expectation.expression.evaluate(_Without(known, spared)).holds
+
+    alone = next((taker for taker in takers if holds(taker.size)), None)
+    if alone is None and takers and holds(sum(sizes.values())):
+        return takers[-1]
+    return alone
+
+
+# What is missing from the amounts named. Of mapped memory, what is reserved is a part, and only that part is missing
+# from lowmem which could have been lowmem.
+def _taken(k: Kernel, names: set[str]) -> Iterator[Holding]:
+    regions = [(r.base, r.base + r.size) for r in k.mm.memblock.memory.regions]
+    mapped = names & {"memory", "lowmem", "highmem"}
+    gone = k.owners.removed()
+    for h in gone + [h._replace(base=max(h.base, base), end=min(h.end, end))
+                     for h in (*(() if mapped else k.owners.reserved()), *k.owners.no_map())
+                     for base, end in regions if h.base < end and base < h.end]:  # fmt: skip
+        limit = int(k.facts.value("vmalloc_limit")) if "vmalloc_limit" in k.facts else 1 << 32
+        if not ("lowmem" in names and h.base >= limit) and not ("highmem" in names and h.end <= limit):
+            yield h
 
 
 def _explained(k: Kernel, known: Quantities, names: tuple[str, ...]) -> tuple[tuple[str, ...], Place | None]:
@@ -158,7 +227,7 @@ def _said(k: Kernel) -> list[str]:
     # the kernel's complaints, and bootsim's line on the cause after each
     told = []
     for record in k.log.records:
-        if record.level <= _LEVEL_WARNING or (not record.kernel and record.text.startswith("bootsim: cause:")):
+        if record.level <= _LEVEL_WARNING or record.tells_cause():
             told += record.text.split("\n")
     return told
 
@@ -207,12 +276,19 @@ def _place_of_fact(k: Kernel, fact: str) -> Place | None:
     roots = list(dict.fromkeys(_roots(_decisive(k.facts.derivation(fact)))))
     for root in roots:
         if root.startswith("dtb:"):
-            path, _, prop = root.partition(":")[2].rpartition(":")
-            return _at(k, path or "/", prop or None)
+            return _place_of_root(k, root)
     given = {word.partition("=")[0] for word in k.boot_command_line.split()}
     if any(root.startswith("cmdline:") and root.partition(":")[2] in given for root in roots):
         return _at(k, "/chosen", "bootargs")
     return None
+
+
+def _place_of_root(k: Kernel, root: str) -> Place | None:
+    kind, _, rest = root.partition(":")
+    if kind == "cmdline":
+        return _at(k, "/chosen", "bootargs")
+    path, _, prop = rest.rpartition(":")
+    return _at(k, path or "/", prop or None) if kind == "dtb" else None
 
 
 def _decisive(node: Derivation) -> Derivation:

@@ -30,8 +30,13 @@ def lines(records: Iterable[Record], *, steps: bool = True, color: bool = False)
     for record in records:
         if steps or record.kernel:
             for raw in record.text.split("\n"):
-                line = raw if raw.isprintable() else _UNPRINTABLE.sub(_hex, raw)
+                line = terminal_text(raw)
                 yield _colored(line, record.level) if color else STAMP + line
+
+
+def terminal_text(text: str) -> str:
+    """A line with what no terminal should get written as its bytes in hex, as dmesg does."""
+    return text if text.isprintable() else _UNPRINTABLE.sub(_hex, text)
 
 
 def _hex(match: re.Match[str]) -> str:

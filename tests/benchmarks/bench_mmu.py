@@ -37,6 +37,7 @@ def kernel():
                         symbols=Symbols(**symbols), sizeof=Sizeof(**dict.fromkeys(Sizeof.KERNEL_NAMES, 32)))
     machine = Machine(cpu=CORTEX_A9, kernel_pa=0x60008000, cp15=Cp15(sctlr=CORTEX_A9.sctlr))
     k = Kernel(build, machine)
+    k.mm.memblock.zero = lambda *_: None  # no page tables yet
     stext(k)
     init_default_cache_policy(k, k.procinfo.mm_mmuflags(k.is_smp))
     memblock_add(k.mm.memblock, 0x60000000, 1024 * MIB)

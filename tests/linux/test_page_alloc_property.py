@@ -63,6 +63,7 @@ def new_kernel(reserved=(), high=16 * MIB):
         sizeof=Sizeof(**dict.fromkeys(Sizeof.KERNEL_NAMES, 32)),
     )
     k = Kernel(build, MACHINE)
+    k.mm.memblock.zero = lambda *_: None  # these kernels have no page tables
     memblock_add(k.mm.memblock, BASE, LOW_END - BASE + high)
     for base, size in reserved:
         memblock_reserve(k.mm.memblock, base, size, "test")

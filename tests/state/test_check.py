@@ -211,3 +211,38 @@ expect: [lowmem >= 700M, no panic, {that: panic, when: panic}]
     assert checks.exit_code(found) == 70
     assert checks.exit_code(found[:1]) == 1
     assert checks.exit_code(found[:1]) == 1
+
+
+TAKERS = """/dts-v1/;
+/ {
+	#address-cells = <1>; #size-cells = <1>; compatible = "arm,vexpress";
+	memory@60000000 { device_type = "memory"; reg = <0x60000000 0x20000000>; };
+	reserved-memory {
+		#address-cells = <1>; #size-cells = <1>; ranges;
+		dsp@70000000 { reg = <0x70000000 0x100000>; };
+		video@71000000 {
+			reg = <0x71000000 0x8000000>;
+		};
+		secure@7f000000 {
+			reg = <0x7f000000 0x1000000>; no-map;
+		};
+	};
+};
+"""
+
+
+@pytest.mark.parametrize(("expected", "line"), [
+    ("free_pages >= 100000", 9),  # 512 MiB are 131072 pages; video has 32768 of them
+    ("managed_pages >= 100000", 9),
+    ("free_pages >= 200000", 4),  # more than there is RAM
+    ("memory >= 512M", 12),
+    ("lowmem >= 512M", 12),
+    ("highmem >= 1M", 4),  # no reservation keeps it away
+    ("zone.Normal.managed >= 100000", 9),
+])  # fmt: skip
+def test_what_took_the_memory_is_pointed_at(check_file, tmp_path, expected, line):
+    (tmp_path / "board.dts").write_text(TAKERS)
+    (finding,) = findings(check_file(f"boots: {{tree: board.dts}}\nexpect: ['{expected}']"))
+    assert finding.status == "failed"
+    assert finding.place == checks.Place(str(tmp_path / "board.dts"), line)
+    assert (line != 4) == any("took" in detail for detail in finding.details)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
+from bootsim.causes import owner
 from bootsim.errors import InputError
 from bootsim.state.explain import derivation_lines, find
 from bootsim.state.owner import Watcher, merged
@@ -61,10 +64,11 @@ def owners(address, **inputs):
 
 def test_a_physical_address_is_owned_by_whoever_reserved_it():
     watcher, replay = owners(0x9F000000)
-    told = merged(watcher.physical(replay.reservations))
+    told = merged(watcher.physical(replay.k.owners, partial(owner, replay.k)))
     first, last, facts = told[-1]
     assert (first, last) == ("cma_init_reserved_areas", "free_initmem")
-    assert ("reserved", "0x9f000000-0x9fffffff by cma_declare_contiguous()") in facts
+    assert dict(facts)["reserved"] == ("0x9f000000-0x9fffffff: the CMA area 'reserved' (CONFIG_CMA_SIZE_MBYTES), by "
+                                       "cma_declare_contiguous_nid()")  # fmt: skip
     assert ("zone", "HighMem") in facts
     assert ("page", "pfn 0x9f000: free, in the block of order 10 at pfn 0x9f000, CMA") in facts
 
@@ -79,13 +83,13 @@ def test_a_virtual_address_has_descriptors():
 
 def test_memory_that_is_not_there():
     watcher, replay = owners(0x10000000)
-    assert {facts for _, _, facts in merged(watcher.physical(replay.reservations))} == {
+    assert {facts for _, _, facts in merged(watcher.physical(replay.k.owners, partial(owner, replay.k)))} == {
         (("bank", "none: no memory that the kernel knows"),)
     }
 
 
-def test_the_trace_leaves_the_boot_alone(boot):
-    before = [record.text for record in boot.k.log.records]
-    assert any(r.caller == "alloc_node_mem_map" for r in boot.reservations.at())
-    assert [record.text for record in boot.k.log.records] == before
-    assert not boot.k.mm.memblock.debug
+def test_an_address_names_the_node_that_took_it():
+    watcher, replay = owners(0x4C000000)
+    *_, (_, _, facts) = merged(watcher.physical(replay.k.owners, partial(owner, replay.k)))
+    assert dict(facts)["no-map"].startswith("0x4c000000-0x4c7fffff: ")
+    assert dict(facts)["no-map"].endswith("vexpress.dts:83 /reserved-memory/vram@4c000000 reg")

@@ -9,7 +9,7 @@ import pytest
 
 from bootsim.inputs.configfile import bundled_builds
 from bootsim.state.quantities import Quantities
-from bootsim.views.report.data import Watch, owner_of, page_data, printable
+from bootsim.views.report.data import Watch, page_data, printable
 from bootsim.views.report.render import embedded_json, render
 from bootsim.views.report.tables import Meanings, runs, words_of
 
@@ -307,7 +307,10 @@ def test_forms_tell_kind_and_family():
     assert forms["1:21"][0] == "table"
 
 
-def test_owners_nobody_knows_are_early_allocations():
-    assert owner_of("arm_memblock_init")[0] == "image"
-    assert owner_of("some_new_function") == ("other", "early allocation")
-    assert owner_of("__reserved_mem_reserve_reg")[0] == "tree"
+def test_every_reservation_has_an_owner_and_a_color(page):
+    rows = [row for state in page.data["boots"][0]["memblock"] for row in state["reserved"]]
+    named = {row[4]: (row[2], row[3]) for row in rows}
+    assert named["kernel image"] == ("arm_memblock_init", "image")
+    assert named["mem_map of node 0"] == ("alloc_node_mem_map", "memmap")
+    assert named["device tree"] == ("setup_arch", "tree")
+    assert not any("nobody" in row[4] for row in rows)

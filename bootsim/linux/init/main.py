@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from bootsim.causes import cause
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.kernel.head import stext
 from bootsim.linux.arch.arm.kernel.setup import early_mem, setup_arch, smp_setup_processor_id
@@ -14,6 +15,7 @@ from bootsim.linux.arch.arm.mm.mmu import early_cachepolicy, early_ecc, early_no
 from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
 from bootsim.linux.fs.dcache import dcache_init_early
 from bootsim.linux.fs.inode import inode_init_early
+from bootsim.linux.include.linux.err import Err
 from bootsim.linux.init.do_mounts_initrd import early_initrdmem
 from bootsim.linux.kernel.cpu import mitigations_parse_cmdline
 from bootsim.linux.kernel.dma.contiguous import early_cma
@@ -51,6 +53,7 @@ from bootsim.linux.mm.page_owner import early_page_owner_param
 from bootsim.linux.mm.page_poison import early_page_poison_param
 from bootsim.linux.mm.percpu import percpu_alloc_setup, setup_per_cpu_areas
 from bootsim.linux.mm.slub import kmem_cache_init
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -171,9 +174,10 @@ def setup_command_line(k: Kernel) -> None:
     """
     text = k.boot_command_line.encode("latin-1", "replace") + b"\0"
     for what in ("saved_command_line", "static_command_line"):
-        pa = memblock_alloc(k.mm.memblock, len(text), k.mm.smp_cache_bytes, "setup_command_line")
-        if not pa:
-            raise KernelPanic(f"setup_command_line: Failed to allocate {len(text)} bytes", "lowmem is used up")
+        pa = memblock_alloc(k.mm.memblock, len(text), k.mm.smp_cache_bytes, "setup_command_line",
+                            Purpose("other", what))
+        if isinstance(pa, Err):
+            raise KernelPanic(f"setup_command_line: Failed to allocate {len(text)} bytes", cause(k, pa.why))
         k.machine.ram.write(pa, text)
         step(k, "{what} at {pa:#010x}", what=what, pa=pa)
 

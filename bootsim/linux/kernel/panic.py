@@ -34,6 +34,4 @@ def panic(k: Kernel, death: KernelPanic) -> None:
         printk(k, KERN_EMERG, "Kernel panic - not syncing: {reason}", reason=death.reason)
         printk(k, KERN_EMERG, "---[ end Kernel panic - not syncing: {reason} ]---", reason=death.reason)
     if death.cause is not None:
-        memory = death.reason is not None and "Failed to allocate" in death.reason
-        step(k, "cause: {cause}{memory}", func="panic", level=KERN_EMERG, cause=death.cause,
-             memory=f"; memory: {k.memory_place()}" if memory else "")
+        step(k, "cause: {cause}", func="panic", level=KERN_EMERG, cause=death.cause)

@@ -6,8 +6,11 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bootsim.causes import cause
+from bootsim.linux.include.linux.err import Err
 from bootsim.linux.lib.cmdline import memparse
 from bootsim.linux.mm.memblock import memblock_alloc, memblock_free
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -33,6 +36,10 @@ class Record:
     text: str
     kernel: bool
     fields: dict[str, Any]
+
+    def tells_cause(self) -> bool:
+        """Whether this is bootsim's own line on the cause of what the kernel complains of, or warns in its place."""
+        return not self.kernel and (self.level <= KERN_WARNING or self.text.startswith("bootsim: cause:"))
 
 
 def printk(k: Kernel, level: int, template: str, /, *, func: str | None = None, **fields: Any) -> None:
@@ -160,7 +167,9 @@ def setup_log_buf(k: Kernel) -> None:
     Source: kernel/printk/printk.c setup_log_buf()
     Differs: memblock=debug lines lack the offsets of the compiled code, so with them the free space is an estimate.
     """
+    asked_by, root = "cmdline: log_buf_len=", "cmdline:log_buf_len"
     if not k.log.new_log_buf_len:
+        asked_by, root = "CONFIG_LOG_CPU_MAX_BUF_SHIFT for each CPU", "CONFIG_LOG_CPU_MAX_BUF_SHIFT"
         log_buf_add_cpu(k)
     length = k.log.new_log_buf_len
     if not length:
@@ -170,12 +179,12 @@ def setup_log_buf(k: Kernel) -> None:
     parts = (("text", length), ("desc", descs * sizeof.prb_desc), ("info", descs * sizeof.printk_info))
     taken: list[tuple[int, int]] = []
     for what, size in parts:
-        pa = memblock_alloc(mb, size, LOG_ALIGN, "setup_log_buf")
-        if not pa:
+        pa = memblock_alloc(mb, size, LOG_ALIGN, "setup_log_buf", Purpose("log", f"log buffer: {what}", root))
+        if isinstance(pa, Err):
             printk(k, KERN_ERR, "printk: log_buf_len: {bytes} {what} bytes not available", bytes=size, what=what)
-            step(k, "cause: cmdline: log_buf_len= asks for more than lowmem has left ({place})", place=k.memory_place())
+            step(k, "cause: {asked_by}: {why}", asked_by=asked_by, why=cause(k, pa.why))
             for old_pa, old_size in reversed(taken):
-                memblock_free(mb, old_pa, old_size, "setup_log_buf")
+                memblock_free(mb, old_pa, old_size, "setup_log_buf", Purpose("log", "log buffer", root))
             return
         taken.append((pa, size))
     shift = k.build.config.LOG_BUF_SHIFT

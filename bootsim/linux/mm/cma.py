@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bootsim.causes import asked_by, cause, holders, memory_end, unheeded
 from bootsim.errors import KernelPanic
+from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk, step
 from bootsim.linux.mm.memblock import (
@@ -18,6 +20,7 @@ from bootsim.linux.mm.memblock import (
     memblock_is_region_reserved,
     memblock_reserve,
 )
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -28,12 +31,16 @@ EBUSY, EINVAL, ENOMEM, ENOSPC = 16, 22, 12, 28
 
 @dataclass(slots=True)
 class Cma:
-    """struct cma: `count` pages from `base_pfn`; one bitmap bit stands for 2**order_per_bit pages."""
+    """struct cma: `count` pages from `base_pfn`; one bitmap bit stands for 2**order_per_bit pages.
+
+    `wanted_by` names the input that asked for the area.
+    """
 
     base_pfn: int
     count: int
     order_per_bit: int
     name: str
+    wanted_by: str = ""
 
 
 def _min_alignment(k: Kernel) -> int:
@@ -42,20 +49,20 @@ def _min_alignment(k: Kernel) -> int:
 
 
 def cma_init_reserved_mem(k: Kernel, base: int, size: int, order_per_bit: int,
-                          name: str) -> tuple[int, Cma | None]:
-    """Make a CMA area of reserved memory (pa, bytes); return (0 or -errno, area).
+                          name: str, wanted_by: str) -> tuple[int, Cma | None]:
+    """Make a CMA area of reserved memory (pa, bytes) for the input `wanted_by`; return (0 or -errno with why, area).
 
     Source: mm/cma.c cma_init_reserved_mem()
     """
     if len(k.mm.cma_areas) == k.build.config.CMA_AREAS + 1:
         printk(k, KERN_ERR, "cma: Not enough slots for CMA reserved regions!")
-        return -ENOSPC, None
+        return Err(-ENOSPC, f"more than CONFIG_CMA_AREAS + 1 = {len(k.mm.cma_areas)} areas"), None
     if not size or not memblock_is_region_reserved(k.mm.memblock, base, size):
-        return -EINVAL, None
+        return Err(-EINVAL, f"nothing of {base:#010x}+{size:#x} is reserved, as reserving it failed before"), None
     alignment = _min_alignment(k)
     if (alignment >> PAGE_SHIFT) % (1 << order_per_bit) or base % alignment or size % alignment:
-        return -EINVAL, None
-    area = Cma(base >> PAGE_SHIFT, size >> PAGE_SHIFT, order_per_bit, name[:CMA_MAX_NAME - 1])
+        return Err(-EINVAL, f"{base:#010x}+{size:#x} is not aligned to {alignment:#x}"), None
+    area = Cma(base >> PAGE_SHIFT, size >> PAGE_SHIFT, order_per_bit, name[:CMA_MAX_NAME - 1], wanted_by)
     k.mm.cma_areas.append(area)
     k.mm.totalcma_pages += size >> PAGE_SHIFT
     n = len(k.mm.cma_areas) - 1
@@ -71,27 +78,29 @@ def cma_init_reserved_mem(k: Kernel, base: int, size: int, order_per_bit: int,
 
 
 def cma_declare_contiguous(k: Kernel, base: int, size: int, limit: int, alignment: int, order_per_bit: int,
-                           fixed: bool, name: str, asked_by: str) -> tuple[int, Cma | None]:
+                           fixed: bool, name: str, inputs: tuple[str, ...]) -> tuple[int, Cma | None]:
     """Reserve a contiguous area of `size` bytes at `base` (pa) if fixed, else below `limit`; (0 or -errno, area).
 
-    `asked_by` names the input that asks for the area.
+    `inputs` are the roots that ask for the area.
     Source: mm/cma.c cma_declare_contiguous_nid()
     """
     func = "cma_declare_contiguous_nid"
     mb = k.mm.memblock
     mib = size >> 20
+    wanted_by = " and ".join(asked_by(k, root) for root in inputs)
+    purpose = Purpose("cma", f"CMA area {name!r}", inputs[0])
 
     def fail(err: int, why: str) -> tuple[int, None]:
         printk(k, KERN_ERR, "cma: Failed to reserve {mib} MiB", func=func, mib=mib)
-        step(k, "cause: {asked_by}: {why}", func=func, asked_by=asked_by, why=why)
+        step(k, "cause: {wanted_by}: {why}", func=func, wanted_by=wanted_by, why=why)
         return -err, None
 
     memblock_end = memblock_end_of_DRAM(mb)
     highmem_start = k.mm.arm_lowmem_limit
     if len(k.mm.cma_areas) == k.build.config.CMA_AREAS + 1:
         printk(k, KERN_ERR, "cma: Not enough slots for CMA reserved regions!", func=func)
-        step(k, "cause: {asked_by} is one more than the {slots} areas of CONFIG_CMA_AREAS + 1", func=func,
-             asked_by=asked_by, slots=len(k.mm.cma_areas))
+        step(k, "cause: {wanted_by} is one more than the {slots} areas of CONFIG_CMA_AREAS + 1", func=func,
+             wanted_by=wanted_by, slots=len(k.mm.cma_areas))
         return -ENOSPC, None
     if not size:
         return -EINVAL, None
@@ -116,33 +125,38 @@ def cma_declare_contiguous(k: Kernel, base: int, size: int, limit: int, alignmen
         printk(k, KERN_ERR, "cma: Size ({size:#010x}) of region at {base:#010x} exceeds limit ({limit:#010x})",
                func=func, size=size, base=base, limit=limit)
         return fail(EINVAL, f"{size:#x} bytes from {base:#x} do not end below {limit:#x}, " +
-                    (f"where memory ends ({k.memory_place()})" if limit == memblock_end else "the limit asked for"))
+                    (memory_end(k, limit) if limit == memblock_end else _limit_place(k, limit, alignment)))
     if fixed:
-        if memblock_is_region_reserved(mb, base, size) or memblock_reserve(mb, base, size, func) < 0:
+        if memblock_is_region_reserved(mb, base, size):
             return fail(EBUSY, f"part of {base:#x}-{base + size - 1:#x} is reserved already: "
-                        f"{', '.join(k.holders(base, size)) or 'by memory that was taken before'}")
+                        f"{', '.join(holders(k, base, size))}")
+        ret = memblock_reserve(mb, base, size, func, purpose)
+        if isinstance(ret, Err):
+            return fail(EBUSY, cause(k, ret.why))
     else:
-        addr = 0
+        addr = above = 0
         if base < highmem_start < limit:
-            addr = memblock_alloc_range_nid(mb, size, alignment, highmem_start, limit)
+            addr = above = memblock_alloc_range_nid(mb, size, alignment, highmem_start, limit, func, purpose)
             limit = highmem_start
         if not addr:
-            addr = memblock_alloc_range_nid(mb, size, alignment, base, limit)
-        if not addr:
-            return fail(ENOMEM, f"no free {size:#x} bytes aligned to {alignment:#x} below {limit:#x}; "
-                        f"lowmem has {mb.current_limit - k.mm.phys_offset:#x} bytes ({k.memory_place()})")
+            addr = memblock_alloc_range_nid(mb, size, alignment, base, limit, func, purpose)
+        if isinstance(addr, Err):
+            also = f"; above lowmem, {cause(k, above.why)}" if isinstance(above, Err) else ""
+            return fail(ENOMEM, f"{cause(k, addr.why)}{also}")
         base = addr
-    ret, area = cma_init_reserved_mem(k, base, size, order_per_bit, name)
-    if ret:
-        memblock_free(mb, base, size, func)
-        return fail(-ret, "the area could not be registered")
+    ret, area = cma_init_reserved_mem(k, base, size, order_per_bit, name, wanted_by)
+    if isinstance(ret, Err):
+        unheeded(k, memblock_free(mb, base, size, func, purpose), f"freeing {base:#010x}+{size:#x}")
+        return fail(-ret, cause(k, ret.why))
     printk(k, KERN_INFO, "cma: Reserved {mib} MiB at {base:#010x}", func=func, mib=size >> 20, base=base)
     return 0, area
 
 
-def _area_place(k: Kernel, area: Cma) -> str:
-    # the input that asked for an area
-    return k.reserved_place(area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT) or f"contiguous area {area.name!r}"
+# Whose limit an area may not pass: that of cma=, or the end of the machine's DMA zone.
+def _limit_place(k: Kernel, limit: int, alignment: int) -> str:
+    if k.mm.cma_limit_cmdline and limit == k.mm.cma_limit_cmdline & ~(alignment - 1):
+        return "the limit that cma= asks for"
+    return f"the end of ZONE_DMA (machine {k.mdesc.name!r}, dma_zone_size)"
 
 
 def cma_activate_area(k: Kernel, area: Cma) -> None:
@@ -155,16 +169,16 @@ def cma_activate_area(k: Kernel, area: Cma) -> None:
 
     if not memblock_is_region_memory(k.mm.memblock, area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT):
         warn(k, "mm/cma.c:106", func="cma_init_reserved_areas", pid=1)
-        raise KernelPanic(None, f"{_area_place(k, area)}: the contiguous area lies outside memory "
+        raise KernelPanic(None, f"{area.wanted_by}: the contiguous area lies outside memory "
                           f"({k.memory_place()}): the kernel takes other memory for its struct pages and frees them")
     pageblock_pages = 1 << k.mm.pageblock_order
     zone = page_zone_name(k, area.base_pfn)
     for pfn in range(area.base_pfn, area.base_pfn + area.count, pageblock_pages):
         # a zone's pfns are contiguous: the block lies in the zone when both its ends do
         if page_zone_name(k, pfn) != zone or page_zone_name(k, pfn + pageblock_pages - 1) != zone:
-            place, area.count = _area_place(k, area), 0
+            area.count = 0
             printk(k, KERN_ERR, "cma: CMA area {name} could not be activated", name=area.name)
-            step(k, "cause: {place}: the area spans the zones {zone} and {other}", place=place, zone=zone,
+            step(k, "cause: {place}: the area spans the zones {zone} and {other}", place=area.wanted_by, zone=zone,
                  other=page_zone_name(k, pfn + pageblock_pages - 1))
             return
         init_cma_reserved_pageblock(k, pfn)

@@ -4,66 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.causes import ArrayFull, Shortage
 from bootsim.errors import KernelPanic
+from bootsim.linux.include.linux.err import Err
 from bootsim.linux.include.linux.memblock import (
-    INIT_MEMBLOCK_REGIONS as INIT_MEMBLOCK_REGIONS,
+    INIT_MEMBLOCK_REGIONS,
+    MEMBLOCK_ALLOC_ACCESSIBLE,
+    MEMBLOCK_ALLOC_ANYWHERE,
+    MEMBLOCK_HOTPLUG,
+    MEMBLOCK_NOMAP,
+    MEMBLOCK_NONE,
+    NUMA_NO_NODE,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    PHYS_ADDR_MAX,
+    Memblock,
+    MemblockRegion,
+    MemblockType,
+    for_each_free_mem_range,
+    for_each_free_mem_range_reverse,
+    for_each_mem_pfn_range,
+    for_each_mem_range,
+    for_each_reserved_mem_range,
 )
-from bootsim.linux.include.linux.memblock import (
-    MEMBLOCK_ALLOC_ACCESSIBLE as MEMBLOCK_ALLOC_ACCESSIBLE,
-)
-from bootsim.linux.include.linux.memblock import (
-    MEMBLOCK_ALLOC_ANYWHERE as MEMBLOCK_ALLOC_ANYWHERE,
-)
-from bootsim.linux.include.linux.memblock import (
-    MEMBLOCK_HOTPLUG as MEMBLOCK_HOTPLUG,
-)
-from bootsim.linux.include.linux.memblock import (
-    MEMBLOCK_NOMAP as MEMBLOCK_NOMAP,
-)
-from bootsim.linux.include.linux.memblock import (
-    MEMBLOCK_NONE as MEMBLOCK_NONE,
-)
-from bootsim.linux.include.linux.memblock import (
-    NUMA_NO_NODE as NUMA_NO_NODE,
-)
-from bootsim.linux.include.linux.memblock import (
-    PAGE_SHIFT as PAGE_SHIFT,
-)
-from bootsim.linux.include.linux.memblock import (
-    PAGE_SIZE as PAGE_SIZE,
-)
-from bootsim.linux.include.linux.memblock import (
-    PHYS_ADDR_MAX as PHYS_ADDR_MAX,
-)
-from bootsim.linux.include.linux.memblock import (
-    Memblock as Memblock,
-)
-from bootsim.linux.include.linux.memblock import (
-    MemblockRegion as MemblockRegion,
-)
-from bootsim.linux.include.linux.memblock import (
-    MemblockType as MemblockType,
-)
-from bootsim.linux.include.linux.memblock import (
-    for_each_free_mem_range as for_each_free_mem_range,
-)
-from bootsim.linux.include.linux.memblock import (
-    for_each_free_mem_range_reverse as for_each_free_mem_range_reverse,
-)
-from bootsim.linux.include.linux.memblock import (
-    for_each_mem_pfn_range as for_each_mem_pfn_range,
-)
-from bootsim.linux.include.linux.memblock import (
-    for_each_mem_range as for_each_mem_range,
-)
-from bootsim.linux.include.linux.memblock import (
-    for_each_reserved_mem_range as for_each_reserved_mem_range,
-)
+from bootsim.owners import ADD, CLEAR, DOUBLE, FREE, MARK, NOBODY, REMOVE, RESERVE, Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
+# what others take from here, though include/linux/memblock.py defines it
+__all__ = [
+    "INIT_MEMBLOCK_REGIONS", "MEMBLOCK_ALLOC_ACCESSIBLE", "MEMBLOCK_ALLOC_ANYWHERE", "MEMBLOCK_HOTPLUG",
+    "MEMBLOCK_NOMAP", "MEMBLOCK_NONE", "NUMA_NO_NODE", "PAGE_SHIFT", "PAGE_SIZE", "PHYS_ADDR_MAX", "Memblock",
+    "MemblockRegion", "MemblockType", "for_each_free_mem_range", "for_each_free_mem_range_reverse",
+    "for_each_mem_pfn_range", "for_each_mem_range", "for_each_reserved_mem_range",
+]  # fmt: skip
 _KERN_ERR, _KERN_INFO = 3, 6
+_ENOMEM = -12
 
 
 def _dbg(mb: Memblock, func: str, base: int, size: int, caller: str) -> None:
@@ -126,7 +103,8 @@ def memblock_merge_regions(type_: MemblockType) -> None:
 
 
 def memblock_add_range(mb: Memblock, type_: MemblockType, base: int, size: int, flags: int = MEMBLOCK_NONE) -> int:
-    """Add [base, base + size) (pa, bytes): the parts no region covers yet become regions. Returns 0, or -ENOMEM.
+    """Add [base, base + size) (pa, bytes): the parts no region covers yet become regions. Returns 0, or -ENOMEM with
+    an ArrayFull.
 
     Source: mm/memblock.c memblock_add_range()
     """
@@ -143,7 +121,7 @@ def memblock_add_range(mb: Memblock, type_: MemblockType, base: int, size: int, 
         return 0
     while len(type_.regions) + len(gaps) > type_.max:
         if memblock_double_array(mb, type_, base, size) < 0:
-            return -12
+            return Err(_ENOMEM, ArrayFull(type_.name, len(type_.regions), type_.max, mb.can_resize))
         # the new array was itself reserved, perhaps in this very type: look again
         gaps = _uncovered(type_, base, end)
     for n, (idx, start, stop) in enumerate(gaps):
@@ -192,12 +170,14 @@ def memblock_double_array(mb: Memblock, type_: MemblockType, new_area_start: int
         mb.printk(_KERN_INFO, "memblock: {name} is doubled to {max} at [{base:#010x}-{end:#010x}]",
                   func="memblock_double_array", name=type_.name, max=type_.max * 2, base=addr,
                   end=addr + old_bytes * 2 - 1)
-    mb.zero(addr, old_bytes * 2)
     old_pa, type_.array_pa = type_.array_pa, addr
     type_.max *= 2
+    purpose = Purpose("other", f"array of {type_.max} regions for memblock.{type_.name}")
+    mb.zero(addr, old_bytes * 2, purpose.what)
+    mb.listener(DOUBLE, addr, new_bytes, "memblock_double_array", purpose)
     if old_pa is not None:
-        memblock_free(mb, old_pa, _page_align(old_bytes), "memblock_double_array")
-    memblock_reserve(mb, addr, new_bytes, "memblock_double_array")
+        memblock_free(mb, old_pa, _page_align(old_bytes), "memblock_double_array", purpose)
+    memblock_reserve(mb, addr, new_bytes, "memblock_double_array", purpose)
     return 0
 
 
@@ -205,10 +185,14 @@ def _page_align(size: int) -> int:
     return (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
 
 
+class ArrayFullError(Exception):
+    """memblock_isolate_range() returned -ENOMEM; the argument is the ArrayFull."""
+
+
 def memblock_isolate_range(mb: Memblock, type_: MemblockType, base: int, size: int) -> tuple[int, int]:
     """Split regions that cross the ends of [base, base + size) (pa, bytes); return the index range inside it.
 
-    Raises MemoryError where the kernel returns -ENOMEM (the region array is full and cannot grow).
+    Raises ArrayFullError where the kernel returns -ENOMEM (the region array is full and cannot grow).
     Source: mm/memblock.c memblock_isolate_range()
     """
     size = memblock_cap_size(base, size)
@@ -218,7 +202,7 @@ def memblock_isolate_range(mb: Memblock, type_: MemblockType, base: int, size: i
         return 0, 0
     while len(type_.regions) + 2 > type_.max:
         if memblock_double_array(mb, type_, base, size) < 0:
-            raise MemoryError(f"memblock.{type_.name} is full")
+            raise ArrayFullError(ArrayFull(type_.name, len(type_.regions), type_.max, mb.can_resize))
     idx = 0
     while idx < len(type_.regions):
         r = type_.regions[idx]
@@ -245,108 +229,118 @@ def memblock_isolate_range(mb: Memblock, type_: MemblockType, base: int, size: i
 
 
 def memblock_remove_range(mb: Memblock, type_: MemblockType, base: int, size: int) -> int:
-    """Take [base, base + size) (pa, bytes) out of `type_`. Returns 0, or -ENOMEM.
+    """Take [base, base + size) (pa, bytes) out of `type_`. Returns 0, or -ENOMEM with an ArrayFull.
 
     Source: mm/memblock.c memblock_remove_range()
     """
     try:
         start, end = memblock_isolate_range(mb, type_, base, size)
-    except MemoryError:
-        return -12
+    except ArrayFullError as full:
+        return Err(_ENOMEM, full.args[0])
     for i in range(end - 1, start - 1, -1):
         _remove_region(type_, i)
     return 0
 
 
-def memblock_add(mb: Memblock, base: int, size: int, caller: str = "early_init_dt_add_memory_arch") -> int:
-    """Add [base, base + size) (pa, bytes) to memory.
+# Tell the listener of a change that was made; returns what the change returned.
+def _told(mb: Memblock, op: str, ret: int, base: int, size: int, caller: str, purpose: Purpose) -> int:
+    if not ret:
+        mb.listener(op, base, memblock_cap_size(base, size), caller, purpose)
+    return ret
+
+
+def memblock_add(mb: Memblock, base: int, size: int, caller: str = "early_init_dt_add_memory_arch",
+                 purpose: Purpose = NOBODY) -> int:
+    """Add [base, base + size) (pa, bytes) to memory; `purpose` names who told of it.
 
     Source: mm/memblock.c memblock_add()
     """
     if mb.debug:
         _dbg(mb, "memblock_add", base, size, caller)
-    return memblock_add_range(mb, mb.memory, base, size)
+    return _told(mb, ADD, memblock_add_range(mb, mb.memory, base, size), base, size, caller, purpose)
 
 
-def memblock_remove(mb: Memblock, base: int, size: int, caller: str) -> int:
-    """Take [base, base + size) (pa, bytes) out of memory.
+def memblock_remove(mb: Memblock, base: int, size: int, caller: str, purpose: Purpose = NOBODY) -> int:
+    """Take [base, base + size) (pa, bytes) out of memory; `purpose` names who wants it.
 
     Source: mm/memblock.c memblock_remove()
     """
     if mb.debug:
         _dbg(mb, "memblock_remove", base, size, caller)
-    return memblock_remove_range(mb, mb.memory, base, size)
+    return _told(mb, REMOVE, memblock_remove_range(mb, mb.memory, base, size), base, size, caller, purpose)
 
 
-def memblock_free(mb: Memblock, base: int, size: int, caller: str) -> int:
+def memblock_free(mb: Memblock, base: int, size: int, caller: str, purpose: Purpose = NOBODY) -> int:
     """Take [base, base + size) (pa, bytes) out of reserved.
 
     Source: mm/memblock.c memblock_free()
     """
     if mb.debug:
         _dbg(mb, "memblock_free", base, size, caller)
-    return memblock_remove_range(mb, mb.reserved, base, size)
+    return _told(mb, FREE, memblock_remove_range(mb, mb.reserved, base, size), base, size, caller, purpose)
 
 
-def memblock_reserve(mb: Memblock, base: int, size: int, caller: str) -> int:
-    """Reserve [base, base + size) (pa, bytes).
+def memblock_reserve(mb: Memblock, base: int, size: int, caller: str, purpose: Purpose = NOBODY,
+                     asked_by: str = "") -> int:
+    """Reserve [base, base + size) (pa, bytes) for `purpose`. `asked_by` is who called the `caller` that messages show.
 
     Source: mm/memblock.c memblock_reserve()
     """
     if mb.debug:
         _dbg(mb, "memblock_reserve", base, size, caller)
-    return memblock_add_range(mb, mb.reserved, base, size)
+    return _told(mb, RESERVE, memblock_add_range(mb, mb.reserved, base, size), base, size, asked_by or caller, purpose)
 
 
-def _setclr_flag(mb: Memblock, base: int, size: int, set_: bool, flag: int) -> int:
+def _setclr_flag(mb: Memblock, base: int, size: int, set_: bool, flag: int, purpose: Purpose) -> int:
     # memblock_setclr_flag()
     try:
         start, end = memblock_isolate_range(mb, mb.memory, base, size)
-    except MemoryError:
-        return -12
+    except ArrayFullError as full:
+        return Err(_ENOMEM, full.args[0])
     for r in mb.memory.regions[start:end]:
         r.flags = r.flags | flag if set_ else r.flags & ~flag
     memblock_merge_regions(mb.memory)
+    mb.listener(MARK if set_ else CLEAR, base, memblock_cap_size(base, size), "memblock_setclr_flag", purpose, flag)
     return 0
 
 
-def memblock_mark_nomap(mb: Memblock, base: int, size: int) -> int:
+def memblock_mark_nomap(mb: Memblock, base: int, size: int, purpose: Purpose = NOBODY) -> int:
     """Give [base, base + size) (pa, bytes) of memory the flag MEMBLOCK_NOMAP.
 
     Source: mm/memblock.c memblock_mark_nomap()
     """
-    return _setclr_flag(mb, base, size, True, MEMBLOCK_NOMAP)
+    return _setclr_flag(mb, base, size, True, MEMBLOCK_NOMAP, purpose)
 
 
-def memblock_clear_nomap(mb: Memblock, base: int, size: int) -> int:
+def memblock_clear_nomap(mb: Memblock, base: int, size: int, purpose: Purpose = NOBODY) -> int:
     """Take the flag MEMBLOCK_NOMAP from [base, base + size) (pa, bytes) of memory.
 
     Source: mm/memblock.c memblock_clear_nomap()
     """
-    return _setclr_flag(mb, base, size, False, MEMBLOCK_NOMAP)
+    return _setclr_flag(mb, base, size, False, MEMBLOCK_NOMAP, purpose)
 
 
-def memblock_mark_hotplug(mb: Memblock, base: int, size: int) -> int:
+def memblock_mark_hotplug(mb: Memblock, base: int, size: int, purpose: Purpose = NOBODY) -> int:
     """Give [base, base + size) (pa, bytes) of memory the flag MEMBLOCK_HOTPLUG.
 
     Source: mm/memblock.c memblock_mark_hotplug()
     """
-    return _setclr_flag(mb, base, size, True, MEMBLOCK_HOTPLUG)
+    return _setclr_flag(mb, base, size, True, MEMBLOCK_HOTPLUG, purpose)
 
 
-def memblock_clear_hotplug(mb: Memblock, base: int, size: int) -> int:
+def memblock_clear_hotplug(mb: Memblock, base: int, size: int, purpose: Purpose = NOBODY) -> int:
     """Take the flag MEMBLOCK_HOTPLUG from [base, base + size) (pa, bytes) of memory.
 
     Source: mm/memblock.c memblock_clear_hotplug()
     """
-    return _setclr_flag(mb, base, size, False, MEMBLOCK_HOTPLUG)
+    return _setclr_flag(mb, base, size, False, MEMBLOCK_HOTPLUG, purpose)
 
 
 # ---------------------------------------------------------------- finding and allocating
 
 
 def memblock_find_in_range_node(mb: Memblock, size: int, align: int, start: int, end: int, flags: int) -> int:
-    """Find `size` free bytes aligned to `align` within [start, end) (pa); return their pa, or 0.
+    """Find `size` free bytes aligned to `align` within [start, end) (pa); return their pa, or 0 with a Shortage.
 
     Source: mm/memblock.c memblock_find_in_range_node(), __memblock_find_range_{top_down,bottom_up}()
     """
@@ -354,6 +348,7 @@ def memblock_find_in_range_node(mb: Memblock, size: int, align: int, start: int,
         end = mb.current_limit
     start = max(start, PAGE_SIZE)
     end = max(start, end)
+    none = Err(0, Shortage(size, align, start, end))
     if mb.bottom_up:
         for this_start, this_end in for_each_free_mem_range(mb, flags):
             this_start = min(max(this_start, start), end)
@@ -361,7 +356,7 @@ def memblock_find_in_range_node(mb: Memblock, size: int, align: int, start: int,
             cand = (this_start + align - 1) & ~(align - 1)
             if cand < this_end and this_end - cand >= size:
                 return cand
-        return 0
+        return none
     for this_start, this_end in for_each_free_mem_range_reverse(mb, flags):
         this_start = min(max(this_start, start), end)
         this_end = min(max(this_end, start), end)
@@ -370,7 +365,7 @@ def memblock_find_in_range_node(mb: Memblock, size: int, align: int, start: int,
         cand = (this_end - size) & ~(align - 1)
         if cand >= this_start:
             return cand
-    return 0
+    return none
 
 
 def memblock_find_in_range(mb: Memblock, start: int, end: int, size: int, align: int) -> int:
@@ -381,29 +376,33 @@ def memblock_find_in_range(mb: Memblock, start: int, end: int, size: int, align:
     return memblock_find_in_range_node(mb, size, align, start, end, MEMBLOCK_NONE)
 
 
-def memblock_alloc_range_nid(mb: Memblock, size: int, align: int, start: int, end: int) -> int:
-    """Find and reserve `size` bytes aligned to `align` within [start, end) (pa); return their pa, or 0.
+def memblock_alloc_range_nid(mb: Memblock, size: int, align: int, start: int, end: int, caller: str,
+                             purpose: Purpose = NOBODY) -> int:
+    """Find and reserve `size` bytes aligned to `align` within [start, end) (pa) for `purpose`; return their pa, or 0.
 
+    The 0 has why: a Shortage, or an ArrayFull.
     Source: mm/memblock.c memblock_alloc_range_nid()
     """
     found = memblock_find_in_range_node(mb, size, align, start, end, MEMBLOCK_NONE)
-    if found and not memblock_reserve(mb, found, size, "memblock_alloc_range_nid"):
+    if not found:
         return found
-    return 0
+    ret = memblock_reserve(mb, found, size, "memblock_alloc_range_nid", purpose, asked_by=caller)
+    return Err(0, ret.why) if isinstance(ret, Err) else found
 
 
-def memblock_phys_alloc_range(mb: Memblock, size: int, align: int, start: int, end: int) -> int:
-    """Reserve `size` bytes within [start, end) (pa), not cleared; return their pa, or 0.
+def memblock_phys_alloc_range(mb: Memblock, size: int, align: int, start: int, end: int, caller: str,
+                              purpose: Purpose = NOBODY) -> int:
+    """Reserve `size` bytes within [start, end) (pa) for `purpose`, not cleared; return their pa, or 0 with why.
 
     Source: mm/memblock.c memblock_phys_alloc_range()
     """
-    return memblock_alloc_range_nid(mb, size, align, start, end)
+    return memblock_alloc_range_nid(mb, size, align, start, end, caller, purpose)
 
 
 def memblock_alloc_try_nid(mb: Memblock, size: int, align: int, min_addr: int = 0,
                            max_addr: int = MEMBLOCK_ALLOC_ACCESSIBLE, nid: int = NUMA_NO_NODE, *,
-                           caller: str, func: str = "memblock_alloc_try_nid") -> int:
-    """Reserve and clear `size` bytes aligned to `align`, at or above min_addr (pa) if there is room; pa, or 0.
+                           caller: str, purpose: Purpose = NOBODY, func: str = "memblock_alloc_try_nid") -> int:
+    """Reserve and clear `size` bytes aligned to `align`, at or above min_addr (pa) if there is room; pa, or 0 with why.
 
     `func` is the member of the family that memblock=debug names.
     Source: mm/memblock.c memblock_alloc_try_nid(), memblock_alloc_internal()
@@ -414,28 +413,28 @@ def memblock_alloc_try_nid(mb: Memblock, size: int, align: int, min_addr: int = 
                   "max_addr={max_addr:#010x} {caller}", func=func, func_=func, size=size, align=align, nid=nid,
                   min_addr=min_addr, max_addr=max_addr, caller=caller)
     max_addr = min(max_addr, mb.current_limit)
-    found = memblock_alloc_range_nid(mb, size, align, min_addr, max_addr)
+    found = memblock_alloc_range_nid(mb, size, align, min_addr, max_addr, caller, purpose)
     if not found and min_addr:
-        found = memblock_alloc_range_nid(mb, size, align, 0, max_addr)
+        found = memblock_alloc_range_nid(mb, size, align, 0, max_addr, caller, purpose)
     if found:
-        mb.zero(found, size)
+        mb.zero(found, size, purpose.what)
     return found
 
 
-def memblock_alloc(mb: Memblock, size: int, align: int, caller: str) -> int:
-    """Reserve and clear `size` bytes anywhere below the current limit; pa, or 0.
+def memblock_alloc(mb: Memblock, size: int, align: int, caller: str, purpose: Purpose = NOBODY) -> int:
+    """Reserve and clear `size` bytes anywhere below the current limit for `purpose`; pa, or 0 with why.
 
     Source: include/linux/memblock.h memblock_alloc()
     """
-    return memblock_alloc_try_nid(mb, size, align, caller=caller)
+    return memblock_alloc_try_nid(mb, size, align, caller=caller, purpose=purpose)
 
 
-def memblock_alloc_node(mb: Memblock, size: int, align: int, nid: int, caller: str) -> int:
-    """Reserve and clear `size` bytes for node `nid`; pa, or 0.
+def memblock_alloc_node(mb: Memblock, size: int, align: int, nid: int, caller: str, purpose: Purpose = NOBODY) -> int:
+    """Reserve and clear `size` bytes for node `nid` and `purpose`; pa, or 0 with why.
 
     Source: include/linux/memblock.h memblock_alloc_node()
     """
-    return memblock_alloc_try_nid(mb, size, align, nid=nid, caller=caller)
+    return memblock_alloc_try_nid(mb, size, align, nid=nid, caller=caller, purpose=purpose)
 
 
 # ---------------------------------------------------------------- queries
@@ -571,7 +570,7 @@ def memblock_free_all(k: Kernel) -> int:
 
     mb = k.mm.memblock
     reset_all_zones_managed_pages(k)
-    memblock_clear_hotplug(mb, 0, PHYS_ADDR_MAX)
+    memblock_clear_hotplug(mb, 0, PHYS_ADDR_MAX, Purpose("bank", "memory no longer marked hotpluggable"))
     for start, end in for_each_reserved_mem_range(mb):
         reserve_bootmem_region(k, start, end)
     pages = 0

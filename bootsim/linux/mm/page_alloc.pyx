@@ -19,10 +19,12 @@ from libc.stdlib cimport calloc, free
 
 from math import isqrt
 
+from bootsim.causes import cause
 from bootsim.errors import BootsimError, InputError, KernelPanic
 from bootsim.linux.kernel.printk import KERN_ALERT, KERN_DEBUG, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.kstrtox import kstrtobool
 from bootsim.linux.mm.page_poison import page_poisoning_enabled, poison_byte
+from bootsim.owners import Purpose
 
 
 cdef extern from "<sys/mman.h>" nogil:

@@ -258,12 +258,13 @@ def alloc_large_system_hash(k, tablename, bucketsize, numentries, scale, flags, 
     log2qty = max(entries, 1).bit_length() - 1
     while True:
         size = bucketsize << log2qty
-        pa = _hash_memory(k, p, size, flags)
+        pa = _hash_memory(k, p, tablename, size, flags)
         if pa or size <= PAGE_SIZE:
             break
         log2qty -= 1
     if not pa:
-        raise KernelPanic(f"Failed to allocate {tablename} hash table", f"no {size:#x} free bytes for it")
+        why = cause(k, pa.why) if flags & HASH_EARLY else f"no {size:#x} free bytes for it"
+        raise KernelPanic(f"Failed to allocate {tablename} hash table", f"{tablename} hash table: {why}")
     printk(k, KERN_INFO, "{name} hash table entries: {entries} (order: {order}, {size} bytes, linear)",
            func="alloc_large_system_hash", name=tablename, entries=1 << log2qty,
            order=size.bit_length() - 1 - PAGE_SHIFT, size=size)
@@ -272,11 +273,12 @@ def alloc_large_system_hash(k, tablename, bucketsize, numentries, scale, flags, 
     return pa, log2qty, (1 << log2qty) - 1
 
 
-def _hash_memory(k, Pglist p, size, flags):
+def _hash_memory(k, Pglist p, tablename, size, flags):
     from bootsim.linux.mm.memblock import memblock_alloc
 
     if flags & HASH_EARLY:
-        return memblock_alloc(k.mm.memblock, size, _smp_cache_bytes(k), "alloc_large_system_hash")
+        return memblock_alloc(k.mm.memblock, size, _smp_cache_bytes(k), "alloc_large_system_hash",
+                              Purpose("hash", f"{tablename} hash table"))
     if max((size - 1) >> PAGE_SHIFT, 0).bit_length() >= p.g.max_order:
         raise InputError(f"a hash table of {size:#x} bytes is vmalloc()ed, which is not replayed")
     pfn = alloc_pages_exact(k, size, GFP_ATOMIC | (0x100 if flags & HASH_ZERO else 0))

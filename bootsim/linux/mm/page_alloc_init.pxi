@@ -274,10 +274,11 @@ def alloc_node_mem_map(k, Pglist p):
         return
     page_bytes = k.build.sizeof.page
     size = (end - start) * page_bytes
-    pa = memblock_alloc_node(k.mm.memblock, size, _smp_cache_bytes(k), 0, "alloc_node_mem_map")
+    pa = memblock_alloc_node(k.mm.memblock, size, _smp_cache_bytes(k), 0, "alloc_node_mem_map",
+                             Purpose("memmap", "mem_map of node 0"))
     if not pa:
         raise KernelPanic(f"Failed to allocate {size} bytes for node 0 memory map",
-                          f"lowmem has no {size:#x} contiguous free bytes for {end - start} struct pages")
+                          f"mem_map of {end - start} struct pages: {cause(k, pa.why)}")
     p.mem_map_pa = pa + (p.g.node_start_pfn - start) * page_bytes
     p.map_pages(start, end)
     source = "mm/page_alloc.c alloc_node_mem_map()"
@@ -358,9 +359,11 @@ def setup_usemap(k, Pglist p, i):
     block_pages = 1 << p.g.pageblock_order
     pages = _round_up(zone.spanned_pages + (zone.start_pfn & (block_pages - 1)), block_pages)
     size = _round_up((pages >> p.g.pageblock_order) * PAGEBLOCK_BITS, 32) // 8
-    if not memblock_alloc_node(k.mm.memblock, size, _smp_cache_bytes(k), 0, "setup_usemap"):
+    pa = memblock_alloc_node(k.mm.memblock, size, _smp_cache_bytes(k), 0, "setup_usemap",
+                             Purpose("memmap", f"pageblock flags of zone {p.zone_names[i]}"))
+    if not pa:
         raise KernelPanic(f"Failed to allocate {size} bytes for zone {p.zone_names[i]} pageblock flags on node 0",
-                          f"lowmem has no {size:#x} free bytes for the pageblock flags")
+                          f"pageblock flags: {cause(k, pa.why)}")
     zone.pageblock_flags = <uint32_t *>calloc(size // 4, 4)
     if zone.pageblock_flags == NULL:
         raise MemoryError

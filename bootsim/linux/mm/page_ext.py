@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.causes import cause
 from bootsim.errors import InputError, KernelPanic
+from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import KERN_CRIT, KERN_INFO, printk
 from bootsim.linux.mm.memblock import PAGE_SIZE, memblock_alloc_try_nid
 from bootsim.linux.mm.page_owner import init_page_owner
 from bootsim.linux.mm.percpu import max_dma_address_pa
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -44,10 +47,11 @@ def page_ext_init_flatmem(k: Kernel) -> None:
     start, end = k.mm.pgdat.bank_pfns[0][0], k.mm.pgdat.bank_pfns[-1][1]
     pages = end - start + (block_pages if start % block_pages or end % block_pages else 0)
     total = size * pages
-    if not memblock_alloc_try_nid(k.mm.memblock, total, PAGE_SIZE, max_dma_address_pa(k), nid=0,
-                                  caller="page_ext_init_flatmem"):
+    pa = memblock_alloc_try_nid(k.mm.memblock, total, PAGE_SIZE, max_dma_address_pa(k), nid=0,
+                                caller="page_ext_init_flatmem", purpose=Purpose("memmap", "page_ext of node 0"))
+    if isinstance(pa, Err):
         printk(k, KERN_CRIT, "allocation of page_ext failed.")
-        raise KernelPanic("Out of memory", f"lowmem has no {total:#x} contiguous free bytes for page_ext")
+        raise KernelPanic("Out of memory", f"page_ext: {cause(k, pa.why)}")
     k.facts.add("page_ext.size", total, "bytes", "pages spanned, times struct page_ext and what its users need",
                 ("sizeof:struct page_ext", "sizeof:struct page_owner", "CONFIG_PAGE_EXTENSION", "cmdline:page_owner",
                  "CONFIG_FORCE_MAX_ZONEORDER", "max_pfn"), "mm/page_ext.c alloc_node_page_ext()")

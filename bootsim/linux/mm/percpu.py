@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bootsim.causes import cause
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.memory import VMALLOC_END, VMALLOC_START
+from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.mm.memblock import PAGE_SHIFT, PAGE_SIZE, memblock_alloc, memblock_alloc_try_nid, memblock_free
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -20,6 +23,8 @@ PERCPU_DYNAMIC_EARLY_SIZE = 12 << 10
 PERCPU_DYNAMIC_RESERVE = 20 << 10
 PERCPU_MODULE_RESERVE = 8 << 10
 _POINTER_BYTES = 4
+_INFO = Purpose("percpu", "per-cpu layout, freed again")
+_CHUNK = Purpose("percpu", "per-cpu first chunk")
 
 
 @dataclass(slots=True)
@@ -46,11 +51,11 @@ def _longs(bits: int) -> int:
     return -(-bits // 32) * 4
 
 
-def _alloc(k: Kernel, size: int, func: str, align: int | None = None) -> int:
+def _alloc(k: Kernel, size: int, func: str, what: str) -> int:
     # memblock_alloc() that panics as each caller in percpu.c does
-    pa = memblock_alloc(k.mm.memblock, size, align or k.mm.smp_cache_bytes, func)
-    if not pa:
-        raise KernelPanic(f"{func}: Failed to allocate {size} bytes", "too little lowmem for the per-cpu areas")
+    pa = memblock_alloc(k.mm.memblock, size, k.mm.smp_cache_bytes, func, Purpose("percpu", f"per-cpu {what}"))
+    if isinstance(pa, Err):
+        raise KernelPanic(f"{func}: Failed to allocate {size} bytes", f"per-cpu {what}: {cause(k, pa.why)}")
     return pa
 
 
@@ -73,12 +78,12 @@ def pcpu_alloc_alloc_info(k: Kernel, nr_units: int) -> PcpuAllocInfo:
     """
     sizeof = k.build.sizeof
     size = _pfn_align(sizeof.pcpu_alloc_info + sizeof.pcpu_group_info + nr_units * 4)
-    pa = memblock_alloc(k.mm.memblock, size, PAGE_SIZE, "pcpu_alloc_alloc_info")
+    pa = memblock_alloc(k.mm.memblock, size, PAGE_SIZE, "pcpu_alloc_alloc_info", _INFO)
     return PcpuAllocInfo(pa, size, 0, 0, 0, 0, 0, 0, [])
 
 
-def pcpu_build_alloc_info(k: Kernel, reserved_size: int, dyn_size: int, atom_size: int) -> PcpuAllocInfo | None:
-    """Size the units (bytes) and put all possible CPUs into one group; None when memory is short.
+def pcpu_build_alloc_info(k: Kernel, reserved_size: int, dyn_size: int, atom_size: int) -> PcpuAllocInfo:
+    """Size the units (bytes) and put all possible CPUs into one group; its `pa` is 0, with why, when memory is short.
 
     Source: mm/percpu.c pcpu_build_alloc_info()
     Differs: without NUMA distances there is always one group, and with page-sized atoms one unit an allocation.
@@ -91,7 +96,7 @@ def pcpu_build_alloc_info(k: Kernel, reserved_size: int, dyn_size: int, atom_siz
     cpus = list(range(k.num_possible_cpus))
     ai = pcpu_alloc_alloc_info(k, len(cpus))
     if not ai.pa:
-        return None
+        return ai
     ai.static_size, ai.reserved_size = static_size, reserved_size
     ai.dyn_size = size_sum - static_size - reserved_size
     ai.unit_size = ai.alloc_size = alloc_size
@@ -101,23 +106,22 @@ def pcpu_build_alloc_info(k: Kernel, reserved_size: int, dyn_size: int, atom_siz
 
 
 def pcpu_embed_first_chunk(k: Kernel, reserved_size: int, dyn_size: int, atom_size: int) -> int:
-    """Take one unit per CPU from the linear mapping, copy the static data, give back what is left; 0 or -errno.
+    """Take a unit per CPU from the linear mapping, copy the static data, give back what is left; 0 or -errno with why.
 
     Source: mm/percpu.c pcpu_embed_first_chunk()
     """
     func = "pcpu_embed_first_chunk"
     mb, ram, sym = k.mm.memblock, k.machine.ram, k.build.symbols
     ai = pcpu_build_alloc_info(k, reserved_size, dyn_size, atom_size)
-    if ai is None:
-        return -12
+    if isinstance(ai.pa, Err):
+        return Err(-12, ai.pa.why)
     size_sum = ai.static_size + ai.reserved_size + ai.dyn_size
     areas_size = _pfn_align(_POINTER_BYTES)
-    areas = memblock_alloc(mb, areas_size, k.mm.smp_cache_bytes, func)
-    base = 0
+    base = areas = memblock_alloc(mb, areas_size, k.mm.smp_cache_bytes, func, _INFO)
     if areas:
         base = memblock_alloc_try_nid(mb, len(ai.cpu_map) * ai.unit_size, atom_size, max_dma_address_pa(k),
-                                      caller="pcpu_dfl_fc_alloc")
-    if base:
+                                      caller="pcpu_dfl_fc_alloc", purpose=_CHUNK)
+    if not isinstance(base, Err):
         max_distance = ai.unit_size * len(ai.cpu_map)
         vmalloc_total = VMALLOC_END - VMALLOC_START(k.mm.high_memory)
         if max_distance > vmalloc_total * 3 // 4:
@@ -127,15 +131,15 @@ def pcpu_embed_first_chunk(k: Kernel, reserved_size: int, dyn_size: int, atom_si
         for unit in range(len(ai.cpu_map)):
             pa = base + unit * ai.unit_size
             ram.write(pa, static)
-            memblock_free(mb, pa + size_sum, ai.unit_size - size_sum, func)
+            memblock_free(mb, pa + size_sum, ai.unit_size - size_sum, func, _CHUNK)
         printk(k, KERN_INFO, "percpu: Embedded {pages} pages/cpu s{static} r{reserved} d{dyn} u{unit}",
                pages=size_sum >> PAGE_SHIFT, static=ai.static_size, reserved=ai.reserved_size, dyn=ai.dyn_size,
                unit=ai.unit_size)
         pcpu_setup_first_chunk(k, ai, base)
-    memblock_free(mb, ai.pa, ai.bytes, func)
+    memblock_free(mb, ai.pa, ai.bytes, func, _INFO)
     if areas:
-        memblock_free(mb, areas, areas_size, func)
-    return 0 if base else -12
+        memblock_free(mb, areas, areas_size, func, _INFO)
+    return Err(-12, base.why) if isinstance(base, Err) else 0
 
 
 def max_dma_address_pa(k: Kernel) -> int:
@@ -172,14 +176,14 @@ def pcpu_setup_first_chunk(k: Kernel, ai: PcpuAllocInfo, base: int) -> None:
     """
     func = "pcpu_setup_first_chunk"
     units = len(ai.cpu_map)
-    _alloc(k, _POINTER_BYTES, func)
-    _alloc(k, 4, func)
-    _alloc(k, k.nr_cpu_ids * 4, func)
-    _alloc(k, k.nr_cpu_ids * 4, func)
+    _alloc(k, _POINTER_BYTES, func, "group offsets")
+    _alloc(k, 4, func, "group sizes")
+    _alloc(k, k.nr_cpu_ids * 4, func, "unit map")
+    _alloc(k, k.nr_cpu_ids * 4, func, "unit offsets")
     pcpu_dump_alloc_info(k, ai)
     slots = max(ai.unit_size.bit_length() - 5 + 2, 1) + 2
     types = 2 if k.build.config.MEMCG_KMEM else 1
-    _alloc(k, slots * 8 * types, func)
+    _alloc(k, slots * 8 * types, func, "chunk lists")
     static_size = (ai.static_size + PCPU_MIN_ALLOC_SIZE - 1) & ~(PCPU_MIN_ALLOC_SIZE - 1)
     dyn_size = ai.dyn_size - (static_size - ai.static_size)
     pcpu_alloc_first_chunk(k, base + static_size, ai.reserved_size or dyn_size)
@@ -205,10 +209,10 @@ def pcpu_alloc_first_chunk(k: Kernel, start: int, map_size: int) -> None:
     sizeof = k.build.sizeof
     region_size = _pfn_align((start & (PAGE_SIZE - 1)) + map_size)
     region_bits = region_size // PCPU_MIN_ALLOC_SIZE
-    _alloc(k, sizeof.pcpu_chunk + _longs(region_size >> PAGE_SHIFT), func)
-    _alloc(k, _longs(region_bits), func)
-    _alloc(k, _longs(region_bits + 1), func)
-    _alloc(k, region_size // PCPU_BITMAP_BLOCK_SIZE * sizeof.pcpu_block_md, func)
+    _alloc(k, sizeof.pcpu_chunk + _longs(region_size >> PAGE_SHIFT), func, "chunk descriptor")
+    _alloc(k, _longs(region_bits), func, "allocation map")
+    _alloc(k, _longs(region_bits + 1), func, "boundary map")
+    _alloc(k, region_size // PCPU_BITMAP_BLOCK_SIZE * sizeof.pcpu_block_md, func, "block descriptors")
 
 
 def setup_per_cpu_areas(k: Kernel) -> None:
@@ -220,8 +224,9 @@ def setup_per_cpu_areas(k: Kernel) -> None:
     if not config.SMP:
         return _setup_up(k)
     reserve = PERCPU_MODULE_RESERVE if config.MODULES else 0
-    if pcpu_embed_first_chunk(k, reserve, PERCPU_DYNAMIC_RESERVE, PAGE_SIZE) < 0:
-        raise KernelPanic("Failed to initialize percpu areas.", "too little lowmem for the per-cpu areas")
+    ret = pcpu_embed_first_chunk(k, reserve, PERCPU_DYNAMIC_RESERVE, PAGE_SIZE)
+    if isinstance(ret, Err):
+        raise KernelPanic("Failed to initialize percpu areas.", f"per-cpu first chunk: {cause(k, ret.why)}")
     return None
 
 
@@ -229,10 +234,13 @@ def _setup_up(k: Kernel) -> None:
     # without SMP static per-cpu data are plain variables: only the dynamic part needs memory
     unit = 1 << (max(PCPU_MIN_UNIT_SIZE, PERCPU_DYNAMIC_RESERVE) - 1).bit_length()
     ai = pcpu_alloc_alloc_info(k, 1)
-    base = memblock_alloc_try_nid(k.mm.memblock, unit, PAGE_SIZE, max_dma_address_pa(k), caller="setup_per_cpu_areas")
-    if not ai.pa or not base:
-        raise KernelPanic("Failed to allocate memory for percpu areas.", "too little lowmem for the per-cpu areas")
+    base = memblock_alloc_try_nid(k.mm.memblock, unit, PAGE_SIZE, max_dma_address_pa(k), caller="setup_per_cpu_areas",
+                                  purpose=_CHUNK)
+    for pa in (ai.pa, base):
+        if isinstance(pa, Err):
+            raise KernelPanic("Failed to allocate memory for percpu areas.",
+                              f"per-cpu first chunk: {cause(k, pa.why)}")
     ai.dyn_size = ai.unit_size = ai.atom_size = ai.alloc_size = unit
     ai.cpu_map = [0]
     pcpu_setup_first_chunk(k, ai, base)
-    memblock_free(k.mm.memblock, ai.pa, ai.bytes, "setup_per_cpu_areas")
+    memblock_free(k.mm.memblock, ai.pa, ai.bytes, "setup_per_cpu_areas", _INFO)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bootsim.linux import Kernel
-    from bootsim.state.trace import Reservation
+    from bootsim.owners import Holding
 
 # The quantities at the top of the page, with what they are called there.
 OVERVIEW = (
@@ -39,29 +39,9 @@ OVERVIEW = (
     ("warning", "Warnings in the log"), ("log.lines", "Lines of the kernel's log"), ("digest", "Digest"),
 )  # fmt: skip
 
-# Who asked memblock for memory, as a kind of owner that gets a colour, and in words. All others: "early allocation".
-OWNERS = {
-    "arm_memblock_init": ("image", "kernel image"),
-    "arm_initrd_init": ("tree", "initial RAM disk"),
-    "reserve_dtb": ("tree", "device tree blob"),
-    "early_init_fdt_reserve_self": ("tree", "device tree blob"),
-    "arm_mm_memblock_reserve": ("tables", "first-level page table"),
-    "early_alloc": ("tables", "page tables, vectors, zero page"),
-    "cma_declare_contiguous": ("cma", "CMA area"),
-    "cma_declare_contiguous_nid": ("cma", "CMA area"),
-    "alloc_node_mem_map": ("memmap", "mem_map: a struct page for each frame"),
-    "setup_usemap": ("memmap", "pageblock flags"),
-    "sparse_init_nid": ("memmap", "memory map of a section"),
-    "alloc_large_system_hash": ("hash", "hash table"),
-    "setup_log_buf": ("hash", "log buffer"),
-    "pcpu_dfl_fc_alloc": ("percpu", "per-cpu areas"),
-    "pcpu_alloc_first_chunk": ("percpu", "per-cpu bookkeeping"),
-    "pcpu_setup_first_chunk": ("percpu", "per-cpu bookkeeping"),
-    "early_init_dt_alloc_memory_arch": ("tree", "unflattened device tree"),
-    "request_standard_resources": ("other", "resources"),
-    "setup_command_line": ("other", "command line"),
-}
-_FROM_TREE = ("reserved_mem", "fdt", "dt_")
+# The color of each kind of owner.
+FAMILIES = {"image": "image", "dtb": "tree", "initrd": "tree", "node": "tree", "tree": "tree", "cma": "cma",
+            "tables": "tables", "memmap": "memmap", "hash": "hash", "log": "hash", "percpu": "percpu"}  # fmt: skip
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 PAGE_BYTES = 4096
 
@@ -75,15 +55,6 @@ def _hex(match: re.Match[str]) -> str:
     # a byte that was no UTF-8 stands in the text as a lone surrogate, \udc80 to \udcff
     errors = "surrogateescape" if "\udc80" <= match[0] <= "\udcff" else "surrogatepass"
     return "".join(f"\\x{byte:02x}" for byte in match[0].encode("utf-8", errors))
-
-
-def owner_of(caller: str) -> tuple[str, str]:
-    """Return the kind of owner that a function of the kernel reserves for, and what it is in words."""
-    if caller in OWNERS:
-        return OWNERS[caller]
-    if any(word in caller for word in _FROM_TREE):
-        return "tree", "reserved by the device tree"
-    return "other", "early allocation"
 
 
 class Watch:
@@ -136,7 +107,6 @@ class Watch:
             "zones": [[_zone(zone) for zone in zones] for zones in self._pools["zones"]],
             "migrate": _migrate_types(self._pools["zones"]),
             "areas": [[_area(area) for area in areas] for areas in self._pools["areas"]],
-            "nodes": [[printable(r.name), r.base, r.base + r.size] for r in k.of.reserved_mem if r.size],
             "layout": _layout(k),
             "log": self._log(),
             **facts_data(replay),
@@ -144,14 +114,14 @@ class Watch:
 
     def _memblocks(self) -> list[dict[str, Any]]:
         # each kept memblock with who held its reservations at the first stage that shows it
-        held: dict[int, list[Reservation]] = {}
+        held: dict[int, list[Holding]] = {}
         for step in self.steps:
             stage = None if step["stage"] == "panic" else step["stage"]
-            held.setdefault(step["memblock"], self.replay.reservations.at(stage))
+            held.setdefault(step["memblock"], self.replay.k.owners.reserved(stage))
         return [
             {
                 "memory": [[base, base + size, flags] for base, size, flags in state["memory"] if size],
-                "reserved": [[r.base, r.end, r.caller] for r in held[i]],
+                "reserved": [_owned(r) for r in held[i]],
                 "limit": state["current_limit"],
             }
             for i, state in enumerate(self._pools["memblock"])
@@ -167,6 +137,11 @@ class Watch:
                 place += 1
             lines.append([levels[i], self.steps[place]["stage"], line.func, printable(line.text), int(line.kernel)])
         return lines
+
+
+def _owned(r: Holding) -> list[Any]:
+    # [base, end, function that asked, color, owner]
+    return [r.base, r.end, r.caller, FAMILIES.get(r.purpose.kind, "other"), printable(r.purpose.what)]
 
 
 def _count_lines(k: Kernel) -> int:
@@ -259,14 +234,11 @@ def page_data(boots: Sequence[tuple[str, Watch]]) -> dict[str, Any]:
     data: dict[str, Any] = {
         "stages": [[name, ABOUT.get(name, "the kernel's last words")] for name in names],
         "boots": [watch.data(printable(name), meanings) for name, watch in boots],
-        "owners": {},
     }
     for boot in data["boots"]:
         boot["steps"] = _at_every_stage(boot["steps"], names)
         for line in boot["log"]:
             line[1] = names.index(line[1])
-    callers = {r[2] for boot in data["boots"] for state in boot["memblock"] for r in state["reserved"]}
-    data["owners"] = {caller: owner_of(caller) for caller in sorted(callers)}
     data["meanings"] = meanings.data()
     if len(boots) == 2:
         data["difference"] = compare(data["boots"], [watch.replay.k for _, watch in boots])

@@ -39,13 +39,9 @@ function reservations(boot, i) {
   const known = keysOf(before && before.reserved);
   const there = TWO ? keysOf((stateOf(other(i), 'memblock') || {}).reserved) : null;
   return (state ? state.reserved : []).map((r) => ({
-    start: r[0], end: r[1], caller: r[2], family: D.owners[r[2]][0], what: whatIs(boot, r),
+    start: r[0], end: r[1], caller: r[2], family: r[3], what: r[4],
     fresh: !known.has(keyOf(r)), differs: TWO && !there.has(keyOf(r)),
   }));
-}
-function whatIs(boot, [start, end, caller]) {
-  const node = boot.nodes.find((n) => n[1] === start && n[2] >= end);
-  return node ? `reserved-memory ${node[0]}` : D.owners[caller][1];
 }
 
 function differing(i, regions, pick) {

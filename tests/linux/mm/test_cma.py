@@ -16,15 +16,15 @@ def k(board):
 
 
 def declare(k, base, size, limit=0, fixed=False):
-    return cma_declare_contiguous(k, base, size, limit, 0, 0, fixed, "area", "test")
+    return cma_declare_contiguous(k, base, size, limit, 0, 0, fixed, "area", ("CONFIG_CMA",))
 
 
 def test_an_area_must_be_reserved_and_aligned(k):
-    assert cma_init_reserved_mem(k, 0x70000000, 4 * MIB, 0, "x") == (-22, None)
+    assert cma_init_reserved_mem(k, 0x70000000, 4 * MIB, 0, "x", "who") == (-22, None)
     memblock_reserve(k.mm.memblock, 0x70000000, 8 * MIB, "test")
-    assert cma_init_reserved_mem(k, 0x70100000, 4 * MIB, 0, "x") == (-22, None)
-    assert cma_init_reserved_mem(k, 0x70000000, 0, 0, "x") == (-22, None)
-    assert cma_init_reserved_mem(k, 0x70000000, 4 * MIB, 0, "x" * 80)[1].name == "x" * 63
+    assert cma_init_reserved_mem(k, 0x70100000, 4 * MIB, 0, "x", "who") == (-22, None)
+    assert cma_init_reserved_mem(k, 0x70000000, 0, 0, "x", "who") == (-22, None)
+    assert cma_init_reserved_mem(k, 0x70000000, 4 * MIB, 0, "x" * 80, "who")[1].name == "x" * 63
     assert k.mm.totalcma_pages == 1024
 
 
@@ -50,6 +50,7 @@ def test_no_more_than_the_slots(board, k):
     for _ in range(k.build.config.CMA_AREAS + 1):
         assert declare(k, 0, 4 * MIB)[0] == 0
     assert declare(k, 0, 4 * MIB) == (-28, None)
+    assert board.causes(k)[-1] == "CONFIG_CMA is one more than the 8 areas of CONFIG_CMA_AREAS + 1"
     assert board.said(k, "slots") == ["cma: Not enough slots for CMA reserved regions!"]
 
 

@@ -10,6 +10,7 @@ from bootsim.invariants import check_memblock
 from bootsim.linux.include.linux.memblock import for_each_free_mem_range_reverse
 from bootsim.linux.mm import memblock as m
 from bootsim.linux.mm.memblock import MEMBLOCK_NOMAP, PAGE_SIZE, PHYS_ADDR_MAX, Memblock
+from bootsim.owners import Purpose
 
 MiB = 1 << 20
 
@@ -124,10 +125,10 @@ def test_a_range_is_cut_before_the_end_of_the_address_space():
 
 def test_allocated_memory_is_cleared():
     cleared = []
-    mb = Memblock(zero=lambda pa, size: cleared.append((pa, size)))
+    mb = Memblock(zero=lambda *what: cleared.append(what))
     m.memblock_add(mb, 0x100000, MiB)
-    pa = m.memblock_alloc(mb, 300, 64, "t")
-    assert cleared == [(pa, 300)]
+    pa = m.memblock_alloc(mb, 300, 64, "t", Purpose("other", "a test"))
+    assert cleared == [(pa, 300, "a test")]
 
 
 def fill_reserved(mb, n):

@@ -100,7 +100,7 @@ def _kstrtoint(text: str) -> int | None:
     return int(text) if text.isdigit() and int(text) <= 0x7FFFFFFF else None
 
 
-def of_alias_scan(k: Kernel, dt_alloc: Callable[[Kernel, int, int], int]) -> None:
+def of_alias_scan(k: Kernel, dt_alloc: Callable[[Kernel, int, int, str], int]) -> None:
     """Allocate one struct alias_prop, with its stem, for every alias that ends in a number and leads to a node.
 
     Source: drivers/of/base.c of_alias_scan()
@@ -117,5 +117,5 @@ def of_alias_scan(k: Kernel, dt_alloc: Callable[[Kernel, int, int], int]) -> Non
         stem = name.rstrip("0123456789")
         if _kstrtoint(name[len(stem):]) is None:
             continue
-        pa = dt_alloc(k, k.build.sizeof.alias_prop + len(stem) + 1, 4)
+        pa = dt_alloc(k, k.build.sizeof.alias_prop + len(stem) + 1, 4, f"alias {name}")
         step(k, "alias {name} -> {target}, at {pa:#010x}", name=name, target=target, pa=pa)

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from bootsim.causes import cause, holders, unheeded
 from bootsim.errors import KernelPanic
 from bootsim.linux.drivers.of.base import DeviceNode, of_alias_scan
+from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_NOTICE, KERN_WARNING, printk, step
 from bootsim.linux.lib.fdt import (
     FDT_V17_SIZE,
@@ -32,6 +34,7 @@ from bootsim.linux.mm.memblock import (
     memblock_overlaps_region,
     memblock_reserve,
 )
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -286,9 +289,14 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
                  prop=prop, base=base)
             continue
         early_init_dt_add_memory_arch(k, base, size, f"dtb:{node.path}:{prop}")
-        if hotpluggable and memblock_mark_hotplug(k.mm.memblock, base & 0xFFFFFFFF, size & 0xFFFFFFFF):
+        if not hotpluggable:
+            continue
+        ret = memblock_mark_hotplug(k.mm.memblock, base & 0xFFFFFFFF, size & 0xFFFFFFFF,
+                                    Purpose("bank", "hotpluggable memory", f"dtb:{node.path}:hotpluggable"))
+        if isinstance(ret, Err):
             printk(k, KERN_WARNING, "OF: fdt: failed to mark hotplug range {base:#x} - {end:#x}", base=base,
                    end=base + size)
+            step(k, "cause: {place}: {why}", place=k.place(node.path, "hotpluggable"), why=cause(k, ret.why))
     if len(reg) % (4 * each):
         step(k, "{place}: the last {size} bytes make no whole bank of {cells} cells: passed over", level=KERN_WARNING,
              place=k.place(node.path, prop), size=len(reg) % (4 * each), cells=each)
@@ -341,7 +349,9 @@ def early_init_dt_add_memory_arch(k: Kernel, base: int, size: int, root: str) ->
     if memblock_overlaps_region(k.mm.memblock.memory, base, size & 0xFFFFFFFF):
         step(k, "{place}: bank {base:#x}+{size:#x} overlaps an earlier bank; memory is counted once", func=func,
              level=KERN_WARNING, place=place, base=base, size=size)
-    memblock_add(k.mm.memblock, base, size & 0xFFFFFFFF, func)
+    ret = memblock_add(k.mm.memblock, base, size & 0xFFFFFFFF, func, Purpose("bank", "RAM", root))
+    if unheeded(k, ret, f"adding the bank {base:#x}+{size:#x} of {place}"):
+        return None
     n = len([f for f in k.facts if f.name.startswith("bank")]) // 2
     inputs = (root, "PHYS_OFFSET")
     source = "drivers/of/fdt.c early_init_dt_add_memory_arch()"
@@ -353,17 +363,18 @@ def early_init_dt_add_memory_arch(k: Kernel, base: int, size: int, root: str) ->
     return None
 
 
-def early_init_dt_reserve_memory_arch(k: Kernel, base: int, size: int, nomap: bool) -> int:
-    """Reserve [base, base + size) (pa, bytes), or take it out of the mapping; 0 or a negative errno.
+def early_init_dt_reserve_memory_arch(k: Kernel, base: int, size: int, nomap: bool, purpose: Purpose) -> int:
+    """Reserve [base, base + size) (pa, bytes), or take it out of the mapping; 0, or a negative errno with why.
 
+    The -EBUSY of a no-map region has no more to say than who is there; -ENOMEM has an ArrayFull.
     Source: drivers/of/fdt.c early_init_dt_reserve_memory_arch()
     """
     mb = k.mm.memblock
     if nomap:
         if memblock_is_region_reserved(mb, base, size):
             return -EBUSY
-        return memblock_mark_nomap(mb, base, size)
-    return memblock_reserve(mb, base, size, "early_init_dt_reserve_memory_arch")
+        return memblock_mark_nomap(mb, base, size, purpose)
+    return memblock_reserve(mb, base, size, "early_init_dt_reserve_memory_arch", purpose)
 
 
 def _reserve_reg(k: Kernel, node: FlatNode) -> int:
@@ -383,22 +394,21 @@ def _reserve_reg(k: Kernel, node: FlatNode) -> int:
              place=k.place(node.path, "reg"), bytes=len(prop), expected=t_len)
         return -EINVAL
     nomap = "no-map" in node.first
+    purpose = Purpose("node", node.path, f"dtb:{node.path}:reg")
     words = cells(prop)
     for i in range(0, len(words), a + s):
         base = read_number(words[i:i + a]) & 0xFFFFFFFF
         size = read_number(words[i + a:i + a + s]) & 0xFFFFFFFF
-        if size and early_init_dt_reserve_memory_arch(k, base, size, nomap) == 0:
+        ret = early_init_dt_reserve_memory_arch(k, base, size, nomap, purpose) if size else -EINVAL
+        if ret == 0:
             step(k, "reserved-memory {path}: {base:#010x}+{size:#x}{nomap}", func=func, path=node.path, base=base,
                  size=size, nomap=", taken out of the linear mapping" if nomap else "")
-            for other in k.holders(base, size):
-                step(k, "{place} lies on {other}: the kernel does not say so, and both will use that memory", func=func,
-                     level=KERN_WARNING, place=k.place(node.path, "reg"), other=other)
         else:
             printk(k, KERN_INFO, "OF: fdt: Reserved memory: failed to reserve memory for node '{uname}': base "
                    "{base:#010x}, size {mib} MiB", func=func, uname=node.name, base=base, mib=size >> 20)
-            other = ", ".join(k.holders(base, size)) or k.reserved_place(base, size) or "what /memreserve/ names"
-            step(k, "cause: {place}: {why}", func=func, place=k.place(node.path, "reg"), why="the size is 0" if not size
-                 else f"no-map, but {other} is reserved there already")
+            why = "the size is 0" if not size else cause(k, ret.why) if isinstance(ret, Err) else \
+                f"no-map, but {' and '.join(holders(k, base, size))} is reserved there already"
+            step(k, "cause: {place}: {why}", func=func, place=k.place(node.path, "reg"), why=why)
         if i == 0:
             fdt_reserved_mem_save_node(k, node, base, size)
     return 0
@@ -418,9 +428,11 @@ def early_init_fdt_scan_reserved_mem(k: Kernel) -> None:
     """
     from bootsim.linux.drivers.of.of_reserved_mem import fdt_init_reserved_mem, fdt_reserved_mem_save_node
 
-    for base, size in k.of.fdt.reservations:
-        early_init_dt_reserve_memory_arch(k, base & 0xFFFFFFFF, size & 0xFFFFFFFF, False)
-        step(k, "/memreserve/ {base:#010x}+{size:#x}", base=base, size=size)
+    for i, (base, size) in enumerate(k.of.fdt.reservations):
+        ret = early_init_dt_reserve_memory_arch(k, base & 0xFFFFFFFF, size & 0xFFFFFFFF, False,
+                                                Purpose("node", f"/memreserve/ entry {i}"))
+        if not unheeded(k, ret, f"reserving what /memreserve/ entry {i} names, {base:#010x}+{size:#x},"):
+            step(k, "/memreserve/ {base:#010x}+{size:#x}", base=base, size=size)
     found = False
     for node in k.of.fdt.nodes:
         if not found:
@@ -442,16 +454,15 @@ def early_init_fdt_scan_reserved_mem(k: Kernel) -> None:
     fdt_init_reserved_mem(k)
 
 
-def early_init_dt_alloc_memory_arch(k: Kernel, size: int, align: int) -> int:
-    """Allocate for the unflattened tree (bytes); returns pa.
+def early_init_dt_alloc_memory_arch(k: Kernel, size: int, align: int, what: str) -> int:
+    """Allocate for `what` of the unflattened tree (bytes); returns pa.
 
     Source: drivers/of/fdt.c early_init_dt_alloc_memory_arch()
     """
     func = "early_init_dt_alloc_memory_arch"
-    pa = memblock_alloc(k.mm.memblock, size, align, func)
-    if not pa:
-        raise KernelPanic(f"{func}: Failed to allocate {size} bytes align={align:#x}",
-                          "too little memory below the lowmem limit")
+    pa = memblock_alloc(k.mm.memblock, size, align, func, Purpose("tree", what))
+    if isinstance(pa, Err):
+        raise KernelPanic(f"{func}: Failed to allocate {size} bytes align={align:#x}", f"{what}: {cause(k, pa.why)}")
     return pa
 
 
@@ -461,7 +472,7 @@ def unflatten_device_tree(k: Kernel) -> None:
     Source: drivers/of/fdt.c unflatten_device_tree(), __unflatten_device_tree()
     """
     size = (_unflattened_size(k) + 3) & ~3
-    pa = early_init_dt_alloc_memory_arch(k, size + 4, 4)
+    pa = early_init_dt_alloc_memory_arch(k, size + 4, 4, "unflattened device tree")
     k.machine.ram.write(pa + size, b"\xde\xad\xbe\xef")
     k.facts.add("unflattened_tree.size", size, "bytes", "device_node, property and name of every node, word-aligned",
                 ("sizeof:struct device_node", "sizeof:struct property", "dtb:/:*"),

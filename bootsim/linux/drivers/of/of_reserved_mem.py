@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bootsim.causes import asked_by, cause, holders, unheeded
 from bootsim.linux.drivers.of.fdt import EINVAL, ENOENT, ENOMEM, of_fdt_is_compatible
+from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.dma.coherent import rmem_dma_setup
 from bootsim.linux.kernel.dma.contiguous import rmem_cma_setup
-from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk, step
+from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.fdt import FlatNode, cells, read_number
 from bootsim.linux.lib.sort import sort
 from bootsim.linux.mm.memblock import (
@@ -20,6 +22,7 @@ from bootsim.linux.mm.memblock import (
     memblock_remove,
     memblock_reserve,
 )
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -37,6 +40,11 @@ class ReservedMem:
     base: int
     size: int
 
+    def purpose(self) -> Purpose:
+        """The region as an owner of memory, with the property that decided where it lies or how large it is."""
+        prop = "reg" if "reg" in self.node.first else "alloc-ranges" if "alloc-ranges" in self.node.first else "size"
+        return Purpose("node", self.node.path, f"dtb:{self.node.path}:{prop}")
+
 
 def fdt_reserved_mem_save_node(k: Kernel, node: FlatNode, base: int, size: int) -> None:
     """Remember a region (pa, bytes) for the second pass.
@@ -45,26 +53,28 @@ def fdt_reserved_mem_save_node(k: Kernel, node: FlatNode, base: int, size: int) 
     """
     if len(k.of.reserved_mem) == MAX_RESERVED_REGIONS:
         printk(k, KERN_ERR, _PREFIX + "not enough space for all defined regions.")
-        step(k, "cause: {place} is region {n} of /reserved-memory, the kernel keeps {max}", place=k.place(node.path),
-             n=MAX_RESERVED_REGIONS + 1, max=MAX_RESERVED_REGIONS)
+        k.of.reserved_mem_dropped += 1
+        step(k, "cause: {place} is region {n} of /reserved-memory, the kernel keeps {max}: it {fate}",
+             place=k.place(node.path), n=MAX_RESERVED_REGIONS + k.of.reserved_mem_dropped, max=MAX_RESERVED_REGIONS,
+             fate="stays reserved, but no driver can take it" if size else "gets no memory")
         return
     k.of.reserved_mem.append(ReservedMem(node, node.name, base, size))
 
 
 def early_init_dt_alloc_reserved_memory_arch(k: Kernel, size: int, align: int, start: int, end: int,
-                                             nomap: bool) -> tuple[int, int]:
-    """Find `size` bytes within [start, end) (pa) and reserve or remove them; return (0 or -errno, pa).
+                                             nomap: bool, purpose: Purpose) -> tuple[int, int]:
+    """Find `size` bytes within [start, end) (pa) and reserve or remove them; return (0 or -errno with why, pa).
 
     Source: drivers/of/of_reserved_mem.c early_init_dt_alloc_reserved_memory_arch()
     """
     func = "early_init_dt_alloc_reserved_memory_arch"
     mb = k.mm.memblock
     base = memblock_find_in_range(mb, start, end or MEMBLOCK_ALLOC_ANYWHERE, size, align or k.mm.smp_cache_bytes)
-    if not base:
-        return -ENOMEM, 0
+    if isinstance(base, Err):
+        return Err(-ENOMEM, base.why), 0
     if nomap:
-        return memblock_remove(mb, base, size, func), base
-    return memblock_reserve(mb, base, size, func), base
+        return memblock_remove(mb, base, size, func, purpose), base
+    return memblock_reserve(mb, base, size, func, purpose), base
 
 
 def _wrong_length(k: Kernel, node: FlatNode, prop: str, expected: str) -> None:
@@ -109,19 +119,20 @@ def _alloc_size(k: Kernel, rmem: ReservedMem) -> int:
         for i in range(0, len(words), a + s):
             start = read_number(words[i:i + a]) & 0xFFFFFFFF
             ranges.append((start, (start + read_number(words[i + a:i + a + s])) & 0xFFFFFFFF))
-    base = 0
+    base, causes = 0, []
     for start, end in ranges:
-        ret, base = early_init_dt_alloc_reserved_memory_arch(k, size, align, start, end, nomap)
-        if ret == 0:
+        ret, found = early_init_dt_alloc_reserved_memory_arch(k, size, align, start, end, nomap, rmem.purpose())
+        base = found or base
+        if isinstance(ret, Err):
+            causes.append(cause(k, ret.why))
+            unheeded(k, ret if found else 0, f"reserving {found:#010x}+{size:#x} for {k.place(node.path)}")
+        else:
             step(k, "reserved-memory {path}: {base:#010x}+{size:#x}, placed", func=func, path=node.path, base=base,
                  size=size)
             break
     if not base:
         printk(k, KERN_INFO, _PREFIX + "failed to allocate memory for node '{uname}'", func=func, uname=node.name)
-        step(k, "cause: {place}: no free {size:#x} bytes aligned to {align:#x} in {ranges}",
-             place=k.place(node.path, "size" if prop is None else "alloc-ranges"), size=size,
-             align=align or k.mm.smp_cache_bytes,
-             ranges=", ".join(f"{b:#x}-{e:#x}" for b, e in ranges) if prop is not None else "memory")
+        step(k, "cause: {place}: {why}", place=asked_by(k, rmem.purpose().root), why="; ".join(causes))
         return -ENOMEM
     rmem.base, rmem.size = base, size
     return 0
@@ -167,6 +178,7 @@ def _check_for_overlap(k: Kernel) -> None:
                    end2=(after.base + after.size) & 0xFFFFFFFF)
             step(k, "cause: {place} and {place2} overlap", place=k.place(this.node.path, "reg"),
                  place2=k.place(after.node.path, "reg"))
+            k.owners.told |= {(this.purpose(), after.purpose()), (after.purpose(), this.purpose())}
 
 
 def fdt_init_reserved_mem(k: Kernel) -> None:
@@ -181,6 +193,16 @@ def fdt_init_reserved_mem(k: Kernel) -> None:
             err = _init_node(k, rmem)
             if err not in (0, -ENOENT):
                 printk(k, KERN_INFO, _PREFIX + "node {name} compatible matching fail", name=rmem.name)
-                memblock_free(k.mm.memblock, rmem.base, rmem.size, "fdt_init_reserved_mem")
-                if "no-map" in rmem.node.first:
-                    memblock_add(k.mm.memblock, rmem.base, rmem.size, "fdt_init_reserved_mem")
+                _give_back(k, rmem)
+
+
+def _give_back(k: Kernel, rmem: ReservedMem) -> None:
+    # what fdt_init_reserved_mem() does when a driver refuses a region; it frees the range, whoever else is in it
+    purpose, mb, func = rmem.purpose(), k.mm.memblock, "fdt_init_reserved_mem"
+    for other in holders(k, rmem.base, rmem.size, but=purpose):
+        step(k, "{place} is given back, and with it what of {other} lies there: the kernel does not say so", func=func,
+             level=KERN_WARNING, place=k.place(rmem.node.path), other=other)
+    span = f"{rmem.base:#010x}+{rmem.size:#x}"
+    unheeded(k, memblock_free(mb, rmem.base, rmem.size, func, purpose), f"freeing {span}")
+    if "no-map" in rmem.node.first:
+        unheeded(k, memblock_add(mb, rmem.base, rmem.size, func, purpose), f"adding {span} to memory")

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bootsim.owners import Purpose
 
 PAGE_SHIFT = 12
 PAGE_SIZE = 1 << PAGE_SHIFT
@@ -51,17 +54,23 @@ def _silent(level: int, template: str, /, **fields: Any) -> None:
     """The log of a memblock that belongs to no kernel."""
 
 
+def _nobody(op: str, base: int, size: int, caller: str, purpose: Purpose, flag: int = 0, /) -> None:
+    """The listener of a memblock that nobody listens to."""
+
+
 @dataclass(slots=True)
 class Memblock:
     """struct memblock: the memory there is, and what of it is reserved.
 
-    `printk(level, template, **fields)` takes its messages, `zero(pa, bytes)` clears allocated memory, `region_bytes` is
-    sizeof(struct memblock_region) of the build.
+    `printk(level, template, **fields)` takes its messages, `zero(pa, bytes, what)` clears memory allocated for `what`,
+    `region_bytes` is sizeof(struct memblock_region) of the build. `listener` hears every change once it is made, as
+    Owners.hear() does.
     """
 
     printk: Callable[..., None] = _silent
-    zero: Callable[[int, int], None] = lambda pa, size: None
+    zero: Callable[[int, int, str], None] = lambda pa, size, what: None
     region_bytes: int = 12
+    listener: Callable[..., None] = _nobody
     memory: MemblockType = field(default_factory=lambda: MemblockType("memory"))
     reserved: MemblockType = field(default_factory=lambda: MemblockType("reserved"))
     bottom_up: bool = False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.causes import cause
 from bootsim.linux.arch.arm.mm.dma_mapping import dma_contiguous_early_fixup
+from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk, step
 from bootsim.linux.lib.cmdline import memparse
 from bootsim.linux.mm.cma import cma_declare_contiguous, cma_init_reserved_mem
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from bootsim.linux.drivers.of.of_reserved_mem import ReservedMem
     from bootsim.linux.mm.cma import Cma
 
-EBUSY, EINVAL, ENOSPC = 16, 22, 28
+EBUSY, EINVAL = 16, 22
 
 
 def early_cma(k: Kernel, arg: str | None) -> int:
@@ -88,20 +90,20 @@ def dma_contiguous_reserve(k: Kernel, limit: int) -> None:
                 "kernel/dma/contiguous.c dma_contiguous_reserve()")
     if not size or k.mm.dma_contiguous_default_area is not None:
         return
-    asked_by = "cmdline: cma=" if inputs == ("cmdline:cma",) else " and ".join(inputs)
-    k.mm.dma_contiguous_default_area = dma_contiguous_reserve_area(k, size, base, limit, fixed, asked_by)
+    k.mm.dma_contiguous_default_area = dma_contiguous_reserve_area(k, size, base, limit, fixed, inputs)
 
 
-def dma_contiguous_reserve_area(k: Kernel, size: int, base: int, limit: int, fixed: bool, asked_by: str) -> Cma | None:
+def dma_contiguous_reserve_area(k: Kernel, size: int, base: int, limit: int, fixed: bool,
+                                inputs: tuple[str, ...]) -> Cma | None:
     """Reserve a contiguous area of `size` bytes (at `base` if `fixed`, below `limit`, pa); None when it cannot be.
 
-    `asked_by` is the input that a message names.
+    `inputs` are the roots that ask for it.
     Source: kernel/dma/contiguous.c dma_contiguous_reserve_area()
     """
-    ret, area = cma_declare_contiguous(k, base, size, limit, 0, 0, fixed, "reserved", asked_by)
+    ret, area = cma_declare_contiguous(k, base, size, limit, 0, 0, fixed, "reserved", inputs)
     if ret or area is None:
         return None
-    dma_contiguous_early_fixup(k, area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT)
+    dma_contiguous_early_fixup(k, area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT, area.wanted_by)
     return area
 
 
@@ -130,14 +132,13 @@ def rmem_cma_setup(k: Kernel, rmem: ReservedMem) -> int:
              "block (CONFIG_FORCE_MAX_ZONEORDER={order})", place=k.place(rmem.node.path, _placed_by(rmem)),
              base=rmem.base, size=rmem.size, align=mask + 1, order=k.mm.max_order)
         return -EINVAL
-    err, area = cma_init_reserved_mem(k, rmem.base, rmem.size, 0, rmem.name)
-    if err or area is None:
+    place = k.place(rmem.node.path, _placed_by(rmem))
+    err, area = cma_init_reserved_mem(k, rmem.base, rmem.size, 0, rmem.name, place)
+    if isinstance(err, Err):
         printk(k, KERN_ERR, "Reserved memory: unable to setup CMA region")
-        why = f"more than CONFIG_CMA_AREAS + 1 = {k.build.config.CMA_AREAS + 1} areas" if err == -ENOSPC else \
-            "not all of it could be reserved"
-        step(k, "cause: {place}: {why}", place=k.place(rmem.node.path, _placed_by(rmem)), why=why)
+        step(k, "cause: {place}: {why}", place=place, why=cause(k, err.why))
         return err
-    dma_contiguous_early_fixup(k, rmem.base, rmem.size)
+    dma_contiguous_early_fixup(k, rmem.base, rmem.size, place)
     if default_cma:
         k.mm.dma_contiguous_default_area = area
     printk(k, KERN_INFO, "Reserved memory: created CMA memory pool at {base:#010x}, size {mib} MiB", base=rmem.base,

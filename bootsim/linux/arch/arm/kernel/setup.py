@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.causes import cause, unheeded
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.mach.arch import run_hook
 from bootsim.linux.arch.arm.kernel.devtree import arm_dt_init_cpu_maps, setup_machine_fdt
@@ -19,6 +20,7 @@ from bootsim.linux.arch.arm.mm.mmu import (
 from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
 from bootsim.linux.drivers.firmware.psci.psci import psci_dt_init
 from bootsim.linux.drivers.of.fdt import unflatten_device_tree
+from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import KERN_CRIT, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import memparse
 from bootsim.linux.mm.memblock import (
@@ -31,6 +33,7 @@ from bootsim.linux.mm.memblock import (
     memblock_reserve,
     memblock_start_of_DRAM,
 )
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -92,7 +95,9 @@ def early_mem(k: Kernel, arg: str | None) -> int:
     if not k.usermem:
         k.usermem = True
         start = memblock_start_of_DRAM(mb)
-        memblock_remove(mb, start, memblock_end_of_DRAM(mb) - start, "early_mem")
+        size = memblock_end_of_DRAM(mb) - start
+        ret = memblock_remove(mb, start, size, "early_mem", Purpose("bank", "mem= option", "cmdline:mem"))
+        unheeded(k, ret, f"cmdline: mem= taking {start:#010x}-{start + size - 1:#010x} away")
     size, rest = memparse(value_of("mem", arg))
     start = memparse(rest[1:])[0] if rest.startswith("@") else k.mm.phys_offset
     arm_add_memory(k, start, size)
@@ -108,21 +113,29 @@ def arm_add_memory(k: Kernel, start: int, size: int) -> int:
     size = 0 if aligned > start + size else size - (aligned - start)
     if aligned > ULONG_MAX:
         printk(k, KERN_CRIT, "Ignoring memory at {start:#010x} outside 32-bit physical address space", start=start)
+        step(k, "cause: cmdline: mem= gives memory that a kernel without LPAE cannot address")
         return -22
     if aligned + size > ULONG_MAX:
         printk(k, KERN_CRIT, "Truncating memory at {start:#010x} to fit in 32-bit physical address space", start=start)
+        step(k, "cause: cmdline: mem= gives {size:#x} bytes from {start:#010x} on, and a kernel without LPAE addresses "
+             "4 GiB", size=size, start=aligned)
         size = ULONG_MAX - aligned
     if aligned < k.mm.phys_offset:
         end = min(aligned + size, k.mm.phys_offset)
         printk(k, KERN_INFO, "Ignoring memory below PHYS_OFFSET: {start:#010x}-{end:#010x}", start=aligned, end=end)
+        step(k, "cause: cmdline: mem= begins below PHYS_OFFSET {phys_offset:#x}, which is where the kernel was loaded",
+             phys_offset=k.mm.phys_offset)
         if aligned + size <= k.mm.phys_offset:
             return -22
         size -= k.mm.phys_offset - aligned
         aligned = k.mm.phys_offset
     size &= ~(PAGE_SIZE - 1)
     if size == 0:
+        step(k, "cause: cmdline: mem= leaves no whole page (sizes are in bytes)")
         return -22
-    memblock_add(k.mm.memblock, aligned, size, "arm_add_memory")
+    ret = memblock_add(k.mm.memblock, aligned, size, "arm_add_memory", Purpose("bank", "mem= option", "cmdline:mem"))
+    if unheeded(k, ret, f"cmdline: mem=: adding {aligned:#010x}-{aligned + size - 1:#010x}"):
+        return 0
     source = "arch/arm/kernel/setup.c arm_add_memory()"
     k.facts.add("mem_option.base", aligned, "pa", "mem=SIZE[@START]", ("cmdline:mem", "PHYS_OFFSET"), source)
     k.facts.add("mem_option.size", size, "bytes", "mem=SIZE[@START], whole pages", ("cmdline:mem",), source)
@@ -143,8 +156,10 @@ def request_standard_resources(k: Kernel) -> None:
     data = (k.virt_to_phys(sym.sdata), k.virt_to_phys(sym.end - 1))
     for start, end in for_each_mem_range(k.mm.memblock):
         size = k.build.sizeof.resource
-        if not memblock_alloc(k.mm.memblock, size, k.mm.smp_cache_bytes, "request_standard_resources"):
-            raise KernelPanic(f"request_standard_resources: Failed to allocate {size} bytes", "lowmem is used up")
+        pa = memblock_alloc(k.mm.memblock, size, k.mm.smp_cache_bytes, "request_standard_resources",
+                            Purpose("other", f"resource System RAM {start:#010x}"))
+        if isinstance(pa, Err):
+            raise KernelPanic(f"request_standard_resources: Failed to allocate {size} bytes", cause(k, pa.why))
         k.iomem.append(("System RAM", start, end - 1))
         for name, (first, last) in (("Kernel code", code), ("Kernel data", data)):
             if start <= first and last <= end - 1:
@@ -217,7 +232,8 @@ def reserve_dtb(k: Kernel) -> None:
     Source: arch/arm/kernel/setup.c setup_arch()
     """
     base, size = k.atags_pointer, k.of.fdt.totalsize
-    memblock_reserve(k.mm.memblock, base, size, "setup_arch")
+    ret = memblock_reserve(k.mm.memblock, base, size, "setup_arch", Purpose("dtb", "device tree", "option:dtb-addr"))
+    unheeded(k, ret, "reserving the device tree")
     source = "arch/arm/kernel/setup.c setup_arch()"
     k.facts.add("dtb.base", base, "pa", "r2 at entry", ("option:dtb-addr",), source)
     k.facts.add("dtb.size", size, "bytes", "totalsize of the blob's header", ("dtb:/:totalsize",), source)

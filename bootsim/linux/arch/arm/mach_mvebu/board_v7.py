@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bootsim.linux.drivers.of.fdt import memory_banks, of_scan_flat_dt
 from bootsim.linux.mm.memblock import memblock_reserve
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -20,7 +21,8 @@ def mvebu_scan_mem(k: Kernel, node: FlatNode) -> int:
     Source: arch/arm/mach-mvebu/board-v7.c mvebu_scan_mem()
     """
     for base, _size in memory_banks(k, node):
-        memblock_reserve(k.mm.memblock, base & 0xFFFFFFFF, MVEBU_DDR_TRAINING_AREA_SZ, "mvebu_scan_mem")
+        memblock_reserve(k.mm.memblock, base & 0xFFFFFFFF, MVEBU_DDR_TRAINING_AREA_SZ, "mvebu_scan_mem",
+                         Purpose("machine", "area that the bootloader trains RAM with on resume"))
     return 0
 
 

@@ -18,5 +18,5 @@ def omap_reserve(k: Kernel) -> None:
     Source: arch/arm/mach-omap2/common.c omap_reserve(), omap-secure.c omap_secure_ram_reserve_memblock(),
         board-generic.c rx51_reserve()
     """
-    arm_memblock_steal(k, SZ_1M, SZ_1M)
+    arm_memblock_steal(k, SZ_1M, SZ_1M, "section for the content of secure RAM")
     omap_barrier_reserve_memblock(k)

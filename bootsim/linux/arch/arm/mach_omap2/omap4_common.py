@@ -24,7 +24,7 @@ def omap_barrier_reserve_memblock(k: Kernel) -> None:
     """
     # CONFIG_OMAP_INTERCONNECT_BARRIER: selected by the same options that these machines depend on
     if any(machine.map_io in _WITH_BARRIER for machine in k.build.machines):
-        k.mach["dram_sync_paddr"] = arm_memblock_steal(k, SZ_1M, SZ_1M)
+        k.mach["dram_sync_paddr"] = arm_memblock_steal(k, SZ_1M, SZ_1M, "section for the DRAM barrier")
 
 
 def omap_barriers_init(k: Kernel) -> None:

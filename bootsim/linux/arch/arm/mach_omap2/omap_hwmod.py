@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bootsim.linux.drivers.of.base import of_device_is_compatible
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.memblock import memblock_alloc
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -23,6 +24,7 @@ def omap_hwmod_init(k: Kernel) -> None:
         if not of_device_is_compatible(node, "ti,clkctrl"):
             continue
         ranges = len(node.properties.get("reg", b"")) // 4 // 2
-        places = [memblock_alloc(k.mm.memblock, size, k.mm.smp_cache_bytes, "omap_hwmod_init")
+        purpose = Purpose("machine", f"clock controller {node.path}")
+        places = [memblock_alloc(k.mm.memblock, size, k.mm.smp_cache_bytes, "omap_hwmod_init", purpose)
                   for size in (SIZEOF_CLKCTRL_PROVIDER, 4 * ranges, 4 * ranges)]
         step(k, "clock controller {path}, at {pa:#010x}", path=node.path, pa=places[0])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bootsim.linux.drivers.of.base import of_device_is_compatible
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.memblock import memblock_alloc
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -25,5 +26,5 @@ def omap2_prcm_base_init(k: Kernel) -> None:
         for node in k.of.of_root.walk():
             if of_device_is_compatible(node, name):
                 pa = memblock_alloc(k.mm.memblock, SIZEOF_CLK_IOMAP, k.mm.smp_cache_bytes,
-                                    "omap2_clk_legacy_provider_init")
+                                    "omap2_clk_legacy_provider_init", Purpose("machine", f"clock provider {node.path}"))
                 step(k, "clock provider {path}, at {pa:#010x}", path=node.path, pa=pa)

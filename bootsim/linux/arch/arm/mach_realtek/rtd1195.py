@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.kernel.printk import KERN_ERR, printk
+from bootsim.causes import cause
+from bootsim.linux.include.linux.err import Err
+from bootsim.linux.kernel.printk import KERN_ERR, printk, step
 from bootsim.linux.mm.memblock import memblock_remove
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -16,9 +19,11 @@ def rtd1195_memblock_remove(k: Kernel, base: int, size: int) -> None:
 
     Source: arch/arm/mach-realtek/rtd1195.c rtd1195_memblock_remove()
     """
-    ret = memblock_remove(k.mm.memblock, base, size, "rtd1195_memblock_remove")
-    if ret:
+    ret = memblock_remove(k.mm.memblock, base, size, "rtd1195_memblock_remove",
+                          Purpose("machine", "boot ROM and registers of RTD1195"))
+    if isinstance(ret, Err):
         printk(k, KERN_ERR, "Failed to remove memblock {base:#010x} ({ret})", base=base, ret=ret)
+        step(k, "cause: machine {name!r}: {why}", name=k.mdesc.name, why=cause(k, ret.why))
 
 
 def rtd1195_reserve(k: Kernel) -> None:

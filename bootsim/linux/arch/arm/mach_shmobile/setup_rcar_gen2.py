@@ -42,4 +42,4 @@ def rcar_gen2_reserve(k: Kernel) -> None:
 
     of_scan_flat_dt(k, scan)
     if k.build.config.DMA_CMA and base and memblock_is_region_memory(k.mm.memblock, base, SZ_256M):
-        dma_contiguous_reserve_area(k, SZ_256M, base, 0, True, "the machine's reserve hook")
+        dma_contiguous_reserve_area(k, SZ_256M, base, 0, True, ("machine:rcar_gen2_reserve",))

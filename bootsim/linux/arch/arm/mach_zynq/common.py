@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bootsim.linux.arch.arm.asm.mach.map import io_desc
 from bootsim.linux.arch.arm.mm.mmu.static_mappings import debug_ll_io_init, iotable_init
 from bootsim.linux.mm.memblock import memblock_reserve
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -18,7 +19,8 @@ def zynq_memory_init(k: Kernel) -> None:
     Source: arch/arm/mach-zynq/common.c zynq_memory_init()
     """
     if not k.mm.phys_offset:
-        memblock_reserve(k.mm.memblock, 0, 0x80000, "zynq_memory_init")
+        memblock_reserve(k.mm.memblock, 0, 0x80000, "zynq_memory_init",
+                         Purpose("machine", "first 512 KiB, which DMA cannot reach"))
 
 
 def zynq_map_io(k: Kernel) -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_DMA_READY, MapDesc
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PMD_SIZE
+from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
 from bootsim.linux.arch.arm.mm.mmu import iotable_init, pmd_clear, pmd_off_k
 from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
-from bootsim.linux.kernel.printk import step
+from bootsim.linux.kernel.printk import KERN_WARNING, step
 from bootsim.linux.lib.cmdline import memparse
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
+
+
+class Unmapped(NamedTuple):
+    """[start_va, end_va) of the linear mapping, which a remap took away beside its own area, and why."""
+
+    start_va: int
+    end_va: int
+    why: str
 
 
 def early_coherent_pool(k: Kernel, arg: str | None) -> int:
@@ -29,12 +37,12 @@ def early_coherent_pool(k: Kernel, arg: str | None) -> int:
     return 0
 
 
-def dma_contiguous_early_fixup(k: Kernel, base: int, size: int) -> None:
-    """Remember a contiguous area (pa, bytes) for dma_contiguous_remap().
+def dma_contiguous_early_fixup(k: Kernel, base: int, size: int, asked_by: str) -> None:
+    """Remember a contiguous area (pa, bytes), which the input `asked_by` wants, for dma_contiguous_remap().
 
     Source: arch/arm/mm/dma-mapping.c dma_contiguous_early_fixup()
     """
-    k.mm.dma_mmu_remap.append((base, size))
+    k.mm.dma_mmu_remap.append((base, size, asked_by))
 
 
 def dma_contiguous_remap(k: Kernel) -> None:
@@ -42,7 +50,7 @@ def dma_contiguous_remap(k: Kernel) -> None:
 
     Source: arch/arm/mm/dma-mapping.c dma_contiguous_remap()
     """
-    for start, size in k.mm.dma_mmu_remap:
+    for start, size, asked_by in k.mm.dma_mmu_remap:
         end = min(start + size, k.mm.arm_lowmem_limit)
         if start >= end:
             step(k, "contiguous area {start:#010x}+{size:#x} lies above lowmem: nothing to remap", start=start,
@@ -50,10 +58,24 @@ def dma_contiguous_remap(k: Kernel) -> None:
             continue
         first, last = k.phys_to_virt(start), k.phys_to_virt(end)
         if start < k.virt_to_phys(k.build.symbols.end) and end > k.mm.pgd_pa:
-            raise KernelPanic(None, f"{k.reserved_place(start, end - start)}: the contiguous area at "
+            raise KernelPanic(None, f"{asked_by}: the contiguous area at "
                               f"{start:#010x}-{end - 1:#010x} lies on the kernel, and "
                               "dma_contiguous_remap() takes away the mapping that it runs on")
         for addr in range(first, last, PMD_SIZE):
+            _note_unmapped(k, addr & ~(PMD_SIZE - 1), first, last, asked_by)
             pmd_clear(k, pmd_off_k(k, addr))
         step(k, "sections {first:#010x}-{last:#010x} of a contiguous area cleared", first=first, last=last - 1)
         iotable_init(k, [MapDesc(first, start >> PAGE_SHIFT, end - start, MT_MEMORY_DMA_READY)])
+
+
+# pmd_clear() is about to take two sections; what of the two lies beside [first, last) (va) is not mapped again.
+def _note_unmapped(k: Kernel, pair: int, first: int, last: int, asked_by: str) -> None:
+    order = k.mm.max_order
+    why = (f"dma_contiguous_remap() clears sections in pairs of {PMD_SIZE:#x}, and {asked_by} got an area at "
+           f"{k.virt_to_phys(first):#010x}-{k.virt_to_phys(last) - 1:#010x}, which CONFIG_FORCE_MAX_ZONEORDER={order} "
+           f"aligns to {PAGE_SIZE << (order - 1):#x} only")
+    for start, end in ((pair, min(first, pair + PMD_SIZE)), (max(last, pair), pair + PMD_SIZE)):
+        if start < end and k.translate(start):
+            k.mm.unmapped.append(Unmapped(start, end, why))
+            step(k, "{start:#010x}-{end:#010x}, beside the area, is not mapped any more: {why}", level=KERN_WARNING,
+                 func="dma_contiguous_remap", start=start, end=end - 1, why=why)

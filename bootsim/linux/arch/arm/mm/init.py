@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.causes import cause, holders, not_one_region, tell_given_twice, unheeded
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.mach.arch import run_hook
 from bootsim.linux.arch.arm.mm.mmu import arm_mm_memblock_reserve, section_update
 from bootsim.linux.drivers.of.fdt import early_init_fdt_scan_reserved_mem
+from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.dma.contiguous import dma_contiguous_reserve
 from bootsim.linux.kernel.printk import KERN_ERR, printk, step
 from bootsim.linux.mm.memblock import (
@@ -31,6 +33,7 @@ from bootsim.linux.mm.memblock import (
 from bootsim.linux.mm.page_alloc import free_area_init, free_highmem_range, free_reserved_area, mem_init_print_info
 from bootsim.linux.mm.percpu import max_dma_address_pa
 from bootsim.linux.mm.sparse import PAGES_PER_SECTION, sparse_init
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -55,13 +58,21 @@ def setup_dma_zone(k: Kernel) -> None:
                     ("PHYS_OFFSET", "CONFIG_ZONE_DMA", "build:machines"), "arch/arm/mm/init.c setup_dma_zone()")
 
 
+def initrd_root(k: Kernel) -> str:
+    """The input that said where the initrd is, as facts name it.
+
+    Source: none, for bootsim's own lines
+    """
+    fact = k.facts.get("phys_initrd_start")
+    return fact.inputs[0] if fact is not None else "dtb:/chosen:linux,initrd-start"
+
+
 def initrd_place(k: Kernel) -> str:
     """The input that said where the initrd is, as a message names it.
 
     Source: none, for bootsim's own lines
     """
-    fact = k.facts.get("phys_initrd_start")
-    kind, _, rest = fact.inputs[0].partition(":") if fact is not None else ("dtb", "", "/chosen:linux,initrd-start")
+    kind, _, rest = initrd_root(k).partition(":")
     return f"cmdline: {rest}=" if kind == "cmdline" else k.place(*rest.rsplit(":", 1))
 
 
@@ -80,33 +91,34 @@ def arm_initrd_init(k: Kernel) -> None:
     if not memblock_is_region_memory(mb, start, size):
         printk(k, KERN_ERR, "INITRD: {start:#010x}+{size:#010x} is not a memory region - disabling initrd",
                start=start, size=size)
-        step(k, "cause: {place} puts the initrd at {first:#010x}-{last:#010x}, which is not all in memory ({memory})",
-             place=initrd_place(k), first=start, last=start + size - 1, memory=k.memory_place())
+        step(k, "cause: {place} puts the initrd at {first:#010x}-{last:#010x}, {why}", place=initrd_place(k),
+             first=start, last=start + size - 1, why=not_one_region(k, start, start + size))
         return
     if memblock_is_region_reserved(mb, start, size):
         printk(k, KERN_ERR, "INITRD: {start:#010x}+{size:#010x} overlaps in-use memory region - disabling initrd",
                start=start, size=size)
         step(k, "cause: {place} puts the initrd at {first:#010x}-{last:#010x}, on {others}", place=initrd_place(k),
-             first=start, last=start + size - 1, others=" and ".join(k.holders(start, size)))
+             first=start, last=start + size - 1, others=" and ".join(holders(k, start, size)))
         return
-    memblock_reserve(mb, start, size, "arm_initrd_init")
+    ret = memblock_reserve(mb, start, size, "arm_initrd_init", Purpose("initrd", "initrd", initrd_root(k)))
+    unheeded(k, ret, f"reserving the initrd at {start:#010x}")
     k.initrd_start = k.phys_to_virt(k.phys_initrd_start)
     k.initrd_end = k.initrd_start + k.phys_initrd_size
     step(k, "initrd reserved: {start:#010x}-{end:#010x}", start=start, end=start + size - 1)
 
 
-def arm_memblock_steal(k: Kernel, size: int, align: int) -> int:
-    """Take `size` bytes, aligned, out of memory for ever; their address (pa).
+def arm_memblock_steal(k: Kernel, size: int, align: int, what: str) -> int:
+    """Take `size` bytes, aligned, out of memory for ever, as `what`; their address (pa).
 
     Source: arch/arm/mm/init.c arm_memblock_steal()
     """
-    phys = memblock_phys_alloc_range(k.mm.memblock, size, align, 0, MEMBLOCK_ALLOC_ACCESSIBLE)
-    if not phys:
+    mb, purpose, func = k.mm.memblock, Purpose("machine", what), "arm_memblock_steal"
+    phys = memblock_phys_alloc_range(mb, size, align, 0, MEMBLOCK_ALLOC_ACCESSIBLE, func, purpose)
+    if isinstance(phys, Err):
         raise KernelPanic(f"Failed to steal {size:#010x} bytes at {k.mdesc.reserve}",
-                          f"machine {k.mdesc.name!r} takes memory for itself, and none is left; memory: "
-                          f"{k.memory_place()}")
-    memblock_free(k.mm.memblock, phys, size, "arm_memblock_steal")
-    memblock_remove(k.mm.memblock, phys, size, "arm_memblock_steal")
+                          f"machine {k.mdesc.name!r}: {what}: {cause(k, phys.why)}")
+    unheeded(k, memblock_free(mb, phys, size, func, purpose), f"freeing {phys:#010x}+{size:#x}")
+    unheeded(k, memblock_remove(mb, phys, size, func, purpose), f"taking {phys:#010x}+{size:#x} out of memory")
     step(k, "machine {name!r} takes {base:#010x}-{last:#010x} out of memory", name=k.mdesc.name, base=phys,
          last=phys + size - 1)
     return phys
@@ -120,7 +132,8 @@ def arm_memblock_init(k: Kernel) -> None:
     sym = k.build.symbols
     # KERNEL_START is _stext, KERNEL_END is _end
     base, size = k.virt_to_phys(sym.stext), sym.end - sym.stext
-    memblock_reserve(k.mm.memblock, base, size, "arm_memblock_init")
+    ret = memblock_reserve(k.mm.memblock, base, size, "arm_memblock_init", Purpose("image", "kernel image"))
+    unheeded(k, ret, "reserving the kernel image")
     source = "arch/arm/mm/init.c arm_memblock_init()"
     k.facts.add("kernel.base", base, "pa", "__pa(_stext)", ("symbol:_stext", "PAGE_OFFSET", "PHYS_OFFSET"), source)
     k.facts.add("kernel.size", size, "bytes", "_end - _stext", ("symbol:_stext", "symbol:_end"), source)
@@ -130,6 +143,7 @@ def arm_memblock_init(k: Kernel) -> None:
     run_hook(k, "reserve")
     early_init_fdt_scan_reserved_mem(k)
     dma_contiguous_reserve(k, k.mm.arm_dma_limit)
+    tell_given_twice(k)
     memblock_dump_all(k.mm.memblock)
 
 
@@ -206,7 +220,8 @@ def free_memmap(k: Kernel, start_pfn: int, end_pfn: int) -> None:
     first = (first + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
     last &= ~(PAGE_SIZE - 1)
     if first < last:
-        memblock_free(k.mm.memblock, first, last - first, "free_memmap")
+        memblock_free(k.mm.memblock, first, last - first, "free_memmap",
+                      Purpose("memmap", f"mem_map of the hole {start_pfn:#x}-{end_pfn:#x}"))
         step(k, "mem_map of the hole {start:#x}-{end:#x} (pfn) freed: {first:#010x}-{last:#010x}", start=start_pfn,
              end=end_pfn, first=first, last=last - 1)
 

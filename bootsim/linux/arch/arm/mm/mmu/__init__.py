@@ -120,4 +120,5 @@ def mmu_data(k: Kernel) -> None:
     k.mm.static_vmlist = []
     k.mm.vmlist = []
     k.mm.dma_mmu_remap = []
+    k.mm.unmapped = []
     k.mm.vectors_page_pa = k.mm.top_pmd_pa = k.mm.pkmap_page_table_pa = k.mm.empty_zero_page_pa = 0

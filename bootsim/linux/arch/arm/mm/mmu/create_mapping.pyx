@@ -15,6 +15,7 @@ from bootsim.linux.arch.arm.asm.pgtable_2level cimport (
     PTE_HWTABLE_OFF, PTE_HWTABLE_SIZE, SECTION_SIZE, SUPERSECTION_SIZE, pmd_off, pmd_page_pa, pte_index)
 from bootsim.linux.arch.arm.mm.proc_v7_2level cimport set_pte_ext
 
+from bootsim.causes import cause
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.cp15 import CR_V
 from bootsim.linux.arch.arm.asm.fixmap import FIXADDR_START
@@ -22,6 +23,7 @@ from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MT_NAMES
 from bootsim.linux.arch.arm.asm.memory import TASK_SIZE, VECTORS_BASE, VMALLOC_END, VMALLOC_START
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_WARNING, printk, step
 from bootsim.linux.mm.memblock import memblock_alloc
+from bootsim.owners import Purpose
 
 
 cdef class MemType:
@@ -112,28 +114,24 @@ cdef struct Counts:
     int tables
 
 
-def early_alloc(k, size):
-    """Take `size` bytes, aligned to their size and cleared, from memblock; returns their pa. Panics if there are none.
+def early_alloc(k, size, what):
+    """Take `size` bytes, aligned to their size and cleared, from memblock for `what`; returns their pa, or panics.
 
     Source: arch/arm/mm/mmu.c early_alloc()
     """
-    pa = memblock_alloc(k.mm.memblock, size, size, "early_alloc")
+    pa = memblock_alloc(k.mm.memblock, size, size, "early_alloc", Purpose("tables", what))
     if not pa:
         raise KernelPanic(f"early_alloc: Failed to allocate {size} bytes align={size:#x}",
-                          "memblock has no memory left below its limit")
-    va = k.phys_to_virt(pa)
-    for address in (va, va + size - 1):
-        found = k.machine.translate(address, "write")
-        if not found or found.pa != pa + (address - va):
-            raise KernelPanic(None, f"early_alloc: memory at {pa:#010x} is not mapped at {va:#010x} yet; clearing it "
-                              "faults with no vectors to take it")
+                          f"{what}: {cause(k, pa.why)}")
     return pa
 
 
 cdef object arm_pte_alloc(k, PhysicalMemory ram, uint32_t pmd_pa, uint32_t addr, uint32_t prot, alloc, Counts *n):
     # pa of the Linux entry for addr; makes the page table if the first word of the pair is empty
+    cdef uint32_t start = addr & ~<uint32_t>(PMD_SIZE - 1)
     if ram.load32(pmd_pa) == 0:
-        __pmd_populate(ram, pmd_pa, alloc(k, PTE_HWTABLE_OFF + PTE_HWTABLE_SIZE), prot)
+        what = f"second-level table of {start:#010x}"
+        __pmd_populate(ram, pmd_pa, alloc(k, PTE_HWTABLE_OFF + PTE_HWTABLE_SIZE, what), prot)
         n.tables += 1
     if ram.load32(pmd_pa) & PMD_TYPE_SECT:
         raise KernelPanic(None, f"BUG in arm_pte_alloc: {addr:#010x} needs a page table, but the 2 MiB around it begin "

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bootsim.causes import owner, unheeded
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_RW, MT_MEMORY_RWX, MapDesc
 from bootsim.linux.arch.arm.asm.memory import MODULES_VADDR, SZ_16M, SZ_32M, VMALLOC_END, VMALLOC_START
@@ -30,11 +31,13 @@ from bootsim.linux.mm.memblock import (
     memblock_reserve,
     memblock_set_current_limit,
 )
+from bootsim.owners import Purpose, meeting
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 SWAPPER_PG_DIR_SIZE = 16384
+_ABOVE_LOWMEM = Purpose("bank", "memory above lowmem, which needs CONFIG_HIGHMEM")
 _BANK_FACT = re.compile(r"(bank\d+|mem_option)\.(base|size)")
 
 
@@ -74,23 +77,53 @@ def adjust_lowmem_bounds(k: Kernel) -> None:
     first = next(for_each_mem_range(mb), None)
     if first is not None and first[0] % PMD_SIZE:
         size = -first[0] % PMD_SIZE
-        memblock_mark_nomap(mb, first[0], size)
-        step(k, "cause: {place}: the first bank starts at {base:#010x}, which is no multiple of 2 MiB: {size:#x} bytes "
-             "marked no-map",
-             place=k.memory_place(), base=first[0], size=size)
-    k.mm.arm_lowmem_limit, limit, why = _lowmem_limit(k, vmalloc_limit)
+        border = _border(k, first[0])
+        ret = memblock_mark_nomap(mb, first[0], size, Purpose("bank", "memory below the first 2 MiB boundary"))
+        if not unheeded(k, ret, f"marking {first[0]:#010x}-{first[0] + size - 1:#010x} no-map"):
+            step(k, "cause: {border} {base:#010x}, so that the first mapped memory starts at no multiple of 2 MiB: "
+                 "{size:#x} bytes marked no-map", border=border, base=first[0], size=size)
+    k.mm.arm_lowmem_limit, boundary, why = _lowmem_limit(k, vmalloc_limit)
     k.mm.high_memory = k.phys_to_virt(k.mm.arm_lowmem_limit - 1) + 1
-    limit = (limit or k.mm.arm_lowmem_limit) // PMD_SIZE * PMD_SIZE
+    limit = (boundary or k.mm.arm_lowmem_limit) // PMD_SIZE * PMD_SIZE
     if not k.build.config.HIGHMEM and memblock_end_of_DRAM(mb) > k.mm.arm_lowmem_limit:
         end = memblock_end_of_DRAM(mb)
         printk(k, KERN_NOTICE, "Ignoring RAM at {start:#010x}-{end:#010x}", start=limit, end=end)
         printk(k, KERN_NOTICE, "Consider using a HIGHMEM enabled kernel.")
-        step(k, "cause: {place} goes on beyond {limit:#010x}, where lowmem ends as the vmalloc area needs {mib} MiB "
-             "(cmdline: vmalloc=), and CONFIG_HIGHMEM is not set", func="adjust_lowmem_bounds",
-             place=k.memory_place(), limit=k.mm.arm_lowmem_limit, mib=VMALLOC_END - k.mm.vmalloc_min >> 20)
-        memblock_remove(mb, limit, end - limit, "adjust_lowmem_bounds")
+        step(k, "cause: {why}", func="adjust_lowmem_bounds", why=_why_ignored(k, boundary, end, vmalloc_limit))
+        ret = memblock_remove(mb, limit, end - limit, "adjust_lowmem_bounds", _ABOVE_LOWMEM)
+        unheeded(k, ret, f"taking {limit:#010x}-{end - 1:#010x} out of memory")
     memblock_set_current_limit(mb, limit)
     _record_lowmem(k, vmalloc_limit, limit, why)
+
+
+# Why a kernel without HIGHMEM ignores memory from a limit to `end`: what lies behind lowmem, and, where the limit is
+# below that, `boundary`, the first end or start of mapped memory that is no multiple of 2 MiB.
+def _why_ignored(k: Kernel, boundary: int, end: int, vmalloc_limit: int) -> str:
+    lowmem = k.mm.arm_lowmem_limit
+    mapped = [base for base, stop in for_each_mem_range(k.mm.memblock) if stop > lowmem]
+    if mapped:
+        places = [owner(k, h.purpose) for h in meeting(k.owners.banks(), max(lowmem, mapped[0]), end)]
+        given = {word.partition("=")[0] for word in k.boot_command_line.split()}
+        asked = "cmdline: vmalloc=" if "vmalloc" in given else "unless vmalloc= says otherwise"
+        why = (f"{', '.join(dict.fromkeys(places))} goes on beyond {vmalloc_limit:#010x}, where lowmem ends as "
+               f"the vmalloc area needs {VMALLOC_END - k.mm.vmalloc_min >> 20} MiB ({asked}), and CONFIG_HIGHMEM is "
+               "not set")
+    else:
+        named = [f"{owner(k, h.purpose)} at {h.span()}" for h in meeting(k.owners.no_map(), lowmem, end)]
+        why = (f"{' and '.join(dict.fromkeys(named))} is no-map at the end of memory, and without CONFIG_HIGHMEM the "
+               f"kernel drops what lies behind the last mapped byte; lowmem could go up to {vmalloc_limit:#010x}")
+    if 0 < boundary < lowmem:
+        why += (f"; it drops all from {boundary // PMD_SIZE * PMD_SIZE:#010x} on, as {_border(k, boundary)} "
+                f"{boundary:#010x}, no multiple of 2 MiB")
+    return why
+
+
+# What put a border of mapped memory at `pa`: a no-map region, or a bank.
+def _border(k: Kernel, pa: int) -> str:
+    for h in (*k.owners.no_map(), *k.owners.banks(), *k.owners.removed()):
+        if pa in (h.base, h.end):
+            return f"{owner(k, h.purpose)} {'begins' if pa == h.base else 'ends'} at"
+    return "memory ends at"
 
 
 # (arm_lowmem_limit, first address that is no multiple of 2 MiB or 0, facts that decided the former)
@@ -145,7 +178,9 @@ def arm_mm_memblock_reserve(k: Kernel) -> None:
     Source: arch/arm/mm/mmu.c arm_mm_memblock_reserve()
     """
     # the compiler makes the call a jump, so the caller that memblock=debug shows is the function before
-    memblock_reserve(k.mm.memblock, k.mm.pgd_pa, SWAPPER_PG_DIR_SIZE, "arm_memblock_init")
+    ret = memblock_reserve(k.mm.memblock, k.mm.pgd_pa, SWAPPER_PG_DIR_SIZE, "arm_memblock_init",
+                           Purpose("tables", "first page table"))
+    unheeded(k, ret, "reserving the first page table")
     step(k, "page table reserved: {base:#010x}-{last:#010x}", base=k.mm.pgd_pa,
          last=k.mm.pgd_pa + SWAPPER_PG_DIR_SIZE - 1)
 
@@ -162,20 +197,27 @@ def prepare_page_table(k: Kernel) -> None:
     start, end = k.phys_to_virt(min(first.base + first.size, k.mm.arm_lowmem_limit)), VMALLOC_START(k.mm.high_memory)
     gone = clear_pmds(k, start, end)
     step(k, "{words} first-level words of {start:#010x}-{end:#010x} cleared", words=gone, start=start, end=end)
-    _expect_kernel_mapped(k, k.build.symbols.init_end)
+    _expect_kernel_mapped(k, k.build.symbols.init_end, "prepare_page_table")
 
 
 # prepare_page_table() must leave the sections it runs from; what it cleared of data lives on in the TLB until
-# map_lowmem() has mapped it again. `end` (va) is how far the kernel must be mapped by now.
-def _expect_kernel_mapped(k: Kernel, end: int) -> None:
+# map_lowmem() has mapped it again. `end` (va) is how far the kernel must be mapped after `func`.
+def _expect_kernel_mapped(k: Kernel, end: int, func: str) -> None:
     symbols, first = k.build.symbols, k.mm.memblock.memory.regions[0]
-    for va in range(symbols.stext, end, SECTION_SIZE):
-        if not k.translate(va):
-            bank = f"{first.base:#010x}-{first.base + first.size - 1:#010x}" if first.size else "which is empty"
-            raise KernelPanic(None, f"prepare_page_table() unmapped the kernel at {va:#010x}: the first bank of "
-                              f"memory, {bank}"
-                              f"{', no-map' if first.flags & MEMBLOCK_NOMAP else ''}, ends before the kernel does "
-                              f"({k.virt_to_phys(symbols.end):#010x}); memory: {k.memory_place()}")
+    va = next((va for va in range(symbols.stext, end, SECTION_SIZE) if not k.translate(va)), None)
+    if va is None:
+        return
+    pa, bank_end = k.virt_to_phys(va), first.base + first.size
+    if not first.size:
+        why = f"memory is empty ({k.memory_place()})"
+    elif pa >= bank_end and func == "prepare_page_table":
+        why = (f"the first region of memory, {first.base:#010x}-{bank_end - 1:#010x}"
+               f"{', no-map' if first.flags & MEMBLOCK_NOMAP else ''}, ends before the kernel does "
+               f"({k.virt_to_phys(symbols.end):#010x}), as {_border(k, bank_end)} {bank_end:#010x}")
+    else:
+        others = [f"{owner(k, h.purpose)} at {h.span()} is no-map" for h in meeting(k.owners.no_map(), pa, pa + 1)]
+        why = f"{pa:#010x} lies outside mapped memory: {' and '.join(others) or k.memory_place()}"
+    raise KernelPanic(None, f"{func}() leaves the kernel at {va:#010x} without a mapping: {why}")
 
 
 def map_lowmem(k: Kernel) -> None:
@@ -200,7 +242,7 @@ def map_lowmem(k: Kernel) -> None:
             _map(k, x_start, x_end, MT_MEMORY_RWX)
             if x_end < end:
                 _map(k, x_end, end, MT_MEMORY_RW)
-    _expect_kernel_mapped(k, symbols.end)
+    _expect_kernel_mapped(k, symbols.end, "map_lowmem")
 
 
 def _map(k: Kernel, start: int, end: int, mtype: int) -> None:

@@ -132,7 +132,7 @@ def devicemaps_init(k: Kernel, mdesc: MachineDesc | None) -> None:
     Source: arch/arm/mm/mmu.c devicemaps_init()
     Differs: caches and TLBs are not modelled, so nothing is flushed.
     """
-    vectors = early_alloc(k, PAGE_SIZE * 2)
+    vectors = early_alloc(k, PAGE_SIZE * 2, "vectors and stubs pages")
     early_trap_init(k, vectors)
     start, end = VMALLOC_START(k.mm.high_memory), FIXADDR_TOP & ~(PMD_SIZE - 1)
     gone = clear_pmds(k, start, end)
@@ -188,7 +188,7 @@ def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
     devicemaps_init(k, mdesc or k.mdesc)
     kmap_init(k)
     k.mm.top_pmd_pa = pmd_off_k(k, VECTORS_BASE)
-    zero_page = early_alloc(k, PAGE_SIZE)
+    zero_page = early_alloc(k, PAGE_SIZE, "zero page")
     k.facts.add("empty_zero_page", zero_page, "pa", "the page below the tables of vectors, pkmap and fixmap",
                 ("vectors_page", "CONFIG_HIGHMEM", "arm_lowmem_limit", "build:machines",
                  *(f.name for f in k.facts if f.name.startswith("cma"))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.causes import cause
 from bootsim.errors import InputError, KernelPanic
 from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MapDesc
 from bootsim.linux.arch.arm.asm.memory import PCI_IO_VIRT_BASE, SZ_2M
@@ -17,9 +18,11 @@ from bootsim.linux.arch.arm.mm.ioremap import (
     find_static_vm_vaddr,
 )
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import create_mapping, pmd_off_k
+from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.memblock import memblock_alloc
 from bootsim.linux.mm.vmalloc import VM_IOREMAP, VmStruct
+from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +39,7 @@ def iotable_init(k: Kernel, io_desc: Sequence[MapDesc]) -> None:
     """
     if not io_desc:
         return
-    pa = _alloc_static_vm(k, len(io_desc), "iotable_init")
+    pa = _alloc_static_vm(k, len(io_desc), "iotable_init", f"the mapping at {io_desc[0].virtual:#010x}")
     for md in io_desc:
         create_mapping(k, md, "static mapping")
         vm = VmStruct(addr=md.virtual & ~(PAGE_SIZE - 1), size=md.length + (md.virtual & PAGE_SIZE - 1) + PAGE_SIZE - 1
@@ -46,12 +49,12 @@ def iotable_init(k: Kernel, io_desc: Sequence[MapDesc]) -> None:
         pa += k.build.sizeof.static_vm
 
 
-def _alloc_static_vm(k: Kernel, count: int, func: str) -> int:
+def _alloc_static_vm(k: Kernel, count: int, func: str, what: str) -> int:
     size = k.build.sizeof.static_vm * count
-    pa = memblock_alloc(k.mm.memblock, size, STATIC_VM_ALIGN, func)
-    if not pa:
+    pa = memblock_alloc(k.mm.memblock, size, STATIC_VM_ALIGN, func, Purpose("other", f"static_vm of {what}"))
+    if isinstance(pa, Err):
         raise KernelPanic(f"{func}: Failed to allocate {size} bytes align={STATIC_VM_ALIGN:#x}",
-                          "memblock has no memory left below its limit")
+                          f"static_vm of {what}: {cause(k, pa.why)}")
     return pa
 
 
@@ -60,7 +63,7 @@ def vm_reserve_area_early(k: Kernel, addr: int, size: int, caller: str) -> None:
 
     Source: arch/arm/mm/mmu.c vm_reserve_area_early()
     """
-    pa = _alloc_static_vm(k, 1, "vm_reserve_area_early")
+    pa = _alloc_static_vm(k, 1, "vm_reserve_area_early", f"{caller} at {addr:#010x}")
     vm = VmStruct(addr=addr, size=size, flags=VM_IOREMAP | VM_ARM_EMPTY_MAPPING, caller=caller)
     add_static_vm_early(k, StaticVm(vm, pa))
     step(k, "{addr:#010x}-{last:#010x} kept from vmalloc by {caller}", addr=addr,
