@@ -97,9 +97,11 @@ class Facts:
     def __contains__(self, name: object) -> bool:
         return name in self._history
 
-    def _as_of(self, name: str, serial: int) -> Fact | None:
-        # What a fact added at `serial` saw under `name`: the last value before it. A name may also be recorded a little
-        # after the fact that used it; then its first value is the one.
+    def as_of(self, name: str, serial: int) -> Fact | None:
+        """What a fact added at `serial` saw under `name`: the last value before it, None when there is no such fact.
+
+        A name may also be recorded a little after the fact that used it; then its first value is the one.
+        """
         versions = self._history.get(name)
         if not versions:
             return None
@@ -117,7 +119,7 @@ class Facts:
         if fact is None or fact.serial in above:
             return Derivation(name, None, ())
         path = above | {fact.serial}
-        return Derivation(name, fact, tuple(self._tree(i, self._as_of(i, fact.serial), path) for i in fact.inputs))
+        return Derivation(name, fact, tuple(self._tree(i, self.as_of(i, fact.serial), path) for i in fact.inputs))
 
     def roots(self, name: str | None = None) -> list[str]:
         """The roots that a fact rests on (all facts when `name` is None), sorted."""
@@ -135,7 +137,7 @@ class Facts:
             return
         seen.add(fact.serial)
         for name in fact.inputs:
-            below = self._as_of(name, fact.serial)
+            below = self.as_of(name, fact.serial)
             if below is None:
                 found.add(name)
             else:

@@ -15,7 +15,7 @@ BLOCKS = re.findall(r"^```console\n\$ bootsim (.*?)\n(.*?)^```", TEXT, re.MULTIL
 
 @pytest.mark.parametrize(("command", "shown"), BLOCKS, ids=[command for command, _ in BLOCKS])
 def test_examples(command, shown):
-    lines = iter(CliRunner().invoke(cli, shlex.split(command)).stdout.splitlines())
+    lines = iter(CliRunner(env={"COLUMNS": "120"}).invoke(cli, shlex.split(command)).stdout.splitlines())
     for line in shown.splitlines():
         if line != "...":
             assert line in lines

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootsim.cli.output import LineOutput
+from bootsim.cli.output import Experiments, LineOutput, wants_color
 from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE
 from bootsim.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bootsim.state.directory import StateDirectory
-    from bootsim.state.replay import Replay
+    from bootsim.inputs.tree import Tree
+    from bootsim.state.directory import LogOnly, StateDirectory
     from bootsim.state.side import Side
 
 _HELP = """Tell how two boots differ, and why.
@@ -27,58 +27,71 @@ _HELP = """Tell how two boots differ, and why.
     twice, the first is for A, the second for B. A state directory alone is compared with a replay of its tree under the
     options given.
 
-    The causes come first: every root that differs (a CONFIG_ symbol, a property of the tree, a command-line option, a
-    symbol's address), below it the facts that follow from it, and below each fact what changed. Then the state by
-    stage, then the log by step.
+    First come the decisions that differ (a node or property of the tree, a word of the command line, an option, a
+    CONFIG_ symbol, another kernel image), each with what it makes of memory. Which decision makes what is found by
+    experiment: boots between the two, with each decision made alone and taken back alone. --show tells more.
 
     \b
     Examples:
       bootsim diff vexpress.dts --config 3G/1G --config 2G/2G --mem 1G
       bootsim diff vexpress.dts --mem 512M --mem 1G --show causes
-      bootsim diff old.dts new.dts --config mine.yaml --form side
-      bootsim diff capture replay --form json | jq .unexplained
+      bootsim diff old.dts new.dts --config mine.yaml --show log --form side
+      bootsim diff capture replay --form json | jq '.effects[] | select(.roots == [])'
     """
-_CONFIG = "3G/1G"
+_WIDTH = 120
 _LOG_WORDS = ("Linux version ", "Booting Linux", "Memory: ")
 
 
 @click.command(help=_HELP, epilog="Exit codes: 0 the same, 1 different, 2 bad input.",
                context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("boots", metavar="A [B]", nargs=-1, required=True)
-@click.option("--config", multiple=True, metavar="NAME|FILE", help=f"Kernel build.  [default: {_CONFIG}]")
+@click.argument("names", metavar="A [B]", nargs=-1, required=True)
+@click.option("--config", multiple=True, metavar="NAME|FILE", help="Kernel build.  [default: 3G/1G]")
 @click.option("--mem", multiple=True, type=SIZE, metavar="SIZE", help="Amount of RAM.")
 @click.option("--smp", multiple=True, type=click.IntRange(1, 4), help="Processors that are powered.")
 @click.option("--cmdline", multiple=True, metavar="TEXT", help="Kernel command line, in place of the tree's bootargs.")
 @click.option("--bootloader", multiple=True, type=click.Choice(["qemu", "none"]), help="Who edits the tree.")
 @click.option("--dtb-addr", multiple=True, type=ADDRESS, metavar="ADDR", help="Physical address of the tree.")
 @click.option("--load-addr", multiple=True, type=ADDRESS, metavar="ADDR", help="Physical address of the kernel.")
+@click.option("--ram", multiple=True, type=SIZE, metavar="SIZE", help="RAM really there, whatever the tree says.")
 @click.option("--initrd", multiple=True, type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk.")
 @click.option("-I", "include_dirs", multiple=True, metavar="DIR", help="Folder to search for includes; repeatable.")
 @click.option("--form", type=click.Choice(["unified", "side", "json"]), default="unified", show_default=True,
               help="Form of the answer; `side` puts the logs side by side.")
-@click.option("--show", multiple=True, type=click.Choice(["causes", "state", "log"]),
-              help="Only this part; repeatable.")
+@click.option("--show", multiple=True, type=click.Choice(["summary", "causes", "state", "log", "all"]),
+              help="What to tell; repeatable.  [default: summary]")
+@click.option("--depth", type=click.IntRange(1), default=3, show_default=True, metavar="N",
+              help="How many facts below one another the causes show.")
 @click.option("--steps/--no-steps", default=True, help="Whether bootsim's own lines count.  [default: steps]")
 @click.option("--all", "everything", is_flag=True, help="List everything below each fact, not the first three.")
+@click.option("--boots", "limit", type=click.IntRange(0), metavar="N",
+              help="Make at most N boots to find causes.  [default: 40, and 4 a decision]")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
+              help="Whether to color.")
 @click.pass_context
-def diff(ctx: click.Context, /, boots: tuple[str, ...], form: str, show: tuple[str, ...], steps: bool, everything: bool,
-         **options: Any) -> None:  # fmt: skip
+def diff(ctx: click.Context, /, names: tuple[str, ...], form: str, show: tuple[str, ...], depth: int, steps: bool,
+         everything: bool, limit: int | None, color: str, **options: Any) -> None:  # fmt: skip
     """Compare two boots; the help text is `_HELP`."""
     from bootsim.log import import_structlog_lazily
     from bootsim.state.diff import Difference
 
     import_structlog_lazily()
-    difference = Difference(*_sides(boots, options, steps))
+    progress = Experiments()
+    difference = Difference(*_sides(names, options, steps), steps=steps, limit=limit, progress=progress)
+    try:
+        same = difference.same
+    finally:
+        progress.finish()
     if form == "json":
         click.echo(json.dumps(difference.to_json()))
     else:
-        from bootsim.views import difference as view
+        from bootsim.views.difference import SECTIONS, Text
+        from bootsim.views.paint import Paint
 
-        LineOutput().write(view.text(
-            difference, sections=show or view.SECTIONS, items=None if everything else 3,
-            width=shutil.get_terminal_size((160, 24)).columns, side_by_side=form == "side",
-        ))  # fmt: skip
-    ctx.exit(0 if difference.same else 1)
+        text = Text(difference, items=None if everything else 3, depth=depth, paint=Paint(on=wants_color(color)),
+                    width=min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDTH))  # fmt: skip
+        sections = SECTIONS if "all" in show else show or ("log",) * (form == "side") or ("summary",)
+        LineOutput().write(text.lines(sections, side_by_side=form == "side"))
+    ctx.exit(0 if same else 1)
 
 
 def _sides(boots: tuple[str, ...], options: Mapping[str, Any], steps: bool) -> list[Side]:
@@ -92,7 +105,8 @@ def _sides(boots: tuple[str, ...], options: Mapping[str, Any], steps: bool) -> l
         return _pair(boots, (first, second), steps)
     (name,) = boots
     if Path(name).is_dir():
-        return _pair((name, name), ({}, _inputs(options, -1)), steps, replay_second=True)
+        second = _inputs(options, -1)
+        return _pair((name, name), ({}, second), steps, replay_second=True)
     if first == second:
         raise click.UsageError("one boot given and no option twice: nothing to compare with")
     return _pair((name, name), (first, second), steps)
@@ -115,42 +129,79 @@ def _pair(
     from bootsim.state.directory import LogOnly
     from bootsim.state.side import from_log
 
-    sides: list[Side | LogOnly] = []
-    twin: Replay | None = None
-    for n, (name, given) in enumerate(zip(boots, inputs, strict=True)):
-        side, replay = _open(name, given, steps, as_replay=replay_second and n == 1)
-        twin = twin or replay
-        sides.append(side)
+    trees: dict[Any, Tree] = {}
+    if replay_second and "config" in inputs[1] and not _names_its_build(boots[0]):
+        inputs = ({"config": inputs[1]["config"]}, inputs[1])
+    sides = [_open(name, given, steps, trees, as_replay=replay_second and n == 1)
+             for n, (name, given) in enumerate(zip(boots, inputs, strict=True))]  # fmt: skip
+    twin = next((side.twin for side in sides if not isinstance(side, LogOnly) and side.twin is not None), None)
     return [from_log(side, twin) if isinstance(side, LogOnly) else side for side in sides]
 
 
-# What a name stands for, and the replay behind it. A log gets its functions later, from the other side's replay.
-def _open(name: str, given: dict[str, Any], steps: bool, *, as_replay: bool) -> tuple[Any, Replay | None]:
+# What a name stands for. A log gets its functions later, from the other side's replay.
+def _open(name: str, given: dict[str, Any], steps: bool, trees: dict[Any, Tree], *, as_replay: bool) -> Side | LogOnly:
+    from bootsim.state.decisions import load_inputs
     from bootsim.state.directory import LogOnly, StateDirectory
-    from bootsim.state.replay import Replay
-    from bootsim.state.side import from_directory, from_replay
+    from bootsim.state.side import from_directory, from_inputs
 
     if Path(name).is_dir():
         directory = StateDirectory(name)
-        inputs = directory.inputs | given
+        options = _of_directory(directory, given)
         if as_replay:
-            replay = Replay(directory.path / "boot.dtb", inputs)
-            return from_replay(_named(f"replay of {name}", given), replay, steps=steps), replay
-        twin = _twin(directory, inputs)
-        return from_directory(directory, twin), twin
+            made_from = load_inputs(directory.path / "boot.dtb", options)
+            return from_inputs(_named(f"replay of {name}", given), made_from, steps=steps)
+        return from_directory(directory, _twin(directory, options, steps))
     if _is_log(name):
-        return LogOnly(name), None
-    replay = Replay(name, {"config": _CONFIG} | given)
-    return from_replay(_named(name, given), replay, steps=steps), replay
+        return LogOnly(name)
+    inputs = load_inputs(trees.get(_source(name, given), name), given)
+    trees[_source(name, given)] = inputs.tree
+    return from_inputs(_named(name, given), inputs, steps=steps)
 
 
-def _twin(directory: StateDirectory, inputs: dict[str, Any]) -> Replay | None:
-    from bootsim.state.replay import Replay
+def _of_directory(directory: StateDirectory, given: dict[str, Any]) -> dict[str, Any]:
+    # a captured boot may call its build by a name that nobody here knows
+    from bootsim.state.fitting import fitting_build
 
-    if "config" not in inputs or not (directory.path / "boot.dtb").is_file():
+    options = directory.inputs | given
+    if directory.captured and "config" not in given and not _is_build(options.get("config")):
+        fitting = fitting_build(directory)
+        if fitting is not None:
+            options["config"] = fitting
+    return options
+
+
+def _names_its_build(name: str) -> bool:
+    from bootsim.state.directory import StateDirectory
+
+    return _is_build(StateDirectory(name).inputs.get("config"))
+
+
+def _is_build(name: str | None) -> bool:
+    from bootsim.inputs.configfile import load_build
+
+    if name is None:
+        return False
+    try:
+        load_build(name)
+    except InputError:
+        return False
+    return True
+
+
+def _source(name: str, given: Mapping[str, Any]) -> Any:
+    return name, given.get("include_dirs")
+
+
+def _twin(directory: StateDirectory, options: dict[str, Any], steps: bool) -> Side | None:
+    from bootsim.state.decisions import load_inputs
+    from bootsim.state.side import from_inputs
+
+    if "config" not in options or not (directory.path / "boot.dtb").is_file():
+        missing = "the build" if "config" not in options else "the tree"
+        click.echo(f"bootsim: {directory.path}: causes are unknown: it does not hold {missing}", err=True)
         return None
     try:
-        return Replay(directory.path / "boot.dtb", inputs)
+        return from_inputs(str(directory.path), load_inputs(directory.path / "boot.dtb", options), steps=steps)
     except InputError as error:
         click.echo(f"bootsim: {directory.path}: causes are unknown, its tree cannot be replayed: {error}", err=True)
         return None
@@ -168,18 +219,11 @@ def _is_log(name: str) -> bool:
 
 
 def _named(name: str, given: Mapping[str, Any]) -> str:
-    from bootsim.state.roots import size_shown
+    from bootsim.state.decisions import option_shown
 
     words = [name]
     for option, value in given.items():
-        if option == "include_dirs":
-            continue
-        shown = value
-        if option == "mem":
-            shown = size_shown(value)
-        elif option.endswith("_addr"):
-            shown = f"{value:#x}"
-        elif option == "initrd":
-            shown = value[0]
-        words += [f"--{option.replace('_', '-')}", f'"{shown}"' if " " in str(shown) else str(shown)]
+        if option != "include_dirs":
+            shown = option_shown(option, value)
+            words += [f"--{option.replace('_', '-')}", f'"{shown}"' if " " in shown else shown]
     return " ".join(words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from bootsim.errors import InputError
@@ -105,6 +106,27 @@ class LineOutput:
         """Write lines, without their newlines given."""
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
+
+
+class Experiments:
+    """Counts the boots of an experiment on standard error once they take more than a second; on a terminal alone."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._wrote = False
+
+    def __call__(self, boots: int, limit: int) -> None:
+        """One more boot, of at most `limit`."""
+        if sys.stderr.isatty() and time.monotonic() - self._start > 1:
+            sys.stderr.write(f"\r\x1b[Kboot {boots} of at most {limit} between the two")
+            sys.stderr.flush()
+            self._wrote = True
+
+    def finish(self) -> None:
+        """Leave no line behind."""
+        if self._wrote:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 def wants_color(choice: str) -> bool:

@@ -150,10 +150,11 @@ def differences(a: Tree, b: Tree) -> list[Edit]:
     """
     gone = [Edit("unreserve", "/", reservation=entry) for entry in a.reservations if entry not in b.reservations]
     new = [Edit("reserve", "/", reservation=entry) for entry in b.reservations if entry not in a.reservations]
-    return [*gone, *new, *_node_differences("", a.root, b.root)]
+    return [*gone, *new, *node_differences("", a.root, b.root)]
 
 
-def _node_differences(path: str, a: Node, b: Node) -> Iterator[Edit]:
+def node_differences(path: str, a: Node, b: Node) -> Iterator[Edit]:
+    """The edits that make the node `b` of `a`, which stands at `path` ("" for the root)."""
     if a == b:
         return
     here = path or "/"
@@ -176,7 +177,7 @@ def _node_differences(path: str, a: Node, b: Node) -> Iterator[Edit]:
             yield Edit("add", f"{path}/{name}", node=beside[name], after=after)
     for name, child in beside.items():
         if name in below:
-            yield from _node_differences(f"{path}/{name}", below[name], child)
+            yield from node_differences(f"{path}/{name}", below[name], child)
 
 
 def _misplaced(old: list[str], new: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:

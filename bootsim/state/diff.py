@@ -1,144 +1,182 @@
-"""The difference of two boots: log by step, state by stage, and the causes of both."""
+"""The difference of two boots: what differs, which decisions make it, and how that was found out.
+
+    a, b -> effects      what differs between the two boots
+    decisions            what was decided otherwise, of what the boots were made from
+    laboratory           the boots between the two: which decisions make which effect
+
+A captured boot cannot be made anew; its twin can, the replay of its tree. An effect that the twins do not show has no
+causes: there the replay differs from the real kernel.
+"""
 
 from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bootsim.state.causal import Causes
-from bootsim.state.governs import Index
-from bootsim.state.logdiff import Entry, align
-from bootsim.state.side import Side, common_part, lost_start, plain_lines
-from bootsim.state.statediff import Change, state_changes
+from bootsim.inputs.treediff import TreeChange, tree_changes
+from bootsim.state.decisions import Decisions
+from bootsim.state.effects import A, B, Effect, effects, merged, range_effects
+from bootsim.state.experiment import Laboratory, settle
+from bootsim.state.logdiff import Entry, align, common_start, from_start
+from bootsim.state.seen import Seen, View
+from bootsim.state.side import Side, from_inputs
 
 if TYPE_CHECKING:
-    from bootsim.state.causal import FactChange
+    from collections.abc import Callable
+
+    from bootsim.state.decisions import Decision
+    from bootsim.state.logdiff import Line
+
+class Moved(NamedTuple):
+    """A quantity and what one decision alone makes of it."""
+
+    name: str
+    a: int | str | None
+    b: int | str | None
 
 
-_TOGETHER = 4  # steps in a row that both logs have
+class Group(NamedTuple):
+    """Effects that have the same causes: `sets` of decisions by number, none for effects without any."""
 
-
-class Unexplained(NamedTuple):
-    """Something that differs and that no root explains: a `kind` ("log", "state", "fact") and what it is."""
-
-    kind: str
-    what: str
-
-
-# A log that lost its start says nothing of what the other log has before both go along together.
-def _without_lost_start(entries: list[Entry], *, lost_a: bool, lost_b: bool) -> list[Entry]:
-    both = [entry.a is not None and entry.b is not None for entry in entries]
-    start = next((n for n in range(len(both)) if all(both[n : n + _TOGETHER])), 0)
-    return [
-        entry
-        for n, entry in enumerate(entries)
-        if n >= start or not ((entry.a is None and lost_a) or (entry.b is None and lost_b))
-    ]
+    sets: tuple[tuple[int, ...], ...]
+    effects: list[Effect]
 
 
 class Difference:
-    """Everything that differs between the boots `a` and `b`; parts are worked out when asked for."""
+    """Everything that differs between the boots `a` and `b`; parts are worked out when asked for.
 
-    def __init__(self, a: Side, b: Side) -> None:
+    `limit` is the most boots that may be made to find causes, None for as many as the decisions call for;
+    `progress(boots, limit)` hears of each. `steps` says whether bootsim's own lines count.
+    """
+
+    def __init__(self, a: Side, b: Side, *, steps: bool = True, limit: int | None = None,
+                 progress: Callable[[int, int], None] | None = None) -> None:  # fmt: skip
         self.a, self.b = a, b
+        self._steps, self._limit, self._progress = steps, limit, progress
+        plain = a.plain or b.plain
+        start = common_start(a.log_lines(plain), b.log_lines(plain)) if plain else ""
+        self._view = View(a.captured or b.captured, a.owned and b.owned, plain, start)
+
+    # ------------------------------------------------------------ what differs
 
     @cached_property
     def log(self) -> list[Entry]:
         """Every step of both logs; those of kind "same" too."""
-        a, b = self.a, self.b
-        if a.plain or b.plain:
-            one, other = (side.lines if side.plain else plain_lines(side.lines) for side in (a, b))
-            entries = align(*common_part(one, other))
-            return _without_lost_start(entries, lost_a=lost_start(one), lost_b=lost_start(other))
-        return align(a.lines, b.lines)
+        one, other = (seen.lines for seen in self.seen)
+        return align(one, other)
 
     @property
     def log_changes(self) -> list[Entry]:
         """The steps that differ."""
         return [entry for entry in self.log if entry.kind != "same"]
 
-    @cached_property
-    def state(self) -> list[Change]:
-        """What differs in the state, in the order of the stages where it first does."""
-        return state_changes(self.a, self.b, self._index)
+    def _look(self, side: Side) -> Seen:
+        return Seen(side, self._view, self._reference)
 
     @cached_property
-    def causes(self) -> Causes | None:
-        """Facts and roots compared; None when one of the boots does not know them."""
-        a, b = self.a, self.b
-        if a.facts is None or a.roots is None or b.facts is None or b.roots is None:
-            return None
-        return Causes(a.facts, a.roots, b.facts, b.roots, cut_short=(bool(a.panicked), bool(b.panicked)))
+    def _reference(self) -> list[Line]:
+        # the lines that name the steps of every boot
+        return from_start(self.a.log_lines(self._view.plain), self._view.start)
 
     @cached_property
-    def _index(self) -> Index | None:
-        return None if self.causes is None else Index(self.causes)
-
-    def reasons(self, entry: Entry) -> list[str]:
-        """The facts and roots that explain a step's difference, the nearest first."""
-        if self._index is None:
-            return []
-        found = self._index.of_entry(entry)
-        # how full the log is follows from all that was said before
-        if not found and entry.line.func == "setup_log_buf":
-            return self._said_before
-        if not found and entry.kind == "moved":
-            return self._around(entry)
-        # what a dead kernel did not say follows from its death
-        return found or (self._death if (entry.a is None and self.a.panicked) or (entry.b is None and self.b.panicked)
-                         else [])  # fmt: skip
-
-    # A step that says the same elsewhere has its place from the steps around it.
-    def _around(self, entry: Entry) -> list[str]:
-        if self._index is None:
-            return []
-        changes = self.log_changes
-        at = next(n for n, other in enumerate(changes) if other is entry)
-        near = [*changes[max(at - 4, 0) : at][::-1], *changes[at + 1 : at + 5]]
-        return next((found for other in near if (found := self._index.of_entry(other))), [])
+    def seen(self) -> tuple[Seen, Seen]:
+        """Both boots as the comparison sees them."""
+        return self._look(self.a), self._look(self.b)
 
     @cached_property
-    def _death(self) -> list[str]:
-        return [] if self._index is None else self._index.of_function("panic")
-
-    @cached_property
-    def _said_before(self) -> list[str]:
-        found: dict[str, None] = {}
-        for entry in self.log_changes:
-            if entry.line.func == "setup_log_buf":
-                break
-            if entry.line.kernel and self._index is not None:
-                found |= dict.fromkeys(self._index.of_entry(entry))
-        return list(found)
-
-    @cached_property
-    def roots(self) -> list[str]:
-        """The roots that differ and that something rests on, as facts name them."""
-        if self.causes is None:
-            return []
-        reasons = [name for change in self.state for name in change.because]
-        reasons += [name for entry in self.log_changes for name in self.reasons(entry)[:1]]
-        return self.causes.used_roots([*(name for name in self.causes.facts), *reasons])
-
-    @property
-    def fact_changes(self) -> list[FactChange]:
-        """The facts that changed."""
-        return [] if self.causes is None else list(self.causes.facts.values())
+    def effects(self) -> list[Effect]:
+        """Everything that differs, each with the decisions that make it."""
+        a, b = self.seen
+        lab = self.laboratory
+        found = effects(a, b)
+        ranges = range_effects(a, b, lab.singles() if lab is not None else ())
+        if lab is not None:
+            one, other = self._ends
+            settle([e for e in (*found, *ranges) if e.answer(one) == A and e.answer(other) == B], lab)
+        return [*found, *merged(ranges)]
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs in log, state or facts."""
-        return not self.log_changes and not self.state and not self.fact_changes
+        """Whether nothing differs."""
+        return not self.effects
+
+    # ------------------------------------------------------------ why
 
     @cached_property
-    def unexplained(self) -> list[Unexplained]:
-        """What no root explains; empty when the causes of neither boot are known."""
-        if self.causes is None:
+    def decisions(self) -> Decisions | None:
+        """What was decided otherwise; None when it is not known what one of the boots was made from."""
+        one, other = (side.twin.inputs if side.twin is not None else None for side in (self.a, self.b))
+        return None if one is None or other is None else Decisions(one, other)
+
+    @cached_property
+    def tree_changes(self) -> list[TreeChange]:
+        """What differs in the trees, where they are known; for boots that cannot be made anew."""
+        one, other = self.a.tree, self.b.tree
+        return [] if one is None or other is None else tree_changes(one, other)
+
+    @cached_property
+    def _ends(self) -> tuple[Seen, Seen]:
+        # the boots between which others can be made
+        one, other = (self._look(side.twin) if side.twin is not None and side.twin is not side else seen
+                      for side, seen in zip((self.a, self.b), self.seen, strict=True))  # fmt: skip
+        return one, other
+
+    @cached_property
+    def laboratory(self) -> Laboratory | None:
+        """The boots between the two; None when none can be made."""
+        decisions = self.decisions
+        if decisions is None:
+            return None
+
+        def make(chosen: frozenset[int]) -> Seen:
+            return self._look(from_inputs("between", decisions.between(chosen), steps=self._steps))
+
+        return Laboratory(len(decisions.all), *self._ends, make, limit=self._limit, progress=self._progress)
+
+    @property
+    def roots(self) -> tuple[Decision, ...]:
+        """The decisions, by number."""
+        return () if self.decisions is None else self.decisions.all
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The effects by what makes them: of one decision, in their order, then of several, then of none."""
+        found: dict[tuple[tuple[int, ...], ...], list[Effect]] = {}
+        for effect in self.effects:
+            found.setdefault(effect.sets, []).append(effect)
+        return [Group(sets, found[sets]) for sets in sorted(found, key=lambda sets: (not sets, len(sets) * 100
+                + sum(map(len, sets)), sets))]  # fmt: skip
+
+    @property
+    def unexplained(self) -> list[Effect]:
+        """The effects that no decision makes."""
+        return [] if self.decisions is None else [effect for effect in self.effects if not effect.sets]
+
+    def principal(self, n: int) -> list[Moved]:
+        """What decision `n` alone makes of the quantities that people ask for first."""
+        before, after = self._alone(n)
+        if before is None or after is None:
             return []
-        found = [Unexplained("fact", change.shown()) for change in self.causes.unexplained()]
-        found += [Unexplained("log", e.merged()) for e in self.log_changes if not self.reasons(e)]
-        found += [Unexplained("state", c.shown()) for c in self.state if not c.because]
-        return found
+        names = dict.fromkeys((*before.quantities, *after.quantities))
+        pairs = (Moved(name, before.quantities.get(name), after.quantities.get(name)) for name in names)
+        return [pair for pair in pairs if pair.a != pair.b]
+
+    def complaints(self, n: int) -> tuple[list[str], list[str]]:
+        """The kernel's warnings that decision `n` alone brings, and those that it takes away; a death is one."""
+        before, after = self._alone(n)
+        if before is None or after is None:
+            return [], []
+        one, other = ((*seen.complaints, *([seen.dead] if seen.dead else [])) for seen in (before, after))
+        return [text for text in other if text not in one], [text for text in one if text not in other]
+
+    def _alone(self, n: int) -> tuple[Seen | None, Seen | None]:
+        lab = self.laboratory
+        if lab is None:
+            return None, None
+        after = lab.alone(n)
+        if after is not None:
+            return self._ends[0], after
+        return lab.without(n), self._ends[1]
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values that `json` can write."""

@@ -1,58 +1,47 @@
-"""A difference of two boots as plain values, for programs."""
+"""A difference of two boots as plain values, for programs; docs/diff.md says what each means."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bootsim.facts import Fact
-    from bootsim.state.causal import Causes, FactChange
     from bootsim.state.diff import Difference
-    from bootsim.state.logdiff import Entry, Line
+    from bootsim.state.effects import Effect
+
+VERSION = 2
 
 
 def as_json(difference: Difference) -> dict[str, Any]:
-    """Return names, log, state and causes; `same` says whether there is any difference."""
-    causes = difference.causes
+    """Return names, decisions (`roots`) and effects; `same` says whether there is any difference."""
+    effects = difference.effects
+    lab = difference.laboratory
+    names = [root.name for root in difference.roots]
     return {
+        "version": VERSION,
         "same": difference.same,
         "a": difference.a.name,
         "b": difference.b.name,
-        "log": [_entry(difference, entry) for entry in difference.log_changes],
-        "state": [{**change._asdict(), "stages": list(change.stages), "because": list(change.because)}
-                  for change in difference.state],
-        "roots": [] if causes is None else _roots(difference, causes),
-        "facts": [] if causes is None else [_fact_change(causes, change) for change in difference.fact_changes],
-        "causes_known": causes is not None,
-        "unexplained": [item._asdict() for item in difference.unexplained],
-    }  # fmt: skip
+        "causes_known": lab is not None,
+        "boots": 0 if lab is None else lab.boots,
+        "settled": all(effect.settled for effect in effects),
+        "roots": [_root(difference, n) for n in range(len(names))],
+        "effects": [_effect(effect, names) for effect in effects],
+    }
 
 
-def _entry(difference: Difference, entry: Entry) -> dict[str, Any]:
-    line = entry.line
-    found: dict[str, Any] = {
-        "kind": entry.kind, "function": line.func, "stage": line.stage, "text": entry.merged(),
-        "a": _line(entry.a), "b": _line(entry.b), "because": difference.reasons(entry),
-    }  # fmt: skip
-    if entry.kind == "moved":
-        found |= {"after_a": _line(entry.after_a), "after_b": _line(entry.after_b)}
-    return found
-
-
-def _line(line: Line | None) -> dict[str, Any] | None:
-    return None if line is None else {"text": line.text, "fields": dict(line.fields), "kernel": line.kernel}
-
-
-def _roots(difference: Difference, causes: Causes) -> list[dict[str, Any]]:
-    return [change._asdict() for name in difference.roots for change in causes.root(name)]
-
-
-def _fact_change(causes: Causes, change: FactChange) -> dict[str, Any]:
+def _root(difference: Difference, n: int) -> dict[str, Any]:
+    root = difference.roots[n]
+    new, gone = difference.complaints(n)
     return {
-        "name": change.name, "a": _fact(change.a), "b": _fact(change.b),
-        "because": causes.parents(change.name) if change.name in causes.explained else [],
+        **root._asdict(), "below": list(root.below),
+        "alone": {moved.name: {"a": moved.a, "b": moved.b} for moved in difference.principal(n)},
+        "complaints": {"new": new, "gone": gone},
     }  # fmt: skip
 
 
-def _fact(fact: Fact | None) -> dict[str, Any] | None:
-    return None if fact is None else {**fact._asdict(), "inputs": list(fact.inputs)}
+def _effect(effect: Effect, names: list[str]) -> dict[str, Any]:
+    return {
+        "part": effect.part, "id": effect.id, "what": effect.what, "a": effect.a or None, "b": effect.b or None,
+        "kind": effect.kind, "stages": list(effect.stages), "roots": [names[n] for n in effect.roots],
+        "sets": [[names[n] for n in each] for each in effect.sets], "settled": effect.settled,
+    }  # fmt: skip

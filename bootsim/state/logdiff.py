@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _NUMBER = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-f]{8}\b|\d+")
 _TOKEN = re.compile(r"0x[0-9a-fA-F]+|\w+|\s+|.")
@@ -52,11 +52,60 @@ class Entry(NamedTuple):
 
     def merged(self) -> str:
         """The text, with what differs side by side: `Reserved 16 MiB at {0x9f000000 -> 0x8f000000}`."""
-        if self.a is None or self.b is None or self.a.text == self.b.text:
+        if self.a is None or self.b is None:
             return self.line.text
-        return "".join(
-            one if one == other else f"{{{one} -> {other}}}" for one, other in _parts(self.a.text, self.b.text)
-        )
+        return beside(self.a.text, self.b.text)
+
+
+class Step(NamedTuple):
+    """What a log says at one step: the text, and after which form it stands where it has changed its place."""
+
+    text: str
+    moved: str = ""
+
+
+def steps_against(reference: Sequence[Line], lines: Sequence[Line]) -> dict[str, Step]:
+    """The steps of a log under names that the reference gives; those that the reference has not are marked +."""
+    names = dict(zip(map(id, reference), _names(reference, ""), strict=True))
+    entries = align(reference, lines)
+    added = [entry.b for entry in entries if entry.a is None and entry.b is not None]
+    names |= zip(map(id, added), _names(added, "+"), strict=True)
+    found: dict[str, Step] = {}
+    for entry in entries:
+        if entry.b is not None:
+            before = "first" if entry.after_b is None else template_of(entry.after_b.text)
+            found[names[id(entry.a or entry.b)]] = Step(entry.b.text, before if entry.kind == "moved" else "")
+    return found
+
+
+def _names(lines: Sequence[Line], mark: str) -> Iterator[str]:
+    # a name has no number in it that another boot could have otherwise, but its own among lines of one form
+    counts: dict[str, int] = defaultdict(int)
+    for line in lines:
+        form = f"{mark}{line.func}: {template_of(line.text.strip(), line.fields)}"
+        counts[form] += 1
+        yield form if counts[form] == 1 else f"{form} #{counts[form]}"
+
+
+def beside(a: str, b: str, change: Callable[[str, str], str] = "{} -> {}".format) -> str:
+    """Two texts as one, what differs side by side in braces; texts of other forms stand whole, one after the other.
+
+    A replacement holds a number for a number or words for words, never some of both. `change` writes one.
+    """
+    if a == b:
+        return a
+    parts = list(_parts(a, b))
+    if all(one == other or _same_sort(one, other) for one, other in parts):
+        return "".join(one if one == other else f"{{{change(one, other)}}}" for one, other in parts)
+    return change(a.rstrip(), b.strip())
+
+
+def _same_sort(one: str, other: str) -> bool:
+    if not one.strip() or not other.strip():
+        return False
+    return bool(_NUMBER.fullmatch(one.strip())) == bool(_NUMBER.fullmatch(other.strip())) and (
+        bool(_NUMBER.fullmatch(one.strip())) or not (_NUMBER.search(one) or _NUMBER.search(other)))
+
 
 
 def template_of(text: str, fields: Mapping[str, Any] | None = None) -> str:
@@ -148,8 +197,34 @@ def _kind(a: Line | None, b: Line | None) -> Kind:
 
 
 def _parts(a: str, b: str) -> Iterator[tuple[str, str]]:
-    # both texts cut where they agree; what differs is a run of whole words and numbers
+    # both texts cut where they agree; where they have one form, number by number
     one, other = _TOKEN.findall(a), _TOKEN.findall(b)
+    if len(one) == len(other) and template_of(a) == template_of(b):
+        yield from zip(one, other, strict=True)
+        return
     matcher = difflib.SequenceMatcher(a=one, b=other, autojunk=False)
     for _, a0, a1, b0, b1 in matcher.get_opcodes():
         yield "".join(one[a0:a1]), "".join(other[b0:b1])
+
+
+def common_start(a: Sequence[Line], b: Sequence[Line]) -> str:
+    """The form of the line that two logs can be compared from, "" for the first: a full log buffer drops its oldest.
+
+    Of what a log that lost its start still has, it is the first line that both logs have once.
+    """
+    lost = next((lines for lines in (a, b) if lost_start(lines)), None)
+    if lost is None:
+        return ""
+    counts = [Counter(template_of(line.text) for line in lines) for lines in (a, b)]
+    forms = (template_of(line.text) for line in lost)
+    return next((form for form in forms if all(count[form] == 1 for count in counts)), "")
+
+
+def from_start(lines: list[Line], form: str) -> list[Line]:
+    """The lines from the first of that form on; all of them without a form, or without such a line."""
+    return lines[next((n for n, line in enumerate(lines) if form and template_of(line.text) == form), 0) :]
+
+
+def lost_start(lines: Sequence[Line]) -> bool:
+    """Whether a captured log lost its oldest lines."""
+    return bool(lines) and not lines[0].text.startswith("Booting Linux")

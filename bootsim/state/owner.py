@@ -6,8 +6,8 @@ import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.state.ranges import Range, mapped_ranges, page_attributes, section_attributes
+from bootsim.state.seen import MIGRATE_TYPES
 from bootsim.state.snapshot import STAGES, page_tables
-from bootsim.state.statediff import MIGRATE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

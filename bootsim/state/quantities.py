@@ -149,7 +149,7 @@ FAMILIES: tuple[tuple[str, str, str], ...] = (
     ("zone.<zone>.free", "pages", "pages on its free lists"),
 )
 
-_BY_NAME = {quantity.name: quantity for quantity in TABLE}
+BY_NAME = {quantity.name: quantity for quantity in TABLE}
 TEXTS = frozenset(quantity.name for quantity in TABLE if quantity.unit == "text")
 _FAMILY = re.compile(r"(cma|reserved|zone)\.(.+)\.(\w+)")
 _PARTS = {
@@ -215,9 +215,9 @@ class Quantities:
         k = self._k
         if name == "digest" and self._digest is not None:
             return self._digest()
-        if name in _BY_NAME:
+        if name in BY_NAME:
             try:
-                return _BY_NAME[name].value(k)
+                return BY_NAME[name].value(k)
             except UnknownQuantityError as error:
                 raise UnknownQuantityError(name, why=f"{name}: {error}") from None
         family = _family(name)
@@ -232,8 +232,8 @@ class Quantities:
 
     def unit(self, name: str) -> str:
         """The unit of a quantity: "bytes", "pages", "pa", "va", "count", "text", or what its fact says."""
-        if name in _BY_NAME:
-            return _BY_NAME[name].unit
+        if name in BY_NAME:
+            return BY_NAME[name].unit
         fact = self._k.facts.get(name)
         family = _family(name)
         if family is not None:
@@ -246,13 +246,13 @@ class Quantities:
 
     def names(self) -> Iterator[str]:
         """Every name this boot has a value for, the table's first."""
-        for name in [*_BY_NAME, *self._members()]:
+        for name in [*BY_NAME, *self._members()]:
             try:
                 self.value(name)
             except UnknownQuantityError:
                 continue
             yield name
-        yield from (fact.name for fact in self._k.facts if fact.name not in _BY_NAME)
+        yield from (fact.name for fact in self._k.facts if fact.name not in BY_NAME)
 
     def _members(self) -> list[str]:
         k = self._k
@@ -267,15 +267,15 @@ class Quantities:
     def _near(self, name: str) -> tuple[str, ...]:
         import difflib
 
-        known = [*_BY_NAME, *self._members(), *(fact.name for fact in self._k.facts)]
+        known = [*BY_NAME, *self._members(), *(fact.name for fact in self._k.facts)]
         return tuple(difflib.get_close_matches(name, dict.fromkeys(known), 2, 0.6))
 
     def rests_on(self, name: str) -> tuple[str, ...]:
         """The facts that decide a quantity, the ones this boot recorded."""
         facts = self._k.facts
         names: tuple[str, ...] = (name,)
-        if name in _BY_NAME:
-            names = _BY_NAME[name].rests_on
+        if name in BY_NAME:
+            names = BY_NAME[name].rests_on
         elif name not in facts and (family := _family(name)) is not None:
             names = self._facts_of(*family)
         return tuple(each for each in dict.fromkeys(names) if each in facts)
@@ -299,7 +299,7 @@ def _family(name: str) -> tuple[str, str, str] | None:
 
 def is_known(name: str) -> bool:
     """Whether a name is in the table or of a family; other names may still be those of facts."""
-    return name in _BY_NAME or _family(name) is not None
+    return name in BY_NAME or _family(name) is not None
 
 
 def shown(value: int | str, unit: str) -> str:

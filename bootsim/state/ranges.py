@@ -143,7 +143,7 @@ def range_changes(a: list[Range], b: list[Range]) -> Iterator[RangeChange]:
         if one == other:
             continue
         change = RangeChange(start, end, one, other)
-        if pending is not None and _goes_on(pending, change):
+        if pending is not None and goes_on(pending, change):
             pending = pending._replace(end_va=end)
         else:
             if pending is not None:
@@ -174,7 +174,8 @@ def _there(ranges: list[Range], i: int, va: int) -> Target | None:
     return Target(r.pa + va - r.start_va, r.kind, r.attributes)
 
 
-def _goes_on(first: RangeChange, then: RangeChange) -> bool:
+def goes_on(first: RangeChange, then: RangeChange) -> bool:
+    """Whether `then` continues `first` in both boots."""
     if first.end_va != then.start_va:
         return False
     size = first.end_va - first.start_va

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import bootsim
 from bootsim.errors import KernelPanic
+from bootsim.inputs.tree import Tree
 from bootsim.state.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ class Replay:
     arguments of bootsim.prepare() that were given. `watch(stage, k)` is called at each stage.
     """
 
-    def __init__(self, tree: str | os.PathLike[str], inputs: Mapping[str, Any], *,
+    def __init__(self, tree: str | os.PathLike[str] | Tree, inputs: Mapping[str, Any], *,
                  watch: Callable[[str, Kernel], None] | None = None) -> None:
         self.recorder = Recorder()
-        self.tree = str(tree)
+        self.tree = tree.name if isinstance(tree, Tree) else str(tree)
         self.inputs = inputs
 
         def observer(stage: str, k: Kernel) -> None:

@@ -1,8 +1,7 @@
-"""One boot as a comparison sees it: its log, its stages, and, where a replay tells them, its facts and roots.
+"""One boot as a comparison sees it: its log, its stages, and, of a replay, its facts and what it was made from.
 
-A side is made from a replay, from a state directory, or from a log alone. A directory has no facts of its own: they
-come from a twin, a replay of the tree that the directory holds. Only facts and roots are taken from a twin; log,
-memblock, page tables and free lists stay those of the directory.
+A side is made from a replay, from a state directory, or from a log alone. A directory has no facts of its own, and no
+boots can be made between it and another: its twin can, a replay of the tree that the directory holds.
 """
 
 from __future__ import annotations
@@ -10,29 +9,36 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from bootsim.inputs.dtb import read_tree
 from bootsim.state.compare import log_lines
 from bootsim.state.logdiff import Line, template_of
 from bootsim.state.ranges import mapped_ranges
-from bootsim.state.roots import Roots
+from bootsim.state.replay import Replay
+from bootsim.state.seen import principal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bootsim.facts import Facts
+    from bootsim.inputs.tree import Tree
     from bootsim.linux import Kernel
     from bootsim.owners import Owners
+    from bootsim.state.decisions import Inputs
     from bootsim.state.directory import LogOnly, StateDirectory
     from bootsim.state.ranges import Range
-    from bootsim.state.replay import Replay
 
     Tables = tuple[bytes, dict[int, bytes]]
 
 
-class Side:
-    """One boot under comparison. `facts`, `roots` and `owners` are None when nothing tells them.
+_WARNING = 4
 
-    `captured` says that a real kernel spoke: what depends on its compiled code or on later activity does not count.
-    `panicked` is why the replay died, "" when it did not.
+
+class Side:
+    """One boot under comparison. `facts`, `inputs` and `tree` are None when nothing tells them.
+
+    `twin` is the replay of what a state directory holds; of a replay it is itself. `captured` says that a real kernel
+    spoke: what depends on its compiled code or on later activity does not count. `panicked` is why the replay died, ""
+    when it did not.
     `plain` says that the lines are those of a console: the kernel's alone, as `plain_lines` would give them.
     """
 
@@ -45,7 +51,11 @@ class Side:
         self.captured = captured
         self.plain = plain
         self.facts: Facts | None = None
-        self.roots: Roots | None = None
+        self.inputs: Inputs | None = None
+        self.tree: Tree | None = None
+        self.twin: Side | None = None
+        self.quantities: dict[str, int | str] = {}
+        self.complaints: tuple[str, ...] = ()
         self.owners: Owners | None = None
         self.panicked = ""
         self._tables = tables or {}
@@ -65,45 +75,62 @@ class Side:
             self._ranges[stage] = [] if tables is None else mapped_ranges(*tables)
         return self._ranges[stage]
 
-    def knows_why(self) -> bool:
-        """Whether facts and roots are known."""
-        return self.facts is not None and self.roots is not None
+    def held(self, stage: str) -> list[tuple[str, int, int]]:
+        """What is reserved at a stage, in the order of time: (purpose, base, end)."""
+        if self.owners is None:
+            return []
+        holdings = sorted(self.owners.reserved(stage), key=lambda holding: (holding.serial, holding.base))
+        return [(holding.purpose.what, holding.base, holding.end) for holding in holdings]
+
+    @property
+    def owned(self) -> bool:
+        """Whether it is known who reserved what."""
+        return self.owners is not None
+
+    def log_lines(self, plain: bool) -> list[Line]:
+        """The lines; `plain` as a console shows them."""
+        return plain_lines(self.lines) if plain and not self.plain else self.lines
 
 
-def from_replay(name: str, replayed: Replay, *, steps: bool = True) -> Side:
-    """Return the side of a replay; `steps` False leaves bootsim's own lines out."""
+def from_inputs(name: str, inputs: Inputs, *, steps: bool = True) -> Side:
+    """Boot and return the side of it. Raises InputError for what cannot be booted."""
+    return from_replay(name, Replay(inputs.tree, {"config": inputs.build, **inputs.options}), inputs, steps=steps)
+
+
+def from_replay(name: str, replayed: Replay, inputs: Inputs | None = None, *, steps: bool = True) -> Side:
+    """Return the side of a replay made from `inputs`; `steps` False leaves bootsim's own lines out."""
     stages = {stage.name: stage.fields for stage in replayed.recorder.stages.values()}
     tables = {}
     for stage in replayed.recorder.stages.values():
         if stage.l1 is not None and stage.l2 is not None:
             pages, l2 = stage.fields["tables"]["l2_pages"], stage.l2
             tables[stage.name] = stage.l1, {pa: l2[i * 4096 : (i + 1) * 4096] for i, pa in enumerate(pages)}
-    side = Side(name, record_lines(replayed.k, steps=steps), stages, tables=tables)
-    _tell_why(side, replayed)
+    k = replayed.k
+    side = Side(name, record_lines(k, steps=steps), stages, tables=tables)
+    side.twin = side
+    side.facts, side.inputs, side.tree = k.facts, inputs, inputs.tree if inputs is not None else None
+    side.panicked = str(k.panicked.cause or k.panicked) if k.panicked is not None else ""
+    side.quantities = principal(k)
+    side.complaints = tuple(r.text.split("\n")[0] for r in k.log.records if r.kernel and r.level <= _WARNING)
+    side.owners = k.owners
     return side
 
 
-def from_directory(directory: StateDirectory, twin: Replay | None) -> Side:
-    """Return the side of a state directory, with what its twin knows. Raises InputError where it is broken."""
+def from_directory(directory: StateDirectory, twin: Side | None) -> Side:
+    """Return the side of a state directory, with its twin. Raises InputError where it is broken."""
     side = Side(str(directory.path), _known_lines(directory.log, twin), directory.stages,
                 plain=True,
                 captured=directory.captured,
                 directory=directory)
-    if twin is not None:
-        _tell_why(side, twin)
+    side.twin = twin
+    if (directory.path / "boot.dtb").is_file():
+        side.tree = read_tree(directory.dtb, str(directory.path / "boot.dtb"))
     return side
 
 
-def from_log(log: LogOnly, twin: Replay | None = None) -> Side:
-    """Return the side of a log alone."""
+def from_log(log: LogOnly, twin: Side | None = None) -> Side:
+    """Return the side of a log alone; `twin` is a replay whose functions say the like."""
     return Side(str(log.path), _known_lines(log.log, twin), {}, captured=True, plain=True)
-
-
-def _tell_why(side: Side, replayed: Replay) -> None:
-    side.facts = replayed.k.facts
-    side.panicked = str(replayed.k.panicked.cause or replayed.k.panicked) if replayed.k.panicked is not None else ""
-    side.roots = Roots(replayed.k, replayed.blob, replayed.inputs)
-    side.owners = replayed.k.owners
 
 
 def record_lines(k: Kernel, *, steps: bool = True) -> list[Line]:
@@ -128,33 +155,13 @@ def plain_lines(lines: list[Line]) -> list[Line]:
     return found
 
 
-def common_part(a: list[Line], b: list[Line]) -> tuple[list[Line], list[Line]]:
-    """Return two logs without the start that one of them lost: a full log buffer drops its oldest lines."""
-    return _from_start_of(a, b), _from_start_of(b, a)
-
-
-def lost_start(lines: list[Line]) -> bool:
-    """Whether a captured log lost its oldest lines."""
-    return bool(lines) and not lines[0].text.startswith("Booting Linux")
-
-
-def _from_start_of(lines: list[Line], other: list[Line]) -> list[Line]:
-    if not lost_start(other):
-        return lines
-    start = next((n for n, line in enumerate(lines) if line.text == other[0].text), None)
-    if start is None:
-        form = template_of(other[0].text)
-        start = next((n for n, line in enumerate(lines) if template_of(line.text) == form), 0)
-    return lines[start:]
-
-
 # The lines of a log, each with the function and numbers of the record that says the same in the twin.
-def _known_lines(log: str, twin: Replay | None) -> list[Line]:
+def _known_lines(log: str, twin: Side | None) -> list[Line]:
     texts = log_lines(log)
     by_text: dict[str, list[Line]] = defaultdict(list)
     by_template: dict[str, Line] = {}
     if twin is not None:
-        for line in plain_lines(record_lines(twin.k, steps=False)):
+        for line in plain_lines(twin.lines):
             by_text[line.text].append(line)
             by_template.setdefault(template_of(line.text), line)
     found = []

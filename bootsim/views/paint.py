@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _BOLD, _DIM, _RED, _GREEN, _CYAN, _OFF = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[36m", "\x1b[0m"
+_COLOR = re.compile("\x1b\\[[0-9;]*m")
 _TITLE = re.compile(r"""---\[|==>|Node\ 0,\ zone\ +\w+$|PGD\ |PTE\ |hardware\ 0x|Virtual\ |Physical\ |VIRTUAL\ |
                         \ \ PAGE\ \ |Page\ block|Pages\ per|Number\ of|Free\ pages""", re.VERBOSE)
 _PART = re.compile(r"(?P<addr>\b(?:0x)?[0-9a-f]{8}\b)|(?P<wx>\bRW x\b)|(?P<ro>\bro\b)|(?P<zero>(?<= )0(?= |$))")
@@ -33,3 +34,44 @@ def _painted(line: str) -> str:
     if _TITLE.match(line):
         return title(line)
     return _PART.sub(lambda match: f"{_STYLES[match.lastgroup or 'addr']}{match[0]}{_OFF}", line)
+
+
+class Paint:
+    """Colors for a text of two boots: what the first has, what the second has. Plain text when not `on`."""
+
+    def __init__(self, *, on: bool) -> None:
+        self._on = on
+
+    def a(self, text: str) -> str:
+        """What the first boot has."""
+        return self._in(_RED, text)
+
+    def b(self, text: str) -> str:
+        """What the second boot has."""
+        return self._in(_GREEN, text)
+
+    def bold(self, text: str) -> str:
+        """A name to look for."""
+        return self._in(_BOLD, text)
+
+    def _in(self, color: str, text: str) -> str:
+        return f"{color}{text}{_OFF}" if self._on and text else text
+
+    def wrap(self, text: str, width: int, first: str = "", then: str = "") -> list[str]:
+        """The text on lines of at most `width` characters, colors not counted, `first` and `then` before them.
+
+        A color goes on in the next line. Words are not cut.
+        """
+        lines, line, color = [], first, ""
+        length, empty = len(first), True
+        for word in re.split(r"( +)", text):
+            plain = len(_COLOR.sub("", word))
+            if not empty and not word.isspace() and length + plain > width:
+                lines.append(line.rstrip(" ") + (_OFF if color else ""))
+                line, length, empty = then + color, len(then), True
+            if empty and word.isspace() and lines:
+                continue
+            line, length, empty = line + word, length + plain, empty and not word.strip()
+            for change in _COLOR.findall(word):
+                color = "" if change == _OFF else change
+        return [*lines, line.rstrip(" ")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import lzma
+import re
 import tarfile
 from pathlib import Path
 
@@ -21,11 +22,12 @@ def capture(tmp_path):
 
 
 def test_two_configs(bootsim):
-    result = bootsim("diff", "vexpress.dts", "--config", "3G/1G", "--config", "2G/2G", "--mem", "1G")
+    result = bootsim("diff", "vexpress.dts", "--config", "3G/1G", "--config", "2G/2G", "--mem", "1G", "--show", "all",
+                     "--depth", "9", "--all")  # fmt: skip
     assert result.exit_code == 1
     for wanted in ("  CONFIG_PAGE_OFFSET 0xc0000000 -> 0x80000000  (build 3G/1G | build 2G/2G)",
                    "=> vmalloc_limit 0x90000000 -> 0xd0000000", "=> arm_lowmem_limit 0x90000000 -> 0xa0000000",
-                   "Unexplained: none", "zone HighMem [0x90000000-0x9fffffff]",
+                   "Without a cause: nothing", "HighMem.start_pfn 0x90000 -> gone",
                    "~   Normal   [mem 0x0000000060000000-{0x000000008fffffff -> 0x000000009fffffff}]"):  # fmt: skip
         assert wanted in result.stdout, wanted
 
@@ -33,17 +35,18 @@ def test_two_configs(bootsim):
 def test_two_sizes_name_file_and_line(bootsim):
     result = bootsim("diff", "vexpress.dts", "--mem", "512M", "--mem", "256M", "--show", "causes")
     assert result.exit_code == 1
-    assert "dtb:/memory@60000000:reg <0x60000000 0x20000000> -> <0x60000000 0x10000000>  (" in result.stdout
-    assert "vexpress.dts:72" in result.stdout
+    assert "--mem 512M -> 256M" in result.stdout
+    assert "=> bank0.size 512M -> 256M" in result.stdout
     assert "State:" not in result.stdout
 
 
 def test_two_command_lines(bootsim):
     result = bootsim("diff", "vexpress.dts", "--mem", "1G", "--cmdline", "console=ttyAMA0", "--cmdline",
-                     "console=ttyAMA0 vmalloc=512M")  # fmt: skip
-    assert "cmdline:vmalloc not given -> 512M  (--cmdline)" in result.stdout
+                     "console=ttyAMA0 vmalloc=512M", "--show", "summary", "--show", "causes")  # fmt: skip
+    assert "command line: not given -> vmalloc=512M  (--cmdline)" in result.stdout
+    assert "lowmem 768M -> 504M, highmem 256M -> 520M, vmalloc 240M -> 504M" in result.stdout
     assert "=> vmalloc_min 0xf0000000 -> 0xdf800000" in result.stdout
-    assert "Unexplained: none" in result.stdout
+    assert "Without a cause: nothing" in result.stdout
 
 
 def test_two_trees(bootsim, tree_file):
@@ -52,9 +55,10 @@ def test_two_trees(bootsim, tree_file):
                       "		x@62000000 { reg = <0x62000000 0x100000>; no-map; };\n	};\n", name="other.dts")
     result = bootsim("diff", one, other)
     assert result.exit_code == 1
-    assert "dtb:/reserved-memory/x@62000000:reg not given -> <0x62000000 0x100000>" in result.stdout
+    assert "/reserved-memory/x@62000000 not there -> reg <0x62000000 0x100000>, no-map" in result.stdout
     assert "other.dts:1" in result.stdout
-    assert "Unexplained: none" in result.stdout
+    assert "1 decision differs" in result.stdout
+    assert "no decision makes" not in result.stdout
 
 
 def test_the_same(bootsim):
@@ -66,10 +70,13 @@ def test_json(bootsim):
     result = bootsim("diff", "vexpress.dts", "--mem", "1G", "--mem", "512M", "--form", "json")
     told = json.loads(result.stdout)
     assert not told["same"]
-    assert told["unexplained"] == []
-    assert "dtb:/memory@60000000:reg" in [root["name"] for root in told["roots"]]
-    assert {"changed", "added"} <= {entry["kind"] for entry in told["log"]} | {"added"}
-    assert all(change["because"] for change in told["state"])
+    assert [root["name"] for root in told["roots"]] == ["option:mem"]
+    assert told["roots"][0]["alone"]["lowmem"] == {"a": 768 << 20, "b": 512 << 20}
+    assert {effect["part"] for effect in told["effects"]} >= {"fact", "log", "memblock", "tables", "zones", "lists"}
+    assert all(effect["roots"] == ["option:mem"] for effect in told["effects"])
+    ids = [effect["id"] for effect in told["effects"]]
+    assert len(ids) == len(set(ids))
+    assert all({"part", "id", "a", "b", "roots"} <= effect.keys() for effect in told["effects"])
 
 
 def test_side_by_side(bootsim, monkeypatch):
@@ -86,21 +93,23 @@ def test_a_capture_equals_its_replay(bootsim, capture):
 def test_a_capture_against_another_size(bootsim, capture):
     result = bootsim("diff", capture, "--mem", "256M")
     assert result.exit_code == 1
-    assert "Unexplained: none" in result.stdout
+    assert "1 decision differs" in result.stdout
+    assert "no decision makes" not in result.stdout
 
 
 def test_a_wrong_replay_is_not_explained(bootsim, capture):
     log = capture / "console.log"
     log.write_text(log.read_text().replace("Reserved 16 MiB at 0x7f000000", "Reserved 16 MiB at 0x7e000000"))
-    result = bootsim("diff", capture, "--show", "causes")
+    result = bootsim("diff", capture)
     assert result.exit_code == 1
-    assert "Unexplained: 1\n  log: cma: Reserved 16 MiB at {0x7e000000 -> 0x7f000000}" in result.stdout
+    assert "No decision differs" in result.stdout
+    assert "real kernel part:\n  ~ cma: Reserved 16 MiB at {0x7e000000 -> 0x7f000000}" in result.stdout
 
 
 def test_logs(bootsim, capture, tmp_path):
     serial = tmp_path / "serial.log"
     serial.write_text((capture / "console.log").read_text().replace("Reserved 16 MiB", "Reserved 32 MiB"))
-    result = bootsim("diff", capture / "console.log", serial)
+    result = bootsim("diff", capture / "console.log", serial, "--show", "all")
     assert result.exit_code == 1
     assert "~ cma: Reserved {16 -> 32} MiB at 0x7f000000" in result.stdout
     assert "Causes: unknown" in result.stdout
@@ -112,15 +121,70 @@ def test_state_directories_of_replays(bootsim, tmp_path):
         bootsim("boot", "vexpress.dts", "--mem", mem, "--state", tmp_path / name, "-q")
     result = bootsim("diff", tmp_path / "a", tmp_path / "b")
     assert result.exit_code == 1
-    assert "Unexplained: none" in result.stdout
+    assert "/memory@60000000:reg <0x60000000 0x20000000> -> <0x60000000 0x40000000>" in result.stdout
+    assert "no decision makes" not in result.stdout
     assert bootsim("diff", tmp_path / "a", tmp_path / "a").exit_code == 0
 
 
 def test_a_panic_is_a_difference(bootsim):
     result = bootsim("diff", "vexpress.dts", "--cmdline", "console=ttyAMA0", "--cmdline", "mem=2M")
     assert result.exit_code == 1
-    assert "cmdline:mem not given -> 2M" in result.stdout
-    assert "Unexplained: none" in result.stdout
+    assert "command line: not given -> mem=2M" in result.stdout
+    assert "now says: " in result.stdout
+    assert "no decision makes" not in result.stdout
+
+
+def test_the_first_lines_are_for_people(bootsim, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    result = bootsim("diff", "vexpress.dts", "--mem", "512M", "--mem", "1G", "--cmdline", "cma=32M", "--cmdline",
+                     "vmalloc=512M", "--color", "never")  # fmt: skip
+    lines = result.stdout.splitlines()
+    assert len(lines) <= 13
+    assert max(map(len, lines)) <= 120
+    assert lines[2] == "3 decisions differ, " + lines[2].partition(", ")[2]
+    text = " ".join(line.strip() for line in lines)
+    assert "--mem 512M -> 1G memory 512M -> 1G, lowmem 512M -> 768M, highmem 0 -> 256M" in text
+    assert "command line: cma=32M -> not given (--cmdline) CMA 32M -> 16M" in text.replace("  ", " ")
+
+
+def test_color_and_width(bootsim):
+    command = ("diff", "vexpress.dts", "--mem", "512M", "--mem", "1G", "--show", "all", "--color")
+    plain, colored = bootsim(*command, "never").stdout, bootsim(*command, "always").stdout
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
+    assert "\x1b[31m" in colored
+    assert max(map(len, plain.splitlines())) <= 120
+
+
+def test_two_boards(bootsim):
+    result = bootsim("diff", "vexpress.dts", "vexpress-ca15.dts")
+    assert result.exit_code == 1
+    assert "no decision makes" not in result.stdout
+    assert len(result.stdout.splitlines()) < 25
+
+
+def test_boots_without_known_builds_still_compare_their_trees(bootsim, capture):
+    meta = json.loads((capture / "meta.json").read_text())
+    (capture / "meta.json").write_text(json.dumps({**meta, "build": "mine", "config": "mine"}))
+    for line in (capture / "stages.json",):
+        stages = json.loads(line.read_text())
+        del stages["__create_page_tables"]
+        line.write_text(json.dumps(stages))
+    result = bootsim("diff", capture, "vexpress.dts")
+    assert result.exit_code == 1
+    assert "Causes: unknown" in result.stdout
+    assert "Their trees differ" in result.stdout
+
+
+def test_a_captured_image_is_known_by_its_size(bootsim, capture):
+    meta = json.loads((capture / "meta.json").read_text())
+    (capture / "meta.json").write_text(json.dumps({**meta, "build": "mine", "config": "mine"}))
+    result = bootsim("diff", capture)
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "the same")
+
+
+def test_fewer_boots_than_needed_are_told(bootsim):
+    result = bootsim("diff", "vexpress.dts", "vexpress-ca15.dts", "--boots", "3")
+    assert "Not all settled within 3 boots; --boots allows more." in result.stdout
 
 
 @pytest.mark.parametrize("args", [("vexpress.dts",), ("vexpress.dts", "--mem", "1G"), ("nowhere.dts", "vexpress.dts"),
