@@ -175,12 +175,15 @@ def _processor(tree: Tree) -> Cpu | None:
 
     from bootsim.errors import InputError
     from bootsim.hw.cpu import CPUS, cpu_for
+    from bootsim.hw.soc import processor_of
 
     for processor in tree.processors:
         cpu = next(filter(None, map(cpu_for, processor.compatible)), None)
         if cpu is not None:
             affinity = processor.affinity
-            return replace(cpu, mpidr=cpu.mpidr | affinity) if cpu.mpidr and affinity <= 0xFFFFFF else cpu
+            if cpu.mpidr and affinity <= 0xFFFFFF:
+                cpu = replace(cpu, mpidr=cpu.mpidr | affinity)
+            return processor_of(tree, cpu)
     unknown = next((processor for processor in tree.processors if processor.compatible), None)
     if unknown is not None:
         known = ", ".join(cpu.compatible for cpu in CPUS)

@@ -62,3 +62,25 @@ def test_a_reg_that_is_no_mpidr_changes_nothing(prepare):
 def test_a_processor_that_is_not_known(prepare):
     with pytest.raises(InputError, match=r"board\.dts:.*compatible is arm,arm926ej-s, expected arm,cortex-a9"):
         prepare(cpu("arm,arm926ej-s", 0))
+
+
+@pytest.mark.parametrize(("board", "midr", "mpidr"), [
+    ("arm,vexpress", 0x410FC090, 0x80000900), ("calxeda,highbank", 0x410FC090, 0x80000000),
+    ("xlnx,zynq-7000", 0x413FC090, 0x80000900),
+])
+def test_what_a_processor_says_of_itself_is_the_socs(tmp_path, board, midr, mpidr):
+    text = TREE.format(cpus=cpu("arm,cortex-a9", 0x900)).replace("/ {", f'/ {{ compatible = "{board}";', 1)
+    (tmp_path / "board.dts").write_text(text)
+    found = bootsim.prepare(load_tree(tmp_path / "board.dts")).machine.cpu
+    assert (found.midr, found.mpidr) == (midr, mpidr)
+
+
+def test_a_processor_that_is_not_in_the_tree(tmp_path):
+    (tmp_path / "board.dts").write_text(TREE.format(cpus=cpu("arm,cortex-a9", 0x900) + cpu("arm,cortex-a9", 0x901)))
+    k = bootsim.prepare(load_tree(tmp_path / "board.dts"), cpu=["mpidr=0x80000000"])
+    bootsim.run(k, until="setup_arch")
+    said = [record.text for record in k.log.records]
+    at = said.index("DT missing boot CPU MPIDR[23:0], fall back to default cpu_logical_map")
+    assert "no node of /cpus has the reg 0x0" in said[at + 1]
+    assert "--cpu mpidr=VALUE" in said[at + 1]
+    assert k.num_possible_cpus == 1

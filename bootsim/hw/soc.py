@@ -6,7 +6,7 @@ else as QEMU 7.2 models that SoC, else as zero, which is what an address without
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
@@ -14,6 +14,7 @@ from bootsim.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from bootsim.hw.cpu import Cpu
     from bootsim.inputs.tree import Node, Tree
 
 SCU_CONFIG = 0x04
@@ -34,6 +35,10 @@ REGISTERS = {
 
 # SoCs of QEMU's boards: a compatible string of the root, and registers that QEMU gives a value.
 _QEMU = {"samsung,exynos4210": {0x10000000: 0x43210211}}
+# and what its processors say of themselves, where that is not what their model and the tree's reg say: MIDR (the same
+# on a real Zynq), MPIDR (a real Highbank has the tree's)
+_QEMU_MIDR = {"xlnx,zynq-7000": 0x413FC090}
+_QEMU_MPIDR = {"calxeda,highbank": 0x80000000}
 _QEMU_NEEDS_TWO = {"fsl,imx6q", "fsl,imx6dl", "fsl,imx6qp"}
 
 # Where a tree tells the base of a Cortex-A5's or A9's private peripherals: compatible, offset of its registers.
@@ -83,6 +88,14 @@ def soc_for(tree: Tree, given: Iterable[tuple[str, int]] = (), cpus: int = 0) ->
         else:
             stated[register_pa(name)] = value
     return Soc(scu, {**registers, **stated}, frozenset(stated))
+
+
+def processor_of(tree: Tree, cpu: Cpu) -> Cpu:
+    """`cpu` as it is in the SoC that the tree describes."""
+    root = tree.board
+    midr = next((value for name, value in _QEMU_MIDR.items() if name in root), cpu.midr)
+    mpidr = next((value for name, value in _QEMU_MPIDR.items() if name in root), cpu.mpidr)
+    return replace(cpu, midr=midr, mpidr=mpidr)
 
 
 def register_pa(name: str) -> int:

@@ -100,6 +100,8 @@ def arm_dt_init_cpu_maps(k: Kernel) -> None:
         logical[i] = hwid
     if not bootcpu_valid:
         printk(k, KERN_WARNING, "DT missing boot CPU MPIDR[23:0], fall back to default cpu_logical_map")
+        step(k, "cause: no node of /cpus has the reg {mpidr:#x}, which the processor that boots says of itself; "
+             "--cpu mpidr=VALUE states another MPIDR", mpidr=boot_mpidr)
         return
     k.num_possible_cpus = cpuidx
     k.cpus[0].logical_map = logical[0]
