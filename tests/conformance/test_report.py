@@ -107,8 +107,9 @@ def test_another_qemu_or_board_means_the_tree_as_it_was_received(tmp_path):
     other = replay.arguments(job, Path("t.dtb"), None, (8, 2), Real)
     received = [str(tmp_path / "boot.dtb"), "--dtb-addr", "0x68000000", "--load-addr", "0x60208000", "--smp", "2"]
     assert other == received
-    virt = Job(dataclasses.replace(boot, machine="virt", until="mem_init"), Built, b"")
-    assert replay.arguments(virt, Path("t.dtb"), None, (7, 2), Real) == [*received, "--until", "mem_init"]
+    virt = Job(dataclasses.replace(boot, machine="virt", until="mem_init", given=("--cpu", "midr=1")), Built, b"")
+    more = ["--until", "mem_init", "--cpu", "midr=1"]
+    assert replay.arguments(virt, Path("t.dtb"), None, (7, 2), Real) == [*received, *more]
 
 
 def test_names_make_files():

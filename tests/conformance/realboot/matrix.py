@@ -22,7 +22,8 @@ ALWAYS = "console=ttyAMA0 rdinit=/root panic=-1 ignore_loglevel"
 # Every region as memblock takes it, in a log with room for that: the console loses lines of one that overflows.
 DEBUG = "memblock=debug log_buf_len=256K"
 
-_GROUP_KEYS = {"kernels", "trees", "mem", "cpus", "cmdline", "initrd", "dtb_addr", "debug", "machine", "cpu", "until"}
+_GROUP_KEYS = {"kernels", "trees", "mem", "cpus", "cmdline", "initrd", "dtb_addr", "debug", "machine", "cpu", "until",
+               "given"}
 _UNITS = {"M": 1, "G": 1024}
 _TREE_KINDS = ("linux", "source", "dts", "own", "file", "qemu")
 
@@ -46,7 +47,8 @@ class Kernel:
 class Boot:
     """One boot. `tree` is KIND:NAME; `dtb_pa` is set when the tree goes to the kernel as it is, past QEMU's loader.
 
-    `machine` and `cpu` are QEMU's; without them the tree decides. `until` is the stage at which the boot ends.
+    `machine` and `cpu` are QEMU's; without them the tree decides. `until` is the stage at which the boot ends. `given`
+    are words for `bootsim boot`, where the tree does not tell what QEMU's machine is.
     """
 
     kernel: Kernel
@@ -60,6 +62,7 @@ class Boot:
     machine: str | None = None
     cpu: str | None = None
     until: str | None = None
+    given: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -178,7 +181,8 @@ def _group(where: str, group: Any, kernels: Mapping[str, Kernel], instead: Seque
         if tree.startswith("qemu:"):
             machine = tree.partition(":")[2]
         words = " ".join(str(cmdline or "").split())
-        yield Boot(kernel, tree, mem_mib, cpus, words, initrd, raw, debug, machine, cpu, until)
+        given = tuple(str(word) for word in _list(group, "given", []))
+        yield Boot(kernel, tree, mem_mib, cpus, words, initrd, raw, debug, machine, cpu, until, given)
 
 
 def _list(group: Mapping[str, Any], key: str, default: list[Any]) -> list[Any]:

@@ -72,7 +72,7 @@ def arguments(job: Job, tree: Path, initrd: Path | None, qemu: tuple[int, int], 
     from the tree as the kernel received it.
     """
     boot = job.boot
-    smp = ["--smp", str(boot.cpus)] + (["--until", boot.until] if boot.until else [])
+    smp = ["--smp", str(boot.cpus), *(["--until", boot.until] if boot.until else []), *boot.given]
     if boot.dtb_pa is not None:
         return [str(tree), "--dtb-addr", hex(boot.dtb_pa), "--load-addr", hex(job.load_pa), *smp]
     if qemu != MODELLED_QEMU or not job.is_vexpress:
