@@ -142,6 +142,12 @@ def _short(k: Kernel, s: Shortage) -> str:
     return f"{head}: {_largest(free, s)}{way}{less}"
 
 
+def free_runs(k: Kernel, start: int, end: int, stage: str | None = None) -> list[tuple[int, int]]:
+    """What nobody holds of the memory in [start, end) at a stage of the boot (None: now), by address."""
+    memory = _clip(((r.base, r.base + r.size) for r in k.mm.memblock.memory.regions), Shortage(0, 1, start, end))
+    return _free(memory, meeting([*k.owners.reserved(stage), *k.owners.no_map(stage)], start, end))
+
+
 def _clip(ranges: Iterator[tuple[int, int]], s: Shortage) -> list[tuple[int, int]]:
     found = ((max(base, s.start), min(end, s.end)) for base, end in ranges)
     return [(base, end) for base, end in found if base < end]

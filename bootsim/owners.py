@@ -128,6 +128,11 @@ class Owners:
         """What was memory once and is not at a stage, by address, with who took it away."""
         return self._standing(stage, REMOVE, ADD)
 
+    def above(self, base: int, end: int) -> tuple[str, ...]:
+        """The inputs that took memory of [base, end) so far: what a search from the top down to `base` passed over."""
+        taken = (change for change in self.changes if change.op in (RESERVE, MARK, REMOVE))
+        return tuple(sorted({c.purpose.root for c in taken if c.purpose.root and c.base < end and base < c.end}))
+
     def _standing(self, stage: str | None, give: str, take: str, flag: int = 0) -> list[Holding]:
         held: list[Holding] = []
         count = len(self.changes) if stage is None else self._marks.get(stage, len(self.changes))

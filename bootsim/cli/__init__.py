@@ -33,6 +33,7 @@ COMMANDS = {
     "report": ("bootsim.cli.report", "Write one HTML page that shows a boot, or two side by side."),
     "show": ("bootsim.cli.show", "Show a boot's state as the kernel's own files show it."),
     "sweep": ("bootsim.cli.sweep", "Boot every combination of trees, builds, sizes and command lines."),
+    "why-not": ("bootsim.cli.why_not", "Tell what single change would make something hold."),
 }
 
 _HELP = """Replay the memory side of booting 32-bit ARM Linux 5.10.
@@ -45,8 +46,8 @@ _HELP = """Replay the memory side of booting 32-bit ARM Linux 5.10.
       bootsim boot vexpress.dts --config 3G/1G --mem 1G
     """
 _EXIT_CODES = (
-    "Exit codes: 0 done, 1 different (diff, compare, check, golden), 2 bad input, 3 the replayed kernel panicked, "
-    "70 a bug in bootsim, 130 interrupted."
+    "Exit codes: 0 done, 1 different, or no (diff, compare, check, golden, why-not), 2 bad input, "
+    "3 the replayed kernel panicked, 70 a bug in bootsim, 130 interrupted."
 )
 _REPORT = "bootsim: this is a bug in bootsim. Please report it with the command line, the tree and the lines above."
 
@@ -60,7 +61,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
         return command
 
     def resolve_command(

@@ -115,10 +115,11 @@ class Experiments:
         self._start = time.monotonic()
         self._wrote = False
 
-    def __call__(self, boots: int, limit: int) -> None:
+    def __call__(self, boots: int, limit: int = 0) -> None:
         """One more boot, of at most `limit`."""
         if sys.stderr.isatty() and time.monotonic() - self._start > 1:
-            sys.stderr.write(f"\r\x1b[Kboot {boots} of at most {limit} between the two")
+            most = f" of at most {limit}" if limit else ""
+            sys.stderr.write(f"\r\x1b[Kexperiments: boot {boots}{most}")
             sys.stderr.flush()
             self._wrote = True
 

@@ -49,10 +49,15 @@ class Chain:
         """The facts that a fact was computed from and that the decision moved."""
         found: dict[str, None] = {}
         for facts in self._facts:
-            fact = facts.get(name)
-            if fact is not None:
-                found |= dict.fromkeys(each for each in fact.inputs if each in self.facts and each != name
-                                       and self._moved(facts, each, fact))  # fmt: skip
+            # a fact computed from its own old value rests on what that was computed from
+            versions = [fact for fact in (facts.get(name),) if fact is not None]
+            for fact in versions:
+                for each in fact.inputs:
+                    older = facts.as_of(name, fact.serial) if each == name else None
+                    if older is not None and older not in versions:
+                        versions.append(older)
+                    elif each != name and each in self.facts and self._moved(facts, each, fact):
+                        found[each] = None
         return list(found)
 
     def _moved(self, facts: Facts, name: str, user: Fact) -> bool:

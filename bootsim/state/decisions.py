@@ -45,7 +45,7 @@ _CHOICES = (
     ("CMDLINE_FROM_BOOTLOADER", "CMDLINE_EXTEND", "CMDLINE_FORCE"),
 )
 DEFAULT_BUILD = "3G/1G"
-_OPTIONS = ("mem", "smp", "soc", "bootloader", "dtb_addr", "load_addr", "ram", "initrd")
+_OPTIONS = ("mem", "smp", "cpu", "soc", "bootloader", "dtb_addr", "load_addr", "ram", "initrd")
 _IMAGE = ("banner", "machines", "assumed")
 _MEMORY = ("dtb:/memory", "dtb:memory")
 
@@ -270,9 +270,26 @@ class Decisions:
         return build
 
 
+SPLITS = {"VMSPLIT_3G": 0xC0000000, "VMSPLIT_3G_OPT": 0xB0000000, "VMSPLIT_2G": 0x80000000, "VMSPLIT_1G": 0x40000000}
+
+
+def with_split(build: KernelBuild, split: str) -> KernelBuild:
+    """The build with another split of the address space, one of SPLITS; its image moves along."""
+    page_offset = SPLITS[split]
+    config = build.config.replace(PAGE_OFFSET=page_offset, **{name: name == split for name in SPLITS})
+    return build.replace(config=config, symbols=_moved(build.symbols, page_offset - build.config.PAGE_OFFSET))
+
+
 def _moved(symbols: Any, by: int) -> Any:
     changes = {name: value + by for name, value in symbols.as_dict().items() if value}
     return symbols.replace(**changes) if by else symbols
+
+
+def with_line(inputs: Inputs, line: str) -> Inputs:
+    """The inputs with another command line, given where theirs is."""
+    if inputs.options.get("cmdline") is not None:
+        return Inputs(inputs.tree, inputs.build, {**inputs.options, "cmdline": line})
+    return Inputs(_with_bootargs(inputs.tree, inputs, line), inputs.build, inputs.options)
 
 
 def _bootargs(tree: Tree) -> bytes | None:

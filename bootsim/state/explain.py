@@ -7,12 +7,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
+from bootsim.state.quantities import UnknownQuantityError, is_known
 from bootsim.state.roots import is_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bootsim.facts import Derivation, Fact, Facts
+    from bootsim.state.quantities import Quantities
     from bootsim.state.roots import Roots
 
 _LIST = 12
@@ -33,6 +35,23 @@ def find(facts: Facts, wanted: str) -> list[str]:
     if below:
         return below
     raise InputError(f"no quantity {wanted!r}{_nearest(wanted, [*names, *facts.roots()])}")
+
+
+def names_of(known: Quantities, facts: Facts, wanted: str) -> list[str]:
+    """Return the facts or roots that `wanted` stands for; of a quantity that is no fact, those that decide it.
+
+    Raises InputError with the nearest names when there is none.
+    """
+    try:
+        return find(facts, wanted)
+    except InputError:
+        if not is_known(wanted):
+            raise
+    try:
+        known.value(wanted)
+    except UnknownQuantityError as error:
+        raise InputError(str(error)) from None
+    return list(known.rests_on(wanted))
 
 
 def _nearest(wanted: str, names: Sequence[str]) -> str:

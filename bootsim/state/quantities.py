@@ -17,6 +17,7 @@ from bootsim.linux.arch.arm.asm.memory import VMALLOC_END, VMALLOC_START
 from bootsim.linux.include.linux.memblock import MEMBLOCK_NOMAP, PAGE_SHIFT, PAGE_SIZE
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_WARNING
 from bootsim.sizes import parse_number
+from bootsim.state.coherent import largest_coherent_pool
 from bootsim.state.overlaps import overlaps
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ TABLE: tuple[Quantity, ...] = (
              lambda k: max(0, VMALLOC_END - VMALLOC_START(_after_paging(k, k.mm.high_memory))), ("VMALLOC_START",)),
     Quantity("cma", "bytes", "in all CMA areas", lambda k: k.mm.totalcma_pages << PAGE_SHIFT, ("cma.default.size",)),
     Quantity("cma.areas", "count", "CMA areas", lambda k: len(k.mm.cma_areas)),
+    Quantity("coherent_pool.max", "bytes", "the largest coherent_pool= that the kernel can give",
+             lambda k: largest_coherent_pool(k, _zones(k)), ("cma.default.size",)),
     Quantity("high_memory", "va", "end of the linear mapping", lambda k: _after_paging(k, k.mm.high_memory), _LIMIT),
     Quantity("overlap", "count", "pairs that claim the same RAM: banks, reserved regions, kernel, tree, initrd",
              lambda k: len(overlaps(k))),
@@ -268,7 +271,7 @@ class Quantities:
         import difflib
 
         known = [*BY_NAME, *self._members(), *(fact.name for fact in self._k.facts)]
-        return tuple(difflib.get_close_matches(name, dict.fromkeys(known), 2, 0.6))
+        return tuple(difflib.get_close_matches(name, dict.fromkeys(n for n in known if n != name), 2, 0.6))
 
     def rests_on(self, name: str) -> tuple[str, ...]:
         """The facts that decide a quantity, the ones this boot recorded."""
@@ -286,7 +289,8 @@ class Quantities:
         if family == "cma":
             area = _cma_area(self._k, thing)
             index = self._k.mm.cma_areas.index(area) if area in self._k.mm.cma_areas and area is not None else 0
-            return (f"cma{index}.{part}", f"cma{index}.base")
+            name = self._k.mm.cma_areas[index].name if self._k.mm.cma_areas else thing
+            return (f"cma.{name}.{part}", f"cma.{name}.base")
         return ()
 
 

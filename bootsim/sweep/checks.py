@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from bootsim.causes import owner, size_text
 from bootsim.errors import EXIT_DIFFERS, InputError
 from bootsim.linux.include.linux.memblock import PAGE_SHIFT
+from bootsim.state.decisions import Inputs
 from bootsim.state.overlaps import overlaps
 from bootsim.state.quantities import Quantities, is_known, messages
-from bootsim.sweep.worker import SAID_BY_MESSAGES, quantities
+from bootsim.sweep.whynot import enough
+from bootsim.sweep.worker import SAID_BY_MESSAGES, arguments, load, quantities
 from bootsim.sweep.worker import boot as boot_case
 from bootsim.sweep.worker import exit_code as worst_of
 
@@ -48,7 +50,8 @@ class Finding(NamedTuple):
     """What came of one expectation on one boot.
 
     `reasons` say what is wrong, `details` what led there (kernel messages, the derivation of the value), and `place` is
-    the line of the tree that decided it, None when none did.
+    the line of the tree that decided it, None when none did. `measured` names what need only be left out for the
+    expectation to hold, each booted.
     """
 
     expectation: Expectation
@@ -57,6 +60,7 @@ class Finding(NamedTuple):
     details: tuple[str, ...] = ()
     place: Place | None = None
     unknown: tuple[str, ...] = ()
+    measured: tuple[str, ...] = ()
 
     @property
     def where(self) -> Place:
@@ -88,7 +92,7 @@ def check(boot: Boot) -> Report:
         findings = tuple(Finding(each, "error", (words,), (), place) for each in boot.expectations)
     else:
         known = quantities(outcome.kernel)
-        findings = tuple(_held(outcome.kernel, known, each) for each in boot.expectations)
+        findings = tuple(_measured(boot.case, _held(outcome.kernel, known, each)) for each in boot.expectations)
     return Report(boot.case, outcome.verdict, outcome.message, time.perf_counter() - start, findings)
 
 
@@ -130,6 +134,16 @@ def refuse_unknown_names(reports: Sequence[Report]) -> None:
 def _needs_digest(expectation: Expectation) -> bool:
     parts = (expectation.expression, expectation.when)
     return any("digest" in part.names() for part in parts if part is not None)
+
+
+def _measured(case: Case, finding: Finding) -> Finding:
+    tree, build = load(case)
+    if finding.status != "failed" or isinstance(tree, InputError) or isinstance(build, InputError):
+        return finding
+    ways = enough(Inputs(tree, build, arguments(case)), finding.expectation.expression)
+    told = tuple(f"it would hold {way.change}{f' ({way.where})' if way.where else ''}" for way in ways)
+    place = finding.place or next((_place_in(f"{way.where} ") for way in ways if way.where), None)
+    return finding._replace(measured=told, place=place)
 
 
 def _held(k: Kernel, known: Quantities, expectation: Expectation) -> Finding:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from bootsim.state.expressions import Expression
     from bootsim.sweep.case import Case
+    from bootsim.sweep.worker import Outcome
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -63,8 +64,12 @@ def with_value(case: Case, tip: str, value: int) -> Case:
 
 
 def ask(case: Case, expression: Expression) -> Answer:
-    """Boot the case and hold the expression against it; a boot that fails holds nothing that needs its values."""
-    outcome = boot(case, stages="digest" in expression.names())
+    """Boot the case and hold the expression against it."""
+    return answer(boot(case, stages="digest" in expression.names()), expression)
+
+
+def answer(outcome: Outcome, expression: Expression) -> Answer:
+    """Hold the expression against a boot; one that failed holds nothing that needs its values."""
     if outcome.kernel is None:
         return Answer(False, f"{outcome.verdict}: {outcome.message}")
     held = expression.evaluate(quantities(outcome.kernel))
@@ -102,28 +107,31 @@ def find(
 
     Raises InputError for a range that holds fewer than two values.
     """
+    return find_value(low, high, lambda value: probe(with_value(case, tip, value)), step=step, samples=samples)
+
+
+def find_value(low: int, high: int, probe: Callable[[int], Answer], *, step: int = 1, samples: int = 64) -> Found:
+    """Search [low, high] in multiples of `step` from `low`; `probe` answers for one value. Raises InputError."""
     if step < 1 or high - low < step:
         raise InputError(f"nothing to search from {low} to {high} in steps of {step}")
     last = (high - low) // step
     count = min(max(samples, 2), last + 1)
     grid = sorted({last * i // (count - 1) for i in range(count)})
-    answers = [probe(with_value(case, tip, low + i * step)) for i in grid]
+    answers = [probe(low + i * step) for i in grid]
     gaps = [
         (a, b, before, after)
         for a, b, before, after in zip(grid, grid[1:], answers, answers[1:], strict=False)
         if before.holds != after.holds
     ]
-    flips = [_bisect(case, tip, low, step, gap, probe) for gap in gaps]
+    flips = [_bisect(low, step, gap, probe) for gap in gaps]
     return Found(low, low + last * step, answers[0], tuple(flips))
 
 
-def _bisect(
-    case: Case, tip: str, low: int, step: int, gap: tuple[int, int, Answer, Answer], probe: Callable[[Case], Answer]
-) -> Flip:
+def _bisect(low: int, step: int, gap: tuple[int, int, Answer, Answer], probe: Callable[[int], Answer]) -> Flip:
     a, b, before, after = gap
     while b - a > 1:
         middle = (a + b) // 2
-        answer = probe(with_value(case, tip, low + middle * step))
+        answer = probe(low + middle * step)
         if answer.holds == before.holds:
             a, before = middle, answer
         else:

@@ -42,7 +42,7 @@ def explained(finding: Finding) -> list[str]:
         lines.append(f"why: {expectation.why}")
     at = f"expected at {expectation.file}:{expectation.line}"
     lines.append(f"decided at {finding.place.text()}, {at}" if finding.place else at)
-    return [*lines, *(f"| {detail}" for detail in finding.details)]
+    return [*lines, *finding.measured, *(f"| {detail}" for detail in finding.details)]
 
 
 def summary(reports: Sequence[Report]) -> str:
@@ -75,7 +75,7 @@ def _told(finding: Finding) -> str:
     expectation = finding.expectation
     why = [f"why: {expectation.why}"] if expectation.why else []
     where = [] if finding.place is None else [f"expected at {expectation.file}:{expectation.line}"]
-    return "\n".join([*finding.reasons, *why, *where])
+    return "\n".join([*finding.reasons, *why, *finding.measured, *where])
 
 
 def _message(text: str) -> str:

@@ -22,7 +22,7 @@ from bootsim.state.recorder import Recorder
 from bootsim.views.dmesg import console
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bootsim.inputs.build import KernelBuild
     from bootsim.inputs.tree import Tree
@@ -66,15 +66,21 @@ def boot(case: Case, loaded: Loaded | None = None, *, timeout_s: float = 0, stag
 
     `stages` keeps a snapshot of each, which a digest needs.
     """
+    tree, build = loaded or load(case)
+    for each in (tree, build):
+        if isinstance(each, InputError):
+            return Outcome("input error", str(each))
+    return boot_from(tree, build, arguments(case), timeout_s=timeout_s, stages=stages)  # type: ignore[arg-type]
+
+
+def boot_from(
+    tree: Tree, build: KernelBuild, given: Mapping[str, Any], *, timeout_s: float = 0, stages: bool = False
+) -> Outcome:
+    """`boot`, from a tree, a build, and the other arguments of bootsim.prepare()."""
     k: Kernel | None = None
     try:
         with _limit(timeout_s):
-            tree, build = loaded or load(case)
-            for each in (tree, build):
-                if isinstance(each, InputError):
-                    return Outcome("input error", str(each))
-            observer = Recorder() if stages else None
-            k = bootsim.prepare(tree, build, observer=observer, **_arguments(case))  # type: ignore[arg-type]
+            k = bootsim.prepare(tree, build, observer=Recorder() if stages else None, **given)
             bootsim.run(k)
     except InputError as error:
         return Outcome("input error", str(error))
@@ -153,7 +159,8 @@ def _last_words(panic: KernelPanic) -> str:
     return f"{words} ({panic.cause})" if panic.cause else words
 
 
-def _arguments(case: Case) -> dict[str, Any]:
+def arguments(case: Case) -> dict[str, Any]:
+    """The arguments of bootsim.prepare() beside tree and build."""
     return {
         "mem": case.mem,
         "smp": case.smp,

@@ -30,7 +30,9 @@ def test_json(bootsim):
     assert told["virt"]
 
 
-@pytest.mark.parametrize(("what", "said"), [("lowmem", "did you mean arm_lowmem_limit"), ("0x123456789", "32 bits")])
+@pytest.mark.parametrize(
+    ("what", "said"), [("lowmem_limit", "did you mean arm_lowmem_limit"), ("0x123456789", "32 bits")]
+)
 def test_bad_input(bootsim, what, said):
     result = bootsim("explain", "vexpress.dts", what)
     assert result.exit_code == 2

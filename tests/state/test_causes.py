@@ -16,6 +16,8 @@ from bootsim.inputs.configfile import load_build
 from bootsim.inputs.devicetree import load_tree
 from bootsim.state.decisions import Inputs
 from bootsim.state.diff import Difference
+from bootsim.state.replay import Replay
+from bootsim.state.roots import Roots, is_root
 from bootsim.state.side import from_inputs
 
 BOARD = """/dts-v1/;
@@ -65,7 +67,6 @@ EDITS = {
     "shift": ("config", {"LOG_BUF_SHIFT": 18}, "CONFIG_LOG_BUF_SHIFT"),
     "split": ("build", "2G/2G", "CONFIG_PAGE_OFFSET"),
 }  # fmt: skip
-HIGHMEM = {"highmem": ("build", "3G/1G", "")}
 BUILD = "3G/1G-nohighmem"  # the build that 2G/2G is another split of
 PAIRS = list(itertools.combinations(EDITS, 2))
 NEXT = [pair for n, pair in enumerate(zip(EDITS, [*EDITS][3:] + [*EDITS][:3], strict=True)) if n % 2 == 0]
@@ -87,7 +88,7 @@ def boot(tmp_path_factory):
 
 def inputs(folder: Path, names):
     source, words, options, config, build = BOARD, ["console=ttyAMA0"], {}, {}, BUILD
-    for name, (kind, value, _) in (EDITS | HIGHMEM).items():
+    for name, (kind, value, _) in (EDITS | MORE).items():
         if name not in names:
             continue
         if kind == "source":
@@ -153,3 +154,62 @@ def test_hash_entries_are_the_words_of_the_command_line(boot):
     difference = Difference(boot(), boot("hash", "cma"))
     effect = next(effect for effect in difference.effects if effect.id == "fact:hash.Dentry cache.entries")
     assert [difference.roots[n].name for n in effect.roots] == ["cmdline:dhash_entries"]
+
+
+# What else moves facts: its kind of edit, and the edit.
+MORE = {
+    "highmem": ("build", "3G/1G", ""),
+    "smp": ("option", ("smp", 1), ""),
+    "kernelcore": ("word", "kernelcore=128M", ""),
+    "ihash": ("word", "ihash_entries=4096", ""),
+    "no cma": ("word", "cma=0", ""),
+    "one cpu": ("source", ('\t\tcpu@1 { device_type = "cpu"; compatible = "arm,cortex-a9"; reg = <1>; };\n', ""), ""),
+    "zone dma": ("config", {"ZONE_DMA": True}, ""),
+    "max order": ("config", {"FORCE_MAX_ZONEORDER": 13}, ""),
+    "load": ("option", ("load_addr", 0x68008000), ""),
+    "pool": ("source", ("<0x76000000 0x400000>;",
+                        '<0x76000000 0x400000>; reusable; compatible = "shared-dma-pool";'), ""),
+    "top": ("source", ("<0x74000000 0x100000>", "<0x74000000 0x100000>, <0x8f700000 0x10000>"), ""),
+    "no-map top": ("source", ("<0x78000000 0x400000>;", "<0x8f800000 0x400000>; no-map;"), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*EDITS, *MORE])
+def test_a_fact_that_moved_has_an_input_that_moved(tmp_path, name):
+    one, other = (booted(inputs(tmp_path, names)) for names in (frozenset(), frozenset({name})))
+    for fact, version in versions_that_differ(one[0].facts, other[0].facts):
+        users = [(k.facts, k.facts.history(fact)[version]) for k, _ in (one, other)
+                 if version < len(k.facts.history(fact))]  # fmt: skip
+        assert any(moved(i, facts, user, one, other) for facts, user in users for i in user.inputs), (fact, users)
+
+
+def booted(made_from):
+    replay = Replay(made_from.tree, {"config": made_from.build, **made_from.options})
+    return replay.k, Roots(replay.k, replay.blob, made_from.options)
+
+
+def versions_that_differ(a, b):
+    for name in dict.fromkeys((*(fact.name for fact in a), *(fact.name for fact in b))):
+        one, other = a.history(name), b.history(name)
+        for n in range(max(len(one), len(other))):
+            if [f.value for f in one[n : n + 1]] != [f.value for f in other[n : n + 1]]:
+                yield name, n
+
+
+def moved(name, facts, user, *boots):
+    """Whether an input of a fact is one that differs, in the version that the fact was made from."""
+    used = facts.as_of(name, user.serial)
+    if used is None:
+        places = {each for _, roots in boots for each in roots.expand(name)} if is_root(name) else set()
+        return any(boots[0][1].value(each) != boots[1][1].value(each) for each in places)
+    n = facts.history(name).index(used)
+    one, other = ([f.value for f in k.facts.history(name)[n : n + 1]] for k, _ in boots)
+    return one != other
+
+
+def test_pages_at_the_end_of_boot_are_those_of_meminfo(tmp_path):
+    k, _ = booted(inputs(tmp_path, frozenset({"cma", "added"})))
+    assert k.facts.value("totalram_pages") == k.mm.totalram_pages
+    for zone in k.zones:
+        if zone["spanned"]:
+            assert k.facts.value(f"zone.{zone['name']}.managed_pages") == zone["managed"]

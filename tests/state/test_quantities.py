@@ -80,7 +80,7 @@ def test_what_rests_on_which_facts(kernel):
     quantities = Quantities(kernel)
     assert quantities.rests_on("lowmem") == ("arm_lowmem_limit",)
     assert quantities.rests_on("vmalloc_limit") == ("vmalloc_limit",)
-    assert quantities.rests_on("cma.default.base") == ("cma0.base",)
+    assert quantities.rests_on("cma.default.base") == ("cma.reserved.base",)
     for quantity in TABLE:
         known = [name for name in quantity.rests_on if name not in kernel.facts]
         assert known == [], f"{quantity.name} rests on facts that no boot records"

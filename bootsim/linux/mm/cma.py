@@ -65,14 +65,16 @@ def cma_init_reserved_mem(k: Kernel, base: int, size: int, order_per_bit: int,
     area = Cma(base >> PAGE_SHIFT, size >> PAGE_SHIFT, order_per_bit, name[:CMA_MAX_NAME - 1], wanted_by)
     k.mm.cma_areas.append(area)
     k.mm.totalcma_pages += size >> PAGE_SHIFT
-    n = len(k.mm.cma_areas) - 1
+    same = sum(other.name == area.name for other in k.mm.cma_areas)
+    fact = f"cma.{area.name}" if same == 1 else f"cma.{area.name} #{same}"
     source = "mm/cma.c cma_init_reserved_mem()"
     asked = ("cma.default.size", "cmdline:cma") if name == "reserved" else ("dtb:/reserved-memory:*",)
-    k.facts.add(f"cma{n}.base", base, "pa", f"area {area.name!r}: free memory of that size, highmem first",
-                (*asked, "memory.end", "arm_lowmem_limit", "memblock.current_limit", "kernel.base", "kernel.size",
+    k.facts.add(f"{fact}.base", base, "pa", "free memory of that size, highmem first",
+                (*asked, *k.owners.above(base + size, 1 << 32), "memory.end",
+                 "arm_lowmem_limit", "memblock.current_limit", "kernel.base", "kernel.size",
                  "dtb.base", "CONFIG_FORCE_MAX_ZONEORDER", "CONFIG_ZONE_DMA",
                  *(f for f in ("phys_initrd_start", "arm_dma_limit") if f in k.facts)), source)
-    k.facts.add(f"cma{n}.size", size, "bytes", f"area {area.name!r}, in blocks of the largest order",
+    k.facts.add(f"{fact}.size", size, "bytes", "in blocks of the largest order",
                 (*asked, "CONFIG_FORCE_MAX_ZONEORDER"), source)
     return 0, area
 
@@ -191,5 +193,9 @@ def cma_init_reserved_areas(k: Kernel) -> None:
 
     Source: mm/cma.c cma_init_reserved_areas()
     """
+    from bootsim.linux.mm.page_alloc import pages_given
+
     for area in k.mm.cma_areas:
         cma_activate_area(k, area)
+    pages_given(k, "and those of the CMA areas", [f.name for f in k.facts if f.name.startswith("cma.")],
+                "mm/cma.c cma_init_reserved_areas()")

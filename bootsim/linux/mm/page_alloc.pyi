@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, final
 
 from bootsim.errors import BootsimError
@@ -102,6 +102,7 @@ def free_reserved_area(k: Kernel, start_va: int, end_va: int, poison: int = -1, 
 def init_cma_reserved_pageblock(k: Kernel, pfn: int) -> None: ...
 def nr_free_pages(k: Kernel) -> int: ...
 def mem_init_print_info(k: Kernel, text: str | None = None) -> None: ...
+def pages_given(k: Kernel, formula: str, inputs: Iterable[str], source: str) -> None: ...
 def alloc_large_system_hash(
     k: Kernel,
     tablename: str,

@@ -219,18 +219,26 @@ def mem_init_print_info(k, text=None):
             "unflattened_tree.size", "pcpu_unit_size", "nr_cpu_ids", "empty_zero_page", "CONFIG_LOG_BUF_SHIFT",
             *(f.name for f in k.facts if f.name.startswith(("cma", "hash.", "zone.", "phys_initrd", "log_buf"))
               and not f.name.endswith("managed_pages")), "dtb:/reserved-memory:*", "cmdline:*")
+    pages_given(k, "present pages less held ones", held, "mm/page_alloc.c memblock_free_all()")
+
+
+def pages_given(k, formula, inputs, source):
+    """Record how many pages the zones, and all of them together, have been given by now: `formula`, from `inputs`."""
+    cdef Pglist p = k.mm.pgdat
     for i, name in enumerate(p.zone_names):
-        if p.g.zones[i].spanned_pages:
-            k.facts.add(f"zone.{name}.managed_pages", p.g.zones[i].managed_pages, "pages",
-                        "present pages less held ones", (f"zone.{name}.present_pages", *held),
-                        "mm/page_alloc.c memblock_free_all()")
+        fact = f"zone.{name}.managed_pages"
+        before = k.facts.get(fact)
+        if p.g.zones[i].spanned_pages and (before is None or before.value != p.g.zones[i].managed_pages):
+            k.facts.add(fact, p.g.zones[i].managed_pages, "pages", formula,
+                        (f"zone.{name}.present_pages" if before is None else fact, *inputs), source)
     k.facts.add("totalram_pages", k.mm.totalram_pages, "pages", "pages given to the allocator",
-                [f.name for f in k.facts if f.name.endswith(".managed_pages")],
-                "mm/page_alloc.c mem_init_print_info()")
+                _zone_fact_names(k, "managed_pages"), source)
 
 
 # ------------------------------------------------------------------ hash tables
 
+# The options that say how many entries a table has.
+_HASH_OPTIONS = {"Dentry cache": ("cmdline:dhash_entries",), "Inode-cache": ("cmdline:ihash_entries",)}
 HASH_EARLY, HASH_SMALL, HASH_ZERO = 1, 2, 4  # include/linux/memblock.h
 
 
@@ -269,7 +277,8 @@ def alloc_large_system_hash(k, tablename, bucketsize, numentries, scale, flags, 
            func="alloc_large_system_hash", name=tablename, entries=1 << log2qty,
            order=size.bit_length() - 1 - PAGE_SHIFT, size=size)
     k.facts.add(f"hash.{tablename}.entries", 1 << log2qty, "entries", f"lowmem pages by scale {scale}, a power of two",
-                ("nr_kernel_pages", "nr_all_pages"), "mm/page_alloc.c alloc_large_system_hash()")
+                ("nr_kernel_pages", "nr_all_pages", *_HASH_OPTIONS.get(tablename, ())),
+                "mm/page_alloc.c alloc_large_system_hash()")
     return pa, log2qty, (1 << log2qty) - 1
 
 

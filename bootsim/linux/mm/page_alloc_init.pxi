@@ -184,7 +184,7 @@ def _zone_fact_names(k, what):
 
 def _zone_facts(k, Pglist p, i):
     zone = f"zone.{p.zone_names[i]}"
-    limits = {"DMA": ("min_low_pfn", "max_low_pfn", "arm_dma_limit"),
+    limits = {"DMA": ("min_low_pfn", "max_low_pfn", "arm_dma_limit", "CONFIG_ZONE_DMA"),
               "Normal": ("min_low_pfn", "max_low_pfn", "arm_dma_limit", "CONFIG_ZONE_DMA"),
               "HighMem": ("max_low_pfn", "max_pfn", "CONFIG_HIGHMEM")}.get(p.zone_names[i], ("max_pfn",))
     limits = (*(name for name in limits if name != "arm_dma_limit" or name in k.facts), "memory.end",
@@ -285,7 +285,8 @@ def alloc_node_mem_map(k, Pglist p):
     k.facts.add("mem_map.size", size, "bytes", "pages spanned, to whole MAX_ORDER blocks, times sizeof(struct page)",
                 ("sizeof:struct page", "CONFIG_FORCE_MAX_ZONEORDER", "max_pfn", "min_low_pfn"), source)
     k.facts.add("mem_map", p.mem_map_pa, "pa", "struct page of the node's first frame, below the zero page",
-                ("mem_map.size", "empty_zero_page", "memblock.current_limit"), source)
+                ("mem_map.size", "empty_zero_page", "memblock.current_limit",
+                 *k.owners.above(p.mem_map_pa, k.mm.memblock.current_limit)), source)
     step(k, "mem_map: {pages} struct pages of {page_bytes} bytes at {pa:#010x}", func="alloc_node_mem_map",
          pages=end - start, page_bytes=page_bytes, pa=pa)
 

@@ -192,7 +192,8 @@ def pcpu_setup_first_chunk(k: Kernel, ai: PcpuAllocInfo, base: int) -> None:
     k.mm.pcpu_base_pa, k.mm.pcpu_unit_size = base, ai.unit_size
     source = "mm/percpu.c setup_per_cpu_areas()"
     k.facts.add("pcpu_base", base, "pa", "one unit per possible CPU, below what is taken already",
-                ("nr_cpu_ids", "pcpu_unit_size", "unflattened_tree", "cmdline:*", "CONFIG_SMP"), source)
+                ("nr_cpu_ids", "pcpu_unit_size", "unflattened_tree", "cmdline:*", "CONFIG_SMP",
+                 *k.owners.above(base, k.mm.memblock.current_limit)), source)
     k.facts.add("pcpu_unit_size", ai.unit_size, "bytes", "static + module + dynamic, whole pages",
                 ("symbol:__per_cpu_start", "symbol:__per_cpu_end", "CONFIG_MODULES", "CONFIG_SMP"), source)
     step(k, "per-cpu areas: {units} units of {unit} bytes from {base:#010x}", func=func, units=units,

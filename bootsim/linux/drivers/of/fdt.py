@@ -479,7 +479,8 @@ def unflatten_device_tree(k: Kernel) -> None:
                 "drivers/of/fdt.c __unflatten_device_tree()")
     k.facts.add("unflattened_tree", pa, "pa", "below the memory map, where it fits",
                 (*(name for name in ("mem_map", "mem_map.size") if name in k.facts), "unflattened_tree.size",
-                 "empty_zero_page", "memblock.current_limit", "CONFIG_SPARSEMEM"),
+                 "empty_zero_page", "memblock.current_limit", "CONFIG_SPARSEMEM", "CONFIG_FORCE_MAX_ZONEORDER",
+                 *k.owners.above(pa, k.mm.memblock.current_limit)),
                 "drivers/of/fdt.c __unflatten_device_tree()")
     k.of.of_root = _build_nodes(k)
     step(k, "device tree unflattened: {nodes} nodes, {props} properties, {size} bytes at {pa:#010x}",

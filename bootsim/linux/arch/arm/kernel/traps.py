@@ -29,8 +29,8 @@ def early_trap_init(k: Kernel, vectors_pa: int) -> None:
     k.mm.vectors_page_pa = vectors_pa
     k.facts.add("vectors_page", vectors_pa, "pa", "the first two pages below memblock's limit that are free",
                 ("memblock.current_limit", *(f.name for f in k.facts if f.name.startswith("cma")), "kernel.base",
-                 "kernel.size", "dtb.base", "dtb:/reserved-memory:*", "dtb:/chosen:linux,initrd-start",
-                 "CONFIG_DEBUG_LL"),
+                 "kernel.size", "dtb.base", "dtb:/chosen:linux,initrd-start", "CONFIG_DEBUG_LL",
+                 *k.owners.above(vectors_pa, k.mm.memblock.current_limit)),
                 "arch/arm/kernel/traps.c early_trap_init()")
     k.machine.ram.fill32(vectors_pa, PAGE_SIZE, POISON_INSTRUCTION)
     step(k, "vectors at {pa:#010x}, stubs at {stubs_pa:#010x}{kuser}", pa=vectors_pa, stubs_pa=vectors_pa + PAGE_SIZE,

@@ -30,7 +30,13 @@ from bootsim.linux.mm.memblock import (
     memblock_reserve,
     memblock_start_of_DRAM,
 )
-from bootsim.linux.mm.page_alloc import free_area_init, free_highmem_range, free_reserved_area, mem_init_print_info
+from bootsim.linux.mm.page_alloc import (
+    free_area_init,
+    free_highmem_range,
+    free_reserved_area,
+    mem_init_print_info,
+    pages_given,
+)
 from bootsim.linux.mm.percpu import max_dma_address_pa
 from bootsim.linux.mm.sparse import PAGES_PER_SECTION, sparse_init
 from bootsim.owners import Purpose
@@ -308,6 +314,8 @@ def free_initmem(k: Kernel) -> None:
     start, end = k.virt_to_phys(sym.init_begin), k.virt_to_phys(sym.init_end)
     k.machine.ram.fill32(start, end - start, _POISON)
     free_reserved_area(k, sym.init_begin, sym.init_end, name="unused kernel")
+    pages_given(k, "and those of the init sections", ("symbol:__init_begin", "symbol:__init_end"),
+                "arch/arm/mm/init.c free_initmem()")
 
 
 def free_initrd_mem(k: Kernel, start: int, end: int) -> None:
@@ -322,3 +330,5 @@ def free_initrd_mem(k: Kernel, start: int, end: int) -> None:
     first, last = k.virt_to_phys(start), k.virt_to_phys(end)
     k.machine.ram.fill32(first, last - first, _POISON)
     free_reserved_area(k, start, end, name="initrd")
+    pages_given(k, "and those of the initrd", ("phys_initrd_start", "phys_initrd_size"),
+                "arch/arm/mm/init.c free_initrd_mem()")

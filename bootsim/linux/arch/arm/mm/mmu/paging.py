@@ -191,7 +191,8 @@ def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
     zero_page = early_alloc(k, PAGE_SIZE, "zero page")
     k.facts.add("empty_zero_page", zero_page, "pa", "the page below the tables of vectors, pkmap and fixmap",
                 ("vectors_page", "CONFIG_HIGHMEM", "arm_lowmem_limit", "build:machines",
-                 *(f.name for f in k.facts if f.name.startswith("cma"))),
+                 *(f.name for f in k.facts if f.name.startswith("cma")),
+                 *k.owners.above(zero_page, k.mm.memblock.current_limit)),
                 "arch/arm/mm/mmu.c paging_init()")
     step(k, "zero page at {pa:#010x}", pa=zero_page)
     bootmem_init(k)
