@@ -22,7 +22,7 @@ from bootsim.state.recorder import Recorder
 from bootsim.views.dmesg import console
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bootsim.inputs.build import KernelBuild
     from bootsim.inputs.tree import Tree
@@ -66,33 +66,40 @@ def boot(case: Case, loaded: Loaded | None = None, *, timeout_s: float = 0, stag
 
     `stages` keeps a snapshot of each, which a digest needs.
     """
-    tree, build = loaded or load(case)
-    for each in (tree, build):
-        if isinstance(each, InputError):
-            return Outcome("input error", str(each))
-    return boot_from(tree, build, arguments(case), timeout_s=timeout_s, stages=stages)  # type: ignore[arg-type]
-
-
-def boot_from(
-    tree: Tree, build: KernelBuild, given: Mapping[str, Any], *, timeout_s: float = 0, stages: bool = False
-) -> Outcome:
-    """`boot`, from a tree, a build, and the other arguments of bootsim.prepare()."""
-    k: Kernel | None = None
-    try:
+    def run() -> Outcome:
         with _limit(timeout_s):
-            k = bootsim.prepare(tree, build, observer=Recorder() if stages else None, **given)
+            tree, build = loaded or load(case)
+            for each in (tree, build):
+                if isinstance(each, InputError):
+                    return Outcome("input error", str(each))
+            return boot_from(tree, build, arguments(case), stages=stages)  # type: ignore[arg-type]
+
+    return _whatever_comes(run)
+
+
+def boot_from(tree: Tree, build: KernelBuild, given: Mapping[str, Any], *, stages: bool = False) -> Outcome:
+    """`boot`, from a tree, a build, and the other arguments of bootsim.prepare()."""
+
+    def run() -> Outcome:
+        k = bootsim.prepare(tree, build, observer=Recorder() if stages else None, **given)
+        try:
             bootsim.run(k)
-    except InputError as error:
-        return Outcome("input error", str(error))
-    except KernelPanic as error:
-        return Outcome("panic", _last_words(error), k)
+        except KernelPanic as error:
+            return Outcome("panic", _last_words(error), k)
+        return _booted(k)
+
+    return _whatever_comes(run)
+
+
+def _whatever_comes(run: Callable[[], Outcome]) -> Outcome:
+    try:
+        return run()
     except CaseTimeoutError as error:
         return Outcome("timeout", str(error))
     except BootsimError as error:
         return Outcome("input error", str(error))
     except Exception as error:  # a bug in bootsim must not end ten thousand other boots
         return Outcome("bug", f"{type(error).__name__}: {error}")
-    return _booted(k)
 
 
 def measure(
