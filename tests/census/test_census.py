@@ -8,18 +8,18 @@ import pytest
 import run
 from boards import census, equality, table
 from boards.census import Row, Settings, examine
-from boards.machines import Machine
 
+from bootsim.inputs.build import MachineDesc
 from bootsim.inputs.configfile import load_build
 from bootsim.inputs.devicetree import load_tree
 
 TREES = Path(__file__).parent / "trees"
 BUILD = load_build("3G/1G")
-SOC = Machine("SOC", "SoC", ("example,soc",), (("map_io", "soc_map_io"),))
 
 
-def row(name, *, machines=(), dtc=None):
-    return examine(TREES / name, Settings(TREES, BUILD, machines, dtc))
+def row(name, *, dtc=None, **hooks):
+    machine = MachineDesc(symbol="SOC", name="SoC", dt_compat="example,soc", **hooks)
+    return examine(TREES / name, Settings(TREES, BUILD.replace(machines=(machine,)), dtc))
 
 
 def test_booted():
@@ -29,8 +29,20 @@ def test_booted():
 
 
 def test_hooks_of_the_machine_are_told():
-    found = row("empty-bank.dts", machines=(SOC,))
-    assert (found.outcome, found.hooks) == ("booted", "map_io soc_map_io")
+    found = row("empty-bank.dts", map_io="vt8500_map_io", init_early="imx51_init_early")
+    assert (found.outcome, found.hooks, found.missing) == (
+        "booted", "map_io vt8500_map_io, init_early imx51_init_early", "")
+    assert table.failures([found]) == []
+
+
+def test_a_hook_that_is_not_modelled_fails():
+    found = row("empty-bank.dts", map_io="soc_map_io", init_early="imx51_init_early")
+    assert (found.outcome, found.missing) == ("booted", "map_io soc_map_io")
+    assert table.failures([found]) == ["machine hooks not modelled: 1 (empty-bank.dts)"]
+
+
+def test_ram_that_the_tree_leaves_to_the_bootloader():
+    found = row("empty-bank.dts")
     assert "1 GiB" not in found.inputs
     assert "1024 MiB of RAM at 0x10000000" in found.inputs
 
@@ -47,7 +59,7 @@ def test_not_modelled():
 def test_source_that_cannot_be_read(tmp_path):
     broken = tmp_path / "broken.dts"
     broken.write_text("/dts-v1/; / { a = <; };")
-    found = examine(broken, Settings(tmp_path, BUILD, (), None))
+    found = examine(broken, Settings(tmp_path, BUILD, None))
     assert (found.parsed, found.outcome) == ("not parsed", "refused")
     assert found.reason.startswith("broken.dts:1")
     assert table.failures([found]) == ["trees not parsed: 1 (broken.dts)"]
@@ -105,8 +117,7 @@ def rows(**outcomes):
 
 def test_what_fails_a_census():
     assert table.failures(rows(a="booted", b="not modelled")) == []
-    assert table.failures(rows(a="panicked")) == ["boards without special hooks that did not boot: 1 (a.dts)"]
-    assert table.failures([Row("a.dts", "identical", outcome="panicked", hooks="map_io f")]) == []
+    assert table.failures(rows(a="panicked")) == ["boards that did not boot: 1 (a.dts)"]
     assert table.failures([Row(next(iter(table.KNOWN_PANICS)), "identical", outcome="panicked")]) == []
     unequal = [Row(f"{i}.dts", "differs", outcome="booted") for i in range(5)]
     assert table.failures(unequal[:4]) == []
@@ -116,11 +127,13 @@ def test_what_fails_a_census():
 def test_table():
     some = rows(a="booted", b="panicked", c="not modelled")
     some.append(Row("d.dts", "differs", "/ x", "booted", hooks="map_io f"))
+    some.append(Row("e.dts", "identical", outcome="booted", hooks="map_io g", missing="map_io g"))
     some[1].reason, some[1].cause, some[2].reason = "No memory", "d.dts:3", "CPU old"
     text = table.report(some)
-    assert "4 trees" in text
+    assert "5 trees" in text
     assert "    d.dts: / x" in text
-    assert "        1  map_io f" in text
+    own, missing = text.index("machine with code of its own"), text.index("machine hooks not modelled")
+    assert own < text.index("        1  map_io f") < missing < text.index("        1  map_io g")
     assert "  b.dts: No memory; cause: d.dts:3" in text
     assert "      1  CPU old" in text
     assert "not held against dtc" not in text

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import bootsim
 from boards import equality
-from boards.machines import Machine, machine_for
 from boards.plan import NotModelledError, choose, summary
 from bootsim.errors import InputError, KernelPanic
 from bootsim.inputs.devicetree import load_tree
+from bootsim.linux.arch.arm.asm.mach.arch import HOOKS, MODELLED, WITHOUT_EFFECT
 
 if TYPE_CHECKING:
-    from bootsim.inputs.build import KernelBuild
+    from bootsim.inputs.build import KernelBuild, MachineDesc
     from bootsim.inputs.tree import Tree
 
 BOOTED, PANICKED, NOT_MODELLED, REFUSED, TRACEBACK = "booted", "panicked", "not modelled", "refused", "traceback"
@@ -30,7 +30,6 @@ class Settings:
 
     kernel_src: Path
     build: KernelBuild
-    machines: tuple[Machine, ...]
     dtc: equality.Dtc | None
 
 
@@ -39,7 +38,8 @@ class Row:
     """How one tree fared.
 
     `parsed` is identical, equal, differs, not parsed, or not compared; `outcome` booted, panicked, not modelled,
-    refused (bootsim calls the input bad), or traceback. `hooks` are those of the tree's machine that touch memory.
+    refused (bootsim calls the input bad), or traceback. `hooks` are those of the tree's machine that come before the
+    allocators, `missing` those of them that are not modelled.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Row:
     reason: str = ""
     cause: str = ""
     hooks: str = ""
+    missing: str = ""
     inputs: str = ""
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -86,10 +87,15 @@ def _examine(dts: Path, settings: Settings, row: Row) -> None:
     _boot(tree, settings, row)
 
 
+def hooks(machine: MachineDesc) -> tuple[str, str]:
+    """A machine's hooks as the source has them ("map_io omap3_map_io"), and those that are not modelled."""
+    named = [(hook, getattr(machine, hook)) for hook in HOOKS if getattr(machine, hook)]
+    missing = [(hook, name) for hook, name in named if name not in MODELLED and name not in WITHOUT_EFFECT]
+    return tuple(", ".join(f"{hook} {name}" for hook, name in which) for which in (named, missing))
+
+
 def _boot(tree: Tree, settings: Settings, row: Row) -> None:
     board = summary(tree.blob, tree.name)
-    machine = machine_for(board.compatible, settings.machines)
-    row.hooks = machine.hook_names() if machine is not None else ""
     stages: list[str] = []
     try:
         plan = choose(board, settings.build)
@@ -112,4 +118,6 @@ def _boot(tree: Tree, settings: Settings, row: Row) -> None:
         row.outcome, row.reason, row.cause = PANICKED, error.reason or "dies without a word", error.cause or ""
     except InputError as error:
         row.outcome, row.reason = REFUSED, str(error)
+    if hasattr(k, "mdesc"):
+        row.hooks, row.missing = hooks(k.mdesc)
     row.warnings = [record.text for record in k.log.records if record.kernel and record.level <= _WARNING]

@@ -21,12 +21,16 @@ KNOWN_PANICS = {
 def report(rows: Sequence[Row], skipped: str = "") -> str:
     """The table. `skipped` says why trees were not held against dtc."""
     count = Counter(row.outcome for row in rows)
-    with_hooks = [row for row in rows if row.outcome == BOOTED and row.hooks]
+    booted = [row for row in rows if row.outcome == BOOTED]
+    with_hooks = [row for row in booted if row.hooks and not row.missing]
+    missing = [row for row in booted if row.missing]
     lines = [f"{len(rows)} trees", "", *_parsing(rows, skipped), ""]
     lines.append(f"{'booted to free_initmem':34} {count[BOOTED]:5}")
-    lines.append(f"{'  machine without hooks on memory':34} {count[BOOTED] - len(with_hooks):5}")
-    lines.append(f"{'  machine hooks not modelled':34} {len(with_hooks):5}")
+    lines.append(f"{'  machine without code of its own':34} {len(booted) - len(with_hooks) - len(missing):5}")
+    lines.append(f"{'  machine with code of its own':34} {len(with_hooks):5}")
     lines += _counted((row.hooks for row in with_hooks), "    ")
+    lines.append(f"{'  machine hooks not modelled':34} {len(missing):5}")
+    lines += _counted((row.missing for row in missing), "    ")
     for outcome in (PANICKED, NOT_MODELLED, REFUSED, TRACEBACK):
         lines.append(f"{outcome:34} {count[outcome]:5}")
         group = [row for row in rows if row.outcome == outcome]
@@ -57,7 +61,7 @@ def _counted(what: Any, indent: str) -> list[str]:
 def _why(row: Row) -> str:
     if row.outcome == PANICKED:
         known = f"; known: {KNOWN_PANICS[row.name]}" if row.name in KNOWN_PANICS else ""
-        hooks = f"; machine hooks not modelled: {row.hooks}" if row.hooks else ""
+        hooks = f"; machine hooks not modelled: {row.missing}" if row.missing else ""
         return f"{row.reason}; cause: {row.cause}{hooks}{known}"
     return row.reason.rstrip().replace("\n", "\n    ")
 
@@ -76,8 +80,10 @@ def failures(rows: Sequence[Row]) -> list[str]:
             groups["tracebacks"].append(row.name)
         elif row.outcome == REFUSED and row.parsed == NOT_PARSED:
             groups["trees not parsed"].append(row.name)
-        elif row.outcome in (PANICKED, REFUSED) and not row.hooks and row.name not in KNOWN_PANICS:
-            groups["boards without special hooks that did not boot"].append(row.name)
+        elif row.outcome in (PANICKED, REFUSED) and row.name not in KNOWN_PANICS:
+            groups["boards that did not boot"].append(row.name)
+        elif row.missing:
+            groups["machine hooks not modelled"].append(row.name)
     unequal = [row.name for row in rows if row.parsed in (DIFFERS, NOT_PARSED)]
     if len(unequal) > MAX_UNEQUAL:
         groups[f"more than {MAX_UNEQUAL} trees unequal to dtc's"] = unequal
