@@ -377,7 +377,8 @@ class KernelBuild(Values):
     `provenance` is exact when every value was read from the build, derived when some were worked out by hand;
     `assumed` names the values that nobody read from the build. `machines` are in the order of .init.arch.info,
     `earlycon` ("NAME COMPATIBLE") in that of __earlycon_table. `warnings` are the kernel's about itself that stand
-    elsewhere than in 5.10.223: "PLACE-IN-5.10.223 PLACE FUNCTION".
+    elsewhere than in 5.10.223: "PLACE-IN-5.10.223 PLACE FUNCTION". `io_tables` are rows of the machines' device tables
+    ("TABLE VA PA BYTES TYPE"), where the build is read from an image.
     """
 
     schema: Literal[1]
@@ -392,6 +393,7 @@ class KernelBuild(Values):
     machines: tuple[MachineDesc, ...]
     earlycon: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    io_tables: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
 
     def warning_place(self, place: str, function: str) -> tuple[str, str]:

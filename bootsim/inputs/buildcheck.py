@@ -6,6 +6,8 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from bootsim.inputs.iotables import MEMORY_TYPES, parse_row
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -67,6 +69,10 @@ def problems(build: KernelBuild) -> Iterator[Problem]:
     for index, entry in enumerate(build.warnings):
         if not re.fullmatch(r"[^ :]+:\d+ [^ :]+:\d+ [^ ]+", entry):
             yield ("warnings", str(index)), f"{entry[:60]!r}, expected FILE:LINE FILE:LINE FUNCTION"
+    for index, text in enumerate(build.io_tables):
+        if not _is_row(text):
+            expected = "a table, three 32-bit numbers (virtual address, physical address, bytes) and a memory type"
+            yield ("io_tables", str(index)), f"{text!r}, expected {expected}"
     for index, machine in enumerate(build.machines):
         if not 0 <= machine.nr <= 0xFFFFFFFF:
             yield ("machines", str(index), "nr"), f"{machine.nr}, expected a 32-bit number"
@@ -98,6 +104,13 @@ def _config_problems(config: Config) -> Iterator[Problem]:
         yield ("config", "NR_CPUS"), f"{config.NR_CPUS} without SMP, expected 1"
     if not config.ARM_PATCH_PHYS_VIRT and config.PHYS_OFFSET is None:
         yield ("config", "PHYS_OFFSET"), "not set, expected an address since ARM_PATCH_PHYS_VIRT is not set either"
+
+
+def _is_row(text: str) -> bool:
+    try:
+        return parse_row(text).type < MEMORY_TYPES
+    except (TypeError, ValueError):
+        return False
 
 
 def _page_offset_problems(config: Config) -> Iterator[Problem]:

@@ -54,6 +54,11 @@ def _lines(build: KernelBuild) -> Iterator[str]:
         yield "# warnings of the kernel about itself: place in 5.10.223, place here, function"
         yield "warnings:"
         yield from (f"  - {_scalar(entry)}" for entry in build.warnings)
+    if build.io_tables:
+        yield ""
+        yield "# what machines map for good: table, virtual address, physical address, bytes, memory type"
+        yield "io_tables:"
+        yield from (f"  - {_scalar(row)}" for row in build.io_tables)
     yield ""
     yield "# machine descriptors, in the order the kernel looks through them"
     yield "machines:" if build.machines else "machines: []"

@@ -10,6 +10,7 @@ from bootsim.errors import InputError
 from bootsim.inputs.belongs import check_banner, check_belongs, check_modelled, one_symbol, release_of_banner
 from bootsim.inputs.build import Config, KernelBuild, Sizeof, Symbols
 from bootsim.inputs.earlycontable import earlycon_of_image, earlycon_of_map
+from bootsim.inputs.iotables import io_tables_of_image
 from bootsim.inputs.kconfig import read_kconfig
 from bootsim.inputs.machines import machines_of_image, machines_of_map
 from bootsim.inputs.sizes import FIXED_SIZES, assumed_sizes
@@ -35,6 +36,7 @@ class Provider(NamedTuple):
     machines: tuple[MachineDesc, ...]
     earlycon: tuple[str, ...]
     warnings: tuple[str, ...]
+    io_tables: tuple[str, ...]
     assumed: tuple[str, ...]
 
 
@@ -77,6 +79,7 @@ def profile(
         machines=provider.machines,
         earlycon=provider.earlycon,
         warnings=provider.warnings,
+        io_tables=provider.io_tables,
     )
 
 
@@ -90,10 +93,11 @@ def from_vmlinux(vmlinux: Vmlinux, kconfig: Kconfig, facts: Mapping[str, Any], b
         sizes |= {f"struct {name}": size for name, size in vmlinux.struct_sizes(wanted).items()}
     sizes, assumed = complete_sizes(sizes, kconfig)
     machines = machines_of_image(vmlinux, kconfig)
-    earlycon = earlycon_of_image(vmlinux)
+    earlycon, tables = earlycon_of_image(vmlinux), io_tables_of_image(vmlinux)
     warnings, unread = warnings_of_image(vmlinux, kconfig)
     assumed += unread
-    return Provider(str(vmlinux.path), vmlinux.symbols, sizes, text, machines, earlycon, warnings, tuple(assumed))
+    found = machines, earlycon, warnings, tables
+    return Provider(str(vmlinux.path), vmlinux.symbols, sizes, text, *found, tuple(assumed))
 
 
 def from_system_map(path: Path, kconfig: Kconfig, facts: Mapping[str, Any], banner: str | None) -> Provider:
@@ -110,7 +114,7 @@ def from_system_map(path: Path, kconfig: Kconfig, facts: Mapping[str, Any], bann
     machines, unknown = machines_of_map(symbols, kconfig)
     earlycon, nameless = earlycon_of_map(symbols)
     assumed += [*unknown, *nameless, *warnings_of_map(kconfig)]
-    return Provider(str(path), symbols, sizes, text, tuple(machines), earlycon, (), tuple(assumed))
+    return Provider(str(path), symbols, sizes, text, tuple(machines), earlycon, (), (), tuple(assumed))
 
 
 # The release where no banner tells it: in the names of installed files, or as the build system makes it up.

@@ -19,7 +19,7 @@ _ELFDATA2LSB = 1
 _SHT_SYMTAB = 2
 _SHT_NOBITS = 8
 _SHF_ALLOC = 2
-_STT_SECTION, _STT_FILE = 3, 4
+_STT_OBJECT, _STT_SECTION, _STT_FILE = 1, 3, 4
 _SHN_UNDEF, _SHN_ABS = 0, 0xFFF1
 
 # Where the compiler can be relied on to have described a struct: a function whose C file must have its definition. The
@@ -136,6 +136,17 @@ class Vmlinux:
                 if text[0] != "$":  # the assembler's $a, $d, $t
                     symbols.setdefault(text, []).append(value)
         return symbols
+
+    def objects(self, suffix: str) -> list[tuple[str, int, int]]:
+        """Name, virtual address and size in bytes of every data object whose name ends in `suffix`."""
+        table = next(s for s in self.sections if s.kind == _SHT_SYMTAB)
+        names = self.sections[table.link].offset
+        ending, found = suffix.encode(), []
+        entries = self._bytes[table.offset : table.offset + table.size // 16 * 16]
+        for name, value, size, info, _other, _index in struct.iter_unpack("<IIIBBH", entries):
+            if info & 15 == _STT_OBJECT and size and (text := self._c_string(names + name)).endswith(ending):
+                found.append((text.decode("ascii", "replace"), value, size))
+        return found
 
     def read(self, va: int, size: int) -> bytes:
         """`size` bytes of the image at virtual address `va`. Raises InputError when the file has none there."""

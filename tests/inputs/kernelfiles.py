@@ -172,11 +172,14 @@ def dwarf(sizes):
     }
 
 
-def elf(symbols, *, debug=None, stripped=False, data=None, machine=40, kind=2, bits=1, order=1):
+def elf(symbols, *, objects=(), debug=None, stripped=False, data=None, machine=40, kind=2, bits=1, order=1):
     """A 32-bit ELF file with one loaded section, a symbol table and any debug sections."""
     strings, entries = bytearray(b"\0"), bytearray(16)
     for name, address in symbols.items():
         entries += struct.pack("<IIIBBH", len(strings), address, 4, 0x12, 0, 1)
+        strings += name.encode() + b"\0"
+    for name, address, size in objects:
+        entries += struct.pack("<IIIBBH", len(strings), address, size, 0x01, 0, 1)
         strings += name.encode() + b"\0"
     entries += struct.pack("<IIIBBH", len(strings), 0, 0, 0x10, 0, 0)  # undefined
     strings += b"weak\0"

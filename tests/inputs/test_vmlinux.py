@@ -34,6 +34,14 @@ def test_vmlinux_with_dwarf_gives_the_build_back(place):
     assert built == BUILD
 
 
+def test_tables_of_devices_are_read(place):
+    data = bytearray(image())
+    struct.pack_into("<4I", data, 0x2000, 0xFE200000, 0x60000, 0x100000, 0)
+    tables = [("soc_io_desc", IMAGE_VA + 0x2000, 16), ("soc_io_description", IMAGE_VA + 0x2000, 16)]
+    (place / "vmlinux").write_bytes(elf(image_symbols(), objects=tables, data=bytes(data)))
+    assert profile(place / "vmlinux", place / ".config").io_tables == ("soc_io_desc 0xfe200000 0x60000000 0x100000 0",)
+
+
 def test_sizes_are_read_not_assumed(place):
     strange = {name: size + 400 for name, size in SIZES.items()}
     (place / "vmlinux").write_bytes(elf(image_symbols(), debug=dwarf(strange)))

@@ -24,7 +24,7 @@ def boot(tmp_path):
     """Boot a tree with the given nodes, to the end of setup_arch, on a kernel whose one machine has the given hooks."""
 
     def booted(body="", *, cpu="cortex-a9", cpus=1, powered=None, memory=f"<{BASE:#x} 0x10000000>", base=BASE, soc=(),
-               config=None, cmdline="", until="setup_arch", **hooks):
+               config=None, io_tables=(), cmdline="", until="setup_arch", **hooks):
         path = tmp_path / "board.dts"
         nodes = "\n".join(
             f'cpu@{i} {{ device_type = "cpu"; compatible = "arm,{cpu}"; reg = <{i}>; }};' for i in range(cpus))
@@ -36,7 +36,7 @@ def boot(tmp_path):
             {body} }};""")
         build = load_build("3G/1G")
         machine = MachineDesc(symbol="X", name="X", dt_compat="x", **hooks)
-        build = build.replace(machines=(machine,), config=build.config.replace(**(config or {})))
+        build = build.replace(machines=(machine,), io_tables=io_tables, config=build.config.replace(**(config or {})))
         k = bootsim.prepare(load_tree(path), build, smp=powered or cpus, soc=soc, observer=Recorder(),
                             load_addr=base + build.symbols.text - build.config.PAGE_OFFSET)
         bootsim.run(k, until=until)
@@ -222,6 +222,11 @@ def test_exynos_firmware_speaks_if_it_has_an_address(boot):
 ])
 def test_what_machines_map_for_good(boot, map_io, mappings):
     assert static(boot(map_io=map_io)) == mappings
+
+
+def test_a_builds_own_table_comes_before_the_sources(boot):
+    row = "vt8500_io_desc 0xf8000000 0xd8000000 0x100000 0"
+    assert static(boot(map_io="vt8500_map_io", io_tables=(row,))) == [(0xF8000000, 0xD8000000, MIB)]
 
 
 def test_sh73a0_maps_a_quarter_of_a_gigabyte_below_lowmems_end(boot):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.mach.map import io_desc
+from bootsim.linux.arch.arm.asm.mach.map import io_desc, io_table
 from bootsim.linux.arch.arm.asm.memory import SZ_1M, SZ_2M
 from bootsim.linux.arch.arm.mm.mmu.static_mappings import iotable_init
 
@@ -20,5 +20,5 @@ def mmp2_map_io(k: Kernel) -> None:
 
     Source: arch/arm/mach-mmp/common.c mmp2_map_io(), mmp_map_io()
     """
-    iotable_init(k, standard_io_desc)
-    iotable_init(k, mmp2_io_desc)
+    iotable_init(k, io_table(k, "standard_io_desc", standard_io_desc))
+    iotable_init(k, io_table(k, "mmp2_io_desc", mmp2_io_desc))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.mach.map import io_desc
+from bootsim.linux.arch.arm.asm.mach.map import io_desc, io_table
 from bootsim.linux.arch.arm.asm.memory import SZ_1M, SZ_2M, SZ_8M
 from bootsim.linux.arch.arm.mach_omap2.clockdomains81xx_data import (
     clockdomains_ti814x,
@@ -78,7 +78,7 @@ def omap3_map_io(k: Kernel) -> None:
 
     Source: arch/arm/mach-omap2/io.c omap3_map_io()
     """
-    iotable_init(k, omap34xx_io_desc)
+    iotable_init(k, io_table(k, "omap34xx_io_desc", omap34xx_io_desc))
 
 
 def ti81xx_map_io(k: Kernel) -> None:
@@ -86,7 +86,7 @@ def ti81xx_map_io(k: Kernel) -> None:
 
     Source: arch/arm/mach-omap2/io.c ti81xx_map_io()
     """
-    iotable_init(k, omapti81xx_io_desc)
+    iotable_init(k, io_table(k, "omapti81xx_io_desc", omapti81xx_io_desc))
 
 
 def am33xx_map_io(k: Kernel) -> None:
@@ -94,7 +94,7 @@ def am33xx_map_io(k: Kernel) -> None:
 
     Source: arch/arm/mach-omap2/io.c am33xx_map_io()
     """
-    iotable_init(k, omapam33xx_io_desc)
+    iotable_init(k, io_table(k, "omapam33xx_io_desc", omapam33xx_io_desc))
 
 
 def omap4_map_io(k: Kernel) -> None:
@@ -102,7 +102,7 @@ def omap4_map_io(k: Kernel) -> None:
 
     Source: arch/arm/mach-omap2/io.c omap4_map_io()
     """
-    iotable_init(k, omap44xx_io_desc)
+    iotable_init(k, io_table(k, "omap44xx_io_desc", omap44xx_io_desc))
     omap_barriers_init(k)
 
 
@@ -111,7 +111,7 @@ def omap5_map_io(k: Kernel) -> None:
 
     Source: arch/arm/mach-omap2/io.c omap5_map_io()
     """
-    iotable_init(k, omap54xx_io_desc)
+    iotable_init(k, io_table(k, "omap54xx_io_desc", omap54xx_io_desc))
     omap_barriers_init(k)
 
 
@@ -120,7 +120,7 @@ def dra7xx_map_io(k: Kernel) -> None:
 
     Source: arch/arm/mach-omap2/io.c dra7xx_map_io()
     """
-    iotable_init(k, dra7xx_io_desc)
+    iotable_init(k, io_table(k, "dra7xx_io_desc", dra7xx_io_desc))
     omap_barriers_init(k)
 
 

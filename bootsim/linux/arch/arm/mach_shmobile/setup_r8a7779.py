@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE_NONSHARED, io_desc
+from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE_NONSHARED, io_desc, io_table
 from bootsim.linux.arch.arm.asm.memory import SZ_2M, SZ_16M
 from bootsim.linux.arch.arm.mm.mmu.static_mappings import debug_ll_io_init, iotable_init
 
@@ -23,4 +23,4 @@ def r8a7779_map_io(k: Kernel) -> None:
     Source: arch/arm/mach-shmobile/setup-r8a7779.c r8a7779_map_io()
     """
     debug_ll_io_init(k)
-    iotable_init(k, r8a7779_io_desc)
+    iotable_init(k, io_table(k, "r8a7779_io_desc", r8a7779_io_desc))

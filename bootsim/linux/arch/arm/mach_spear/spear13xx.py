@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.mach.map import io_desc
+from bootsim.linux.arch.arm.asm.mach.map import io_desc, io_table
 from bootsim.linux.arch.arm.asm.memory import SZ_16M
 from bootsim.linux.arch.arm.mm.mmu.static_mappings import iotable_init
 
@@ -25,7 +25,7 @@ def spear13xx_map_io(k: Kernel) -> None:
 
     Source: arch/arm/mach-spear/spear13xx.c spear13xx_map_io()
     """
-    iotable_init(k, spear13xx_io_desc)
+    iotable_init(k, io_table(k, "spear13xx_io_desc", spear13xx_io_desc))
 
 
 def spear1310_map_io(k: Kernel) -> None:
@@ -33,5 +33,5 @@ def spear1310_map_io(k: Kernel) -> None:
 
     Source: arch/arm/mach-spear/spear1310.c spear1310_map_io()
     """
-    iotable_init(k, spear1310_io_desc)
+    iotable_init(k, io_table(k, "spear1310_io_desc", spear1310_io_desc))
     spear13xx_map_io(k)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.mach.map import io_desc
+from bootsim.linux.arch.arm.asm.mach.map import io_desc, io_table
 from bootsim.linux.arch.arm.asm.memory import SZ_1M
 from bootsim.linux.arch.arm.mm.mmu.static_mappings import debug_ll_io_init, iotable_init
 
@@ -25,4 +25,4 @@ def tegra_map_common_io(k: Kernel) -> None:
     Source: arch/arm/mach-tegra/io.c tegra_map_common_io()
     """
     debug_ll_io_init(k)
-    iotable_init(k, tegra_io_desc)
+    iotable_init(k, io_table(k, "tegra_io_desc", tegra_io_desc))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.mach.map import io_desc
+from bootsim.linux.arch.arm.asm.mach.map import io_desc, io_table
 from bootsim.linux.arch.arm.mm.mmu.static_mappings import iotable_init
 
 if TYPE_CHECKING:
@@ -18,4 +18,4 @@ def vt8500_map_io(k: Kernel) -> None:
 
     Source: arch/arm/mach-vt8500/vt8500.c vt8500_map_io()
     """
-    iotable_init(k, vt8500_io_desc)
+    iotable_init(k, io_table(k, "vt8500_io_desc", vt8500_io_desc))
