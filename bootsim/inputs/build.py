@@ -296,6 +296,29 @@ class Config(Values):
     DEBUG_LOCK_ALLOC: bool = False
     SYSFS: bool = False
     PROC_FS: bool = False
+    # options of the command line
+    INIT_ENV_ARG_LIMIT: int = 32
+    JUMP_LABEL: bool = False
+    KALLSYMS: bool = False
+    KALLSYMS_ALL: bool = False
+    MEMTEST: bool = False
+    CRASH_DUMP: bool = False
+    DEBUG_KMEMLEAK: bool = False
+    SYSVIPC_SYSCTL: bool = False
+    AUDIT: bool = False
+    BLOCK: bool = False
+    PROFILING: bool = False
+    SCHEDSTATS: bool = False
+    CPU_ISOLATION: bool = False
+    HIBERNATION: bool = False
+    MAGIC_SYSRQ: bool = False
+    PCIEASPM: bool = False
+    SECURITY_SELINUX: bool = False
+    SECURITY_LOCKDOWN_LSM: bool = False
+    ARM_GIC: bool = False
+    ARM_GIC_V3: bool = False
+    ARM_ARCH_TIMER: bool = False
+    IOMMU_API: bool = False
 
 
 class Symbols(Values):
@@ -322,6 +345,9 @@ class Symbols(Values):
     bss_start: int = named("__bss_start")
     bss_stop: int = named("__bss_stop")
     end: int = named("_end")
+    init_on_alloc: int = 0  # static keys, whose addresses their warnings show
+    init_on_free: int = 0
+    want_page_poisoning: int = 0  # none without PAGE_POISONING
     per_cpu_load: int = named("__per_cpu_load", default=0)  # none on UP
     per_cpu_start: int = named("__per_cpu_start", default=0)  # none on UP
     per_cpu_end: int = named("__per_cpu_end", default=0)  # none on UP

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import FaultError, KernelPanic
 from bootsim.facts import Facts
+from bootsim.linux.kernel.jump_label import StaticKey
+from bootsim.linux.kernel.printk import Console
 from bootsim.linux.mm.memblock import Memblock
 from bootsim.log import make_logger
 from bootsim.owners import Owners
@@ -92,9 +94,11 @@ class Mm:
         self.cma_areas: list[Cma] = []
         self.totalcma_pages = 0
         # page allocator
-        self.init_on_alloc = config.INIT_ON_ALLOC_DEFAULT_ON
-        self.init_on_free = config.INIT_ON_FREE_DEFAULT_ON
-        self.want_page_poisoning = False
+        self.init_on_alloc = StaticKey("init_on_alloc", config.INIT_ON_ALLOC_DEFAULT_ON)
+        self.init_on_free = StaticKey("init_on_free", config.INIT_ON_FREE_DEFAULT_ON)
+        self.want_page_poisoning = StaticKey("want_page_poisoning")
+        self.debug_pagealloc_enabled = config.DEBUG_PAGEALLOC and config.DEBUG_PAGEALLOC_ENABLE_DEFAULT
+        self.debug_guardpage_minorder = 0
         self.required_kernelcore = 0
         self.required_kernelcore_percent = 0
         self.required_movablecore = 0
@@ -144,6 +148,7 @@ class Log:
         self.new_log_buf_len = 0
         self.log_buf_len = 1 << config.LOG_BUF_SHIFT
         self.early_console_dev: EarlyconDevice | None = None
+        self.early_printk_dev = Console("earlycon")
 
 
 class CpuState:
@@ -209,6 +214,11 @@ class Kernel:
         self.dhash_entries = 0
         self.ihash_entries = 0
         self.options: dict[str, Any] = {}
+        self.argv_init = ["init"]
+        self.envp_init = ["HOME=/", "TERM=linux"]
+        # words of the command line that no handler took, each with the reason
+        self.unused: list[str] = []
+        self.static_key_initialized = False
         # processors
         self.nr_cpu_ids = config.NR_CPUS if config.SMP else 1
         self.num_possible_cpus = 1
@@ -217,6 +227,7 @@ class Kernel:
         # static variables of the machine's own code, by name
         self.mach: dict[str, int] = {}
         self.soc_rev = ""
+        self.setup_max_cpus = config.NR_CPUS
         # resources: (name, first pa, last pa)
         self.iomem: list[tuple[str, int, int]] = []
 
@@ -319,16 +330,19 @@ def boot(k: Kernel, until: str | None = None) -> Kernel:
     """
     from bootsim.linux.init.main import start_kernel
     from bootsim.linux.kernel.panic import panic
+    from bootsim.unused import tell_unused
 
     if until is not None and until not in STAGES:
         raise ValueError(f"unknown stage {until!r}")
     k.until = until
     try:
         start_kernel(k)
+        tell_unused(k)
     except StageReached:
         pass
     except KernelPanic as e:
         k.panicked = e
         panic(k, e)
+        tell_unused(k)
         raise
     return k

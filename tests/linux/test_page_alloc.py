@@ -532,7 +532,7 @@ def test_hash_tables_after_boot_come_from_the_allocator():
 def test_init_on_alloc_option(arg, value):
     k = new_kernel()
     assert pa.early_init_on_alloc(k, arg) == 0
-    assert k.mm.init_on_alloc is value
+    assert k.mm.init_on_alloc.enabled is k.mm.init_on_alloc.taken is value
     assert pa.early_init_on_free(k, "maybe") == -22
     assert pa.early_init_on_free(k, None) == -22
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
-from bootsim.linux.lib.cmdline import memparse
+from bootsim.linux.lib.cmdline import EarlyParam, memparse, value_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -24,3 +23,9 @@ def early_initrdmem(k: Kernel, arg: str | None) -> int:
             k.facts.add(name, getattr(k, name), "pa" if name.endswith("start") else "bytes", "initrd=START,SIZE",
                         ("cmdline:initrd",), "init/do_mounts_initrd.c early_initrdmem()")
     return 0
+
+
+EARLY_PARAMS = (
+    EarlyParam("initrd", early_initrdmem, ("BLK_DEV_INITRD",)),
+    EarlyParam("initrdmem", early_initrdmem, ("BLK_DEV_INITRD",)),
+)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
 from bootsim.linux.kernel.printk import KERN_CRIT, printk
+from bootsim.linux.lib.cmdline import EarlyParam, value_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -20,3 +20,6 @@ def mitigations_parse_cmdline(k: Kernel, arg: str | None) -> int:
     if value not in ("off", "auto", "auto,nosmt"):
         printk(k, KERN_CRIT, "Unsupported mitigations={value}, system may still be vulnerable", value=value)
     return 0
+
+
+EARLY_PARAMS = (EarlyParam("mitigations", mitigations_parse_cmdline),)

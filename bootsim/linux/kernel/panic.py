@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.kernel.printk import KERN_EMERG, KERN_WARNING, printk, step
+from bootsim.linux.kernel.printk import KERN_EMERG, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.lib.cmdline import CoreParam, EarlyParam
+from bootsim.linux.lib.kstrtox import kstrtoull
 
 if TYPE_CHECKING:
     from bootsim.errors import KernelPanic
     from bootsim.linux import Kernel
+
+
+EINVAL = 22
+TAINT_FLAGS_MAX = (1 << 18) - 1
 
 
 def warn(k: Kernel, where: str, text: str | None = None, *, func: str, pid: int = 0) -> None:
@@ -35,3 +41,35 @@ def panic(k: Kernel, death: KernelPanic) -> None:
         printk(k, KERN_EMERG, "---[ end Kernel panic - not syncing: {reason} ]---", reason=death.reason)
     if death.cause is not None:
         step(k, "cause: {cause}", func="panic", level=KERN_EMERG, cause=death.cause)
+
+
+def oops_setup(_k: Kernel, arg: str | None) -> int:
+    """oops=panic. Returns 0 or a negative errno.
+
+    Source: kernel/panic.c oops_setup()
+    """
+    return -EINVAL if arg is None else 0
+
+
+def panic_on_taint_setup(k: Kernel, arg: str | None) -> int:
+    """panic_on_taint=MASK[,nousertaint], in hexadecimal. Returns 0 or a negative errno.
+
+    Source: kernel/panic.c panic_on_taint_setup()
+    """
+    word, _, more = (arg or "").partition(",")
+    mask = (kstrtoull(word, 16, 32) or 0) & TAINT_FLAGS_MAX
+    if not mask:
+        return -EINVAL
+    printk(k, KERN_INFO, "panic_on_taint: bitmask={mask:#x} nousertaint_mode={mode}abled", mask=mask,
+           mode="en" if more == "nousertaint" else "dis")
+    return 0
+
+
+EARLY_PARAMS = (EarlyParam("panic_on_taint", panic_on_taint_setup), EarlyParam("oops", oops_setup))
+CORE_PARAMS = (
+    CoreParam("crash_kexec_post_notifiers", "bool"),
+    CoreParam("panic_on_warn", "int"),
+    CoreParam("pause_on_oops", "int"),
+    CoreParam("panic_print", "ulong"),
+    CoreParam("panic", "int"),
+)

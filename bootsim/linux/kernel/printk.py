@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from bootsim.causes import cause
 from bootsim.linux.include.linux.err import Err
-from bootsim.linux.lib.cmdline import memparse
+from bootsim.linux.lib.cmdline import CoreParam, EarlyParam, SetupParam, memparse
 from bootsim.linux.mm.memblock import memblock_alloc, memblock_free
 from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
-    from bootsim.linux.drivers.tty.serial.earlycon import EarlyconDevice
 
 KERN_EMERG, KERN_ALERT, KERN_CRIT, KERN_ERR, KERN_WARNING, KERN_NOTICE, KERN_INFO, KERN_DEBUG = range(8)
 
@@ -66,14 +65,27 @@ def _emit(k: Kernel, level: int, template: str, func: str, kernel: bool, fields:
     k.log.logger.msg(text, level=level, stage=k.stage, func=func, kernel=kernel, fields=fields)
 
 
-def register_console(k: Kernel, con: EarlyconDevice) -> None:
+class Console:
+    """struct console of a boot console: what it is called in the log."""
+
+    def __init__(self, name: str, index: int = 0) -> None:
+        self.name = name
+        self.index = index
+        self.enabled = False
+
+
+def register_console(k: Kernel, con: Console) -> None:
     """Start writing the log, from its beginning, to the boot console `con`.
 
     Source: kernel/printk/printk.c register_console()
-    Differs: consoles of drivers, which come after memory is set up, are not replayed; nor is a warning's stack.
+    Differs: consoles of drivers, which come after memory is set up, are not replayed; nor is a warning's stack. The
+        line of the C file is that of 5.10.223.
     """
+    from bootsim.linux.kernel.panic import warn
+
     if con.enabled:
-        printk(k, KERN_WARNING, "console '{name}{index}' already registered", name=con.name, index=con.index)
+        warn(k, "kernel/printk/printk.c:2809", f"console '{con.name}{con.index}' already registered",
+             func="register_console")
         return
     con.enabled = True
     printk(k, KERN_INFO, "printk: bootconsole [{name}{index}] enabled", name=con.name, index=con.index)
@@ -112,7 +124,7 @@ def log_buf_len_setup(k: Kernel, arg: str | None) -> int:
     return 0
 
 
-def ignore_loglevel_setup(k: Kernel) -> int:
+def ignore_loglevel_setup(k: Kernel, _arg: str | None = None) -> int:
     """ignore_loglevel: the console shows every message.
 
     Source: kernel/printk/printk.c ignore_loglevel_setup()
@@ -197,3 +209,35 @@ def setup_log_buf(k: Kernel) -> None:
     printk(k, KERN_INFO, "printk: log_buf_len: {bytes} bytes", bytes=length)
     printk(k, KERN_INFO, "printk: early log buf free: {free}({percent}%)", free=free,
            percent=((free * 100) & 0xFFFFFFFF) // (1 << shift))
+
+
+def keep_bootcon_setup(k: Kernel, _arg: str | None = None) -> int:
+    """keep_bootcon: boot consoles stay when a real one comes. Returns 0.
+
+    Source: kernel/printk/printk.c keep_bootcon_setup()
+    """
+    printk(k, KERN_INFO, "printk: debug: skip boot console de-registration.")
+    return 0
+
+
+def control_devkmsg(k: Kernel, text: str) -> bool:
+    """printk.devkmsg=on|off|ratelimit: who may write to /dev/kmsg.
+
+    Source: kernel/printk/printk.c control_devkmsg()
+    """
+    if not text.startswith(("on", "off", "ratelimit")):
+        printk(k, KERN_WARNING, "printk: printk.devkmsg: bad option string '{text}'", text=text)
+    return True
+
+
+def _set_ignore_loglevel(k: Kernel, on: bool) -> None:
+    k.log.ignore_loglevel = on
+
+
+EARLY_PARAMS = (
+    EarlyParam("keep_bootcon", keep_bootcon_setup, ("PRINTK",)),
+    EarlyParam("ignore_loglevel", ignore_loglevel_setup, ("PRINTK",)),
+    EarlyParam("log_buf_len", log_buf_len_setup, ("PRINTK",)),
+)
+SETUP_PARAMS = (SetupParam("printk.devkmsg=", control_devkmsg, ("PRINTK",)),)
+CORE_PARAMS = (CoreParam("printk.ignore_loglevel", "bool", _set_ignore_loglevel),)

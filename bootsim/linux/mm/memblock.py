@@ -27,6 +27,7 @@ from bootsim.linux.include.linux.memblock import (
     for_each_mem_range,
     for_each_reserved_mem_range,
 )
+from bootsim.linux.lib.cmdline import EarlyParam
 from bootsim.owners import ADD, CLEAR, DOUBLE, FREE, MARK, NOBODY, REMOVE, RESERVE, Purpose
 
 if TYPE_CHECKING:
@@ -528,13 +529,17 @@ def memblock_allow_resize(mb: Memblock) -> None:
     mb.can_resize = True
 
 
-def early_memblock(mb: Memblock, arg: str | None) -> None:
-    """memblock=debug: speak about every change.
+def early_memblock(k: Kernel, arg: str | None) -> int:
+    """memblock=debug: speak about every change. Returns 0.
 
     Source: mm/memblock.c early_memblock()
     """
     if arg is not None and "debug" in arg:
-        mb.debug = True
+        k.mm.memblock.debug = True
+    return 0
+
+
+EARLY_PARAMS = (EarlyParam("memblock", early_memblock),)
 
 
 def memblock_dump_all(mb: Memblock) -> None:

@@ -21,8 +21,12 @@ from math import isqrt
 
 from bootsim.causes import cause
 from bootsim.errors import BootsimError, InputError, KernelPanic
-from bootsim.linux.kernel.printk import KERN_ALERT, KERN_DEBUG, KERN_INFO, KERN_WARNING, printk, step
-from bootsim.linux.lib.kstrtox import kstrtobool
+from bootsim.linux.lib.cmdline import EarlyParam, value_of
+from bootsim.linux.kernel.jump_label import static_key_disable, static_key_enable
+from bootsim.linux.kernel.panic import warn
+from bootsim.linux.kernel.printk import KERN_ALERT, KERN_DEBUG, KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.lib.cmdline import memparse, simple_strtoull
+from bootsim.linux.lib.kstrtox import kstrtobool, kstrtoull
 from bootsim.linux.mm.page_poison import page_poisoning_enabled, poison_byte
 from bootsim.owners import Purpose
 
@@ -209,7 +213,7 @@ def want_init_on_alloc(k, uint32_t gfp_mask):
 
     Source: include/linux/mm.h want_init_on_alloc()
     """
-    return bool((k.mm.init_on_alloc and not page_poisoning_enabled(k)) or gfp_mask & __GFP_ZERO)
+    return bool((k.mm.init_on_alloc.taken and not page_poisoning_enabled(k)) or gfp_mask & __GFP_ZERO)
 
 
 def want_init_on_free(k):
@@ -217,7 +221,7 @@ def want_init_on_free(k):
 
     Source: include/linux/mm.h want_init_on_free()
     """
-    return bool(k.mm.init_on_free and not page_poisoning_enabled(k))
+    return bool(k.mm.init_on_free.taken and not page_poisoning_enabled(k))
 
 
 def __free_pages(k, uint32_t pfn, uint32_t order):

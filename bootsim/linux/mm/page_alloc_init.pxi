@@ -13,7 +13,7 @@ def _early_init_on(k, attribute, arg):
     if value and page_poisoning_enabled(k):
         printk(k, KERN_INFO, "mem auto-init: CONFIG_PAGE_POISONING is on, will take precedence over {option}",
                func=f"early_{attribute}", option=attribute)
-    setattr(k.mm, attribute, value)
+    (static_key_enable if value else static_key_disable)(k, getattr(k.mm, attribute))
     return 0
 
 
@@ -34,16 +34,19 @@ def early_init_on_free(k, arg):
 
 
 def _cmdline_parse_core(k, arg, name):
-    from bootsim.linux.lib.cmdline import memparse, simple_strtoull
-
     if arg is None:
         return -_EINVAL
     number, length = simple_strtoull(arg)
     if arg[length:length + 1] == "%":
+        if number > 100:
+            warn(k, "mm/page_alloc.c:7632", func="cmdline_parse_core")
         setattr(k.mm, f"{name}_percent", number & _ULONG)
-    else:
-        setattr(k.mm, name, (memparse(arg)[0] >> PAGE_SHIFT) & _ULONG)
-        setattr(k.mm, f"{name}_percent", 0)
+        return 0
+    pages = memparse(arg)[0] >> PAGE_SHIFT
+    if pages > _ULONG:
+        warn(k, "mm/page_alloc.c:7638", func="cmdline_parse_core")
+    setattr(k.mm, name, pages & _ULONG)
+    setattr(k.mm, f"{name}_percent", 0)
     return 0
 
 
@@ -52,7 +55,7 @@ def cmdline_parse_kernelcore(k, arg):
 
     Source: mm/page_alloc.c cmdline_parse_kernelcore(), cmdline_parse_core()
     """
-    if arg is not None and "mirror" in arg.split(","):
+    if "mirror" in value_of("kernelcore", arg).split(","):
         k.mm.mirrored_kernelcore = True
         return 0
     return _cmdline_parse_core(k, arg, "required_kernelcore")
@@ -64,6 +67,53 @@ def cmdline_parse_movablecore(k, arg):
     Source: mm/page_alloc.c cmdline_parse_movablecore()
     """
     return _cmdline_parse_core(k, arg, "required_movablecore")
+
+
+def early_debug_pagealloc(k, arg):
+    """debug_pagealloc=: on ARM, which cannot unmap pages, free pages are filled with a pattern. Returns 0 or -errno.
+
+    Source: mm/page_alloc.c early_debug_pagealloc()
+    """
+    value = kstrtobool(arg)
+    if value is None:
+        return -_EINVAL
+    k.mm.debug_pagealloc_enabled = value
+    return 0
+
+
+def debug_guardpage_minorder_setup(k, arg):
+    """debug_guardpage_minorder=N: with debug_pagealloc, blocks of 2^N pages and more get guard pages. Returns 0.
+
+    Source: mm/page_alloc.c debug_guardpage_minorder_setup()
+    """
+    value = kstrtoull(value_of("debug_guardpage_minorder", arg), 10, 32)
+    if value is None or value > k.mm.max_order // 2:
+        printk(k, KERN_ERR, "Bad debug_guardpage_minorder value", func="debug_guardpage_minorder_setup")
+        return 0
+    k.mm.debug_guardpage_minorder = value
+    printk(k, KERN_INFO, "Setting debug_guardpage_minorder to {order}", func="debug_guardpage_minorder_setup",
+           order=value)
+    return 0
+
+
+def init_debug_pagealloc(k):
+    """Switch page-allocation debugging on if it is asked for.
+
+    Source: mm/page_alloc.c init_debug_pagealloc()
+    Differs: guard pages are not modelled.
+    """
+    if k.mm.debug_pagealloc_enabled and k.mm.debug_guardpage_minorder:
+        raise InputError("cmdline: debug_guardpage_minorder=: expected no guard pages; bootsim does not model them")
+
+
+EARLY_PARAMS = (
+    EarlyParam("movablecore", cmdline_parse_movablecore),
+    EarlyParam("kernelcore", cmdline_parse_kernelcore),
+    EarlyParam("debug_guardpage_minorder", debug_guardpage_minorder_setup, ("DEBUG_PAGEALLOC",)),
+    EarlyParam("debug_pagealloc", early_debug_pagealloc, ("DEBUG_PAGEALLOC",)),
+    EarlyParam("init_on_free", early_init_on_free),
+    EarlyParam("init_on_alloc", early_init_on_alloc),
+)
 
 
 # ------------------------------------------------------------------ zones

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.kernel.printk import KERN_INFO, printk
+from bootsim.linux.lib.cmdline import EarlyParam
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -22,6 +23,9 @@ def early_page_owner_param(k: Kernel, arg: str | None) -> int:
     if arg == "on":
         k.options["page_owner"] = True
     return 0
+
+
+EARLY_PARAMS = (EarlyParam("page_owner", early_page_owner_param, ("PAGE_OWNER",)),)
 
 
 def init_page_owner(k: Kernel) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.linux.kernel.jump_label import static_key_disable, static_key_enable
+from bootsim.linux.lib.cmdline import EarlyParam
 from bootsim.linux.lib.kstrtox import kstrtobool
 
 if TYPE_CHECKING:
@@ -21,17 +23,19 @@ def early_page_poison_param(k: Kernel, arg: str | None) -> int:
     value = kstrtobool(arg)
     if value is None:
         return -EINVAL
-    k.mm.want_page_poisoning = value
+    (static_key_enable if value else static_key_disable)(k, k.mm.want_page_poisoning)
     return 0
 
 
+EARLY_PARAMS = (EarlyParam("page_poison", early_page_poison_param, ("PAGE_POISONING",)),)
+
+
 def page_poisoning_enabled(k: Kernel) -> bool:
-    """Whether free pages are filled with a pattern.
+    """Whether free pages are filled with a pattern: page_poison=, or debug_pagealloc= (ARM cannot unmap pages).
 
     Source: mm/page_poison.c page_poisoning_enabled()
-    Differs: debug_pagealloc= is not replayed.
     """
-    return k.build.config.PAGE_POISONING and k.mm.want_page_poisoning
+    return k.build.config.PAGE_POISONING and (k.mm.want_page_poisoning.taken or k.mm.debug_pagealloc_enabled)
 
 
 def poison_byte(k: Kernel) -> int:

@@ -10,6 +10,7 @@ from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.memory import VMALLOC_END, VMALLOC_START
 from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.lib.cmdline import EarlyParam
 from bootsim.linux.mm.memblock import PAGE_SHIFT, PAGE_SIZE, memblock_alloc, memblock_alloc_try_nid, memblock_free
 from bootsim.owners import Purpose
 
@@ -69,6 +70,9 @@ def percpu_alloc_setup(k: Kernel, arg: str | None) -> int:
         return -22
     printk(k, KERN_WARNING, "percpu: unknown allocator {name} specified", name=arg)
     return 0
+
+
+EARLY_PARAMS = (EarlyParam("percpu_alloc", percpu_alloc_setup, ("SMP",)),)
 
 
 def pcpu_alloc_alloc_info(k: Kernel, nr_units: int) -> PcpuAllocInfo:
@@ -147,7 +151,7 @@ def max_dma_address_pa(k: Kernel) -> int:
 
     Source: arch/arm/include/asm/dma.h MAX_DMA_ADDRESS
     """
-    if k.build.config.ZONE_DMA and k.mm.arm_dma_zone_size:
+    if 0 < k.mm.arm_dma_zone_size < 0x100000000 - k.build.config.PAGE_OFFSET:
         return (k.mm.phys_offset + k.mm.arm_dma_zone_size) & 0xFFFFFFFF
     return k.virt_to_phys(0xFFFFFFFF)
 

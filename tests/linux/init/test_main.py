@@ -116,12 +116,16 @@ def test_a_long_command_line_is_cut_twice(board):
 
 @pytest.mark.golden
 @pytest.mark.parametrize(("cmdline", "words"), [
-    ("init_on_alloc=1", "WARNING: CPU: 0 PID: 0 at include/linux/jump_label.h:306 static_key_enable"),
-    ("init_on_free=0", "WARNING: CPU: 0 PID: 0 at include/linux/jump_label.h:317 static_key_disable"),
-    ("kernelcore=101%", "WARNING: CPU: 0 PID: 0 at mm/page_alloc.c:7632 cmdline_parse_core")])
+    ("init_on_alloc=1", ["WARNING: CPU: 0 PID: 0 at include/linux/jump_label.h:306 static_key_enable",
+                         "static_key_enable(): static key 'init_on_alloc+0x0/0x4' used before call to "
+                         "jump_label_init()"]),
+    ("init_on_free=0", ["WARNING: CPU: 0 PID: 0 at include/linux/jump_label.h:317 static_key_disable",
+                        "static_key_disable(): static key 'init_on_free+0x0/0x4' used before call to "
+                        "jump_label_init()"]),
+    ("kernelcore=101%", ["WARNING: CPU: 0 PID: 0 at mm/page_alloc.c:7632 cmdline_parse_core"])])
 def test_warnings_of_the_kernel_about_itself(board, cmdline, words):
-    assert board.said(board.boot(cmdline, until="setup_machine_fdt"), "cut here", "WARNING") == [
-        "------------[ cut here ]------------", words]
+    assert board.said(board.boot(cmdline, until="setup_machine_fdt"), "cut here", "WARNING", "static key") == [
+        "------------[ cut here ]------------", *words]
 
 
 @pytest.mark.parametrize(("cmdline", "zones"), [
@@ -161,3 +165,117 @@ def test_mem_where_the_board_has_none(board):
 def test_memblock_debug_starts_where_it_stands(board):
     k = board.boot("mem=512M memblock=debug mem=64M@0x40000000 mem=64M@0x90000000", until="setup_machine_fdt")
     assert board.said(k, "memblock_") == ["memblock_add: [0x90000000-0x93ffffff] arm_add_memory"]
+
+
+# ---------------------------------------------------------------- the end of the boot
+
+
+INITRD = "linux,initrd-start = <0x70000000>; linux,initrd-end = <0x70100000>;"
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(("cmdline", "freed"), [("", 1), ("keepinitrd", 0), ("keepinitrd=0", 0), ("retain_initrd", 0),
+                                                ("retain_initrd=1", 1), ("noinitrd", 1)])
+def test_the_initrd_is_freed_or_kept(board, cmdline, freed):
+    k = board.boot(cmdline, chosen=INITRD, until=None)
+    assert board.said(k, "Freeing initrd") == ["Freeing initrd memory: 1024K"] * freed
+
+
+@pytest.mark.parametrize(("value", "on"), [("on", True), ("off", False), ("OFF", False), ("0", False), ("no", False),
+                                           ("Nope", False), ("y", True), ("1", True), ("x", True), ("", True)])
+def test_rodata_in_every_spelling(board, value, on):
+    k = board.boot(f"rodata={value}", until=None)
+    assert bool(board.said(k, "Kernel memory protection disabled.")) is not on
+    assert board.said(k, "Invalid option") == [f"Invalid option string for rodata: '{value}'"] * (value in ("x", ""))
+    code = k.translate(k.build.symbols.stext, "write")
+    assert bool(code) is not on
+
+
+def test_a_kernel_without_protection_says_so(board):
+    k = board.boot("rodata=on", build={"STRICT_KERNEL_RWX": False}, until=None)
+    assert board.said(k)[-1] == "Kernel memory protection not selected by kernel config."
+
+
+@pytest.mark.parametrize(("cmdline", "cpus"), [("", 4), ("maxcpus=2", 2), ("maxcpus=1", 1), ("maxcpus=0", 1),
+                                               ("nosmp", 1), ("maxcpus=x", 1), ("maxcpus", 4), ("maxcpus=9", 4)])
+def test_how_many_processors_are_started(board, cmdline, cpus):
+    nodes = "".join(f'cpu@{n} {{ device_type = "cpu"; compatible = "arm,cortex-a9"; reg = <{n}>; }};' for n in range(4))
+    cpu_nodes = f"\tcpus {{ #address-cells = <1>; #size-cells = <0>; {nodes} }};\n"
+    assert board.boot(cmdline, cpu_nodes, smp=4, until=None).nr_online_cpus == cpus
+
+
+@pytest.mark.parametrize(("many", "kind"), [("".join(f" v{n}=1" for n in range(32)), "env"),
+                                            ("".join(f" w{n}" for n in range(33)), "init"),
+                                            (" --" + "".join(f" w{n}" for n in range(33)), "init")])
+def test_too_many_words_for_init_are_a_panic(board, many, kind):
+    last = many.split()[-1]
+    k = board.boot(many, until=None)
+    assert k.panicked.reason == f"Too many boot {kind} vars at `{last}'"
+    assert k.panicked.cause.startswith("cmdline: more words")
+    assert board.boot(many.removesuffix(" " + last), until=None).panicked is None
+    assert board.boot(many, build={"INIT_ENV_ARG_LIMIT": 40}, until=None).panicked is None
+
+
+def test_init_throws_away_the_words_before_it(board):
+    words = "".join(f" w{n}" for n in range(32))
+    assert board.boot(words + " init=/bin/sh more", until=None).panicked is None
+    assert board.boot(words + " more", until=None).panicked is not None
+
+
+def test_a_variable_of_init_given_twice_counts_once(board):
+    assert board.boot("".join(f" v{n}=1" for n in range(31)) + " v3=2", until=None).panicked is None
+
+
+# ---------------------------------------------------------------- what nobody took
+
+
+def unused(k):
+    return [r.text.removeprefix("bootsim: unused: ") for r in k.log.records if r.text.startswith("bootsim: unused:")]
+
+
+def test_one_line_names_the_words_that_no_handler_took(board):
+    k = board.boot("console=ttyAMA0 root=/dev/sda quiet foo a=b cma=16M crashkernel=64M brcm.x=1 memmap=1M@0 -- own",
+                   build={"DMA_CMA": False, "KEXEC": False}, until=None)
+    assert unused(k) == ["cmdline: foo (handed to init), a=b (handed to init), cma=16M (CONFIG_DMA_CMA is not set), "
+                         "crashkernel=64M (CONFIG_KEXEC is not set), brcm.x=1 (a module's), memmap=1M@0 (handed to "
+                         "init)"]
+
+
+def test_nothing_is_said_when_every_word_was_taken(board):
+    k = board.boot("console=ttyAMA0 loglevel=8 rw init=/bin/sh ip=dhcp mtdparts=x:1M(a) panic=5 noinitrd", until=None)
+    assert unused(k) == []
+
+
+@pytest.mark.parametrize(("nodes", "tree", "line"), [
+    ("memory@a0000000 { reg = <0xa0000000 0x1000000>; };", {},
+     '/memory@a0000000 reg: not added: the node has no device_type = "memory"'),
+    ('memory@a0000000 { device_type = "memory"; status = "disabled"; reg = <0xa0000000 0x1000000>; };', {},
+     "/memory@a0000000 status: memory that is not available is added all the same"),
+    ('memory@a0000000 { device_type = "memory"; reg = <0xa0000000 0x2000000>; '
+     "linux,usable-memory = <0xa0000000 0x1000000>; };", {},
+     "/memory@a0000000 reg: linux,usable-memory goes before it"),
+    ("reserved-memory@0 { #address-cells = <1>; #size-cells = <1>; ranges; };", {},
+     "/reserved-memory@0: nothing is reserved: only a node called /reserved-memory is read"),
+    ('ramoops@8f000000 { compatible = "ramoops"; reg = <0x8f000000 0x100000>; };', {},
+     "/ramoops@8f000000: nothing is reserved for it: it does not lie in /reserved-memory"),
+    ("", {"reserved": "a { };"}, "/reserved-memory/a: nothing is reserved: neither reg nor size"),
+    ("", {"reserved": 'a@70000000 { reg = <0x70000000 0x1000>; status = "disabled"; };'},
+     "/reserved-memory/a@70000000 status: nothing is reserved"),
+    ("", {"reserved": "a@70000000 { reg = <0x70000000 0x1000>; size = <0x2000>; };"},
+     "/reserved-memory/a@70000000 size: reg goes before it"),
+    ("", {"reserved": "a@70000000 { reg = <0x70000000 0x1000>; reusable; };"},
+     "/reserved-memory/a@70000000 reusable: means something in a shared-dma-pool alone"),
+    ("", {"chosen": "linux,usable-memory-range = <0x60000000 0x1000000>;"},
+     "/chosen linux,usable-memory-range: a 5.10 kernel for ARM does not read it"),
+    ("", {"chosen": "linux,initrd-start = <0x70000000>;"},
+     "/chosen linux,initrd-start: the other end of the initrd is missing"),
+])
+def test_parts_of_the_tree_that_the_kernel_passes_over(board, nodes, tree, line):
+    k = board.boot("", nodes, until=None, **tree)
+    assert [text.partition(" ")[2] for text in unused(k)] == [line]
+
+
+def test_what_was_passed_over_is_told_of_a_kernel_that_died_too(board):
+    k = board.boot("mem", "memory@a0000000 { reg = <0xa0000000 0x1000000>; };", until=None)
+    assert k.panicked is not None
+    assert any("no device_type" in text for text in unused(k))

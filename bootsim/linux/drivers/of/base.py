@@ -95,6 +95,19 @@ def of_find_compatible_node(k: Kernel, compat: str) -> DeviceNode | None:
     return next((n for n in k.of.of_root.walk() if of_device_is_compatible(n, compat)), None)
 
 
+def of_find_matching_node_and_match(k: Kernel, matches: tuple[str, ...]) -> tuple[DeviceNode | None, str]:
+    """The first node in tree order that has one of `matches` as compatible, and that which stands first in its list.
+
+    Source: drivers/of/base.c of_find_matching_node_and_match(), __of_match_node(), __of_device_is_compatible()
+    """
+    for node in k.of.of_root.walk():
+        for name in node.properties.get("compatible", b"").split(b"\0"):
+            for match in matches:
+                if name.decode("latin-1").lower() == match.lower():
+                    return node, match
+    return None, ""
+
+
 def _kstrtoint(text: str) -> int | None:
     # kstrtoint(text, 10): digits only, and small enough for an int
     return int(text) if text.isdigit() and int(text) <= 0x7FFFFFFF else None

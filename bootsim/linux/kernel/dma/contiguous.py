@@ -8,7 +8,7 @@ from bootsim.causes import cause
 from bootsim.linux.arch.arm.mm.dma_mapping import dma_contiguous_early_fixup
 from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk, step
-from bootsim.linux.lib.cmdline import memparse
+from bootsim.linux.lib.cmdline import EarlyParam, memparse
 from bootsim.linux.mm.cma import cma_declare_contiguous, cma_init_reserved_mem
 from bootsim.linux.mm.memblock import PAGE_SHIFT, PAGE_SIZE
 
@@ -40,6 +40,9 @@ def early_cma(k: Kernel, arg: str | None) -> int:
     else:
         k.mm.cma_limit_cmdline = (k.mm.cma_base_cmdline + size) & 0xFFFFFFFF
     return 0
+
+
+EARLY_PARAMS = (EarlyParam("cma", early_cma, ("DMA_CMA",)),)
 
 
 def cma_early_percent_memory(k: Kernel) -> int:

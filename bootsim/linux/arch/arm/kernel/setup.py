@@ -17,18 +17,22 @@ from bootsim.linux.arch.arm.mm.mmu import (
     init_default_cache_policy,
     paging_init,
 )
-from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
+from bootsim.linux.arch.arm.xen.enlighten import xen_early_init
+from bootsim.linux.drivers.firmware.efi.efi_init import efi_init
 from bootsim.linux.drivers.firmware.psci.psci import psci_dt_init
 from bootsim.linux.drivers.of.fdt import unflatten_device_tree
 from bootsim.linux.include.linux.err import Err
-from bootsim.linux.kernel.printk import KERN_CRIT, KERN_INFO, KERN_WARNING, printk, step
-from bootsim.linux.lib.cmdline import memparse
+from bootsim.linux.kernel.crash_core import parse_crashkernel
+from bootsim.linux.kernel.printk import KERN_CRIT, KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.lib.cmdline import EarlyParam, memparse, value_of
 from bootsim.linux.mm.memblock import (
+    PAGE_SHIFT,
     PAGE_SIZE,
     for_each_mem_range,
     memblock_add,
     memblock_alloc,
     memblock_end_of_DRAM,
+    memblock_find_in_range,
     memblock_remove,
     memblock_reserve,
     memblock_start_of_DRAM,
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 ULONG_MAX = 0xFFFFFFFF
+CRASH_ALIGN = 128 << 20
+SECTION_SIZE = 1 << 20
 
 
 def smp_setup_processor_id(k: Kernel) -> None:
@@ -104,6 +110,9 @@ def early_mem(k: Kernel, arg: str | None) -> int:
     return 0
 
 
+EARLY_PARAMS = (EarlyParam("mem", early_mem),)
+
+
 def arm_add_memory(k: Kernel, start: int, size: int) -> int:
     """Add [start, start + size) (64-bit pa, bytes) in whole pages; returns 0 or a negative errno.
 
@@ -167,6 +176,56 @@ def request_standard_resources(k: Kernel) -> None:
         step(k, "resource System RAM {start:#010x}-{end:#010x}", start=start, end=end - 1)
 
 
+def get_total_mem(k: Kernel) -> int:
+    """All lowmem in bytes, holes too.
+
+    Source: arch/arm/kernel/setup.c get_total_mem()
+    """
+    return (k.mm.max_low_pfn - k.mm.min_low_pfn << PAGE_SHIFT) & ULONG_MAX
+
+
+def reserve_crashkernel(k: Kernel) -> None:
+    """Keep the memory that crashkernel= asks for: where it says, or at a multiple of 128 MiB.
+
+    Source: arch/arm/kernel/setup.c reserve_crashkernel()
+    """
+    total_mem = get_total_mem(k)
+    asked = parse_crashkernel(k, k.boot_command_line, total_mem)
+    if asked is None:
+        return
+    crash_size, crash_base = asked
+    mb, size = k.mm.memblock, crash_size & ULONG_MAX
+    if crash_base == 0:
+        crash_max = min(ULONG_MAX, k.virt_to_phys(k.mm.high_memory - 1) + 1)
+        crash_base = memblock_find_in_range(mb, CRASH_ALIGN, crash_max, size, CRASH_ALIGN)
+        if isinstance(crash_base, Err):
+            printk(k, KERN_ERR, "crashkernel reservation failed - No suitable area found.")
+            step(k, "cause: cmdline: crashkernel=: {why}", why=cause(k, crash_base.why))
+            return
+    else:
+        found = memblock_find_in_range(mb, crash_base & ULONG_MAX, (crash_base + crash_size) & ULONG_MAX, size,
+                                       SECTION_SIZE)
+        if found != crash_base:
+            printk(k, KERN_ERR, "crashkernel reservation failed - memory is in use.")
+            step(k, "cause: cmdline: crashkernel=: {why}", why=cause(k, found.why) if isinstance(found, Err) else
+                 f"{crash_base:#x} is no multiple of 1 MiB")
+            return
+    ret = memblock_reserve(mb, crash_base, size, "reserve_crashkernel",
+                           Purpose("other", "crash kernel", "cmdline:crashkernel"))
+    if isinstance(ret, Err):
+        printk(k, KERN_WARNING, "crashkernel reservation failed - memory is in use ({base:#x})", base=crash_base)
+        step(k, "cause: cmdline: crashkernel=: {why}", why=cause(k, ret.why))
+        return
+    printk(k, KERN_INFO, "Reserving {mib}MB of memory at {at}MB for crashkernel (System RAM: {total}MB)",
+           mib=(crash_size >> 20) & ULONG_MAX, at=crash_base >> 20, total=total_mem >> 20)
+    source = "arch/arm/kernel/setup.c reserve_crashkernel()"
+    k.facts.add("crashkernel.base", crash_base, "pa", "crashkernel=, or the highest free multiple of 128 MiB",
+                ("cmdline:crashkernel", "high_memory"), source)
+    k.facts.add("crashkernel.size", size, "bytes", "crashkernel=",
+                ("cmdline:crashkernel", "max_low_pfn", "min_low_pfn"), source)
+    k.iomem.append(("Crash kernel", crash_base, crash_base + crash_size - 1))
+
+
 def hyp_mode_check(k: Kernel) -> None:
     """Say in which mode the processors started.
 
@@ -182,7 +241,7 @@ def setup_arch(k: Kernel) -> None:
 
     Source: arch/arm/kernel/setup.c setup_arch()
     """
-    from bootsim.linux.init.main import parse_early_param
+    from bootsim.linux.init.main.parameters import parse_early_param
 
     k.stage = "setup_processor"
     setup_processor(k)
@@ -197,6 +256,8 @@ def setup_arch(k: Kernel) -> None:
     parse_early_param(k)
     early_mm_init(k, mdesc)
     setup_dma_zone(k)
+    xen_early_init(k)
+    efi_init(k)
     k.reached("setup_machine_fdt")  # where boots are captured: early parameters have had their say
     k.stage = "adjust_lowmem_bounds"
     adjust_lowmem_bounds(k)
@@ -223,6 +284,8 @@ def setup_arch(k: Kernel) -> None:
         smp_init_cpus(k)
     if not k.is_smp:
         hyp_mode_check(k)
+    if k.build.config.KEXEC:
+        reserve_crashkernel(k)
     run_hook(k, "init_early")
 
 

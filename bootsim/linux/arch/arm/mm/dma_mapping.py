@@ -8,9 +8,8 @@ from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_DMA_READY, MapDesc
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
 from bootsim.linux.arch.arm.mm.mmu import iotable_init, pmd_clear, pmd_off_k
-from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
 from bootsim.linux.kernel.printk import KERN_WARNING, step
-from bootsim.linux.lib.cmdline import memparse
+from bootsim.linux.lib.cmdline import EarlyParam, memparse, value_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -35,6 +34,9 @@ def early_coherent_pool(k: Kernel, arg: str | None) -> int:
                 "arch/arm/mm/dma-mapping.c early_coherent_pool()")
     step(k, "coherent_pool= asks for {bytes} bytes, which an initcall takes later", bytes=size)
     return 0
+
+
+EARLY_PARAMS = (EarlyParam("coherent_pool", early_coherent_pool),)
 
 
 def dma_contiguous_early_fixup(k: Kernel, base: int, size: int, asked_by: str) -> None:

@@ -30,6 +30,7 @@ from bootsim.linux.mm.memblock import (
     memblock_reserve,
     memblock_start_of_DRAM,
 )
+from bootsim.linux.mm.memtest import early_memtest
 from bootsim.linux.mm.page_alloc import (
     free_area_init,
     free_highmem_range,
@@ -193,6 +194,7 @@ def bootmem_init(k: Kernel) -> None:
     k.reached("bootmem_init:entry")
     memblock_allow_resize(k.mm.memblock)
     find_limits(k)
+    early_memtest(k, k.mm.min_low_pfn << PAGE_SHIFT, k.mm.max_low_pfn << PAGE_SHIFT)
     if k.build.config.SPARSEMEM:
         sparse_init(k, max_dma_address_pa(k))
     zone_sizes_init(k)

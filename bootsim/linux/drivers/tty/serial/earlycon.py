@@ -9,7 +9,6 @@ again, with a page table of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import KernelPanic
@@ -17,8 +16,8 @@ from bootsim.inputs.earlycontable import earlycon_of_options
 from bootsim.linux.arch.arm.asm.fixmap import FIX_EARLYCON_MEM_BASE, FIXMAP_PAGE_IO, fix_to_virt
 from bootsim.linux.arch.arm.mm.mmu import set_fixmap
 from bootsim.linux.drivers.of.fdt_address import of_flat_dt_translate_address
-from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, register_console, step
-from bootsim.linux.lib.cmdline import simple_strtoull
+from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, Console, printk, register_console, step
+from bootsim.linux.lib.cmdline import EarlyParam, simple_strtoull
 from bootsim.linux.lib.fdt import cells
 from bootsim.linux.mm.memblock import PAGE_SIZE
 
@@ -41,18 +40,14 @@ class EarlyconId(NamedTuple):
     iotype: int | None = None
 
 
-@dataclass(slots=True)
-class EarlyconDevice:
+class EarlyconDevice(Console):
     """struct earlycon_device with its console: `membase` is a va, `mapbase` and `iobase` are bus addresses."""
 
-    name: str = "uart"
-    index: int = 0
-    options: str = ""
-    iotype: int = UPIO_PORT
-    mapbase: int = 0
-    membase: int = 0
-    iobase: int = 0
-    enabled: bool = False
+    def __init__(self) -> None:
+        super().__init__("uart")
+        self.options = ""
+        self.iotype = UPIO_PORT
+        self.mapbase = self.membase = self.iobase = 0
 
 
 # Drivers whose setup() insists on a kind of access, by their entry's name and, where it matters, its compatible.
@@ -174,6 +169,9 @@ def param_setup_earlycon(k: Kernel, arg: str | None) -> int:
         return early_init_dt_scan_chosen_stdout(k)
     err = setup_earlycon(k, arg)
     return 0 if err in (-ENOENT, -EALREADY) else err
+
+
+EARLY_PARAMS = (EarlyParam("earlycon", param_setup_earlycon, ("SERIAL_EARLYCON",)),)
 
 
 def of_setup_earlycon(k: Kernel, match: EarlyconId, node: FlatNode, options: str | None) -> int:

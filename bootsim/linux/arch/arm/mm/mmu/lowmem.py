@@ -19,9 +19,8 @@ from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_RW, MT_MEMORY_RWX, Map
 from bootsim.linux.arch.arm.asm.memory import MODULES_VADDR, SZ_16M, SZ_32M, VMALLOC_END, VMALLOC_START
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PMD_SIZE, SECTION_SIZE
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import clear_pmds, create_mapping
-from bootsim.linux.arch.arm.mm.mmu.mem_types import value_of
 from bootsim.linux.kernel.printk import KERN_NOTICE, KERN_WARNING, printk, step
-from bootsim.linux.lib.cmdline import memparse
+from bootsim.linux.lib.cmdline import EarlyParam, memparse, value_of
 from bootsim.linux.mm.memblock import (
     MEMBLOCK_NOMAP,
     for_each_mem_range,
@@ -63,6 +62,9 @@ def early_vmalloc(k: Kernel, arg: str | None) -> int:
     step(k, "vmalloc= leaves {bytes:#x} bytes: lowmem ends at {vmalloc_min:#010x} at most", bytes=reserve,
          vmalloc_min=k.mm.vmalloc_min)
     return 0
+
+
+EARLY_PARAMS = (EarlyParam("vmalloc", early_vmalloc),)
 
 
 def adjust_lowmem_bounds(k: Kernel) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.domain import DOMAIN_IO, DOMAIN_KERNEL, DOMAIN_VECTORS
 from bootsim.linux.arch.arm.asm.mach.arch import run_hook
 from bootsim.linux.arch.arm.asm.mach.map import (
@@ -66,6 +65,7 @@ from bootsim.linux.arch.arm.asm.pgtable_2level import (
 )
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
 from bootsim.linux.kernel.printk import KERN_CRIT, KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.lib.cmdline import EarlyParam, SetupParam, value_of
 
 if TYPE_CHECKING:
     from bootsim.inputs.build import MachineDesc
@@ -150,17 +150,6 @@ def init_default_cache_policy(k: Kernel, pmd: int) -> None:
     printk(k, KERN_ERR, "ERROR: could not find cache policy")
 
 
-def value_of(option: str, arg: str | None) -> str:
-    """The value of a command-line option whose handler does not ask whether there is one; without, the kernel dies.
-
-    Source: arch/arm/mm/mmu.c early_cachepolicy(), early_ecc()
-    """
-    if arg is None:
-        raise KernelPanic(None, f"cmdline: {option} without a value: the kernel reads one at address 0 and faults with "
-                          "no vectors to take it")
-    return arg
-
-
 def early_cachepolicy(k: Kernel, arg: str | None) -> int:
     """cachepolicy=NAME: on ARMv6 and later only what head.S chose is possible.
 
@@ -205,6 +194,23 @@ def early_ecc(k: Kernel, arg: str | None) -> int:
     elif value.startswith("off"):
         k.mm.ecc_mask = 0
     return 0
+
+
+def noalign_setup(_k: Kernel, _text: str) -> bool:
+    """noalign: serves processors without a CP15 alone.
+
+    Source: arch/arm/mm/mmu.c noalign_setup()
+    """
+    return True
+
+
+EARLY_PARAMS = (
+    EarlyParam("ecc", early_ecc),
+    EarlyParam("nowb", early_nowrite),
+    EarlyParam("nocache", early_nocache),
+    EarlyParam("cachepolicy", early_cachepolicy),
+)
+SETUP_PARAMS = (SetupParam("noalign", noalign_setup),)
 
 
 def early_mm_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:

@@ -1,0 +1,1 @@
+"""Replay of drivers/firmware/efi."""
