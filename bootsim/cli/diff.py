@@ -52,6 +52,8 @@ _LOG_WORDS = ("Linux version ", "Booting Linux", "Memory: ")
 @click.option("--bootloader", multiple=True, type=click.Choice(["qemu", "none"]), help="Who edits the tree.")
 @click.option("--dtb-addr", multiple=True, type=ADDRESS, metavar="ADDR", help="Physical address of the tree.")
 @click.option("--load-addr", multiple=True, type=ADDRESS, metavar="ADDR", help="Physical address of the kernel.")
+@click.option("--cpu", multiple=True, metavar="MODEL|REGISTER=VALUE", help="The processor that boots.")
+@click.option("--soc", multiple=True, metavar="NAME=VALUE", help="What a register of the SoC reads as.")
 @click.option("--ram", multiple=True, type=SIZE, metavar="SIZE", help="RAM really there, whatever the tree says.")
 @click.option("--initrd", multiple=True, type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk.")
 @click.option("-I", "include_dirs", multiple=True, metavar="DIR", help="Folder to search for includes; repeatable.")
@@ -64,7 +66,7 @@ _LOG_WORDS = ("Linux version ", "Booting Linux", "Memory: ")
 @click.option("--steps/--no-steps", default=True, help="Whether bootsim's own lines count.  [default: steps]")
 @click.option("--all", "everything", is_flag=True, help="List everything below each fact, not the first three.")
 @click.option("--boots", "limit", type=click.IntRange(0), metavar="N",
-              help="Make at most N boots to find causes.  [default: 40, and 4 a decision]")
+              help="Make at most N boots to find causes.  [default: 60, and 6 a decision]")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
               help="Whether to color.")
 @click.pass_context
@@ -120,6 +122,9 @@ def _inputs(options: Mapping[str, Any], side: int) -> dict[str, Any]:
         found["include_dirs"] = options["include_dirs"]
     if "initrd" in found:
         found["initrd"] = tuple(found["initrd"])
+    for name in ("cpu", "soc"):
+        if name in found:
+            found[name] = (found[name],)
     return found
 
 

@@ -44,6 +44,11 @@ class Chain:
         for effect in mine:
             if effect.part != "fact":
                 self.things[max(shown.by(effect), key=self._depth, default="")].append(effect)
+        self._shown = shown
+
+    def because(self, effect: Effect) -> list[str]:
+        """The facts that lead to an effect: what a fact was computed from, or what another effect shows."""
+        return self.parents(effect.what) if effect.part == "fact" else list(dict.fromkeys(self._shown.by(effect)))
 
     def parents(self, name: str) -> list[str]:
         """The facts that a fact was computed from and that the decision moved."""

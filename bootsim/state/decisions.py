@@ -75,7 +75,7 @@ class Inputs:
 
 def load_inputs(tree: str | os.PathLike[str] | Tree, given: Mapping[str, Any]) -> Inputs:
     """Read the tree and the build of a boot; `given` are arguments of bootsim.prepare(). Raises InputError."""
-    known = {name: value for name, value in given.items() if value is not None}
+    known = {name: value for name, value in given.items() if value is not None and value != ()}
     options = {name: value for name, value in known.items() if name not in ("config", "include_dirs")}
     for name in ("mem", "ram"):
         if isinstance(options.get(name), str):
@@ -318,7 +318,7 @@ def option_shown(option: str, value: Any) -> str:
     if option == "initrd" and isinstance(value, tuple):
         path, address = value
         return str(path) if address is None else f"{path}@{address:#x}"
-    return str(value)
+    return ", ".join(value) if option in ("cpu", "soc") else str(value)
 
 
 def config_shown(config: Config | Values, name: str) -> str:

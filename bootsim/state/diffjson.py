@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bootsim.state.chain import Chain
+
 if TYPE_CHECKING:
     from bootsim.state.diff import Difference
     from bootsim.state.effects import Effect
@@ -25,7 +27,7 @@ def as_json(difference: Difference) -> dict[str, Any]:
         "boots": 0 if lab is None else lab.boots,
         "settled": all(effect.settled for effect in effects),
         "roots": [_root(difference, n) for n in range(len(names))],
-        "effects": [_effect(effect, names) for effect in effects],
+        "effects": _effects(difference, names),
     }
 
 
@@ -37,6 +39,15 @@ def _root(difference: Difference, n: int) -> dict[str, Any]:
         "alone": {moved.name: {"a": moved.a, "b": moved.b} for moved in difference.principal(n)},
         "complaints": {"new": new, "gone": gone},
     }  # fmt: skip
+
+
+def _effects(difference: Difference, names: list[str]) -> list[dict[str, Any]]:
+    chains = [Chain(difference, n) for n in range(len(names))]
+    found = []
+    for effect in difference.effects:
+        because = [fact for n in effect.roots for fact in chains[n].because(effect)]
+        found.append(_effect(effect, names) | {"because": list(dict.fromkeys(because))})
+    return found
 
 
 def _effect(effect: Effect, names: list[str]) -> dict[str, Any]:

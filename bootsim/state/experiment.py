@@ -78,7 +78,7 @@ class Laboratory:
 
 def boots_at_most(decisions: int) -> int:
     """How many boots an experiment over so many decisions may take."""
-    return 0 if decisions < 2 else min(40 + 4 * decisions, 600)
+    return 0 if decisions < 2 else min(60 + 6 * decisions, 600)
 
 
 def settle(effects: Iterable[Effect], laboratory: Laboratory) -> None:
@@ -105,7 +105,7 @@ class _Search:
             return (_sorted(needed),), True
         moving = frozenset(n for n in range(lab.count) if alone[n] != A or back[n] != B)
         if self._makes(moving):
-            return (_sorted(self._least(moving)),), True
+            return (_sorted(self._least(moving, doubtful={n for n in moving if back[n] in (B, None)})),), True
         least = self._delta()
         settled = not lab.exhausted
         return ((_sorted(least),) if settled else (_sorted(moving or least),)), settled
@@ -117,9 +117,10 @@ class _Search:
     def _makes(self, chosen: Set) -> bool:
         return bool(chosen) and self._ask(chosen) == B
 
-    # What is left when each that is not needed is taken out, one after the other.
-    def _least(self, chosen: Set) -> Set:
-        for n in sorted(chosen):
+    # What is left when each that is not needed is taken out, one after the other. Whose taking back alone changes the
+    # effect is needed.
+    def _least(self, chosen: Set, doubtful: set[int]) -> Set:
+        for n in sorted(doubtful):
             if len(chosen) > 1 and self._makes(chosen - {n}):
                 chosen -= {n}
         return chosen

@@ -75,32 +75,51 @@ def mapped_ranges(l1: bytes, l2: Mapping[int, bytes]) -> list[Range]:
     return found
 
 
+# A table is mostly runs of descriptors that differ in the address alone, each one unit higher.
 def _pieces(l1: bytes, l2: Mapping[int, bytes]) -> Iterator[Range]:
-    for index, word in enumerate(struct.unpack("<4096I", l1)):
-        va = index << 20
+    words = struct.unpack("<4096I", l1)
+    index = 0
+    while index < len(words):
+        word = words[index]
+        count = 1
         if word & 3 == 1:
             page = l2.get(word & ~0xFFF)
             if page is not None:
-                yield from _pages(va, page, word & 0xC00)
+                yield from _pages(index << 20, page, word & 0xC00)
         elif word & 2:
-            yield _section(va, index, word)
+            count = 1 if word & 1 << 18 else _run(words, index, 1 << 20)
+            yield _section(index, word, count)
+        index += count
 
 
-def _section(va: int, index: int, word: int) -> Range:
+def _run(words: tuple[int, ...], index: int, unit: int) -> int:
+    # how many descriptors from `index` on go up by `unit` each
+    at, expected = index + 1, words[index] + unit
+    while at < len(words) and words[at] == expected:
+        at, expected = at + 1, expected + unit
+    return at - index
+
+
+def _section(index: int, word: int, count: int) -> Range:
+    va = index << 20
     if word & 1 << 18:  # a supersection's descriptor stands in 16 words
         pa = (word & 0xFF000000) | (index & 15) << 20
         return Range(va, va + (1 << 20), pa, "supersection", section_attributes(word))
-    return Range(va, va + (1 << 20), word & 0xFFF00000, "section", section_attributes(word))
+    return Range(va, va + (count << 20), word & 0xFFF00000, "section", section_attributes(word))
 
 
 def _pages(va: int, page: bytes, offset: int) -> Iterator[Range]:
-    for i, word in enumerate(struct.unpack_from("<256I", page, offset)):
-        start = va + (i << 12)
+    words = struct.unpack_from("<256I", page, offset)
+    i = 0
+    while i < len(words):
+        word, start, count = words[i], va + (i << 12), 1
         if word & 3 == 1:
             pa = (word & 0xFFFF0000) | (i & 15) << 12
             yield Range(start, start + 4096, pa, "large page", page_attributes(word, large=True))
         elif word & 2:
-            yield Range(start, start + 4096, word & 0xFFFFF000, "page", page_attributes(word))
+            count = _run(words, i, 4096)
+            yield Range(start, start + (count << 12), word & 0xFFFFF000, "page", page_attributes(word))
+        i += count
 
 
 def section_attributes(word: int) -> str:

@@ -72,7 +72,12 @@ class Side:
         """What the tables of a stage map, merged; nothing where the stage shows no tables."""
         if stage not in self._ranges:
             tables = self.tables(stage)
-            self._ranges[stage] = [] if tables is None else mapped_ranges(*tables)
+            # most stages leave the tables as they are
+            same = next((other for other in self._ranges if self.tables(other) == tables), None)
+            if same is not None:
+                self._ranges[stage] = self._ranges[same]
+            else:
+                self._ranges[stage] = [] if tables is None else mapped_ranges(*tables)
         return self._ranges[stage]
 
     def held(self, stage: str) -> list[tuple[str, int, int]]:

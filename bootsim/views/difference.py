@@ -46,7 +46,10 @@ class Text:
 
     def lines(self, sections: Iterable[str] = ("summary",), *, side_by_side: bool = False) -> Iterator[str]:
         """Yield the lines of the sections; with `side_by_side` the log stands in two columns."""
-        difference, chosen = self._difference, tuple(sections)
+        return map(self._paint.finish, self._lines(tuple(sections), side_by_side))
+
+    def _lines(self, sections: tuple[str, ...], side_by_side: bool) -> Iterator[str]:
+        difference, chosen = self._difference, sections
         yield self._paint.a(f"--- {difference.a.name}")
         yield self._paint.b(f"+++ {difference.b.name}")
         if difference.same:

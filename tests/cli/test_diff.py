@@ -77,6 +77,8 @@ def test_json(bootsim):
     ids = [effect["id"] for effect in told["effects"]]
     assert len(ids) == len(set(ids))
     assert all({"part", "id", "a", "b", "roots"} <= effect.keys() for effect in told["effects"])
+    limit = next(effect for effect in told["effects"] if effect["id"] == "fact:high_memory")
+    assert limit["because"] == ["arm_lowmem_limit"]
 
 
 def test_side_by_side(bootsim, monkeypatch):
@@ -153,6 +155,24 @@ def test_color_and_width(bootsim):
     assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
     assert "\x1b[31m" in colored
     assert max(map(len, plain.splitlines())) <= 120
+
+
+def test_two_processors(bootsim):
+    result = bootsim("diff", "vexpress.dts", "--cpu", "cortex-a9", "--cpu", "cortex-a15", "--show", "log")
+    assert result.exit_code == 1
+    assert "~ CPU: ARMv7 Processor [{410fc090 -> 414fc0f0}] revision 0 (ARMv7)" in result.stdout
+
+
+@pytest.mark.parametrize("color", ["always", "never"])
+def test_no_text_of_a_tree_reaches_the_terminal_as_it_is(bootsim, tree_file, color):
+    one, other = tree_file(name="one.dts"), tree_file(name="other.dts")
+    for name, text in ((one, r"plain"), (other, r"a\x1b[31mred\x1b[0m")):
+        path = Path(name)
+        path.write_text(path.read_text().replace("compatible =", f'model = "{text}"; compatible =', 1))
+    result = bootsim("diff", one, other, "--show", "all", "--color", color)
+    assert result.exit_code == 1
+    assert r"a\x1b[31mred\x1b[0m" in result.stdout
+    assert "\x1b[31mred" not in result.stdout
 
 
 def test_two_boards(bootsim):

@@ -99,7 +99,7 @@ def test_boots_are_bounded_and_told():
     assert not found.settled
     assert heard[-1] == (20, 20)
     assert boots_at_most(1) == 0
-    assert boots_at_most(14) == 96
+    assert boots_at_most(14) == 144
 
 
 @pytest.mark.property
