@@ -32,7 +32,7 @@ def replay(real: directory.StateDirectory, tree: str, target: Path, **inputs) ->
     build = HERE / config if config.endswith(".yaml") else config
     k = bootsim.prepare(tree, build, smp=real.meta["smp"], observer=recorder, **inputs)
     blob = k.machine.ram.read(k.machine.dtb_pa, int.from_bytes(k.machine.ram.read(k.machine.dtb_pa + 4, 4), "big"))
-    bootsim.run(k)
+    bootsim.run(k, until=real.meta.get("until"))
     directory.write(target, recorder.stages.values(), dtb=blob, dmesg=console(k), meta={})
     return directory.StateDirectory(target)
 
