@@ -79,15 +79,24 @@ def apply(tree: Tree, edits: Iterable[Edit]) -> Tree:
             root = _changed(root, edit.path, partial(_with_property, edit))
     if root == tree.root and reservations == tree.reservations:
         return tree
+    return _written(tree, root, reservations, spare_bytes(tree))
+
+
+def with_spare(tree: Tree, spare: int) -> Tree:
+    """The tree in a blob with that many bytes more than its content needs."""
+    return _written(tree, tree.root, tree.reservations, spare)
+
+
+def _written(tree: Tree, root: Node, reservations: tuple[tuple[int, int], ...], spare: int) -> Tree:
     header = read_header(tree.blob, tree.name)
-    blob = bytearray(flatten(root, reservations, header.boot_cpuid_phys)) + bytes(_spare_bytes(tree))
+    blob = bytearray(flatten(root, reservations, header.boot_cpuid_phys)) + bytes(spare)
     blob[4:8] = len(blob).to_bytes(4, "big")
     return read_tree(bytes(blob), tree.name, tree.lines)
 
 
 @lru_cache(maxsize=4)
-def _spare_bytes(tree: Tree) -> int:
-    # what the blob takes beyond what its content needs: free space, NOP tokens, names that nobody uses
+def spare_bytes(tree: Tree) -> int:
+    """What the blob takes beyond what its content needs: free space, NOP tokens, names that nobody uses."""
     return max(0, read_header(tree.blob, tree.name).totalsize - len(flatten(tree.root, tree.reservations)))
 
 

@@ -14,7 +14,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from bootsim.inputs.edits import Edit, apply, differences, node_differences
+from bootsim.inputs.edits import Edit, apply, differences, node_differences, spare_bytes
 from bootsim.inputs.tree import Node, cells
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _CONTAINER = "reserved-memory"
 # Where trees speak of memory, processors and the boot; everything else is a device.
 _KNOWN = ("memory", _CONTAINER, "chosen", "cpus", "psci", "firmware")
 NOT_GIVEN = "not given"
+SPARE = "dtb:blob"
 
 Place = tuple[str, str | None]  # path, property or None
 
@@ -60,6 +61,14 @@ class TreeChange(NamedTuple):
 def tree_changes(a: Tree, b: Tree) -> list[TreeChange]:
     """Every change from the tree `a` to the tree `b`, in the order of the edits."""
     return _summed(_Sorter(a, b).changes())
+
+
+def spare_change(a: Tree, b: Tree) -> TreeChange | None:
+    """The change of the free space in the blob, which the kernel reserves too; None when both have as much."""
+    one, other = spare_bytes(a), spare_bytes(b)
+    if one == other:
+        return None
+    return TreeChange(SPARE, f"{one} bytes free", f"{other} bytes free", ("/", None), ("/", None), ())
 
 
 def changed(tree: Tree, changes: Iterable[TreeChange]) -> Tree:

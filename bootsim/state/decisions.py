@@ -20,9 +20,9 @@ from bootsim.errors import InputError
 from bootsim.inputs.buildcheck import problems
 from bootsim.inputs.configfile import load_build
 from bootsim.inputs.devicetree import load_tree
-from bootsim.inputs.edits import Edit, add_node, apply, set_property
+from bootsim.inputs.edits import Edit, add_node, apply, set_property, spare_bytes, with_spare
 from bootsim.inputs.tree import Tree
-from bootsim.inputs.treediff import NOT_GIVEN, TreeChange, changed, tree_changes
+from bootsim.inputs.treediff import NOT_GIVEN, SPARE, TreeChange, changed, spare_change, tree_changes
 from bootsim.sizes import parse_number
 from bootsim.state.quantities import size_text
 from bootsim.state.words import Words
@@ -164,7 +164,9 @@ class Decisions:
         if self.a.tree.blob == self.b.tree.blob:
             return []
         line = f"dtb:{self.a.tree.chosen}:bootargs"  # its words are decisions
-        return [change for change in tree_changes(self.a.tree, self.b.tree) if change.name != line]
+        changes = [change for change in tree_changes(self.a.tree, self.b.tree) if change.name != line]
+        spare = spare_change(self.a.tree, self.b.tree)
+        return changes if spare is None else [*changes, spare]
 
     def _of_tree(self, change: TreeChange) -> Decision:
         one, other = ("" if place is None else side.tree.where(*place)
@@ -173,7 +175,8 @@ class Decisions:
 
     def _mixed_tree(self, names: set[str]) -> Tree:
         chosen = [change for change in self._tree if change.name in names]
-        return changed(self.a.tree, chosen) if chosen else self.a.tree
+        tree = changed(self.a.tree, chosen) if chosen else self.a.tree
+        return with_spare(tree, spare_bytes(self.b.tree)) if any(c.name == SPARE for c in chosen) else tree
 
     # ------------------------------------------------------------ options and the command line
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bootsim.inputs.devicetree import load_tree
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "a9-3gh-512.tar.xz"
 
 
@@ -173,6 +175,18 @@ def test_no_text_of_a_tree_reaches_the_terminal_as_it_is(bootsim, tree_file, col
     assert result.exit_code == 1
     assert r"a\x1b[31mred\x1b[0m" in result.stdout
     assert "\x1b[31mred" not in result.stdout
+
+
+def test_free_space_in_a_blob_is_a_decision(bootsim, tree_file, tmp_path):
+    plain = load_tree(tree_file())
+    blob = bytearray(plain.blob) + bytes(5000)
+    blob[4:8] = len(blob).to_bytes(4, "big")
+    for name, data in (("a.dtb", plain.blob), ("b.dtb", bytes(blob))):
+        (tmp_path / name).write_bytes(data)
+    result = bootsim("diff", tmp_path / "a.dtb", tmp_path / "b.dtb", "--dtb-addr", "0x64000000",
+                     "--dtb-addr", "0x66000000")  # fmt: skip
+    assert "blob 0 bytes free -> 5000 bytes free" in result.stdout
+    assert "no decision makes" not in result.stdout
 
 
 def test_two_boards(bootsim):

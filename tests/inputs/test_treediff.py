@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from bootsim.inputs.devicetree import load_tree
-from bootsim.inputs.treediff import changed, tree_changes
+from bootsim.inputs.treediff import changed, spare_change, tree_changes
 
 SOURCE = """/dts-v1/;
 / {
@@ -127,6 +127,18 @@ def test_a_part_of_the_changes(tree):
     assert "/reserved-memory/one@70000000" not in some.paths
     assert "/reserved-memory/two@71000000" in some.paths
     assert some.paths["/cpus/cpu@1"].get("compatible") == b"arm,cortex-a9\0"
+
+
+def test_free_space_in_the_blob_is_a_change(tree, tmp_path):
+    plain = tree()
+    blob = bytearray(plain.blob) + bytes(1000)
+    blob[4:8] = len(blob).to_bytes(4, "big")
+    path = tmp_path / "padded.dtb"
+    path.write_bytes(blob)
+    change = spare_change(plain, load_tree(path))
+    assert change.shown() == "blob 0 bytes free -> 1000 bytes free"
+    assert spare_change(plain, tree((ONE, ""))) is None
+    assert tree_changes(plain, load_tree(path)) == []
 
 
 def test_equal_trees_have_no_changes(tree):
