@@ -26,19 +26,35 @@ def named(kernel_name: str, *, default: Any = _REQUIRED) -> Any:
     return _Named(kernel_name, default)
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(named,))
+class _WithoutEffect:
+    __slots__ = ("default", "why")
+
+    def __init__(self, default: Any, why: str) -> None:
+        self.default = default
+        self.why = why
+
+
+def without_effect(default: Any, why: str) -> Any:
+    """A field that a build has and no code reads: no memory before the end of the boot, and no line, depends on it."""
+    return _WithoutEffect(default, why)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(named, without_effect))
 class Values:
     """Named values that never change, declared as in a dataclass: `name: type`, `= default` where it may be left out.
 
-    `KERNEL_NAMES` maps each attribute to what the kernel and YAML call it, `DEFAULTS` the optional ones to a value.
+    `KERNEL_NAMES` maps each attribute to what the kernel and YAML call it, `DEFAULTS` the optional ones to a value,
+    `WITHOUT_EFFECT` those that no code reads to the reason.
     """
 
     KERNEL_NAMES: ClassVar[dict[str, str]]
     DEFAULTS: ClassVar[dict[str, Any]]
+    WITHOUT_EFFECT: ClassVar[dict[str, str]]
 
     def __init_subclass__(cls) -> None:
         cls.KERNEL_NAMES = names = {}
         cls.DEFAULTS = defaults = {}
+        cls.WITHOUT_EFFECT = passive = {}
         for attribute in cls.__annotations__:
             declared = cls.__dict__.get(attribute, _REQUIRED)
             names[attribute] = attribute
@@ -49,6 +65,10 @@ class Values:
                     delattr(cls, attribute)
                 else:
                     setattr(cls, attribute, declared)
+            if isinstance(declared, _WithoutEffect):
+                passive[attribute] = declared.why
+                declared = declared.default
+                setattr(cls, attribute, declared)
             if declared is not _REQUIRED:
                 defaults[attribute] = declared
 
@@ -89,7 +109,7 @@ class Config(Values):
     # virtual address space
     PAGE_OFFSET: int
     HIGHMEM: bool = False
-    HIGHPTE: bool = False
+    HIGHPTE: bool = without_effect(False, "second-level tables of processes")
     MODULES: bool = False
     VMSPLIT_3G: bool = False
     VMSPLIT_3G_OPT: bool = False
@@ -99,65 +119,65 @@ class Config(Values):
     PHYS_OFFSET: int | None = None
     XIP_KERNEL: bool = False
     STRICT_KERNEL_RWX: bool = False
-    DEBUG_ALIGN_RODATA: bool = False
+    DEBUG_ALIGN_RODATA: bool = without_effect(False, "where the linker puts sections: the symbols tell")
     KUSER_HELPERS: bool = False
-    CPU_TTBR0_PAN: bool = False
-    HAVE_TCM: bool = False
+    CPU_TTBR0_PAN: bool = without_effect(False, "access to user memory")
+    HAVE_TCM: bool = without_effect(False, "processors of ARMv7-A have no tightly coupled memory")
     IO_36: bool = False
     PCI: bool = False
     # processor
-    CPU_V6: bool = False
-    CPU_V6K: bool = False
+    CPU_V6: bool = without_effect(False, "code for older processors beside ARMv7's")
+    CPU_V6K: bool = without_effect(False, "code for older processors beside ARMv7's")
     CPU_V7: bool = False
-    CPU_32v6: bool = False
-    CPU_32v6K: bool = False
-    CPU_32v7: bool = False
-    CPU_CP15_MMU: bool = False
+    CPU_32v6: bool = without_effect(False, "code for older processors beside ARMv7's")
+    CPU_32v6K: bool = without_effect(False, "code for older processors beside ARMv7's")
+    CPU_32v7: bool = without_effect(False, "follows CPU_V7")
+    CPU_CP15_MMU: bool = without_effect(False, "every ARMv7-A has it")
     CPU_ENDIAN_BE8: bool = False
-    CPU_HAS_ASID: bool = False
-    CPU_USE_DOMAINS: bool = False
+    CPU_HAS_ASID: bool = without_effect(False, "identifiers of address spaces")
+    CPU_USE_DOMAINS: bool = without_effect(False, "processors before ARMv6K alone")
     CPU_SW_DOMAIN_PAN: bool = False
     CPU_ICACHE_DISABLE: bool = False
     CPU_DCACHE_DISABLE: bool = False
-    CPU_DCACHE_WRITETHROUGH: bool = False
+    CPU_DCACHE_WRITETHROUGH: bool = without_effect(False, "processors before ARMv6 alone")
     CPU_BPREDICT_DISABLE: bool = False
-    CPU_ICACHE_MISMATCH_WORKAROUND: bool = False
-    ALIGNMENT_TRAP: bool = False
+    CPU_ICACHE_MISMATCH_WORKAROUND: bool = without_effect(False, "work of the processor, not memory")
+    ALIGNMENT_TRAP: bool = without_effect(False, "takes hold after the boot")
     SWP_EMULATE: bool = False
-    TLS_REG_EMUL: bool = False
+    TLS_REG_EMUL: bool = without_effect(False, "system calls")
     ARM_LPAE: bool = False
-    ARM_PV_FIXUP: bool = False
-    ARM_THUMB: bool = False
-    ARM_THUMBEE: bool = False
+    ARM_PV_FIXUP: bool = without_effect(False, "brings the hook that a machine's pv_fixup names")
+    ARM_THUMB: bool = without_effect(False, "programs")
+    ARM_THUMBEE: bool = without_effect(False, "programs")
     THUMB2_KERNEL: bool = False
     ARM_VIRT_EXT: bool = False
     ARM_PATCH_IDIV: bool = False
-    ARM_DMA_MEM_BUFFERABLE: bool = False
-    ARM_ERRATA_430973: bool = False
-    ARM_ERRATA_458693: bool = False
-    ARM_ERRATA_460075: bool = False
-    ARM_ERRATA_742230: bool = False
-    ARM_ERRATA_742231: bool = False
-    ARM_ERRATA_743622: bool = False
-    ARM_ERRATA_751472: bool = False
-    ARM_ERRATA_754322: bool = False
-    ARM_ERRATA_773022: bool = False
-    ARM_ERRATA_798181: bool = False
-    HARDEN_BRANCH_PREDICTOR: bool = False
-    HARDEN_BRANCH_HISTORY: bool = False
+    ARM_DMA_MEM_BUFFERABLE: bool = without_effect(False, "mappings that drivers ask for")
+    ARM_ERRATA_430973: bool = without_effect(False, "bits in the processor's own registers")
+    ARM_ERRATA_458693: bool = without_effect(False, "bits in the processor's own registers")
+    ARM_ERRATA_460075: bool = without_effect(False, "bits in the processor's own registers")
+    ARM_ERRATA_742230: bool = without_effect(False, "bits in the processor's own registers")
+    ARM_ERRATA_742231: bool = without_effect(False, "bits in the processor's own registers")
+    ARM_ERRATA_743622: bool = without_effect(False, "bits in the processor's own registers")
+    ARM_ERRATA_751472: bool = without_effect(False, "bits in the processor's own registers")
+    ARM_ERRATA_754322: bool = without_effect(False, "bits in the processor's own registers")
+    ARM_ERRATA_773022: bool = without_effect(False, "bits in the processor's own registers")
+    ARM_ERRATA_798181: bool = without_effect(False, "bits in the processor's own registers")
+    HARDEN_BRANCH_PREDICTOR: bool = without_effect(False, "messages after memory")
+    HARDEN_BRANCH_HISTORY: bool = without_effect(False, "messages after memory")
     ARM_L1_CACHE_SHIFT: int = 6
-    CACHE_L2X0: bool = False
-    OUTER_CACHE: bool = False
-    VFP: bool = False
-    NEON: bool = False
+    CACHE_L2X0: bool = without_effect(False, "started after memory")
+    OUTER_CACHE: bool = without_effect(False, "started after memory")
+    VFP: bool = without_effect(False, "started after memory")
+    NEON: bool = without_effect(False, "started after memory")
     # machine and early console
     ARCH_MULTIPLATFORM: bool = False
     ARCH_VEXPRESS: bool = False
-    ARM_PSCI: bool = False
+    ARM_PSCI: bool = without_effect(False, "follows ARM_PSCI_FW")
     SUSPEND: bool = False
     ARM_PSCI_FW: bool = False
     DEBUG_LL: bool = False
-    DEBUG_LL_INCLUDE: str | None = None
+    DEBUG_LL_INCLUDE: str | None = without_effect(None, "how the debug port is driven")
     DEBUG_UART_PHYS: int | None = None
     DEBUG_UART_VIRT: int | None = None
     EARLY_PRINTK: bool = False
@@ -176,13 +196,13 @@ class Config(Values):
     SERIAL_OMAP_CONSOLE: bool = False
     SERIAL_XILINX_PS_UART_CONSOLE: bool = False
     SERIAL_FSL_LPUART_CONSOLE: bool = False
-    VT: bool = False
-    DUMMY_CONSOLE: bool = False
-    VGA_CONSOLE: bool = False
+    VT: bool = without_effect(False, "consoles after memory")
+    DUMMY_CONSOLE: bool = without_effect(False, "consoles after memory")
+    VGA_CONSOLE: bool = without_effect(False, "consoles after memory")
     EFI: bool = False
     XEN: bool = False
     KEXEC: bool = False
-    CRASH_CORE: bool = False
+    CRASH_CORE: bool = without_effect(False, "follows KEXEC")
     # memory model
     FLATMEM: bool = False
     FLAT_NODE_MEM_MAP: bool = False
@@ -190,9 +210,9 @@ class Config(Values):
     SPARSEMEM_EXTREME: bool = False
     NUMA: bool = False
     NEED_MULTIPLE_NODES: bool = False
-    HAVE_ARCH_PFN_VALID: bool = False
-    HOLES_IN_ZONE: bool = False
-    ARCH_KEEP_MEMBLOCK: bool = False
+    HAVE_ARCH_PFN_VALID: bool = without_effect(False, "every kernel without SPARSEMEM has it")
+    HOLES_IN_ZONE: bool = without_effect(False, "a frame in a hole has no free struct page to merge with")
+    ARCH_KEEP_MEMBLOCK: bool = without_effect(False, "arrays of memblock freed after the boot")
     PHYS_ADDR_T_64BIT: bool = False
     ZONE_DMA: bool = False
     FORCE_MAX_ZONEORDER: int = 11
@@ -202,23 +222,23 @@ class Config(Values):
     TRANSPARENT_HUGEPAGE: bool = False
     COMPACTION: bool = False
     MEMORY_ISOLATION: bool = False
-    CONTIG_ALLOC: bool = False
-    MEMORY_FAILURE: bool = False
+    CONTIG_ALLOC: bool = without_effect(False, "callers after the boot")
+    MEMORY_FAILURE: bool = without_effect(False, "ARM has none")
     MEMCG: bool = False
     MEMCG_KMEM: bool = False
-    SWAP: bool = False
+    SWAP: bool = without_effect(False, "after the boot")
     DEFERRED_STRUCT_PAGE_INIT: bool = False
     PAGE_EXTENSION: bool = False
     PAGE_OWNER: bool = False
     IDLE_PAGE_TRACKING: bool = False
     PAGE_POISONING: bool = False
-    PAGE_POISONING_NO_SANITY: bool = False
+    PAGE_POISONING_NO_SANITY: bool = without_effect(False, "checks, no memory")
     PAGE_POISONING_ZERO: bool = False
     DEBUG_PAGEALLOC: bool = False
     DEBUG_PAGEALLOC_ENABLE_DEFAULT: bool = False
     DEBUG_VM: bool = False
-    DEBUG_VIRTUAL: bool = False
-    DEBUG_MEMORY_INIT: bool = False
+    DEBUG_VIRTUAL: bool = without_effect(False, "checks, no memory")
+    DEBUG_MEMORY_INIT: bool = without_effect(False, "checks, no memory")
     DEBUG_HIGHMEM: bool = False
     INIT_ON_ALLOC_DEFAULT_ON: bool = False
     INIT_ON_FREE_DEFAULT_ON: bool = False
@@ -250,13 +270,13 @@ class Config(Values):
     SMP_ON_UP: bool = False
     NR_CPUS: int = 1
     CPUMASK_OFFSTACK: bool = False
-    HOTPLUG_CPU: bool = False
-    BIG_LITTLE: bool = False
-    MCPM: bool = False
+    HOTPLUG_CPU: bool = without_effect(False, "after the boot")
+    BIG_LITTLE: bool = without_effect(False, "after the boot")
+    MCPM: bool = without_effect(False, "after the boot")
     HAVE_SETUP_PER_CPU_AREA: bool = False
     NEED_PER_CPU_EMBED_FIRST_CHUNK: bool = False
     NEED_PER_CPU_PAGE_FIRST_CHUNK: bool = False
-    NEED_PER_CPU_KM: bool = False
+    NEED_PER_CPU_KM: bool = without_effect(False, "follows SMP")
     # log
     PRINTK: bool = False
     PRINTK_TIME: bool = False
@@ -265,37 +285,37 @@ class Config(Values):
     LOG_CPU_MAX_BUF_SHIFT: int = 12
     CONSOLE_LOGLEVEL_DEFAULT: int = 7
     CONSOLE_LOGLEVEL_QUIET: int = 4
-    MESSAGE_LOGLEVEL_DEFAULT: int = 4
+    MESSAGE_LOGLEVEL_DEFAULT: int = without_effect(4, "every message that is replayed has a level")
     # slab allocator
     SLUB: bool = False
     SLAB: bool = False
     SLOB: bool = False
     SLUB_DEBUG: bool = False
-    SLUB_DEBUG_ON: bool = False
-    SLUB_CPU_PARTIAL: bool = False
-    SLUB_STATS: bool = False
-    SLAB_MERGE_DEFAULT: bool = False
-    SLAB_FREELIST_RANDOM: bool = False
-    SLAB_FREELIST_HARDENED: bool = False
+    SLUB_DEBUG_ON: bool = without_effect(False, "no slab is made")
+    SLUB_CPU_PARTIAL: bool = without_effect(False, "no slab is made")
+    SLUB_STATS: bool = without_effect(False, "no slab is made")
+    SLAB_MERGE_DEFAULT: bool = without_effect(False, "no slab is made")
+    SLAB_FREELIST_RANDOM: bool = without_effect(False, "no slab is made")
+    SLAB_FREELIST_HARDENED: bool = without_effect(False, "no slab is made")
     SHUFFLE_PAGE_ALLOCATOR: bool = False
     HARDENED_USERCOPY: bool = False
     # boot
     BLK_DEV_INITRD: bool = False
     BOOT_CONFIG: bool = False
     CMDLINE: str = ""
-    CMDLINE_FROM_BOOTLOADER: bool = False
+    CMDLINE_FROM_BOOTLOADER: bool = without_effect(False, "what holds without CMDLINE_EXTEND and CMDLINE_FORCE")
     CMDLINE_EXTEND: bool = False
     CMDLINE_FORCE: bool = False
     RANDOM_TRUST_BOOTLOADER: bool = False
-    BASE_SMALL: int = 0
-    BASE_FULL: bool = False
-    HZ: int = 100
+    BASE_SMALL: int = without_effect(0, "tables after the boot")
+    BASE_FULL: bool = without_effect(False, "tables after the boot")
+    HZ: int = without_effect(100, "time")
     PREEMPT: bool = False
     LOCKDEP: bool = False
     DEBUG_SPINLOCK: bool = False
     DEBUG_LOCK_ALLOC: bool = False
     SYSFS: bool = False
-    PROC_FS: bool = False
+    PROC_FS: bool = without_effect(False, "files")
     # options of the command line
     INIT_ENV_ARG_LIMIT: int = 32
     JUMP_LABEL: bool = False
@@ -362,7 +382,7 @@ class Sizeof(Values):
     device_node: int = named("struct device_node")
     property: int = named("struct property")
     alias_prop: int = named("struct alias_prop")
-    pglist_data: int = named("struct pglist_data")
+    pglist_data: int = named("struct pglist_data")  # in the image
     zone: int = named("struct zone")
     pcpu_chunk: int = named("struct pcpu_chunk")
     pcpu_alloc_info: int = named("struct pcpu_alloc_info")

@@ -40,6 +40,16 @@ _NOT_MODELLED = {
     "XIP_KERNEL": "a kernel that runs from flash",
     "NUMA": "NUMA",
     "NEED_MULTIPLE_NODES": "more than one memory node",
+    "PHYS_ADDR_T_64BIT": "LPAE's physical addresses",
+    "IO_36": "supersections for XScale",
+    "HUGETLB_PAGE": "huge pages, which LPAE alone has",
+    "HUGETLBFS": "huge pages, which LPAE alone has",
+    "SPARSEMEM_EXTREME": "a memory map in two levels",
+    "DEFERRED_STRUCT_PAGE_INIT": "struct pages that are set up later",
+    "KASAN": "shadow memory",
+    "HAVE_SETUP_PER_CPU_AREA": "per-cpu memory set up by the port",
+    "NEED_PER_CPU_EMBED_FIRST_CHUNK": "per-cpu memory set up by the port",
+    "NEED_PER_CPU_PAGE_FIRST_CHUNK": "per-cpu memory of single pages",
 }
 
 # The image from its first byte to its last, as vmlinux.lds lays it out.
@@ -84,6 +94,8 @@ def _config_problems(config: Config) -> Iterator[Problem]:
     for symbol, what in _NOT_MODELLED.items():
         if getattr(config, symbol):
             yield ("config", symbol), f"true: {what} is not modelled"
+    if not config.CPU_V7:
+        yield ("config", "CPU_V7"), "not set, expected a kernel for ARMv7: older processors are not modelled"
     for symbol, (low, high) in _RANGES.items():
         value = getattr(config, symbol)
         if not low <= value <= high:

@@ -9,7 +9,7 @@ from bootsim.causes import asked_by, cause, holders, memory_end, unheeded
 from bootsim.errors import KernelPanic
 from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.panic import warn
-from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk, step
+from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_ERR, KERN_INFO, printk, step
 from bootsim.linux.mm.memblock import (
     PAGE_SHIFT,
     PAGE_SIZE,
@@ -99,6 +99,10 @@ def cma_declare_contiguous(k: Kernel, base: int, size: int, limit: int, alignmen
 
     memblock_end = memblock_end_of_DRAM(mb)
     highmem_start = k.mm.arm_lowmem_limit
+    if k.build.config.CMA_DEBUG:
+        printk(k, KERN_DEBUG, "cma: cma_declare_contiguous_nid(size {size:#010x}, base {base:#010x}, limit "
+               "{limit:#010x} alignment {alignment:#010x})", func=func, size=size, base=base, limit=limit,
+               alignment=alignment)
     if len(k.mm.cma_areas) == k.build.config.CMA_AREAS + 1:
         printk(k, KERN_ERR, "cma: Not enough slots for CMA reserved regions!", func=func)
         step(k, "cause: {wanted_by} is one more than the {slots} areas of CONFIG_CMA_AREAS + 1", func=func,

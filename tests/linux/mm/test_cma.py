@@ -61,3 +61,18 @@ def test_an_area_in_two_zones_is_given_up(board):
     assert board.said(k, "activated") == ["cma: CMA area a@8f000000 could not be activated"]
     assert board.causes(k) == [
         "board.dts:9 /reserved-memory/a@8f000000 reg: the area spans the zones Normal and HighMem"]
+
+
+def test_cma_debug_tells_what_is_asked_for(board):
+    k = board.boot("cma=16M", build={"CMA_DEBUG": True})
+    assert board.said(k, "cma: dma_contiguous", "cma: cma_declare") == [
+        "cma: dma_contiguous_reserve(limit ffffffff)", "cma: dma_contiguous_reserve: reserving 16 MiB for global area",
+        "cma: cma_declare_contiguous_nid(size 0x01000000, base 0x00000000, limit 0xffffffff alignment 0x00000000)"]
+    assert board.said(board.boot("cma=16M"), "cma: dma_contiguous", "cma: cma_declare") == []
+
+
+def test_without_reserved_mem_the_kernel_reserves_and_no_more(board):
+    k = board.boot("", reserved="a@70000000 { reg = <0x70000000 0x100000>; }; b { size = <0x100000>; };",
+                   build={"OF_RESERVED_MEM": False})
+    assert k.of.reserved_mem == []
+    assert (0x70000000, 0x100000) in [(r.base, r.size) for r in k.mm.memblock.reserved.regions]

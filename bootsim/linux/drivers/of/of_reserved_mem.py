@@ -51,6 +51,8 @@ def fdt_reserved_mem_save_node(k: Kernel, node: FlatNode, base: int, size: int) 
 
     Source: drivers/of/of_reserved_mem.c fdt_reserved_mem_save_node()
     """
+    if not k.build.config.OF_RESERVED_MEM:
+        return
     if len(k.of.reserved_mem) == MAX_RESERVED_REGIONS:
         printk(k, KERN_ERR, _PREFIX + "not enough space for all defined regions.")
         k.of.reserved_mem_dropped += 1

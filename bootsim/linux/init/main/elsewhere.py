@@ -367,7 +367,7 @@ SETUP_PARAMS = (
     SetupParam("irqfixup", _setup_says("Misrouted IRQ fixup support enabled.",
                                        "This may impact system performance.", level=KERN_WARNING)),
     SetupParam("noirqdebug", _setup_says("IRQ lockup detection disabled")),
-    SetupParam("profile=", profile_setup),
+    SetupParam("profile=", profile_setup, ("PROFILING",)),
     SetupParam("clock=", boot_override_clock),
     SetupParam("audit_backlog_limit=", audit_backlog_limit_set, ("AUDIT",)),
     SetupParam("audit=", audit_enable, ("AUDIT",)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bootsim.causes import cause
 from bootsim.linux.arch.arm.mm.dma_mapping import dma_contiguous_early_fixup
 from bootsim.linux.include.linux.err import Err
-from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk, step
+from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_ERR, KERN_INFO, printk, step
 from bootsim.linux.lib.cmdline import EarlyParam, memparse
 from bootsim.linux.mm.cma import cma_declare_contiguous, cma_init_reserved_mem
 from bootsim.linux.mm.memblock import PAGE_SHIFT, PAGE_SIZE
@@ -78,6 +78,8 @@ def dma_contiguous_reserve(k: Kernel, limit: int) -> None:
     """
     if not k.build.config.DMA_CMA:
         return
+    if k.build.config.CMA_DEBUG:
+        printk(k, KERN_DEBUG, "cma: dma_contiguous_reserve(limit {limit:08x})", limit=limit)
     base, fixed = 0, False
     inputs: tuple[str, ...]
     if k.mm.cma_size_cmdline is not None:
@@ -93,6 +95,8 @@ def dma_contiguous_reserve(k: Kernel, limit: int) -> None:
                 "kernel/dma/contiguous.c dma_contiguous_reserve()")
     if not size or k.mm.dma_contiguous_default_area is not None:
         return
+    if k.build.config.CMA_DEBUG:
+        printk(k, KERN_DEBUG, "cma: dma_contiguous_reserve: reserving {mib} MiB for global area", mib=size >> 20)
     k.mm.dma_contiguous_default_area = dma_contiguous_reserve_area(k, size, base, limit, fixed, inputs)
 
 
