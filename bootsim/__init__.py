@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-    from bootsim.hw.cpu import Cpu
     from bootsim.inputs.build import KernelBuild
     from bootsim.inputs.tree import Tree
     from bootsim.linux import Kernel
@@ -35,7 +34,7 @@ def boot(
     bootloader: Literal["none", "qemu"] = "none",
     dtb_addr: int | None = None,
     load_addr: int | None = None,
-    ram: int | str | None = None,
+    ram: int | str | tuple[int, int | None] | None = None,
     cpu: Sequence[str] = (),
     soc: Sequence[str] = (),
     initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
@@ -51,13 +50,13 @@ def boot(
     bytes or as "512M"; None leaves the tree's. `smp` is how many processors are powered; None means all that the tree
     has, but one when QEMU loads or edited the tree, which is its default and not told in the tree. `cmdline` replaces
     the tree's bootargs. `bootloader` is "qemu" (what QEMU 7.2 does to the tree and where it puts things) or "none".
-    `dtb_addr` and `load_addr` are physical addresses of the tree and of the kernel image; `ram` is the RAM really
-    there, where the tree does not tell the truth; `cpu` states the processor that boots where it is not the one the
-    tree names first: a model ("cortex-a15"), "midr=VALUE", "mpidr=VALUE"; `soc` are words of the SoC's registers, as
-    "NAME=VALUE" (see `bootsim.hw.soc`). `initrd` is a file, or (file, physical address). `include_dirs` are searched
-    for #include and /include/. `until` stops after that stage (see `bootsim.state.snapshot.STAGES`). With `stages`,
-    the kernel's `observer.stages` holds a snapshot of every
-    stage passed.
+    `dtb_addr` and `load_addr` are physical addresses of the tree and of the kernel image. `ram` is the RAM really
+    there, where the tree does not tell the truth: bytes, "1G", or with its start "1G@0x60000000". `cpu` states the
+    processor that boots where it is not the one the tree names first: a model ("cortex-a15"), "midr=VALUE",
+    "mpidr=VALUE". `soc` are words of the SoC's registers, as "NAME=VALUE" (see `bootsim.hw.soc`). `initrd` is a file,
+    or (file, physical address). `include_dirs` are searched for #include and /include/. `until` stops after that stage
+    (see `bootsim.state.snapshot.STAGES`). With `stages`, the kernel's `observer.stages` holds a snapshot of every stage
+    passed.
 
     The kernel answers `translate(va)`, and holds `memblock`, `zones`, `facts` and `records` (the log).
     Raises InputError for input that cannot be used, KernelPanic when the replayed kernel dies.
@@ -94,7 +93,7 @@ def prepare(
     bootloader: Literal["none", "qemu"] = "none",
     dtb_addr: int | None = None,
     load_addr: int | None = None,
-    ram: int | str | None = None,
+    ram: int | str | tuple[int, int | None] | None = None,
     cpu: Sequence[str] = (),
     soc: Sequence[str] = (),
     initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
@@ -107,9 +106,9 @@ def prepare(
     names. `observer(stage, k)` is called at every stage once the kernel runs (`run`).
     Raises InputError for input that cannot be used.
     """
-    from bootsim.hw.cpu import stated
+    from bootsim.hw.cpu import of_tree, stated
     from bootsim.hw.machine import power_on
-    from bootsim.hw.soc import soc_for
+    from bootsim.hw.soc import processor_of, soc_for
     from bootsim.inputs import bootloader as loader
     from bootsim.inputs.build import KernelBuild
     from bootsim.inputs.configfile import load_build
@@ -123,28 +122,44 @@ def prepare(
         tree,
         build,
         bootloader=bootloader,
-        mem_bytes=_bytes(mem),
+        mem_bytes=_bytes(mem, "mem"),
         cmdline=cmdline,
         dtb_pa=dtb_addr,
         load_pa=load_addr,
         initrd=initrd if initrd is None or isinstance(initrd, tuple) else (initrd, None),
-        ram_bytes=_bytes(ram),
+        ram=_ram(ram),
     )
     cpus = smp or _powered(tree, bootloader)
-    machine = power_on(handover, stated(cpu, lambda: _processor(tree)), cpus, soc_for(tree, map(_register, soc), cpus))
+    processor = stated(cpu, lambda: processor_of(tree, of_tree(tree)))
+    machine = power_on(handover, processor, cpus, soc_for(tree, map(_register, soc), cpus))
     return Kernel(build, machine, observer=observer, where=tree.where)
 
 
-def _bytes(size: int | str | None) -> int | None:
+def _bytes(size: int | str | None, what: str) -> int | None:
     from bootsim.errors import InputError
     from bootsim.sizes import parse_number
 
-    if size is None or isinstance(size, int):
-        return size
     try:
-        return parse_number(size)
+        value = parse_number(size) if isinstance(size, str) else size
     except ValueError as error:
-        raise InputError(f"mem: {error}") from None
+        raise InputError(f"{what}: {error}") from None
+    if value is not None and value <= 0:
+        raise InputError(f"{what}: {size} is no amount of RAM")
+    return value
+
+
+def _ram(ram: int | str | tuple[int, int | None] | None) -> tuple[int, int | None] | None:
+    # (bytes, base or None) of SIZE or SIZE@BASE
+    from bootsim.errors import InputError
+    from bootsim.sizes import parse_number
+
+    if ram is None or isinstance(ram, tuple):
+        return ram
+    size, at, base = ram.partition("@") if isinstance(ram, str) else (ram, "", "")
+    try:
+        return _bytes(size, "ram") or 0, parse_number(base) if at else None
+    except ValueError as error:
+        raise InputError(f"ram: {error}") from None
 
 
 def _register(text: str) -> tuple[str, int]:
@@ -166,30 +181,6 @@ def _powered(tree: Tree, bootloader: str) -> int:
     if bootloader == "qemu" or any(node.name.startswith("virtio_mmio@") for node in tree.root.nodes):
         return 1
     return max(1, len(tree.processors))
-
-
-def _processor(tree: Tree) -> Cpu | None:
-    # The first cpu node with a model that bootsim knows is the one that boots, and its reg is what the processor says
-    # of itself in MPIDR; a tree without any has a Cortex-A9.
-    from dataclasses import replace
-
-    from bootsim.errors import InputError
-    from bootsim.hw.cpu import CPUS, cpu_for
-    from bootsim.hw.soc import processor_of
-
-    for processor in tree.processors:
-        cpu = next(filter(None, map(cpu_for, processor.compatible)), None)
-        if cpu is not None:
-            affinity = processor.affinity
-            if cpu.mpidr and affinity <= 0xFFFFFF:
-                cpu = replace(cpu, mpidr=cpu.mpidr | affinity)
-            return processor_of(tree, cpu)
-    unknown = next((processor for processor in tree.processors if processor.compatible), None)
-    if unknown is not None:
-        known = ", ".join(cpu.compatible for cpu in CPUS)
-        path, found = unknown.path, ", ".join(unknown.compatible)
-        raise InputError(f"{tree.where(path, 'compatible')} {path}: compatible is {found}, expected {known}")
-    return None
 
 
 def run(k: Kernel, *, until: str | None = None) -> None:

@@ -8,6 +8,7 @@ from bootsim.inputs.devicetree import load_tree
 
 TREE = """/dts-v1/;
 / {{
+	compatible = "{board}";
 	#address-cells = <1>;
 	#size-cells = <1>;
 	cpus {{
@@ -29,9 +30,9 @@ def cpu(compatible, reg):
 
 @pytest.fixture
 def prepare(tmp_path):
-    def prepared(*cpus):
-        (tmp_path / "board.dts").write_text(TREE.format(cpus=" ".join(cpus)))
-        return bootsim.prepare(load_tree(tmp_path / "board.dts"))
+    def prepared(*cpus, board="test,board", **inputs):
+        (tmp_path / "board.dts").write_text(TREE.format(cpus=" ".join(cpus), board=board))
+        return bootsim.prepare(load_tree(tmp_path / "board.dts"), **inputs)
 
     return prepared
 
@@ -69,14 +70,15 @@ def test_a_processor_that_is_not_known(prepare):
     ("xlnx,zynq-7000", 0x413FC090, 0x80000900),
 ])
 def test_what_a_processor_says_of_itself_is_the_socs(tmp_path, board, midr, mpidr):
-    text = TREE.format(cpus=cpu("arm,cortex-a9", 0x900)).replace("/ {", f'/ {{ compatible = "{board}";', 1)
+    text = TREE.format(cpus=cpu("arm,cortex-a9", 0x900), board=board)
     (tmp_path / "board.dts").write_text(text)
     found = bootsim.prepare(load_tree(tmp_path / "board.dts")).machine.cpu
     assert (found.midr, found.mpidr) == (midr, mpidr)
 
 
 def test_a_processor_that_is_not_in_the_tree(tmp_path):
-    (tmp_path / "board.dts").write_text(TREE.format(cpus=cpu("arm,cortex-a9", 0x900) + cpu("arm,cortex-a9", 0x901)))
+    cpus = cpu("arm,cortex-a9", 0x900) + cpu("arm,cortex-a9", 0x901)
+    (tmp_path / "board.dts").write_text(TREE.format(cpus=cpus, board="test,board"))
     k = bootsim.prepare(load_tree(tmp_path / "board.dts"), cpu=["mpidr=0x80000000"])
     bootsim.run(k, until="setup_arch")
     said = [record.text for record in k.log.records]
@@ -84,3 +86,31 @@ def test_a_processor_that_is_not_in_the_tree(tmp_path):
     assert "no node of /cpus has the reg 0x0" in said[at + 1]
     assert "--cpu mpidr=VALUE" in said[at + 1]
     assert k.num_possible_cpus == 1
+
+
+def test_an_old_tree_that_leaves_out_device_type_tells_its_processor_too(prepare):
+    with pytest.raises(InputError, match=r"board\.dts:.* /cpus/cpu: compatible is arm,arm926ej-s"):
+        prepare('cpu { compatible = "arm,arm926ej-s"; };')
+
+
+@pytest.mark.parametrize(("board", "processor"), [("arm,versatile-pb", "ARM926"), ("brcm,bcm2835", "ARM1176")])
+def test_a_board_without_an_armv7_processor_never_boots_as_one(prepare, board, processor):
+    with pytest.raises(InputError, match=rf"{board}.*{processor}"):
+        prepare(board=board)
+    assert prepare(board=board, cpu=["cortex-a9"]).machine.cpu.name == "Cortex-A9"
+
+
+def test_its_registers_can_be_given(prepare):
+    k = prepare(cpu=["0x410fc076,0x80000100"])
+    bootsim.run(k)
+    assert texts(k)[0] == "Booting Linux on physical CPU 0x100"
+    assert "CPU: ARMv7 Processor [410fc076] revision 6 (ARMv7), cr=10c5387d" in texts(k)
+
+
+def test_a_cache_type_of_another_architecture_is_refused(prepare):
+    from dataclasses import replace
+
+    k = prepare()
+    k.machine.cpu = replace(k.machine.cpu, ctr=0x1D192992)
+    with pytest.raises(InputError, match="CTR 0x1d192992"):
+        bootsim.run(k)

@@ -84,10 +84,21 @@ def _run(
         panic = stop
     finally:
         log.show(k.log.records)
+    _warn(k.log.records)
     if state is not None and recorder is not None:
         how = {"until": until, "panic": None if panic is None else str(panic)}
         _write_state(state, k, blob, recorder.stages.values(), how)
     return panic is not None
+
+
+def _warn(records: list[Record]) -> None:
+    # What the inputs leave open, also where the log is not shown.
+    from bootsim.views import dmesg
+
+    for record in records:
+        if not record.kernel and record.text.startswith("bootsim: warning: "):
+            for line in dmesg.lines([record]):
+                click.echo(line.removeprefix(dmesg.STAMP), err=True)
 
 
 class _Log:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE, File
+from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE, SIZE_AT, File
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ _OPTIONS = (
                  help="Who edits the tree and places things in RAM: QEMU 7.2's loader, or nobody."),
     click.option("--dtb-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the device tree blob."),
     click.option("--load-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the kernel image."),
-    click.option("--ram", type=SIZE, metavar="SIZE",
+    click.option("--ram", type=SIZE_AT, metavar="SIZE[@BASE]",
                  help="RAM really there, where the tree does not tell the truth; the tree stays as it is."),
     click.option("--cpu", multiple=True, metavar="MODEL|REGISTER=VALUE",
                  help="The processor that boots, where it is not the first one of the tree: cortex-a15, midr=VALUE, "

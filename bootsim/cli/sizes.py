@@ -33,6 +33,11 @@ def _size(text: str) -> int:
     return value
 
 
+def _size_at(text: str) -> tuple[int, int | None]:
+    size, at, base = text.partition("@")
+    return _size(size), _address(base) if at else None
+
+
 def _address(text: str) -> int:
     value = _or_complain(text, "a physical address such as 0x68000000")
     if value >= _TOP:
@@ -76,5 +81,6 @@ class _Parsed(_ParamType):
 
 
 SIZE = _Parsed("size", _size)
+SIZE_AT = _Parsed("size[@base]", _size_at)
 ADDRESS = _Parsed("address", _address)
 FILE_AT = _Parsed("file[@address]", _file_at)

@@ -16,6 +16,8 @@ from bootsim.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bootsim.inputs.tree import Tree
+
 MPIDR_MULTIPROCESSING_EXTENSIONS = 1 << 31
 MPIDR_UNIPROCESSOR = 1 << 30
 MIDR_IMPLEMENTER_AND_PART = 0xFF0FFFF0
@@ -150,18 +152,94 @@ CPUS = (CORTEX_A9, CORTEX_A15, CORTEX_A7, CORTEX_A5, CORTEX_A8, CORTEX_A53, CORT
         BRAHMA_B15, KRAIT, SCORPION, PJ4B, SHEEVA_V7)
 
 
+# Boards of 5.10 whose trees have no cpu node, or one without a compatible string, and are not ARMv7: the root's
+# compatible string and the processor.
+OTHER_BOARDS = {
+    "arm,integrator-ap": "ARM926 core module",
+    "arm,integrator-cp": "ARM926 core module",
+    "arm,mps2": "Cortex-M",
+    "arm,realview-eb": "ARM926 core tile",
+    "arm,realview-pb1176": "ARM1176",
+    "arm,versatile-ab": "ARM926",
+    "arm,versatile-pb": "ARM926",
+    "brcm,bcm2835": "ARM1176",
+    "calaosystems,usb-s8815": "ARM926",
+    "cortina,gemini": "FA526",
+    "efm32,dk3750": "Cortex-M3",
+    "fsl,vf610m4": "Cortex-M4",
+    "intel,ixp42x": "XScale",
+    "intel,ixp43x": "XScale",
+    "marvell,orion5x": "Feroceon",
+    "mrvl,pxa168": "Mohawk",
+    "mrvl,pxa910": "Mohawk",
+    "st,nomadik-nhk-15": "ARM926",
+    "st,stm32f429": "Cortex-M4",
+    "st,stm32f469": "Cortex-M4",
+    "st,stm32f746": "Cortex-M7",
+    "st,stm32f769": "Cortex-M7",
+    "st,stm32h743": "Cortex-M7",
+    "stericsson,u300": "ARM926",
+    "ti,nspire-clp": "ARM926",
+    "ti,nspire-cx": "ARM926",
+    "ti,nspire-tp": "ARM926",
+}
+
+
 def cpu_for(compatible: str) -> Cpu | None:
     """The processor that a cpu node's compatible string names ("arm,cortex-a9"), or None for one bootsim lacks."""
     return next((cpu for cpu in CPUS if cpu.compatible == compatible), None)
 
 
-def stated(words: Sequence[str], default: Callable[[], Cpu | None]) -> Cpu | None:
+def of_tree(tree: Tree) -> Cpu:
+    """The processor that boots by the tree: of the first cpu node with a model that bootsim knows.
+
+    Its reg is what the processor says of itself in MPIDR. A tree that tells nothing has a Cortex-A9. Raises InputError
+    for a processor that is not modelled.
+    """
+    cpu = _model_of_tree(tree)
+    affinity = next((processor.affinity for processor in tree.processors if processor.compatible), 0)
+    return replace(cpu, mpidr=cpu.mpidr | affinity) if cpu.mpidr and affinity <= 0xFFFFFF else cpu
+
+
+def _model_of_tree(tree: Tree) -> Cpu:
+    unknown = None
+    for path, names in _processors(tree):
+        cpu = next(filter(None, map(cpu_for, names)), None)
+        if cpu is not None:
+            return cpu
+        unknown = unknown or (path, names)
+    if unknown is not None:
+        path, names = unknown
+        known = ", ".join(cpu.compatible for cpu in CPUS)
+        raise InputError(
+            f"{tree.where(path, 'compatible')} {path}: compatible is {', '.join(names)}, expected {known}; "
+            "or say which it is (--cpu)"
+        )
+    other = next((name for name in tree.board if name in OTHER_BOARDS), None)
+    if other is not None:
+        raise InputError(
+            f"{tree.where('/', 'compatible')} /: {other} has a processor of another kind ({OTHER_BOARDS[other]}), "
+            "expected ARMv7 with an MMU; or say which it has (--cpu)"
+        )
+    return CORTEX_A9
+
+
+def _processors(tree: Tree) -> list[tuple[str, list[str]]]:
+    # the processors that say what they are: by device_type, or else below /cpus, as old trees have them
+    listed = [(processor.path, processor.compatible) for processor in tree.processors if processor.compatible]
+    cpus = tree.paths.get("/cpus")
+    below = [(f"/cpus/{node.name}", node.strings("compatible")) for node in cpus.nodes] if cpus is not None else []
+    return listed or [(path, names) for path, names in below if names and path.partition("@")[0] == "/cpus/cpu"]
+
+
+def stated(words: Sequence[str], default: Callable[[], Cpu]) -> Cpu:
     """Return the processor that words of --cpu state: a model, midr=VALUE, mpidr=VALUE; what they leave is `default`'s.
 
     A MIDR chooses the model as well. Raises InputError for a word that is neither, or a processor that is not modelled.
     """
     if not words:
         return default()
+    words = [each for word in words for each in _spelt_out(word)]
     registers = dict(_register(word) for word in words if "=" in word)
     models = [_model(word) for word in words if "=" not in word]
     if models:
@@ -169,8 +247,15 @@ def stated(words: Sequence[str], default: Callable[[], Cpu | None]) -> Cpu | Non
     elif "midr" in registers:
         cpu = _model_of_midr(registers["midr"])
     else:
-        cpu = default() or CORTEX_A9
+        cpu = default()
     return replace(cpu, midr=registers.get("midr", cpu.midr), mpidr=registers.get("mpidr", cpu.mpidr))
+
+
+def _spelt_out(word: str) -> list[str]:
+    # MIDR[,MPIDR] is short for both
+    if not word[:1].isdigit():
+        return [word]
+    return [f"{name}={value}" for name, value in zip(("midr", "mpidr"), word.split(",", 1), strict=False)]
 
 
 def _register(word: str) -> tuple[str, int]:

@@ -172,6 +172,7 @@ class Config(Values):
     NEON: bool = without_effect(False, "started after memory")
     # machine and early console
     ARCH_MULTIPLATFORM: bool = False
+    ARM_ATAG_DTB_COMPAT: bool = False
     ARCH_VEXPRESS: bool = False
     ARM_PSCI: bool = without_effect(False, "follows ARM_PSCI_FW")
     SUSPEND: bool = False

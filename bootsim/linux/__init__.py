@@ -205,7 +205,7 @@ class Kernel:
         self.processor_id = machine.cpu.midr
         self.is_smp = False
         # command line
-        self.boot_command_line = config.CMDLINE
+        self.boot_command_line = ""
         self.usermem = False
         self.phys_initrd_start = 0
         self.phys_initrd_size = 0

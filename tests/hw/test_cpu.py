@@ -49,14 +49,13 @@ def test_a_cpu_does_not_change():
 
 def test_a_processor_is_stated_by_model_and_registers():
     assert stated([], lambda: CORTEX_A8) is CORTEX_A8
-    assert stated([], lambda: None) is None
     assert stated(["cortex-a15"], lambda: CORTEX_A8) == CORTEX_A15
     assert stated(["arm,cortex-a15"], lambda: CORTEX_A8) == CORTEX_A15
     assert stated(["mpidr=0x80000000"], lambda: replace(CORTEX_A9, mpidr=0x80000900)) == CORTEX_A9
-    assert stated(["mpidr=0x80000101"], lambda: None).mpidr == 0x80000101
+    assert stated(["mpidr=0x80000101"], lambda: CORTEX_A9).mpidr == 0x80000101
     other = stated(["midr=0x412fc0f1"], lambda: CORTEX_A8)
     assert other == replace(CORTEX_A15, midr=0x412FC0F1)
-    assert stated(["midr=0x413fc090", "cortex-a7"], lambda: None) == replace(CORTEX_A7, midr=0x413FC090)
+    assert stated(["midr=0x413fc090", "cortex-a7"], lambda: CORTEX_A9) == replace(CORTEX_A7, midr=0x413FC090)
 
 
 @pytest.mark.parametrize(("word", "message"), [

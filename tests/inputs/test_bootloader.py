@@ -378,8 +378,26 @@ def test_ram_that_the_tree_does_not_tell(tmp_path):
 """)
     with pytest.raises(InputError, match="not all in RAM"):
         bootloader.load(load_tree(source), BUILD)
-    handover = bootloader.load(load_tree(source), BUILD, ram_bytes=1 << 30)
+    handover = bootloader.load(load_tree(source), BUILD, ram=(1 << 30, None))
     assert handover.banks == ((0x60000000, 1 << 30),)
     assert handover.blob == load_tree(source).blob
     with pytest.raises(InputError, match="--bootloader none"):
-        bootloader.load(load_tree(source), BUILD, ram_bytes=1 << 30, bootloader="qemu")
+        bootloader.load(load_tree(source), BUILD, ram=(1 << 30, None), bootloader="qemu")
+
+
+def test_the_ram_that_is_really_there_begins_where_the_user_says_or_the_kernel_is(board):
+    none, lying = board(), board(memory(0, 0x60000000, at="60000000"), compatible="arm,vexpress,v2p-ca9")
+    assert load(none, ram=(1 << 30, 0x40000000)).banks == ((0x40000000, 1 << 30),)
+    assert load(none, ram=(1 << 30, None), load_pa=0x40008000).banks == ((0x40000000, 1 << 30),)
+    refused(none, "board.dts", "--ram SIZE@BASE", ram=(1 << 30, None))
+    # by the tree, unless what was placed by hand lies elsewhere: then by the board
+    assert load(lying, ram=(1 << 30, None)).banks == ((0, 1 << 30),)
+    assert load(lying, ram=(1 << 30, None), dtb_pa=0x63000000).banks == ((0x60000000, 1 << 30),)
+    assert load(lying, ram=(1 << 30, None), load_pa=0x20008000).banks == ((0, 1 << 30),)
+
+
+def test_memory_size_makes_memory_of_a_node_that_only_its_name_makes_it(board):
+    handover = load(board("memory@60000000 { reg = <0x60000000 0x1000>; };"), mem_bytes=64 * MIB, load_pa=0x60008000)
+    assert props(handover.blob, "/memory@60000000") == {
+        "device_type": b"memory\0", "reg": cells(0x60000000, 64 * MIB)
+    }  # fmt: skip

@@ -31,16 +31,16 @@ def load(
     dtb_pa: int | None = None,
     load_pa: int | None = None,
     initrd: tuple[str | os.PathLike[str], int | None] | None = None,
-    ram_bytes: int | None = None,
+    ram: tuple[int, int | None] | None = None,
 ) -> Handover:
     """Edit the tree as `bootloader` does and decide where it, the kernel and the initrd lie.
 
     `mem_bytes` is the size of RAM (None: what the tree says), `cmdline` the command line (None: the tree's).
     `dtb_pa`, `load_pa` and the initrd's address override the loader's choice. `initrd` is (file, pa or None).
-    `ram_bytes` is the RAM really there, from the tree's first bank on, where the tree does not tell the truth.
+    `ram` is (bytes, base pa or None) of the RAM really there, where the tree does not tell the truth.
     Raises InputError when something does not fit.
     """
-    request = Request(tree, build, mem_bytes, cmdline, dtb_pa, load_pa, _read_initrd(initrd), ram_bytes)
+    request = Request(tree, build, mem_bytes, cmdline, dtb_pa, load_pa, _read_initrd(initrd), ram)
     if bootloader == "none":
         from bootsim.inputs.bootloader import none as loader
     elif bootloader == "qemu":

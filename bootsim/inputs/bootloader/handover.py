@@ -49,7 +49,7 @@ class Request(NamedTuple):
     dtb_pa: int | None
     load_pa: int | None
     initrd: Initrd | None
-    ram_bytes: int | None
+    ram: tuple[int, int | None] | None
 
     @property
     def text_offset(self) -> int:

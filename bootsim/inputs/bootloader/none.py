@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
 from bootsim.inputs.bootloader.handover import Handover, c_string, root_cells, to_cells
-from bootsim.inputs.bootloader.placement import INITRD_OFFSET, PHYS_OFFSET_ALIGN, no_memory, page_up, ram_base
+from bootsim.inputs.bootloader.placement import (
+    INITRD_OFFSET,
+    PHYS_OFFSET_ALIGN,
+    board_of,
+    no_memory,
+    page_up,
+    ram_base,
+)
 from bootsim.inputs.edits import add_node, delete_node, set_property
 from bootsim.inputs.libfdt import serialise
 
 if TYPE_CHECKING:
     from bootsim.inputs.bootloader.handover import Request
-    from bootsim.inputs.edits import Edit
+from bootsim.inputs.edits import Edit
 
 
 def load(request: Request) -> Handover:
@@ -31,10 +38,10 @@ def load(request: Request) -> Handover:
         base_pa = banks[0][0] if banks else _fallback_base(request)
         edits += _memory_edits(request, base_pa)
         banks = ((base_pa, request.mem_bytes),)
+    if request.ram is not None:
+        banks = ((_real_base(request, banks), request.ram[0]),)
     elif tree.memory and not banks and request.load_pa is None:
         raise _empty(request)
-    if request.ram_bytes is not None:
-        banks = ((banks[0][0] // PHYS_OFFSET_ALIGN * PHYS_OFFSET_ALIGN, request.ram_bytes),)
     base = ram_base(request, banks)
     kernel_pa = request.load_pa if request.load_pa is not None else base + request.text_offset
     bank_bytes = next((size for start, size in banks if start == base), 0)
@@ -50,6 +57,25 @@ def load(request: Request) -> Handover:
     return Handover(blob, dtb_pa, kernel_pa, banks, initrd_pa, initrd.size if initrd else 0, tuple(edits))
 
 
+def _real_base(request: Request, banks: tuple[tuple[int, int], ...]) -> int:
+    # Where the RAM that is really there starts: as the user says; from where the kernel is loaded; or, of what tree and
+    # board say, the first that holds the tree and the initrd where the user has put them.
+    size, base = request.ram or (0, None)
+    if base is not None:
+        return base
+    stated = [start // PHYS_OFFSET_ALIGN * PHYS_OFFSET_ALIGN for start, _ in banks[:1]]
+    if request.load_pa is not None:
+        holding = [start for start in stated if start <= request.load_pa < start + size]
+        return holding[0] if holding else request.load_pa - request.text_offset
+    board = board_of(request.tree)
+    stated += [] if board is None else [board.ram_pa]
+    placed = [pa for pa in (request.dtb_pa, request.initrd.pa if request.initrd else None) if pa is not None]
+    fitting = [start for start in stated if all(start <= pa < start + size for pa in placed)]
+    if not stated:
+        raise InputError(f"{request.tree.name}: nothing says where RAM starts, expected --ram SIZE@BASE")
+    return (fitting or stated)[0]
+
+
 def _fallback_base(request: Request) -> int:
     # Where RAM starts when no bank says: where an empty one stands (address 0 is what trees have that leave all to the
     # loader), below the kernel, or where the board has it.
@@ -59,8 +85,6 @@ def _fallback_base(request: Request) -> int:
         return stated
     if request.load_pa is not None:
         return request.load_pa - request.text_offset
-    from bootsim.inputs.bootloader.qemu import board_of
-
     board = board_of(tree)
     if board is not None:
         return board.ram_pa
@@ -77,7 +101,7 @@ def _empty(request: Request) -> InputError:
     path = request.tree.memory[0].path
     return InputError(
         f"{request.tree.where(path, 'reg')} {path}: no whole bank that is not empty, expected RAM; "
-        "or say how much there is (--mem)"
+        "or say what is really there (--ram SIZE@BASE), or what to write into the tree (--mem)"
     )
 
 
@@ -89,8 +113,10 @@ def _memory_edits(request: Request, base_pa: int) -> list[Edit]:
     edits = [delete_node(memory.path) for memory in reversed(nodes[1:])]
     if nodes:
         return [*edits, set_property(nodes[0].path, "reg", reg)]
-    path = f"/memory@{base_pa:x}"
-    return [*edits, add_node(path), set_property(path, "device_type", b"memory\0"), set_property(path, "reg", reg)]
+    # a node that only its name makes memory becomes one, as U-Boot does it
+    path = tree.lookup("/memory") or f"/memory@{base_pa:x}"
+    edits += [] if path in tree.paths else [add_node(path)]
+    return [*edits, set_property(path, "device_type", b"memory\0"), set_property(path, "reg", reg)]
 
 
 def _chosen_edits(request: Request, initrd_pa: int | None) -> list[Edit]:

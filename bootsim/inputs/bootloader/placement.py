@@ -1,8 +1,8 @@
-"""Where things lie in RAM: where RAM begins for the kernel, and whether what was placed fits and is apart."""
+"""Where things lie in RAM: where RAM begins, for a board and for the kernel, and whether what was placed fits."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError
 from bootsim.inputs.bootloader.handover import TOP
@@ -16,6 +16,30 @@ INITRD_OFFSET = 128 << 20  # where both loaders put the initrd, if RAM is twice 
 PHYS_OFFSET_ALIGN = 16 << 20  # what the kernel needs to patch itself for where it runs
 
 
+class Board(NamedTuple):
+    """A machine QEMU has: its name, where its RAM starts, the most RAM it takes, and its virtio transports' address."""
+
+    name: str
+    ram_pa: int
+    max_ram_bytes: int
+    virtio_pa: int
+
+
+VEXPRESS_A9 = Board("vexpress-a9", 0x60000000, 1 << 30, 0x10013000)
+VEXPRESS_A15 = Board("vexpress-a15", 0x80000000, 30 << 30, 0x1C130000)
+
+
+def board_of(tree: Tree) -> Board | None:
+    """The QEMU machine for a tree, None when it is not a Versatile Express."""
+    if "arm,vexpress,v2p-ca9" in tree.board:
+        return VEXPRESS_A9
+    if any(name.startswith("arm,vexpress,v2p-") for name in tree.board):
+        return VEXPRESS_A15
+    if "arm,vexpress" not in tree.board:
+        return None
+    return VEXPRESS_A15 if tree.banks and tree.banks[0][0] >= VEXPRESS_A15.ram_pa else VEXPRESS_A9
+
+
 def page_up(pa: int) -> int:
     """The next start of a page."""
     return (pa + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1)
@@ -25,7 +49,7 @@ def no_memory(tree: Tree) -> InputError:
     """The complaint about a tree that tells of no RAM."""
     return InputError(
         f'{tree.name}: no memory node with RAM below 4 GiB, expected device_type = "memory" with a reg; '
-        "or say how much RAM there is (--mem), and where the kernel is loaded (--load-addr)"
+        "or say what is really there (--ram SIZE@BASE), or what to write into the tree (--mem)"
     )
 
 

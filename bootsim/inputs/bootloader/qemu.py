@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
 from bootsim.inputs.bootloader.handover import TOP, Handover, c_string, root_cells, to_cells
-from bootsim.inputs.bootloader.placement import INITRD_OFFSET, no_memory, page_up
+from bootsim.inputs.bootloader.placement import INITRD_OFFSET, board_of, no_memory, page_up
 from bootsim.inputs.edits import add_node, delete_node, set_property
 from bootsim.inputs.libfdt import EditError, serialise
 
 if TYPE_CHECKING:
     from bootsim.inputs.bootloader.handover import Initrd, Request
+    from bootsim.inputs.bootloader.placement import Board
     from bootsim.inputs.edits import Edit
     from bootsim.inputs.tree import Tree
 
@@ -29,36 +30,12 @@ _UIMAGE_MAGIC, _UIMAGE_BYTES, _UIMAGE_RAMDISK = b"\x27\x05\x19\x56", 64, 3
 _VIRTIO_TRANSPORTS, _VIRTIO_BYTES, _VIRTIO_IRQ = 4, 0x200, 40
 
 
-class Board(NamedTuple):
-    """A machine QEMU has: its name, where its RAM starts, the most RAM it takes, and its virtio transports' address."""
-
-    name: str
-    ram_pa: int
-    max_ram_bytes: int
-    virtio_pa: int
-
-
-VEXPRESS_A9 = Board("vexpress-a9", 0x60000000, 1 << 30, 0x10013000)
-VEXPRESS_A15 = Board("vexpress-a15", 0x80000000, 30 << 30, 0x1C130000)
-
-
-def board_of(tree: Tree) -> Board | None:
-    """The QEMU machine for a tree, None when it is not a Versatile Express."""
-    if "arm,vexpress,v2p-ca9" in tree.board:
-        return VEXPRESS_A9
-    if any(name.startswith("arm,vexpress,v2p-") for name in tree.board):
-        return VEXPRESS_A15
-    if "arm,vexpress" not in tree.board:
-        return None
-    return VEXPRESS_A15 if tree.banks and tree.banks[0][0] >= VEXPRESS_A15.ram_pa else VEXPRESS_A9
-
-
 def load(request: Request) -> Handover:
     """Place things and edit the tree as load_device_tree() and arm_load_dtb() do.
 
     Differs: existing rng-seed properties keep their value, where QEMU fills in random bytes at every reset.
     """
-    if request.ram_bytes is not None:
+    if request.ram is not None:
         raise InputError("--ram goes with --bootloader none: QEMU writes the RAM it has into the tree")
     if request.initrd is not None:
         request = request._replace(initrd=_unwrapped(request.initrd))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bootsim.hw.cpu import cpu_for
+from bootsim.hw.cpu import OTHER_BOARDS, cpu_for
 from bootsim.inputs.dtb import read_tree
 
 if TYPE_CHECKING:
@@ -66,37 +66,6 @@ RAM_BASE = {
     "ti,omap3": 0x80000000,
     "wm,wm8850": 0x0,
 }
-
-# Processors of systems whose trees have no cpu node, or one without a compatible string.
-UNNAMED_CPU = {
-    "arm,integrator-ap": "ARM926 core module",
-    "arm,integrator-cp": "ARM926 core module",
-    "arm,mps2": "Cortex-M",
-    "arm,realview-eb": "ARM926 core tile",
-    "arm,realview-pb1176": "ARM1176",
-    "arm,versatile-ab": "ARM926",
-    "arm,versatile-pb": "ARM926",
-    "calaosystems,usb-s8815": "ARM926",
-    "cortina,gemini": "FA526",
-    "efm32,dk3750": "Cortex-M3",
-    "fsl,vf610m4": "Cortex-M4",
-    "intel,ixp42x": "XScale",
-    "intel,ixp43x": "XScale",
-    "marvell,orion5x": "Feroceon",
-    "mrvl,pxa168": "Mohawk",
-    "mrvl,pxa910": "Mohawk",
-    "st,nomadik-nhk-15": "ARM926",
-    "st,stm32f429": "Cortex-M4",
-    "st,stm32f469": "Cortex-M4",
-    "st,stm32f746": "Cortex-M7",
-    "st,stm32f769": "Cortex-M7",
-    "st,stm32h743": "Cortex-M7",
-    "stericsson,u300": "ARM926",
-    "ti,nspire-clp": "ARM926",
-    "ti,nspire-cx": "ARM926",
-    "ti,nspire-tp": "ARM926",
-}
-
 
 class NotModelledError(Exception):
     """A board that bootsim does not claim to know, and why."""
@@ -186,8 +155,8 @@ def _check_cpu(board: Summary) -> str:
     if named:
         raise NotModelledError(f"CPU {named[0][0]}")
     for name in board.compatible:
-        if name in UNNAMED_CPU:
-            raise NotModelledError(f"CPU {UNNAMED_CPU[name]} (by the board: no cpu node)")
+        if name in OTHER_BOARDS:
+            raise NotModelledError(f"CPU {OTHER_BOARDS[name]} (by the board: no cpu node)")
     return "no cpu node: Cortex-A9 assumed"
 
 

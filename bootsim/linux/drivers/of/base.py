@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bootsim.errors import KernelPanic
 from bootsim.linux.kernel.printk import step
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ class DeviceNode:
             yield from child.walk()
 
 
-def of_find_node_by_path(k: Kernel, path: str) -> DeviceNode | None:
+def of_find_node_by_path(k: Kernel, path: str, followed: tuple[str, ...] = ()) -> DeviceNode | None:
     """The node at a full path, or below an alias (`serial0/...`); an option after ":" is ignored.
 
+    `followed` are the aliases that led here. Raises KernelPanic when one leads to itself.
     Source: drivers/of/base.c of_find_node_opts_by_path()
     """
     root = k.of.of_root
@@ -43,11 +45,14 @@ def of_find_node_by_path(k: Kernel, path: str) -> DeviceNode | None:
     node: DeviceNode | None = root
     if not path.startswith("/"):
         alias, _, rest = path.partition("/")
+        if alias in followed:
+            raise KernelPanic(None, f"{k.place('/aliases', alias)}: the alias leads to itself "
+                              f"({' -> '.join((*followed, alias))}): the kernel follows it until its stack is full")
         aliases = next((c for c in root.children if c.full_name == "aliases"), None)
         target = aliases.properties.get(alias) if aliases else None
         if target is None:
             return None
-        node = of_find_node_by_path(k, target.split(b"\0", 1)[0].decode("latin-1"))
+        node = of_find_node_by_path(k, target.split(b"\0", 1)[0].decode("latin-1"), (*followed, alias))
         path = "/" + rest if rest else ""
     for part in path.split("/"):
         if node is None:

@@ -81,8 +81,8 @@ def of_fdt_limit_memory(k: Kernel, limit: int) -> None:
     Differs: the blob in RAM keeps its bytes.
     """
     root, memory = k.of.fdt.nodes[0], fdt_path_offset(k.of.fdt, "/memory")
-    addr, size = root.first.get("#address-cells"), root.first.get("#size-cells")
-    entry = 4 * ((cells(addr)[0] if addr else 1) + (cells(size)[0] if size else 1))
+    counts = root.be32_to_cpup("#address-cells"), root.be32_to_cpup("#size-cells")
+    entry = 4 * sum(1 if count is None else count for count in counts)
     reg = memory.first.get("reg") if memory is not None else None
     if memory is None or reg is None or len(reg) <= limit * entry:
         return
@@ -244,9 +244,9 @@ def early_init_dt_scan_root(k: Kernel, node: FlatNode) -> int:
 
     Source: drivers/of/fdt.c early_init_dt_scan_root()
     """
-    size, addr = node.first.get("#size-cells"), node.first.get("#address-cells")
-    k.of.dt_root_size_cells = cells(size)[0] if size else 1
-    k.of.dt_root_addr_cells = cells(addr)[0] if addr else 1
+    size, addr = node.be32_to_cpup("#size-cells"), node.be32_to_cpup("#address-cells")
+    k.of.dt_root_size_cells = 1 if size is None else size
+    k.of.dt_root_addr_cells = 1 if addr is None else addr
     return 1
 
 
@@ -416,9 +416,8 @@ def _reserve_reg(k: Kernel, node: FlatNode) -> int:
 
 def _check_root(k: Kernel, node: FlatNode) -> bool:
     # __reserved_mem_check_root()
-    size, addr = node.first.get("#size-cells"), node.first.get("#address-cells")
-    return bool(size and cells(size)[0] == k.of.dt_root_size_cells
-                and addr and cells(addr)[0] == k.of.dt_root_addr_cells and "ranges" in node.first)
+    return (node.be32_to_cpup("#size-cells") == k.of.dt_root_size_cells
+            and node.be32_to_cpup("#address-cells") == k.of.dt_root_addr_cells and "ranges" in node.first)
 
 
 def early_init_fdt_scan_reserved_mem(k: Kernel) -> None:

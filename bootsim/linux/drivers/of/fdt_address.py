@@ -16,9 +16,9 @@ _U64 = 0xFFFFFFFFFFFFFFFF
 
 def _count_cells(k: Kernel, parent: FlatNode, node: FlatNode) -> tuple[int, int] | None:
     # fdt_bus_default_count_cells() and OF_CHECK_COUNTS(); `node` is the one a complaint names
-    addr, size = parent.first.get("#address-cells"), parent.first.get("#size-cells")
-    na = cells(addr)[0] if addr else k.of.dt_root_addr_cells
-    ns = cells(size)[0] if size else k.of.dt_root_size_cells
+    addr, size = parent.be32_to_cpup("#address-cells"), parent.be32_to_cpup("#size-cells")
+    na = k.of.dt_root_addr_cells if addr is None else addr
+    ns = k.of.dt_root_size_cells if size is None else size
     if 0 < na <= OF_MAX_ADDR_CELLS and 0 < ns < 1 << 31:
         return na, ns
     printk(k, KERN_ERR, "OF: fdt: Bad cell count for {name}", func="fdt_translate_address", name=node.name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import bootsim
+from bootsim.inputs.configfile import load_build
 from bootsim.linux.lib.fdt import FlatNode, fdt_nop_property
 from bootsim.linux.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_NOMAP
 
@@ -80,7 +82,8 @@ def test_a_long_seed_is_enough_for_the_random_numbers(board, cells, trust, said)
 
 
 def test_only_the_first_of_equal_properties_is_wiped():
-    n = FlatNode(0, "chosen", 1, "/chosen", [("a", b"1"), ("a", b"2")], {"a": b"1"})
+    n = FlatNode(0, "chosen", 1, "/chosen")
+    n.props, n.first = [("a", b"1"), ("a", b"2")], {"a": b"1"}
     fdt_nop_property(n, "a")
     assert (n.props, n.first) == ([("a", b"2")], {"a": b"2"})
 
@@ -109,3 +112,49 @@ def test_no_map_of_any_kind_is_taken_out_of_the_mapping(board, compatible):
 def test_a_disabled_region_is_none(board):
     k = board.boot(reserved='a@70000000 { reg = <0x70000000 0x1000>; status = "disabled"; };')
     assert k.of.reserved_mem == []
+
+
+def test_a_tree_without_chosen_has_an_empty_command_line(tmp_path):
+    # CONFIG_CMDLINE is looked at where /chosen is found, and only there
+    source = tmp_path / "board.dts"
+    source.write_text("/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; " + node("0x60000000 0x10000000") + "};")
+    build = load_build("3G/1G")
+    k = bootsim.prepare(source, build.replace(config=build.config.replace(CMDLINE="mem=64M")))
+    bootsim.run(k, until="setup_machine_fdt")
+    assert k.boot_command_line == ""
+    assert "OF: fdt: No chosen node found, continuing without" in [r.text for r in k.log.records if r.kernel]
+
+
+@pytest.mark.parametrize("aliases", ['serial0 = "serial0";', 'a0 = "b0"; b0 = "a0";'])
+def test_an_alias_that_leads_to_itself_ends_the_kernel(board, aliases):
+    k = board.boot("", f"\taliases {{ {aliases} }};\n", until=None)
+    assert k.panicked.reason is None
+    assert "leads to itself" in k.panicked.cause
+
+
+def test_so_does_one_that_the_early_console_follows(board):
+    k = board.boot("earlycon", '\taliases { serial0 = "serial0"; };\n', chosen='stdout-path = "serial0";')
+    assert "leads to itself" in k.panicked.cause
+
+
+@pytest.mark.parametrize("cells", ["[00]", "[]", "[00 00 00]"])
+def test_counts_of_cells_that_are_no_cell(board, cells):
+    # the kernel reads four bytes, whatever length a property has
+    k = board.boot("", f"\treserved-memory {{ #address-cells = {cells}; #size-cells = <1>; ranges; a {{ }}; }};\n")
+    assert any("unsupported node format" in said for said in board.said(k))
+
+
+def test_a_board_whose_machine_the_build_lacks_is_told_so_and_what_it_misses(board):
+    k = board.prepare("", build={"ARCH_MULTIPLATFORM": True})
+    k.build = k.build.replace(machines=())
+    bootsim.run(k, until="setup_machine_fdt")
+    warned = [r.text for r in k.log.records if r.text.startswith("bootsim: warning: ")]
+    assert len(warned) == 1
+    assert all(word in warned[0] for word in ("'ARM-Versatile Express'", "ARCH_VEXPRESS", "vexpress_smp_init_ops"))
+
+
+def test_atags_that_would_rewrite_the_tree_are_told(board):
+    for on in (False, True):
+        k = board.prepare("", build={"ARM_ATAG_DTB_COMPAT": on})
+        bootsim.run(k, until="setup_machine_fdt")
+        assert any("CONFIG_ARM_ATAG_DTB_COMPAT" in r.text for r in k.log.records) == on

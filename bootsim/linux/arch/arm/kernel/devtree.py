@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bootsim.errors import KernelPanic
 from bootsim.inputs.build import MachineDesc
 from bootsim.linux import CpuState
-from bootsim.linux.arch.arm.asm.mach.arch import run_hook, warn_of_hooks
+from bootsim.linux.arch.arm.asm.mach.arch import HOOKS, run_hook, warn_of_hooks
 from bootsim.linux.drivers.of.base import of_find_node_by_path, of_get_cpu_nodes
 from bootsim.linux.drivers.of.fdt import (
     c_string,
@@ -51,11 +51,29 @@ def setup_machine_fdt(k: Kernel, dtb_pa: int) -> MachineDesc | None:
     printk(k, KERN_INFO, "OF: fdt: Machine model: {model}", func="of_flat_dt_match_machine",
            model=of_flat_dt_get_machine_name(k))
     step(k, "machine descriptor {name!r}", name=mdesc.name)
+    if best is None:
+        _warn_of_missing_machine(k, root.first.get("compatible", b"").decode("latin-1").split("\0"))
     k.mdesc = mdesc
     warn_of_hooks(k)
     run_hook(k, "dt_fixup")
     early_init_dt_scan_nodes(k)
     return mdesc
+
+
+def _warn_of_missing_machine(k: Kernel, compatible: list[str]) -> None:
+    # bootsim's own: a descriptor that 5.10 has for this board and the build has not, if it says anything of memory
+    from bootsim.inputs.machinetable import KNOWN_MACHINES  # takes longer than a step of the boot, and is rarely asked
+
+    for option, known in KNOWN_MACHINES:
+        if not set(known.dt_compat.split()).isdisjoint(compatible):
+            hooks = [f"{hook} {function}()" for hook in (*HOOKS, "smp", "smp_init")
+                     if (function := getattr(known, hook)) is not None]
+            hooks += [f"dma_zone_size {known.dma_zone_size:#x}"] if known.dma_zone_size else []
+            step(k, "warning: {place}: this build has no machine descriptor for the board, 5.10 has {name!r} "
+                 "(CONFIG_{option}; {hooks}): a kernel with it may do otherwise", level=KERN_WARNING,
+                 place=k.place("/", "compatible"), name=known.name, option=option,
+                 hooks=", ".join(hooks) or "no hooks that concern memory")
+            return
 
 
 def _hwid(reg: bytes | None) -> int | None:

@@ -21,7 +21,7 @@ from bootsim.linux.arch.arm.asm.memory import FDT_FIXED_BASE, SECTION_MASK, SZ_1
 from bootsim.linux.arch.arm.asm.pgtable_2level import PMD_SECT_XN, SECTION_SHIFT, SECTION_SIZE
 from bootsim.linux.arch.arm.mm.mmu import mmu_data
 from bootsim.linux.arch.arm.mm.proc_v7 import PROC_INFO, ProcInfo, v7_setup
-from bootsim.linux.kernel.printk import step
+from bootsim.linux.kernel.printk import KERN_WARNING, step
 
 if TYPE_CHECKING:
     from bootsim.hw.machine import Machine
@@ -83,6 +83,10 @@ def vet_atags(k: Kernel, pointer: int) -> int:
     if pointer & 3 == 0:
         first = k.machine.ram.read32(pointer)
         if first == OF_DT_MAGIC:
+            if k.build.config.ARM_ATAG_DTB_COMPAT:
+                step(k, "warning: this build has CONFIG_ARM_ATAG_DTB_COMPAT: where a bootloader passes ATAGs, the "
+                     "decompressor writes their memory, command line and initrd into the tree behind it; the tree is "
+                     "taken as it is", func="atags_to_fdt", level=KERN_WARNING)
             return pointer
         if first in (ATAG_CORE_SIZE, ATAG_CORE_SIZE_EMPTY) and k.machine.ram.read32(pointer + 4) == ATAG_CORE:
             return pointer

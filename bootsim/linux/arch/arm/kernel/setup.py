@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.causes import cause, unheeded
-from bootsim.errors import KernelPanic
+from bootsim.errors import InputError, KernelPanic
 from bootsim.linux.arch.arm.asm.mach.arch import run_hook
 from bootsim.linux.arch.arm.kernel.devtree import arm_dt_init_cpu_maps, setup_machine_fdt
 from bootsim.linux.arch.arm.kernel.smp import smp_init_cpus, smp_set_ops
@@ -79,7 +79,7 @@ def cacheid_init(k: Kernel) -> None:
     cpu = k.machine.cpu
     dcache = "PIPT / VIPT nonaliasing"
     if cpu.ctr >> 29 != 4:
-        raise KernelPanic(None, f"{cpu.name}: CTR {cpu.ctr:#x} is not in the ARMv7 format, which is all bootsim models")
+        raise InputError(f"{cpu.name}: CTR {cpu.ctr:#x} is not in the ARMv7 format, which is all bootsim models")
     policy = cpu.ctr >> 14 & 3
     if policy == 1:
         icache = "VIVT ASID tagged"

@@ -18,7 +18,6 @@ from bootsim.linux.arch.arm.mm.mmu import set_fixmap
 from bootsim.linux.drivers.of.fdt_address import of_flat_dt_translate_address
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, Console, printk, register_console, step
 from bootsim.linux.lib.cmdline import EarlyParam, simple_strtoull
-from bootsim.linux.lib.fdt import cells
 from bootsim.linux.mm.memblock import PAGE_SIZE
 
 if TYPE_CHECKING:
@@ -186,17 +185,16 @@ def of_setup_earlycon(k: Kernel, match: EarlyconId, node: FlatNode, options: str
         printk(k, KERN_WARNING, "earlycon: [{name}] bad address", name=match.name)
         step(k, "cause: {place}: no address that the ranges above it lead to", place=k.place(node.path, "reg"))
         return -ENXIO
-    offset = node.first.get("reg-offset")
-    device.mapbase = (addr + (cells(offset)[0] if offset else 0)) & 0xFFFFFFFF
+    device.mapbase = (addr + (node.be32_to_cpup("reg-offset") or 0)) & 0xFFFFFFFF
     device.membase = earlycon_map(k, device.mapbase)
-    width = node.first.get("reg-io-width")
-    if width:
+    width = node.be32_to_cpup("reg-io-width")
+    if width is not None:
         big = "big-endian" in node.first
-        kind = {1: UPIO_MEM, 2: UPIO_MEM16, 4: UPIO_MEM32BE if big else UPIO_MEM32}.get(cells(width)[0])
+        kind = {1: UPIO_MEM, 2: UPIO_MEM16, 4: UPIO_MEM32BE if big else UPIO_MEM32}.get(width)
         if kind is None:
             printk(k, KERN_WARNING, "earlycon: [{name}] unsupported reg-io-width", name=match.name)
             step(k, "cause: {place} is {width}, expected 1, 2 or 4", place=k.place(node.path, "reg-io-width"),
-                 width=cells(width)[0])
+                 width=width)
             return -EINVAL
         device.iotype = kind
     if options is not None:
