@@ -108,9 +108,8 @@ def test_its_registers_can_be_given(prepare):
 
 
 def test_a_cache_type_of_another_architecture_is_refused(prepare):
-    from dataclasses import replace
 
     k = prepare()
-    k.machine.cpu = replace(k.machine.cpu, ctr=0x1D192992)
+    k.machine.cpu = k.machine.cpu._replace(ctr=0x1D192992)
     with pytest.raises(InputError, match="CTR 0x1d192992"):
         bootsim.run(k)

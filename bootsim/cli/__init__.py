@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import signal
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,6 +36,9 @@ COMMANDS = {
     "why-not": ("bootsim.cli.why_not", "Tell what single change would make something hold."),
 }
 
+# Those that end after one boot: garbage is not worth looking for (see bootsim.__main__).
+_ONE_BOOT = {"boot", "digest", "facts", "show"}
+
 _HELP = """Replay the memory side of booting 32-bit ARM Linux 5.10.
 
     A device tree goes in; the boot log the real kernel would print comes out, with every page table, memblock region
@@ -62,6 +65,9 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
+        if cmd_name not in _ONE_BOOT and not gc.isenabled():
+            gc.freeze()
+            gc.enable()
         return command
 
     def resolve_command(
@@ -126,6 +132,8 @@ def _code_of(run: Callable[[], Any]) -> int:
         where = f"{error.filename}: " if error.filename is not None else ""
         return _told(f"{where}{error.strerror or error}", EXIT_BAD_INPUT)
     except Exception:
+        import traceback
+
         click.echo(f"{traceback.format_exc()}{_REPORT}", err=True)
         return EXIT_BUG
     return found if isinstance(found, int) else 0

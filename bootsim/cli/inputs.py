@@ -9,7 +9,6 @@ def command(tree: str, **options: Any) -> None:
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -83,6 +82,8 @@ def known_stage(_ctx: click.Context, _param: click.Parameter, value: str | None)
     from bootsim.state.snapshot import STAGES
 
     if value not in STAGES:
+        import difflib
+
         close = [s for s in STAGES if value in s] or difflib.get_close_matches(value, STAGES, 3)
         hint = f"; did you mean {' or '.join(close)}?" if close else "."
         raise click.BadParameter(

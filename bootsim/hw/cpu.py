@@ -8,8 +8,7 @@ these registers a boot's memory depends on two alone: MPIDR (one processor or se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError
 
@@ -23,8 +22,7 @@ MPIDR_UNIPROCESSOR = 1 << 30
 MIDR_IMPLEMENTER_AND_PART = 0xFF0FFFF0
 
 
-@dataclass(frozen=True, slots=True)
-class Cpu:
+class Cpu(NamedTuple):
     """One processor model. Register fields hold the 32-bit values that MRC p15 returns.
 
     `ccsidr_l1d` and `ccsidr_l1i` are CCSIDR with the
@@ -140,13 +138,13 @@ CORTEX_A72 = Cpu(
     clidr=0x0A200023, ccsidr_l1d=0x701FE00A, ccsidr_l1i=0x201FE012, sctlr=0x00C50838,
 )
 
-CORTEX_A12 = replace(CORTEX_A7, name="Cortex-A12", compatible="arm,cortex-a12", midr=0x410FC0D1, ctr=0x84448003)
-CORTEX_A17 = replace(CORTEX_A12, name="Cortex-A17", compatible="arm,cortex-a17", midr=0x411FC0E1)
-BRAHMA_B15 = replace(CORTEX_A15, name="Brahma-B15", compatible="brcm,brahma-b15", midr=0x420F00F3)
-KRAIT = replace(CORTEX_A15, name="Krait", compatible="qcom,krait", midr=0x510F06F2, id_mmfr0=0x10100103)
-SCORPION = replace(CORTEX_A9, name="Scorpion", compatible="qcom,scorpion", midr=0x510F02D2)
-PJ4B = replace(CORTEX_A9, name="Marvell PJ4B", compatible="marvell,pj4b", midr=0x562F5842)
-SHEEVA_V7 = replace(PJ4B, name="Marvell Sheeva ARMv7", compatible="marvell,sheeva-v7")
+CORTEX_A12 = CORTEX_A7._replace(name="Cortex-A12", compatible="arm,cortex-a12", midr=0x410FC0D1, ctr=0x84448003)
+CORTEX_A17 = CORTEX_A12._replace(name="Cortex-A17", compatible="arm,cortex-a17", midr=0x411FC0E1)
+BRAHMA_B15 = CORTEX_A15._replace(name="Brahma-B15", compatible="brcm,brahma-b15", midr=0x420F00F3)
+KRAIT = CORTEX_A15._replace(name="Krait", compatible="qcom,krait", midr=0x510F06F2, id_mmfr0=0x10100103)
+SCORPION = CORTEX_A9._replace(name="Scorpion", compatible="qcom,scorpion", midr=0x510F02D2)
+PJ4B = CORTEX_A9._replace(name="Marvell PJ4B", compatible="marvell,pj4b", midr=0x562F5842)
+SHEEVA_V7 = PJ4B._replace(name="Marvell Sheeva ARMv7", compatible="marvell,sheeva-v7")
 
 CPUS = (CORTEX_A9, CORTEX_A15, CORTEX_A7, CORTEX_A5, CORTEX_A8, CORTEX_A53, CORTEX_A72, CORTEX_A12, CORTEX_A17,
         BRAHMA_B15, KRAIT, SCORPION, PJ4B, SHEEVA_V7)
@@ -198,7 +196,7 @@ def of_tree(tree: Tree) -> Cpu:
     """
     cpu = _model_of_tree(tree)
     affinity = next((processor.affinity for processor in tree.processors if processor.compatible), 0)
-    return replace(cpu, mpidr=cpu.mpidr | affinity) if cpu.mpidr and affinity <= 0xFFFFFF else cpu
+    return cpu._replace(mpidr=cpu.mpidr | affinity) if cpu.mpidr and affinity <= 0xFFFFFF else cpu
 
 
 def _model_of_tree(tree: Tree) -> Cpu:
@@ -248,7 +246,7 @@ def stated(words: Sequence[str], default: Callable[[], Cpu]) -> Cpu:
         cpu = _model_of_midr(registers["midr"])
     else:
         cpu = default()
-    return replace(cpu, midr=registers.get("midr", cpu.midr), mpidr=registers.get("mpidr", cpu.mpidr))
+    return cpu._replace(midr=registers.get("midr", cpu.midr), mpidr=registers.get("mpidr", cpu.mpidr))
 
 
 def _spelt_out(word: str) -> list[str]:

@@ -119,13 +119,8 @@ def register_name(pa: int) -> str:
 
 # The first of _PRIVATE that the tree has. Its reg is taken in the cells of its parent and through the parents' ranges.
 def _private_base(tree: Tree) -> int:
-    offsets = dict(_PRIVATE)
-    found: dict[str, list[str]] = {}
-    for path, node in tree.walk():
-        for compatible in offsets.keys() & node.strings("compatible"):
-            found.setdefault(compatible, []).append(path)
     for compatible, offset in _PRIVATE:
-        for path in found.get(compatible, ()):
+        for path in tree.compatible.get(compatible, ()):
             if (pa := _address(tree, path)) is not None:
                 return pa - offset & 0xFFFFFFFF
     return VEXPRESS_SCU

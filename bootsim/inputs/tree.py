@@ -143,6 +143,15 @@ class Tree:
             if node.get("device_type") == b"cpu\0"
         )
 
+    @cached_property
+    def compatible(self) -> Mapping[str, list[str]]:
+        """The paths of the nodes that have a compatible string, by the string."""
+        found: dict[str, list[str]] = {}
+        for path, node in self.walk():
+            for name in node.strings("compatible"):
+                found.setdefault(name, []).append(path)
+        return found
+
     @property
     def board(self) -> list[str]:
         """The root's compatible strings: what the board is, the most specific first."""

@@ -1,5 +1,3 @@
-import dataclasses
-from dataclasses import replace
 
 import pytest
 
@@ -43,7 +41,7 @@ def test_every_cpu_is_an_armv7_as_the_kernel_sees_it(cpu):
 
 
 def test_a_cpu_does_not_change():
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         CORTEX_A9.midr = 0
 
 
@@ -51,11 +49,11 @@ def test_a_processor_is_stated_by_model_and_registers():
     assert stated([], lambda: CORTEX_A8) is CORTEX_A8
     assert stated(["cortex-a15"], lambda: CORTEX_A8) == CORTEX_A15
     assert stated(["arm,cortex-a15"], lambda: CORTEX_A8) == CORTEX_A15
-    assert stated(["mpidr=0x80000000"], lambda: replace(CORTEX_A9, mpidr=0x80000900)) == CORTEX_A9
+    assert stated(["mpidr=0x80000000"], lambda: CORTEX_A9._replace(mpidr=0x80000900)) == CORTEX_A9
     assert stated(["mpidr=0x80000101"], lambda: CORTEX_A9).mpidr == 0x80000101
     other = stated(["midr=0x412fc0f1"], lambda: CORTEX_A8)
-    assert other == replace(CORTEX_A15, midr=0x412FC0F1)
-    assert stated(["midr=0x413fc090", "cortex-a7"], lambda: CORTEX_A9) == replace(CORTEX_A7, midr=0x413FC090)
+    assert other == CORTEX_A15._replace(midr=0x412FC0F1)
+    assert stated(["midr=0x413fc090", "cortex-a7"], lambda: CORTEX_A9) == CORTEX_A7._replace(midr=0x413FC090)
 
 
 @pytest.mark.parametrize(("word", "message"), [

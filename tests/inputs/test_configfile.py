@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bootsim.errors import InputError
+from bootsim.inputs import configyaml
 from bootsim.inputs.build import Config, KernelBuild, MachineDesc, Sizeof, Symbols
 from bootsim.inputs.buildcheck import problems
 from bootsim.inputs.configfile import bundled_builds, load_build, parse_build
+from bootsim.inputs.configplain import read_plain
 from bootsim.inputs.configwriter import render
 
 ROOT = Path(__file__).parent.parent.parent
@@ -373,10 +375,8 @@ def _parses_or_says_why(data: bytes) -> None:
 
 
 def test_pure_python_loader_agrees(monkeypatch):
-    from bootsim.inputs import configfile
-
-    monkeypatch.setattr(configfile, "_Loader", yaml.SafeLoader)
-    assert parse(TEXT) == load_build("3G/1G")
+    monkeypatch.setattr(configyaml, "_Loader", yaml.SafeLoader)
+    assert configyaml.read_yaml(TEXT, "b.yaml") == load_build("3G/1G")
     assert errors("[" * 50)[0].startswith("b.yaml:1:21: nested 21 deep")
 
 
@@ -392,3 +392,30 @@ def test_types_of_the_schema_are_those_the_reader_knows():
     known = (int, bool, str, int | None, str | None)
     for kind in (Config, Symbols, Sizeof, MachineDesc):
         assert all(annotation in known for annotation in kind.__annotations__.values()), kind
+
+
+# ---------------------------------------------------------------- the plain reader
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
+def test_what_is_written_is_plain_and_means_in_yaml_the_same(path):
+    text = path.read_text()
+    assert read_plain(text) == configyaml.read_yaml(text, path.name) is not None
+
+
+@given(st.data())
+def test_what_the_plain_reader_takes_means_in_yaml_the_same(data):
+    # one line of a description changed, moved or given twice
+    lines = TEXT.split("\n")
+    at = data.draw(st.integers(0, len(lines) - 1))
+    changed = data.draw(st.sampled_from([
+        *(pad + lines[at].strip() for pad in ("", " ", "  ", "    ", "  - ")), f"{lines[at]}\n{lines[at]}", "",
+        f"{lines[at]} # more", lines[at].replace(" ", "  "), lines[at].replace(":", ": :"), lines[at] + ":",
+        lines[at].replace("true", "True"), lines[at].replace('"', "'"), lines[at].replace("0x", "0X"),
+        lines[at].replace("1", "true"), lines[at].replace("true", "1"), lines[at].partition(":")[0] + ":",
+        lines[data.draw(st.integers(0, len(lines) - 1))],
+    ]))  # fmt: skip
+    text = "\n".join([*lines[:at], changed, *lines[at + 1 :]])
+    build = read_plain(text)
+    if build is not None:
+        assert build == configyaml.read_yaml(text, "b.yaml")

@@ -88,8 +88,8 @@ def of_device_is_compatible(node: DeviceNode, compat: str) -> bool:
 
     Source: drivers/of/base.c of_device_is_compatible()
     """
-    names = node.properties.get("compatible", b"").split(b"\0")
-    return any(n.decode("latin-1").lower() == compat.lower() for n in names)
+    value = node.properties.get("compatible")
+    return value is not None and compat.lower().encode("latin-1") in value.lower().split(b"\0")
 
 
 def of_find_compatible_node(k: Kernel, compat: str) -> DeviceNode | None:
