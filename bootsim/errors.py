@@ -12,6 +12,8 @@
 
 from __future__ import annotations
 
+from bootsim.escape import printable
+
 EXIT_DIFFERS, EXIT_BAD_INPUT, EXIT_PANICKED, EXIT_BUG, EXIT_INTERRUPTED = 1, 2, 3, 70, 130
 
 
@@ -19,6 +21,9 @@ class BootsimError(Exception):
     """Anything bootsim reports instead of a traceback. The text says where, what was found, what was expected."""
 
     exit_code = EXIT_BAD_INPUT
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(BootsimError):

@@ -9,6 +9,7 @@ import click
 from bootsim.cli.inputs import input_options, known_stage, prepare_from
 from bootsim.cli.output import LineOutput, wants_color
 from bootsim.errors import EXIT_PANICKED, KernelPanic
+from bootsim.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -93,12 +94,9 @@ def _run(
 
 def _warn(records: list[Record]) -> None:
     # What the inputs leave open, also where the log is not shown.
-    from bootsim.views import dmesg
-
     for record in records:
         if not record.kernel and record.text.startswith("bootsim: warning: "):
-            for line in dmesg.lines([record]):
-                click.echo(line.removeprefix(dmesg.STAMP), err=True)
+            click.echo(printable(record.text), err=True)
 
 
 class _Log:
@@ -117,9 +115,7 @@ class _Log:
         if self._hides_steps:
             for record in new:
                 if record.tells_cause():
-                    from bootsim.views.dmesg import terminal_text
-
-                    click.echo(terminal_text(record.text), err=True)
+                    click.echo(printable(record.text), err=True)
 
 
 def _renderer(form: str, steps: bool, color: bool) -> Callable[[Iterable[Record]], Iterator[str]]:

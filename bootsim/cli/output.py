@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from bootsim.errors import InputError
+from bootsim.escape import for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,7 +36,7 @@ class _Stream:
         if not isinstance(text, str):
             raise TypeError(f"{type(text).__name__}, expected str")
         if text:
-            self._try(lambda: self._stream.write(text))
+            self._try(lambda: self._stream.write(for_terminal(text)))
         return len(text)
 
     def flush(self) -> None:

@@ -53,10 +53,11 @@ def _inputs_twice(function: _F) -> _F:
 def report(ctx: click.Context, /, tree: str, output: str, **options: Any) -> None:
     """Write the page; the help text is `_HELP`."""
     from bootsim import files
+    from bootsim.escape import printable
     from bootsim.log import import_structlog_lazily
 
     import_structlog_lazily()
-    from bootsim.views.report.data import Watch, page_data, printable
+    from bootsim.views.report.data import Watch, page_data
     from bootsim.views.report.render import render
 
     both = _boots(options)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError
+from bootsim.escape import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -210,7 +211,7 @@ def _model_of_tree(tree: Tree) -> Cpu:
         path, names = unknown
         known = ", ".join(cpu.compatible for cpu in CPUS)
         raise InputError(
-            f"{tree.where(path, 'compatible')} {path}: compatible is {', '.join(names)}, expected {known}; "
+            f"{tree.place(path, 'compatible')}: compatible is {escaped(', '.join(names))}, expected {known}; "
             "or say which it is (--cpu)"
         )
     other = next((name for name in tree.board if name in OTHER_BOARDS), None)

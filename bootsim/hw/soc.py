@@ -6,7 +6,7 @@ else as QEMU 7.2 models that SoC, else as zero, which is what an address without
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
@@ -95,7 +95,7 @@ def processor_of(tree: Tree, cpu: Cpu) -> Cpu:
     root = tree.board
     midr = next((value for name, value in _QEMU_MIDR.items() if name in root), cpu.midr)
     mpidr = next((value for name, value in _QEMU_MPIDR.items() if name in root), cpu.mpidr)
-    return replace(cpu, midr=midr, mpidr=mpidr)
+    return cpu._replace(midr=midr, mpidr=mpidr)
 
 
 def register_pa(name: str) -> int:

@@ -76,7 +76,7 @@ def _value(text: str) -> Any:
 
 def _build(kind: type[Values], given: Any) -> Any:
     attributes = {name: attribute for attribute, name in kind.KERNEL_NAMES.items()}
-    if not isinstance(given, dict) or not given.keys() <= attributes.keys():
+    if not given.keys() <= attributes.keys():
         raise _NotPlainError
     values = {attributes[name]: _typed(kind.__annotations__[attributes[name]], value) for name, value in given.items()}
     if not kind.KERNEL_NAMES.keys() - kind.DEFAULTS.keys() <= values.keys():
@@ -90,9 +90,9 @@ def _typed(kind: Any, value: Any) -> Any:
     if get_origin(kind) is tuple and isinstance(value, tuple):
         inner, (names, items) = get_args(kind)[0], value or ({}, ())
         if not names and (items or not value):
-            return tuple(_build(inner, each) if isinstance(each, dict) else _typed(inner, each) for each in items)
+            return tuple(_typed(inner, (each, ()) if isinstance(each, dict) else each) for each in items)
     elif isinstance(value, tuple):
-        if value and not value[1] and isinstance(kind, type):
+        if value and not value[1] and isinstance(kind, type) and issubclass(kind, Values):
             return _build(kind, value[0])
     elif (isinstance(kind, UnionType) and type(value) in get_args(kind)) or (
         get_origin(kind) is Literal and any(type(value) is type(each) and value == each for each in get_args(kind))

@@ -14,6 +14,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError
+from bootsim.escape import escaped
 from bootsim.inputs.tree import Node, Spot, Tree
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class _Structure:
         return None, parent
 
     def _path(self) -> str:
-        return "/" + "/".join(node.name for node in self._open[1:])
+        return escaped("/" + "/".join(node.name for node in self._open[1:]))
 
     def _past(self, at: int, what: str) -> InputError:
         return InputError(

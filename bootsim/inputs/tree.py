@@ -13,6 +13,8 @@ import struct
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from bootsim.escape import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -95,6 +97,10 @@ class Tree:
     def where(self, path: str, prop: str | None = None) -> str:
         """Where a node or property was written, as "file:line"; for a blob, or what no source line made, the file."""
         return self.lines.get((path, prop)) or self.lines.get((path, None)) or self.name
+
+    def place(self, path: str, prop: str | None = None) -> str:
+        """A node as a message names it, "board.dts:41 /memory@60000000", at the line of one of its properties."""
+        return f"{self.where(path, prop)} {escaped(path)}"
 
     def walk(self) -> Iterator[tuple[str, Node]]:
         """Yield (path, node) of every node in the tree's order, parents before children."""

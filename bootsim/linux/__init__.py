@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import FaultError, KernelPanic
+from bootsim.escape import escaped
 from bootsim.facts import Facts
 from bootsim.linux.kernel.jump_label import StaticKey
 from bootsim.linux.kernel.printk import Console
@@ -297,7 +298,7 @@ class Kernel:
 
     def place(self, path: str, prop: str | None = None) -> str:
         """A node or property of the tree as a message names it: "board.dts:41 /memory@60000000 reg"."""
-        named = path if prop is None else f"{path} {prop}"
+        named = escaped(path if prop is None else f"{path} {prop}")
         return f"{self.where(path, prop)} {named}" if self.where is not None else named
 
     def memory_place(self) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bootsim.escape import escaped
+
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
@@ -49,7 +51,7 @@ def _users(k: Kernel) -> list[Claim]:
         users.append(Claim("the device tree blob", machine.dtb_pa, machine.dtb_pa + int(size.value)))
     if machine.initrd_pa is not None:
         users.append(Claim("the initrd", machine.initrd_pa, machine.initrd_pa + machine.initrd_bytes))
-    users += [Claim(r.node.path, r.base, r.base + r.size, r.node.path) for r in k.of.reserved_mem if r.size]
+    users += [Claim(escaped(r.node.path), r.base, r.base + r.size, r.node.path) for r in k.of.reserved_mem if r.size]
     return users
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bootsim.escape import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,4 +42,4 @@ def lines(held: Held) -> Iterator[str]:
         for name, value in area.items():
             if name != "directory":
                 shown = " ".join(map(str, value)) if name == "bitmap" else value
-                yield f"{area['directory']}/{name}:{shown}"
+                yield escaped(f"{area['directory']}/{name}:{shown}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from bootsim.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 
 # Time does not pass in a replay: before the clock runs, the kernel stamps every message with zero.
 STAMP = "[    0.000000] "
-
-# What a terminal could take for a command; a tree's strings may hold anything.
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 # The styles of `dmesg --color`, by log level; levels without an entry are plain.
 _TIME, _SUBSYSTEM, _OFF = "\x1b[32m", "\x1b[33m", "\x1b[0m"
@@ -30,18 +28,8 @@ def lines(records: Iterable[Record], *, steps: bool = True, color: bool = False)
     for record in records:
         if steps or record.kernel:
             for raw in record.text.split("\n"):
-                line = terminal_text(raw)
+                line = printable(raw)
                 yield _colored(line, record.level) if color else STAMP + line
-
-
-def terminal_text(text: str) -> str:
-    """A line with what no terminal should get written as its bytes in hex, as dmesg does."""
-    return text if text.isprintable() else _UNPRINTABLE.sub(_hex, text)
-
-
-def _hex(match: re.Match[str]) -> str:
-    # as dmesg writes them: each byte as \x and two digits
-    return "".join(f"\\x{byte:02x}" for byte in match[0].encode("utf-8", "surrogateescape"))
 
 
 def _colored(line: str, level: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bootsim.escape import escaped
 from bootsim.views import layout
 from bootsim.views.held import NotHeld
 from bootsim.views.memblock import size_text
@@ -57,7 +58,8 @@ def _live(k: Kernel) -> Iterator[Area]:
     yield Area("device tree", machine.dtb_pa, machine.dtb_pa + blob_bytes)
     if machine.initrd_pa is not None:
         yield Area("initrd", machine.initrd_pa, machine.initrd_pa + machine.initrd_bytes)
-    yield from (Area(f"/{m.node.path.lstrip('/')}", m.base, m.base + m.size) for m in k.of.reserved_mem if m.size)
+    nodes = [(escaped(f"/{m.node.path.lstrip('/')}"), m) for m in k.of.reserved_mem if m.size]
+    yield from (Area(name, m.base, m.base + m.size) for name, m in nodes)
     pgdat = getattr(k.mm, "pgdat", None)
     if pgdat is not None and pgdat.mem_map_pa is not None:
         pages = pgdat.bank_pfns[-1][1] - pgdat.bank_pfns[0][0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bootsim.escape import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -23,13 +25,18 @@ def logfmt_lines(records: Iterable[Record], *, steps: bool = True) -> Iterator[s
     """Yield each record as key=value pairs: the keys of the JSON form, and each number under its name."""
     from structlog.processors import LogfmtRenderer
 
-    return _rendered(records, steps, LogfmtRenderer(bool_as_flag=False), _flat_fields)
+    return _rendered(
+        records, steps, LogfmtRenderer(bool_as_flag=False), lambda r: {**_flat_fields(r), "text": printable(r.text)}
+    )
 
 
 def _flat_fields(record: Record) -> dict[str, Any]:
     # a number whose name is taken by the record itself gets an underscore
     taken = {"seq", "level", "stage", "function", "kernel", "text"}
-    return {f"{name}_" if name in taken else name: value for name, value in record.fields.items()}
+    return {
+        f"{name}_" if name in taken else name: printable(value) if isinstance(value, str) else value
+        for name, value in record.fields.items()
+    }
 
 
 def _rendered(

@@ -92,7 +92,7 @@ def _fallback_base(request: Request) -> int:
         raise no_memory(tree)
     path = tree.memory[0].path
     raise InputError(
-        f"{tree.where(path, 'reg')} {path}: does not say where RAM starts, expected a reg with its address; "
+        f"{tree.place(path, 'reg')}: does not say where RAM starts, expected a reg with its address; "
         "or say where the kernel is loaded (--load-addr)"
     )
 
@@ -100,7 +100,7 @@ def _fallback_base(request: Request) -> int:
 def _empty(request: Request) -> InputError:
     path = request.tree.memory[0].path
     return InputError(
-        f"{request.tree.where(path, 'reg')} {path}: no whole bank that is not empty, expected RAM; "
+        f"{request.tree.place(path, 'reg')}: no whole bank that is not empty, expected RAM; "
         "or say what is really there (--ram SIZE@BASE), or what to write into the tree (--mem)"
     )
 

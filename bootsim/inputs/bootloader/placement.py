@@ -73,7 +73,7 @@ def _out_of_reach(tree: Tree) -> InputError:
     memory = next(memory for memory in tree.memory if memory.banks)
     base, size = memory.banks[0]
     return InputError(
-        f"{tree.where(memory.path, memory.prop)} {memory.path}: all RAM is above 4 GiB "
+        f"{tree.place(memory.path, memory.prop)}: all RAM is above 4 GiB "
         f"([{base:#x}, {base + size:#x})), where a kernel with 32-bit addresses cannot reach it"
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
+from bootsim.escape import escaped
 from bootsim.inputs.bootloader.handover import TOP, Handover, c_string, root_cells, to_cells
 from bootsim.inputs.bootloader.placement import INITRD_OFFSET, board_of, no_memory, page_up
 from bootsim.inputs.edits import add_node, delete_node, set_property
@@ -119,7 +120,8 @@ def _memory_paths(tree: Tree) -> list[str]:
     ]
     for i, path in enumerate(matches):
         if any(path.startswith(f"{removed}/") for removed in matches[:i]):
-            raise InputError(f"{tree.name}: QEMU refuses this tree: its lookup of {path} fails (FDT_ERR_NOTFOUND)")
+            named = escaped(path)
+            raise InputError(f"{tree.name}: QEMU refuses this tree: its lookup of {named} fails (FDT_ERR_NOTFOUND)")
     return matches
 
 

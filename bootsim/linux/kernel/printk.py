@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bootsim.causes import cause
+from bootsim.escape import escaped
 from bootsim.linux.include.linux.err import Err
 from bootsim.linux.lib.cmdline import CoreParam, EarlyParam, SetupParam, memparse
 from bootsim.linux.mm.memblock import memblock_alloc, memblock_free
@@ -55,6 +56,9 @@ def step(k: Kernel, template: str, /, *, func: str | None = None, level: int = K
 
     Source: none, the kernel has no such message
     """
+    for name, value in fields.items():
+        if isinstance(value, str):
+            fields[name] = escaped(value)
     _emit(k, level, "bootsim: " + template, func or sys._getframe(1).f_code.co_name, False, fields)
 
 

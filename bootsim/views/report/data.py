@@ -8,9 +8,9 @@ Ranges are half-open; the page shows inclusive ends. Addresses are physical unle
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from bootsim.escape import printable
 from bootsim.linux.include.linux.mm_types import migratetype_names
 from bootsim.state import snapshot
 from bootsim.state.digest import of_stages, whole
@@ -42,19 +42,7 @@ OVERVIEW = (
 # The color of each kind of owner.
 FAMILIES = {"image": "image", "dtb": "tree", "initrd": "tree", "node": "tree", "tree": "tree", "cma": "cma",
             "tables": "tables", "memmap": "memmap", "hash": "hash", "log": "hash", "percpu": "percpu"}  # fmt: skip
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 PAGE_BYTES = 4096
-
-
-def printable(text: str) -> str:
-    """Return text with what a screen cannot show written as its bytes in hex, as dmesg does."""
-    return _UNPRINTABLE.sub(_hex, text)
-
-
-def _hex(match: re.Match[str]) -> str:
-    # a byte that was no UTF-8 stands in the text as a lone surrogate, \udc80 to \udcff
-    errors = "surrogateescape" if "\udc80" <= match[0] <= "\udcff" else "surrogatepass"
-    return "".join(f"\\x{byte:02x}" for byte in match[0].encode("utf-8", errors))
 
 
 class Watch:

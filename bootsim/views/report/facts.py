@@ -17,7 +17,7 @@ def facts_data(replay: Replay) -> dict[str, Any]:
     A fact is [name, value, unit, formula, inputs, source]; an input is [name, place of the fact it stood for, or -1].
     A name computed more than once has several facts: an input names the one that was current.
     """
-    from bootsim.views.report.data import printable
+    from bootsim.escape import printable
 
     facts = replay.k.facts
     nodes: dict[int, Derivation] = {}

@@ -122,7 +122,7 @@ def of_flat_dt_get_machine_name(k: Kernel) -> str:
     """
     root = k.of.fdt.nodes[0]
     name = root.first.get("model") or root.first.get("compatible")
-    return c_string(name) if name is not None else "(null)"
+    return "(null)" if name is None else c_string(name).encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 def early_init_dt_verify(k: Kernel, dtb_pa: int) -> bool:
