@@ -6,7 +6,7 @@ import re
 from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
-from bootsim.views.dmesg import terminal_text
+from bootsim.escape import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,8 +67,8 @@ class Paint:
     def finish(self, line: str) -> str:
         """The line as a terminal gets it: marks as colors, what is not printable as its bytes in hex."""
         if not self._on:
-            return terminal_text(line)
-        return "".join(_MARKS.get(part) or terminal_text(part) for part in _MARK.split(line))
+            return printable(line)
+        return "".join(_MARKS.get(part) or printable(part) for part in _MARK.split(line))
 
     def wrap(self, text: str, width: int, first: str = "", then: str = "") -> list[str]:
         """The text on lines of at most `width` characters, colors not counted, `first` and `then` before them.
