@@ -91,6 +91,13 @@ def test_omap_takes_two_sections_before_the_tree_reserves(boot):
     assert k.of.reserved_mem[0].base == BASE + 0xFA00000
 
 
+def test_lowmem_ends_where_the_machine_took_memory(boot):
+    k = boot(**OMAP4)
+    limit = k.facts.get("arm_lowmem_limit")
+    assert limit.value == k.facts.get("machine.taken1").value == BASE + 0x10000000 - 2 * MIB
+    assert {"machine.taken0", "machine.taken1"} <= set(limit.inputs)
+
+
 def test_a_kernel_without_a_barrier_takes_one(boot):
     assert regions(boot(cpu="cortex-a8", **OMAP3), "memory") == [(BASE, 0x10000000 - MIB)]
 

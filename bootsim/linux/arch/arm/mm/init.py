@@ -126,6 +126,9 @@ def arm_memblock_steal(k: Kernel, size: int, align: int, what: str) -> int:
                           f"machine {k.mdesc.name!r}: {what}: {cause(k, phys.why)}")
     unheeded(k, memblock_free(mb, phys, size, func, purpose), f"freeing {phys:#010x}+{size:#x}")
     unheeded(k, memblock_remove(mb, phys, size, func, purpose), f"taking {phys:#010x}+{size:#x} out of memory")
+    n = sum(fact.name.startswith("machine.taken") for fact in k.facts)
+    k.facts.add(f"machine.taken{n}", phys, "pa", f"{size >> 20} MiB below memblock's limit, out of memory: {what}",
+                ("memblock.current_limit", "build:machines"), "arch/arm/mm/init.c arm_memblock_steal()")
     step(k, "machine {name!r} takes {base:#010x}-{last:#010x} out of memory", name=k.mdesc.name, base=phys,
          last=phys + size - 1)
     return phys

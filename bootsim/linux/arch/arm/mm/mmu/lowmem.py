@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 SWAPPER_PG_DIR_SIZE = 16384
 _ABOVE_LOWMEM = Purpose("bank", "memory above lowmem, which needs CONFIG_HIGHMEM")
-_BANK_FACT = re.compile(r"(bank\d+|mem_option)\.(base|size)")
+_BANK_FACT = re.compile(r"(bank\d+|mem_option)\.(base|size)|machine\.taken\d+")
 
 
 def early_vmalloc(k: Kernel, arg: str | None) -> int:
