@@ -33,7 +33,7 @@ CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi')
 
 .DEFAULT_GOAL := boot
 .DELETE_ON_ERROR:
-.PHONY: boot test test-newest lock browser-test lint build debug bench conformance dts-census configs dist clean
+.PHONY: boot test test-newest lock browser-test lint build debug bench causes conformance dts-census configs dist clean
 
 boot: $(VENV)/.built
 	@$(BIN)/bootsim $(BOOT)
@@ -71,6 +71,10 @@ debug: $(VENV)/.installed
 bench: $(VENV)/.built
 	$(BIN)/python -m pytest tests/benchmarks/bench_buddy.py tests/benchmarks/bench_mmu.py -m benchmarks --benchmark-enable --benchmark-only $(TESTS)
 	$(BIN)/python tests/benchmarks/bench_boot.py
+
+# fourteen decisions in all 91 pairs: what makes each effect, against boots of all combinations
+causes: $(VENV)/.built
+	BOOTSIM_ALL_PAIRS=1 $(BIN)/python -m pytest tests/state/test_causes.py $(TESTS)
 
 # KERNEL_SRC=DIR, BUILD_DIR="[NAME=]DIR ...", ONLY="PATTERN ...", JOBS=N, MIRROR=URI, CACHE=DIR, INSTALL=1; the other
 # options through CONFORMANCE="--list"

@@ -10,7 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bootsim.inputs.dtb import read_tree
+from bootsim.inputs.treediff import NOT_GIVEN, shown_property
 from bootsim.linux.lib.cmdline import next_arg
+from bootsim.state.decisions import config_shown
+from bootsim.state.quantities import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 PREFIXES = ("CONFIG_", "symbol:", "sizeof:", "dtb:", "cmdline:", "option:", "build:", "cpu:")
-NOT_GIVEN = "not given"
 
 
 def is_root(name: str) -> bool:
@@ -84,17 +86,10 @@ class Roots:
 
     @staticmethod
     def _shown(value: Any) -> str:
-        return size_shown(value) if isinstance(value, int) and value >= 1 << 20 else str(value)
+        return size_text(value) if isinstance(value, int) and value >= 1 << 20 else str(value)
 
     def _config(self, name: str) -> str:
-        value = getattr(self._k.build.config, name, None)
-        if value is None:
-            return NOT_GIVEN
-        if isinstance(value, bool):
-            return "y" if value else "n"
-        if isinstance(value, str):
-            return f'"{value}"'
-        return f"{value:#x}" if "OFFSET" in name or "UART" in name else str(value)
+        return config_shown(self._k.build.config, name)
 
     def _symbol(self, name: str) -> str:
         value = _by_kernel_name(self._k.build.symbols, name)
@@ -161,30 +156,6 @@ class Roots:
             if parameter:
                 found.setdefault(parameter, []).append("given" if value is None else value)
         return found
-
-
-def size_shown(size: int) -> str:
-    """A size in bytes as an option takes it: 1G, 512M, or plain bytes."""
-    for shift, unit in ((30, "G"), (20, "M")):
-        if size and size % (1 << shift) == 0:
-            return f"{size >> shift}{unit}"
-    return str(size)
-
-
-def shown_property(value: bytes) -> str:
-    """A property's value as device tree source writes it: strings, cells or bytes, told by what the bytes are."""
-    if not value:
-        return "(empty)"
-    text = value[:-1].decode("latin-1")
-    words = text.split("\0")
-    if value[-1:] == b"\0" and all(word and word.isprintable() and word.isascii() for word in words):
-        shown = ", ".join(f'"{word}"' for word in words)
-    elif len(value) % 4 == 0:
-        cells = (f"{int.from_bytes(value[i : i + 4], 'big'):#x}" for i in range(0, len(value), 4))
-        shown = f"<{' '.join(cells)}>"
-    else:
-        shown = f"[{value.hex(' ')}]"
-    return shown if len(shown) <= 120 else f"{shown[:110]}... ({len(value)} bytes)"
 
 
 def _by_kernel_name(values: Any, name: str) -> Any:

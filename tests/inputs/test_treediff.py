@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from bootsim.inputs.devicetree import load_tree
-from bootsim.inputs.treediff import changed, spare_change, tree_changes
+from bootsim.inputs.treediff import changed, shown_property, spare_change, tree_changes
 
 SOURCE = """/dts-v1/;
 / {
@@ -143,3 +143,10 @@ def test_free_space_in_the_blob_is_a_change(tree, tmp_path):
 
 def test_equal_trees_have_no_changes(tree):
     assert tree_changes(tree(), tree()) == []
+
+
+def test_properties_as_source_writes_them():
+    assert shown_property(b"arm,vexpress\0") == '"arm,vexpress"'
+    assert shown_property((1).to_bytes(4, "big") * 2) == "<0x1 0x1>"
+    assert shown_property(b"") == "(empty)"
+    assert shown_property(b"\1\2") == "[01 02]"

@@ -1,7 +1,7 @@
 """Fourteen decisions alone and in pairs: every effect has the decisions that make it, and one decision is one root.
 
 What makes an effect is worked out here from boots of all combinations, out of the kernel's own numbers.
-`BOOTSIM_ALL_PAIRS=1` takes all 91 pairs, a minute's work; without it each decision comes in two of them.
+`make causes` (BOOTSIM_ALL_PAIRS=1) takes all 91 pairs, a minute's work; without it each decision comes in one of them.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from bootsim.errors import InputError
 from bootsim.state.explain import derivation_lines, find
 from bootsim.state.owner import Watcher, merged
 from bootsim.state.replay import Replay
-from bootsim.state.roots import PREFIXES, Roots, shown_property
+from bootsim.state.roots import PREFIXES, Roots
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +48,6 @@ def test_names_are_found_or_the_nearest_told(boot):
     assert "zone.Normal.end_pfn" in find(boot.k.facts, "zone.normal")
     with pytest.raises(InputError, match="did you mean arm_lowmem_limit"):
         find(boot.k.facts, "lowmem_limit")
-
-
-def test_properties_as_source_writes_them():
-    assert shown_property(b"arm,vexpress\0") == '"arm,vexpress"'
-    assert shown_property((1).to_bytes(4, "big") * 2) == "<0x1 0x1>"
-    assert shown_property(b"") == "(empty)"
-    assert shown_property(b"\1\2") == "[01 02]"
 
 
 def owners(address, **inputs):
