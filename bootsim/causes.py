@@ -76,9 +76,10 @@ def asked_by(k: Kernel, root: str) -> str:
 
 
 def holders(k: Kernel, base: int, size: int, but: Purpose | None = None) -> list[str]:
-    """Who holds [base, base + size) or parts of it, as a message names them; `but` is not among them."""
-    held = [*k.owners.reserved(), *k.owners.no_map()]
-    return [f"{owner(k, h.purpose)} at {h.span()}" for h in meeting(held, base, base + size) if h.purpose != but]
+    """Who was given [base, base + size) or parts of it, as a message names them; `but` is not among them."""
+    held = [*k.owners.claims(), *k.owners.no_map()]
+    named = [f"{owner(k, h.purpose)} at {h.span()}" for h in meeting(held, base, base + size) if h.purpose != but]
+    return list(dict.fromkeys(named))
 
 
 def not_one_region(k: Kernel, base: int, end: int) -> str:

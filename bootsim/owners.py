@@ -31,17 +31,17 @@ class Purpose(NamedTuple):
 
 # The kinds of owner, with what a summary calls them.
 KINDS = {
-    "image": "kernel image",
-    "dtb": "device tree blob",
-    "initrd": "initial RAM disk",
-    "node": "reserved-memory",
     "cma": "CMA areas",
+    "node": "reserved-memory",
+    "image": "kernel image",
     "tables": "page tables",
     "memmap": "struct pages",
     "hash": "hash tables",
     "percpu": "per-cpu areas",
     "log": "log buffer",
     "tree": "unflattened device tree",
+    "dtb": "device tree blob",
+    "initrd": "initial RAM disk",
     "bank": "RAM",
     "machine": "the machine's own",
     "other": "other early allocations",
@@ -108,6 +108,10 @@ class Owners:
         """The boot has reached `stage`."""
         self._marks[stage] = len(self.changes)
 
+    def reached(self, stage: str) -> bool:
+        """Whether the boot came to `stage`."""
+        return stage in self._marks
+
     def shown_at(self, serial: int) -> str | None:
         """The first stage that shows a change; None when no stage followed."""
         return next((stage for stage, count in self._marks.items() if serial < count), None)
@@ -115,6 +119,10 @@ class Owners:
     def reserved(self, stage: str | None = None) -> list[Holding]:
         """What is reserved at a stage (None: now), by address. Bytes reserved twice belong to whoever came first."""
         return self._standing(stage, RESERVE, FREE)
+
+    def claims(self) -> list[Holding]:
+        """Every reservation that stands now, by address; those that lie on one another each whole."""
+        return self._standing(None, RESERVE, FREE, every=True)
 
     def banks(self, stage: str | None = None) -> list[Holding]:
         """What is memory at a stage, by address, with the input that told of it first."""
@@ -133,7 +141,9 @@ class Owners:
         taken = (change for change in self.changes if change.op in (RESERVE, MARK, REMOVE))
         return tuple(sorted({c.purpose.root for c in taken if c.purpose.root and c.base < end and base < c.end}))
 
-    def _standing(self, stage: str | None, give: str, take: str, flag: int = 0) -> list[Holding]:
+    def _standing(
+        self, stage: str | None, give: str, take: str, flag: int = 0, *, every: bool = False
+    ) -> list[Holding]:
         held: list[Holding] = []
         count = len(self.changes) if stage is None else self._marks.get(stage, len(self.changes))
         for serial, change in enumerate(self.changes[:count]):
@@ -142,7 +152,8 @@ class Owners:
             if change.op == take:
                 held = [part for h in held for part in without(h, change.base, change.end)]
             elif change.op == give:
-                held += uncovered(Holding(change.base, change.end, change.caller, change.purpose, serial), held)
+                new = Holding(change.base, change.end, change.caller, change.purpose, serial)
+                held += [new] if every else uncovered(new, held)
         return sorted(held)
 
     def twice(self) -> list[Twice]:

@@ -33,8 +33,9 @@ def test_commands(arguments, status, tmp_path, monkeypatch):
     assert done.exit_code == status, done.output
 
 
-def test_the_log_shown():
-    text = next(text for kind, text in BLOCKS if kind == "console")
+@pytest.mark.parametrize("command", ["boot", "where"])
+def test_what_is_shown(command):
+    text = next(text for kind, text in BLOCKS if kind == "console" and text.startswith(f"$ bootsim {command}"))
     command, *shown = text.splitlines()
     done = CliRunner().invoke(cli, shlex.split(command.removeprefix("$ bootsim ")))
     lines = iter(done.stdout.splitlines())

@@ -33,6 +33,7 @@ COMMANDS = {
     "report": ("bootsim.cli.report", "Write one HTML page that shows a boot, or two side by side."),
     "show": ("bootsim.cli.show", "Show a boot's state as the kernel's own files show it."),
     "sweep": ("bootsim.cli.sweep", "Boot every combination of trees, builds, sizes and command lines."),
+    "where": ("bootsim.cli.where", "Tell where a board's RAM went, every byte by its owner."),
     "why-not": ("bootsim.cli.why_not", "Tell what single change would make something hold."),
 }
 

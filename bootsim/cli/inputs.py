@@ -9,6 +9,7 @@ def command(tree: str, **options: Any) -> None:
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -90,3 +91,54 @@ def known_stage(_ctx: click.Context, _param: click.Parameter, value: str | None)
             f"no stage {value!r}{hint}\nThe stages, in order:\n" + "\n".join(f"  {s}" for s in STAGES)
         )
     return value
+
+
+# ---------------------------------------------------------------- two boots side by side
+
+
+def paired_input_options(function: _F) -> _F:
+    """Give a click command every option that says what to boot; each may be given twice, for A and for B.
+
+    Options of which one boot takes many hold for both.
+    """
+    options = []
+    for option in _plain_options():
+        twice = copy.copy(option)
+        if not option.multiple:
+            twice.multiple, twice.default, twice.show_default = True, None, False
+        options.append(twice)
+    function.__click_params__ = [*getattr(function, "__click_params__", []), *options]  # type: ignore[attr-defined]
+    return function
+
+
+def _plain_options() -> list[click.Option]:
+    options: list[click.Option] = getattr(input_options(lambda: None), "__click_params__", [])
+    return options
+
+
+def paired_inputs(trees: tuple[str, ...], options: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return name, tree and arguments of bootsim.prepare() of the one or two boots that a command's options ask for."""
+    given = {str(option.name): options[str(option.name)] or () for option in _plain_options() if not option.multiple}
+    many = next((name for name, values in given.items() if len(values) > 2), None)
+    if many is not None or len(trees) > 2:
+        what = "TREE" if many is None else f"--{many.replace('_', '-')}"
+        times = len(trees if many is None else given[many])
+        raise click.UsageError(f"{what} is given {times} times, expected one or two")
+    count = max(len(trees), *map(len, given.values()))
+    boots = []
+    for side in range(count):
+        chosen = {name: values[min(side, len(values) - 1)] if values else None for name, values in given.items()}
+        words = [trees[min(side, len(trees) - 1)]]
+        words += [f"--{name.replace('_', '-')} {_shown(chosen[name])}" for name, values in given.items() if values]
+        defaults = {"config": "3G/1G", "bootloader": "none"}
+        inputs = inputs_from({**options, **{name: chosen[name] or defaults.get(name) for name in given}})
+        boots.append((" ".join(words), words[0], inputs))
+    return boots
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, File):
+        return value.path
+    if isinstance(value, int):
+        return f"{value >> 20}M" if value >= 1 << 20 and value % (1 << 20) == 0 else f"{value:#x}"
+    return f'"{value}"' if " " in str(value) or not value else str(value)

@@ -9,6 +9,7 @@ import pytest
 
 from bootsim.inputs.configfile import bundled_builds
 from bootsim.state.quantities import Quantities
+from bootsim.state.where import where
 from bootsim.views.report.data import Watch, page_data, printable
 from bootsim.views.report.render import embedded_json, render
 from bootsim.views.report.tables import Meanings, runs, words_of
@@ -95,7 +96,7 @@ def test_landmarks_headings_and_language(page):
     for landmark in ("header", "nav", "main", "footer"):
         assert tags.count(landmark) == 1
     assert tags.count("h1") == 1
-    assert tags.count("h2") == tags.count("section") == 7
+    assert tags.count("h2") == tags.count("section") == 8
     assert dict(page.elements)["html"]["lang"] == "en"
 
 
@@ -314,3 +315,15 @@ def test_every_reservation_has_an_owner_and_a_color(page):
     assert named["mem_map of node 0"] == ("alloc_node_mem_map", "memmap")
     assert named["device tree"] == ("setup_arch", "tree")
     assert not any("nobody" in row[4] for row in rows)
+
+
+def test_where_ram_went_needs_no_script(watch, page):
+    table = where(watch.replay.k)
+    boot = page.data["boots"][0]["where"]
+    assert sum(width for _, width, _, _ in boot["all"]) == pytest.approx(1000, abs=0.1)
+    assert boot["size"] == "1024 MiB"
+    bars = [attributes for tag, attributes in page.elements if tag == "svg" and attributes.get("class") == "wherebar"]
+    assert len(bars) == 2
+    assert bars[0]["aria-label"].startswith("All RAM, 1024 MiB: free: 988.0 MiB, 96.5%; CMA areas: 16 MiB")
+    assert bars[1]["aria-label"].startswith("What is not free: CMA areas: 16 MiB")
+    assert sum(len(group["rows"]) for group in boot["groups"]) == len(table.rows)

@@ -21,6 +21,7 @@ from bootsim.views import layout
 from bootsim.views.dmesg import console
 from bootsim.views.report.facts import facts_data
 from bootsim.views.report.tables import Meanings, Tables
+from bootsim.views.report.where import where_data
 from bootsim.views.stages import ABOUT
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Watch:
             "migrate": _migrate_types(self._pools["zones"]),
             "areas": [[_area(area) for area in areas] for areas in self._pools["areas"]],
             "layout": _layout(k),
+            "where": where_data(k, printable),
             "log": self._log(),
             **facts_data(replay),
         }
