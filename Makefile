@@ -13,6 +13,8 @@
 #   make bench    the benchmarks
 #   make conformance
 #                 real kernels, built and booted here, against the replay; see docs/conformance.md
+#   make differential
+#                 the kernel's own C, compiled for this machine, against the replay; see tests/differential/README.md
 #   make dts-census
 #                 every board of a kernel tree, compiled and booted; see tests/census/README.md
 #   make configs  write configs/*.yaml again from the builds in BUILDS=DIR
@@ -33,7 +35,8 @@ CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi')
 
 .DEFAULT_GOAL := boot
 .DELETE_ON_ERROR:
-.PHONY: boot test test-newest lock browser-test lint build debug bench causes conformance dts-census configs dist clean
+.PHONY: boot test test-newest lock browser-test lint build debug bench causes conformance differential dts-census configs
+.PHONY: dist clean
 
 boot: $(VENV)/.built
 	@$(BIN)/bootsim $(BOOT)
@@ -84,6 +87,11 @@ conformance: $(VENV)/.built
 		$(foreach dir,$(BUILD_DIR),--build-dir '$(dir)') $(foreach pattern,$(ONLY),--only '$(pattern)') \
 		$(if $(JOBS),--jobs '$(JOBS)') $(if $(CACHE),--cache '$(CACHE)') $(if $(filter 1,$(INSTALL)),--install) \
 		$(CONFORMANCE)
+
+# KERNEL_SRC=DIR; without it Debian's source package
+differential: $(VENV)/.built
+	@BOOTSIM_DIFFERENTIAL=1 $(if $(KERNEL_SRC),KERNEL_SRC='$(abspath $(KERNEL_SRC))') \
+		$(BIN)/python -m pytest tests/differential $(TESTS)
 
 # KERNEL_SRC=DIR, ONLY="PATTERN ...", JOBS=N, MIRROR=URI, CACHE=DIR; the other options through CENSUS="--all --json"
 dts-census: $(VENV)/.built

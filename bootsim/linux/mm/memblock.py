@@ -11,6 +11,7 @@ from bootsim.linux.include.linux.memblock import (
     INIT_MEMBLOCK_REGIONS,
     MEMBLOCK_ALLOC_ACCESSIBLE,
     MEMBLOCK_ALLOC_ANYWHERE,
+    MEMBLOCK_ALLOC_KASAN,
     MEMBLOCK_HOTPLUG,
     MEMBLOCK_NOMAP,
     MEMBLOCK_NONE,
@@ -345,7 +346,7 @@ def memblock_find_in_range_node(mb: Memblock, size: int, align: int, start: int,
 
     Source: mm/memblock.c memblock_find_in_range_node(), __memblock_find_range_{top_down,bottom_up}()
     """
-    if end == MEMBLOCK_ALLOC_ACCESSIBLE:
+    if end in (MEMBLOCK_ALLOC_ACCESSIBLE, MEMBLOCK_ALLOC_KASAN):
         end = mb.current_limit
     start = max(start, PAGE_SIZE)
     end = max(start, end)
