@@ -58,7 +58,7 @@ def test_the_failure_shown(board):
     done = run("bootsim check board.bootsim.yaml --github")
     assert done.exit_code == 1
     shown = next(text for kind, text in BLOCKS if not kind and text.startswith("FAIL"))
-    for line in shown.splitlines()[:6]:
+    for line in shown.splitlines()[:7]:
         assert line in done.stdout.splitlines()
     assert "::error file=board.dts,line=44,title=lowmem >= 500M (" in done.stdout
 

@@ -36,7 +36,7 @@ def removals(inputs: Inputs) -> Iterator[Change]:
     for path, node in reserved_nodes(inputs):
         yield Change(f"without {path}", tree.where(path), partial(_edited, inputs, Edit("delete", path)))
         if node.get("no-map") is not None:
-            yield Change(f"{path} without no-map", tree.where(path, "no-map"),
+            yield Change(f"without no-map of {path}", tree.where(path, "no-map"),
                          partial(_edited, inputs, Edit("delete", path, "no-map")))  # fmt: skip
     for base, size in tree.reservations:
         edit = Edit("unreserve", "/", reservation=(base, size))
