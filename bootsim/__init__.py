@@ -39,6 +39,7 @@ def boot(
     soc: Sequence[str] = (),
     initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
     include_dirs: Sequence[str | os.PathLike[str]] = (),
+    allow_outside: bool = False,
     until: str | None = None,
     stages: bool = False,
 ) -> Kernel:
@@ -54,7 +55,8 @@ def boot(
     there, where the tree does not tell the truth: bytes, "1G", or with its start "1G@0x60000000". `cpu` states the
     processor that boots where it is not the one the tree names first: a model ("cortex-a15"), "midr=VALUE",
     "mpidr=VALUE". `soc` are words of the SoC's registers, as "NAME=VALUE" (see `bootsim.hw.soc`). `initrd` is a file,
-    or (file, physical address). `include_dirs` are searched for #include and /include/. `until` stops after that stage
+    or (file, physical address). `include_dirs` are searched for #include and /include/; with `allow_outside` a source
+    may take in files from anywhere. `until` stops after that stage
     (see `bootsim.state.snapshot.STAGES`). With `stages`, the kernel's `observer.stages` holds a snapshot of every stage
     passed.
 
@@ -77,6 +79,7 @@ def boot(
         cpu=cpu,
         soc=soc,
         include_dirs=include_dirs,
+        allow_outside=allow_outside,
         observer=Recorder() if stages else None,
     )
     run(k, until=until)
@@ -98,6 +101,7 @@ def prepare(
     soc: Sequence[str] = (),
     initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
     include_dirs: Sequence[str | os.PathLike[str]] = (),
+    allow_outside: bool = False,
     observer: Callable[[str, Kernel], None] | None = None,
 ) -> Kernel:
     """Return a kernel at its first instruction, with the machine and RAM as the bootloader left them.
@@ -117,7 +121,7 @@ def prepare(
     from bootsim.linux import Kernel
 
     build = config if isinstance(config, KernelBuild) else load_build(config)
-    tree = dts if isinstance(dts, Tree) else load_tree(dts, include_dirs=include_dirs)
+    tree = dts if isinstance(dts, Tree) else load_tree(dts, include_dirs, allow_outside=allow_outside)
     handover = loader.load(
         tree,
         build,

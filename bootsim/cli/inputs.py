@@ -25,7 +25,7 @@ _F = TypeVar("_F", bound="Callable[..., Any]")
 
 INPUT_NAMES = (
     "config", "mem", "smp", "cmdline", "bootloader", "dtb_addr", "load_addr", "ram", "cpu", "soc", "initrd",
-    "include_dirs",
+    "include_dirs", "allow_outside",
 )  # fmt: skip
 
 _OPTIONS = (
@@ -50,6 +50,8 @@ _OPTIONS = (
     click.option("--initrd", type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk, and where to place it."),
     click.option("-I", "include_dirs", multiple=True, metavar="DIR",
                  help="Folder to search for includes; repeatable."),
+    click.option("--allow-outside", is_flag=True,
+                 help="Let the tree take in files outside its folder and -I by /incbin/, link or absolute path."),
 )  # fmt: skip
 
 

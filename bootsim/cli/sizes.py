@@ -28,7 +28,7 @@ class File(NamedTuple):
 def _size(text: str) -> int:
     value = _or_complain(text, "a size such as 512M, 1G or 0x20000000")
     if value < 1 << 20:
-        hint = f"; did you mean {text}M?" if text.isdigit() else ""
+        hint = f"; did you mean {text}M?" if text.isdigit() and value else ""
         raise click.BadParameter(f"{text} is {value} bytes, expected at least 1M{hint}")
     return value
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bootsim.errors import InputError
 from bootsim.inputs.bundled import bundled_dir
 from bootsim.inputs.configplain import read_plain
+from bootsim.inputs.dtb import is_blob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +60,8 @@ def read_build(path: Path) -> KernelBuild:
 
 def parse_build(data: bytes, file: str) -> KernelBuild:
     """The kernel build described by YAML text; `file` is what errors call it. Raises InputError."""
+    if is_blob(data) or b"/dts-v1/" in data or file.endswith((".dts", ".dtsi")):
+        raise InputError(f"{file}: a device tree, expected a kernel build in YAML; the tree is the argument TREE")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -84,6 +87,8 @@ def _bundled_path(name: str) -> Path:
     near = difflib.get_close_matches(name.upper(), [n.upper() for n in names], n=3, cutoff=0.4)
     meant = [n for n in names if n.upper() in near]
     hint = f"did you mean {' or '.join(meant)}? " if meant else ""
+    if (bundled_dir("dts") / name).is_file() or (bundled_dir("dts") / f"{name}.dts").is_file():
+        raise InputError(f"{name!r}: a device tree, expected a kernel build; the tree is the argument TREE")
     raise InputError(f"{name!r}: no such file and no such kernel build; {hint}bootsim has {', '.join(names)}")
 
 

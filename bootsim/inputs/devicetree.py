@@ -21,13 +21,19 @@ MAX_SOURCE_BYTES = 64 << 20
 STDIN = "-"
 
 
-def load_tree(source: str | os.PathLike[str], include_dirs: Sequence[str | os.PathLike[str]] = ()) -> Tree:
+def load_tree(
+    source: str | os.PathLike[str], include_dirs: Sequence[str | os.PathLike[str]] = (), *, allow_outside: bool = False
+) -> Tree:
     """Read a device tree: a path, else the name of a bundled tree, or "-" for standard input.
 
     A blob is told from source text by its first bytes. `include_dirs` are searched for #include, /include/ and
-    /incbin/ after the folder of the including file. Raises InputError, with file and line where there is one.
+    /incbin/ after the folder of the including file; `allow_outside` lets a source take in files from anywhere else.
+    Raises InputError, with file and line where there is one.
     """
     name = str(source)
+    for folder in include_dirs:
+        if not Path(folder).is_dir():
+            raise InputError(f"-I {folder}: no such folder, expected one to search for includes")
     path: Path | None = None
     if name == STDIN:
         name, data = "<stdin>", sys.stdin.buffer.read(MAX_SOURCE_BYTES + 1)
@@ -41,9 +47,12 @@ def load_tree(source: str | os.PathLike[str], include_dirs: Sequence[str | os.Pa
     if is_blob(data):
         return read_tree(data, name)
     text = _text(data, name)
+    if name.endswith((".yaml", ".yml")) and "/dts-v1/" not in text:
+        raise InputError(f"{name}: YAML, expected a device tree; --config names the kernel build")
     from bootsim.inputs.dts import compile_source
 
-    blob, lines = compile_source(text, str(path) if path else name, [str(d) for d in include_dirs])
+    file, folders = str(path) if path else name, [str(folder) for folder in include_dirs]
+    blob, lines = compile_source(text, file, folders, allow_outside=allow_outside)
     return read_tree(blob, name, lines)
 
 
@@ -69,6 +78,8 @@ def _find(name: str) -> Path:
 def _unknown(name: str) -> str:
     import difflib
 
+    if (bundled_dir("configs") / f"{name.strip().lower().replace('/', '-')}.yaml").is_file():
+        return f"{name}: a kernel build, expected a device tree; --config names the build"
     names = bundled_names()
     close = difflib.get_close_matches(Path(name).name, names, 2, 0.6)
     hint = f"; did you mean {' or '.join(close)}?" if close else f". Bundled trees: {', '.join(names)}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bootsim.inputs.dtsnames import SourceNames
+from bootsim.inputs.dtsnames import Reach, SourceNames
 from bootsim.inputs.dtsparse import SourceTree, parse
 
 if TYPE_CHECKING:
@@ -24,19 +24,20 @@ _NEEDS_CPP = re.compile(
 
 
 def compile_source(
-    text: str, filename: str, include_dirs: Sequence[str] = ()
+    text: str, filename: str, include_dirs: Sequence[str] = (), *, allow_outside: bool = False
 ) -> tuple[bytes, Mapping[tuple[str, str | None], str]]:
     """Compile source text; `filename` is where it came from, for includes beside it and for messages.
+    `allow_outside` lets it take in files from anywhere (see Reach).
 
     Returns the blob, and "file:line" of every (path, property or None). Raises InputError with file and line of the
     source as it was written.
     """
-    names = SourceNames(filename)
+    names, reach = SourceNames(filename), Reach(filename, include_dirs, outside=allow_outside)
     if _NEEDS_CPP.search(text):
         from bootsim.inputs.dtscpp import preprocess
 
-        text = preprocess(text, filename, include_dirs, names)
-    tree = parse(text, filename, include_dirs, names)
+        text = preprocess(text, filename, reach, names)
+    tree = parse(text, filename, reach, names)
     return _flatten(tree), tree.lines
 
 

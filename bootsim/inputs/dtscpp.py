@@ -15,7 +15,7 @@ from bootsim.inputs.dtsnames import is_irregular
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bootsim.inputs.dtsnames import SourceNames
+    from bootsim.inputs.dtsnames import Reach, SourceNames
 
 MAX_NESTED = 12  # times a file may be open inside itself; an include guard ends a harmless circle at once
 MAX_TOKENS = 300_000  # of macro expansions; the largest kernel trees take 65 000
@@ -49,9 +49,9 @@ def _joined_lines(text: str) -> set[int]:
     return joined
 
 
-def preprocess(text: str, filename: str, include_dirs: Sequence[str], names: SourceNames) -> str:
+def preprocess(text: str, filename: str, reach: Reach, names: SourceNames) -> str:
     """Return the text with includes and macros expanded and `# line "file"` markers. Raises InputError."""
-    cpp = Preprocessor(include_dirs, names)
+    cpp = Preprocessor(reach, names)
     try:
         cpp.parse(text, filename)
         return cpp.output()
@@ -66,13 +66,13 @@ def preprocess(text: str, filename: str, include_dirs: Sequence[str], names: Sou
 class Preprocessor(pcpp.Preprocessor):  # type: ignore[misc]
     """cpp as the kernel's build runs it on device trees: -undef -D__DTS__ -x assembler-with-cpp."""
 
-    def __init__(self, include_dirs: Sequence[str], names: SourceNames) -> None:
+    def __init__(self, reach: Reach, names: SourceNames) -> None:
         super().__init__()
-        self._names = names
+        self._names, self._reach, self._written = names, reach, ""
         self.line_directive = "#"
         self.assume_encoding = "utf-8"
         self.rewrite_paths: list[Any] = []
-        self.path = [str(Path(directory).resolve()) for directory in include_dirs]
+        self.path = [str(Path(directory).resolve()) for directory in reach.include_dirs]
         self.undef(self.tokenize("__PCPP__"))
         self.define("__DTS__ 1")
         self._open: list[str] = []
@@ -97,10 +97,16 @@ class Preprocessor(pcpp.Preprocessor):  # type: ignore[misc]
         where = "the folders given with -I" if is_system else "its folder and those given with -I"
         raise InputError(f"{self.here()}: cannot find {path!r} to include; looked in {where}")
 
+    def include(self, tokens: list[Any], original_line: Any) -> Iterator[Any]:
+        """Take in a file; how it is written is kept for `on_file_open`."""
+        self._written = "".join(token.value for token in tokens).strip('"<> ')
+        yield from super().include(tokens, original_line)
+
     def on_file_open(self, is_system_include: bool, includepath: str) -> Any:
         """Open an include; anything but a regular file is refused."""
         if is_irregular(includepath):
             raise InputError(f"{self.here()}: {self._names(includepath)} is not a regular file, cannot include it")
+        self._reach.check(includepath, self._written, self.here())
         return super().on_file_open(is_system_include, includepath)
 
     def on_directive_unknown(self, directive: Any, toks: Any, ifpassthru: bool, precedingtoks: Any) -> bool | None:  # noqa: ARG002

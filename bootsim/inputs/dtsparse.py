@@ -25,9 +25,8 @@ from bootsim.errors import InputError
 from bootsim.inputs.dtsnames import is_irregular
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from bootsim.inputs.dtsnames import SourceNames
+    from bootsim.inputs.dtsnames import Reach, SourceNames
 
 _M64 = (1 << 64) - 1
 _LOCATED = re.compile(r"(.*):(\d+) \(column \d+\): parse error: (.*)", re.DOTALL)
@@ -38,9 +37,9 @@ _PLAIN_TOKEN = re.compile(r"(\s*)(?:([;,{}()]|=(?!=)|<(?![<=])|>(?![>=]))|(0x[0-
 _PLAIN_NAME = re.compile(r"(\s*)(?:(})|([a-zA-Z0-9,._+*#?@-]+)(?=\s*[{=;]))")
 
 
-def parse(text: str, filename: str, include_dirs: Sequence[str], names: SourceNames) -> SourceTree:
+def parse(text: str, filename: str, reach: Reach, names: SourceNames) -> SourceTree:
     """Parse preprocessed text into a tree with all references resolved. Raises InputError."""
-    tree = SourceTree(text, filename, include_dirs, names)
+    tree = SourceTree(text, filename, reach, names)
     try:
         tree.parse()
     except InputError:
@@ -60,11 +59,12 @@ def parse(text: str, filename: str, include_dirs: Sequence[str], names: SourceNa
 class SourceTree(DT):  # type: ignore[misc]
     """dtlib's parser with dtc's ways, and the source line of everything."""
 
-    def __init__(self, text: str, filename: str, include_dirs: Sequence[str], names: SourceNames) -> None:
+    def __init__(self, text: str, filename: str, reach: Reach, names: SourceNames) -> None:
         # not DT's, which reads a file, and takes /aliases more strictly than dtc
         self._names, self._main = names, filename
         self.filename = filename
-        self._include_path = list(include_dirs)
+        self._reach = reach
+        self._include_path = reach.include_dirs
         self._force = False
         self._file_contents = text
         self._tok_i = self._tok_end_i = 0
@@ -326,6 +326,7 @@ class SourceTree(DT):  # type: ignore[misc]
             path = str(folder / filename)
             if is_irregular(path):
                 raise InputError(f"{self.here()}: {self._names(path)} is not a regular file, cannot include it")
+            self._reach.check(path, filename, self.here(), data="b" in mode)
             try:
                 return open(path, mode, **kwargs)  # noqa: PTH123 - the caller closes it
             except FileNotFoundError:

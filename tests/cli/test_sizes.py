@@ -10,13 +10,13 @@ from bootsim.sizes import parse_number
 @pytest.mark.parametrize(
     ("text", "value"),
     [("512M", 512 << 20), ("1G", 1 << 30), ("0x20000000", 1 << 29), ("1024k", 1 << 20), ("4096", 4096), ("0X10", 16),
-     ("0x10M", 16 << 20), ("1GiB", 1 << 30), ("512MB", 512 << 20), ("010", 10)],
+     ("0x10M", 16 << 20), ("1GiB", 1 << 30), ("512MB", 512 << 20), ("010", 10), ("3.5G", 7 << 29), ("1.25k", 1280)],
 )  # fmt: skip
 def test_numbers(text, value):
     assert parse_number(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "M", "1T", "-1", "1.5G", "0x", "12 34", "1_000", "x10"])
+@pytest.mark.parametrize("text", ["", "M", "1T", "-1", "1.3G", "0x1.8", "1.", "0x", "12 34", "1_000", "x10"])
 def test_not_numbers(text):
     with pytest.raises(ValueError):
         parse_number(text)

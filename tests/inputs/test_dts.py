@@ -199,3 +199,61 @@ def test_windows_line_ends_and_a_byte_order_mark(tmp_path):
 def test_a_form_feed_does_not_shift_lines(tmp_path):
     (tmp_path / "a.dts").write_text("/dts-v1/;\n\f\n#define A 1\n/ {\n\tx = <A;\n};\n")
     refused(tmp_path / "a.dts", "a.dts:5:")
+
+
+# ---------------------------------------------------------------- what a source may reach
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A folder with a secret beside the one that holds the tree, which `load` compiles."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/secret").write_bytes(b"secret")
+    (tmp_path / "outside/part.dtsi").write_text("/ { part; };\n")
+    (tmp_path / "board").mkdir()
+    (tmp_path / "board/link.dtsi").symlink_to(tmp_path / "outside/part.dtsi")
+
+    def load(text, *include_dirs, **how):
+        (tmp_path / "board/board.dts").write_text(f"/dts-v1/;\n{text.format(outside=tmp_path / 'outside')}\n")
+        return load_tree(tmp_path / "board/board.dts", include_dirs, **how)
+
+    return load
+
+
+BEYOND = [
+    '/ {{ x = /incbin/("../outside/secret"); }};', '/ {{ x = /incbin/("{outside}/secret"); }};',
+    '#include "{outside}/part.dtsi"\n/ {{ }};', '/include/ "{outside}/part.dtsi"\n/ {{ }};',
+    '#include "link.dtsi"\n/ {{ }};', '/include/ "link.dtsi"\n/ {{ }};',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BEYOND)
+def test_files_elsewhere_are_taken_in_only_when_that_is_allowed(outside, text):
+    with pytest.raises(InputError, match=r"board\.dts:2: .*outside the tree's folder.*--allow-outside"):
+        outside(text)
+    assert outside(text, allow_outside=True).root.props or True
+
+
+@pytest.mark.parametrize("text", BEYOND)
+def test_a_folder_given_with_i_is_within_reach(outside, tmp_path, text):
+    assert outside(text, tmp_path / "outside").blob
+
+
+@pytest.mark.parametrize("include", ['#include "../outside/part.dtsi"', '/include/ "../outside/part.dtsi"'])
+def test_source_text_may_stand_beside_the_folder(outside, include):
+    assert outside(f"{include}\n/ {{{{ }}}};").root.props == (("part", b""),)
+
+
+def test_a_tree_in_a_kernels_source_finds_the_kernels_includes(tmp_path):
+    prefixes, boards = tmp_path / "scripts/dtc/include-prefixes", tmp_path / "arch/arm/boot/dts"
+    for folder in (prefixes, boards, tmp_path / "include/dt-bindings"):
+        folder.mkdir(parents=True)
+    (prefixes / "dt-bindings").symlink_to("../../../include/dt-bindings")
+    (tmp_path / "include/dt-bindings/x.h").write_text("#define X 7\n")
+    (boards / "board.dts").write_text("/dts-v1/;\n#include <dt-bindings/x.h>\n/ { x = <X>; };\n")
+    assert load_tree(boards / "board.dts").root.props == (("x", b"\0\0\0\7"),)
+
+
+def test_a_folder_of_includes_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"-I .*no such folder"):
+        load_tree("vexpress.dts", [tmp_path / "gone"])

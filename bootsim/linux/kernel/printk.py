@@ -158,7 +158,7 @@ def log_buf_add_cpu(k: Kernel) -> None:
 
 def _block_bytes(text: str) -> int:
     # to_blk_size(): a record's text behind a 4-byte id, whole words; a record without text takes no block
-    return (len(text.encode()) + 4 + 3) & ~3 if text else 0
+    return (len(text.encode(errors="surrogateescape")) + 4 + 3) & ~3 if text else 0
 
 
 def _kept(texts: list[str], shift: int) -> tuple[list[int], int]:

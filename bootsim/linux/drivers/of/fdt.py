@@ -387,6 +387,9 @@ def _reserve_reg(k: Kernel, node: FlatNode) -> int:
     if prop is None:
         return -ENOENT
     t_len = (a + s) * 4
+    if not t_len:
+        raise KernelPanic(None, f"{k.place('/')}: #address-cells and #size-cells are both 0: the kernel reads empty "
+                          f"ranges from {k.place(node.path, 'reg')} for ever")
     if prop and len(prop) % t_len:
         printk(k, KERN_ERR, "OF: fdt: Reserved memory: invalid reg property in '{uname}', skipping node.", func=func,
                uname=node.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import bootsim
+from bootsim.errors import KernelPanic
 from bootsim.inputs.configfile import load_build
 from bootsim.linux.lib.fdt import FlatNode, fdt_nop_property
 from bootsim.linux.mm.memblock import MEMBLOCK_HOTPLUG, MEMBLOCK_NOMAP
@@ -158,3 +159,20 @@ def test_atags_that_would_rewrite_the_tree_are_told(board):
         k = board.prepare("", build={"ARM_ATAG_DTB_COMPAT": on})
         bootsim.run(k, until="setup_machine_fdt")
         assert any("CONFIG_ARM_ATAG_DTB_COMPAT" in r.text for r in k.log.records) == on
+
+
+def test_no_cells_at_all_and_a_reserved_region(tmp_path):
+    source = tmp_path / "board.dts"
+    source.write_text("""/dts-v1/; / { #address-cells = <0>; #size-cells = <0>;
+        reserved-memory { #address-cells = <0>; #size-cells = <0>; ranges; a { reg = <1>; }; }; };""")
+    with pytest.raises(KernelPanic, match="both 0") as caught:
+        bootsim.boot(source, ram="512M@0x60000000")
+    assert caught.value.reason is None
+
+
+def test_a_model_that_is_no_utf_8_takes_its_bytes_in_the_log_buffer(tmp_path):
+    source = tmp_path / "board.dts"
+    source.write_text("/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; model = [ff fe 00]; "
+                      + node("0x60000000 0x10000000") + "};")
+    k = bootsim.boot(source)
+    assert any(r.text == "OF: fdt: Machine model: \udcff\udcfe" for r in k.log.records)
