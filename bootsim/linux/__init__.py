@@ -226,8 +226,7 @@ class Kernel:
         self.nr_online_cpus = 1
         self.smp_ops: str | None = None
         # static variables of the machine's own code, by name
-        self.mach: dict[str, int] = {}
-        self.soc_rev = ""
+        self.mach: dict[str, Any] = {}
         self.setup_max_cpus = config.NR_CPUS
         # resources: (name, first pa, last pa)
         self.iomem: list[tuple[str, int, int]] = []

@@ -1,7 +1,7 @@
 """Which chip of the OMAP families this is (arch/arm/mach-omap2/id.c, soc.h, control.h).
 
 omap_revision has the family in its lowest byte, the chip in its upper half, and the revision between them. The static
-variables of the file are in k.mach: omap_revision, tap_base (va), soc_name, soc_rev.
+variables of the file are in k.mach: omap_revision, tap_base (va), soc_rev.
 """
 
 from __future__ import annotations
@@ -81,13 +81,13 @@ def omap3xxx_check_revision(k: Kernel) -> None:
     _, hawkeye, rev = _idcode(k)
     if hawkeye in _OMAP3:
         soc_class, revisions = _OMAP3[hawkeye]
-        added, k.soc_rev = revisions[min(rev, len(revisions) - 1)]
+        added, es = revisions[min(rev, len(revisions) - 1)]
     else:
-        soc_class, added, k.soc_rev = OMAP363X_CLASS, 2, "1.2"
+        soc_class, added, es = OMAP363X_CLASS, 2, "1.2"
         printk(k, KERN_WARNING, "Warning: unknown chip type: hawkeye {hawkeye:04x}, assuming OMAP3630ES1.2",
                hawkeye=hawkeye)
     k.mach["omap_revision"] = soc_class | added << 8
-    k.soc_rev = f"ES{k.soc_rev}"
+    k.mach["soc_rev"] = f"ES{es}"
 
 
 def omap3xxx_check_features(k: Kernel) -> None:
@@ -127,8 +127,8 @@ def omap3_cpuinfo(k: Kernel, features: set[str]) -> None:
     Source: arch/arm/mach-omap2/id.c omap3_cpuinfo()
     """
     units = " ".join(name for name in ("l2cache", "iva", "sgx", "neon", "isp", "192mhz_clk") if name in features)
-    printk(k, KERN_INFO, "{soc_name} {soc_rev} ({units})", soc_name=_omap3_name(k, features), soc_rev=k.soc_rev,
-           units=units)
+    printk(k, KERN_INFO, "{soc_name} {soc_rev} ({units})", soc_name=_omap3_name(k, features),
+           soc_rev=k.mach.get("soc_rev", ""), units=units)
 
 
 def _omap3_name(k: Kernel, has: set[str]) -> str:
@@ -206,7 +206,8 @@ def _idcode(k: Kernel) -> tuple[int, int, int]:
 
 def _subclass(k: Kernel) -> int:
     # GET_OMAP_SUBCLASS
-    return k.mach["omap_revision"] >> 20
+    revision: int = k.mach["omap_revision"]
+    return revision >> 20
 
 
 def _built_for(k: Kernel, map_io: str) -> bool:
