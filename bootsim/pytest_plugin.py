@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bootsim.sweep.checkfile import Boot
     from bootsim.sweep.checks import Finding, Report
 
+_LAST_LINES = 20
 SUFFIXES = (".bootsim.yaml", ".bootsim.yml")
 
 
@@ -32,6 +33,8 @@ def boot(request: pytest.FixtureRequest) -> Callable[..., Kernel]:
     Names of files are relative to the test's folder, then to the current one.
     """
     import bootsim
+    from bootsim.errors import KernelPanic
+    from bootsim.state.recorder import Recorder
 
     folder = request.path.parent
 
@@ -40,7 +43,15 @@ def boot(request: pytest.FixtureRequest) -> Callable[..., Kernel]:
         return path if path is not None and path.is_file() else name
 
     def booted(dts: Any, config: Any = "3G/1G", **inputs: Any) -> Kernel:
-        return bootsim.boot(beside(dts), beside(config), **inputs)
+        until, stages = inputs.pop("until", None), inputs.pop("stages", False)
+        k = bootsim.prepare(beside(dts), beside(config), observer=Recorder() if stages else None, **inputs)
+        try:
+            bootsim.run(k, until=until)
+        except KernelPanic as panic:
+            lines = [line for record in k.log.records for line in record.text.split("\n")]
+            panic.add_note("\n".join(["The log ended:", *lines[-_LAST_LINES:]]))
+            raise
+        return k
 
     return booted
 

@@ -72,3 +72,11 @@ def test_the_plugin_alone_loads_nothing_heavy():
             "print(sorted(m for m in set(sys.modules) - before if not m.startswith('__')))")  # fmt: skip
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert out.strip() == "['bootsim', 'bootsim.pytest_plugin']"
+
+
+def test_a_panic_shows_the_end_of_the_log(run):
+    status, out = run(**{"test_it.py": 'def test_it(boot):\n    boot("board.dts", cmdline="mem=2M")\n'})
+    assert status == 1
+    at = out.index("The log ended:")
+    assert "Booting Linux on physical CPU" in out[at:] or "Memory policy: " in out[at:]
+    assert "bootsim: cause: " in out[at:]

@@ -56,24 +56,39 @@ def check(
     from bootsim.files import target_of, write
     from bootsim.log import import_structlog_lazily
     from bootsim.sweep import checks, reports
-    from bootsim.sweep.checkfile import read
 
     import_structlog_lazily()
     if junit is not None:
         target_of(junit)
-    boots = [boot for file in files for boot in read(file).boots]
+    boots = _read(files)
     if names:
         _list_names(boots[0])
         return
     found = _run(boots, jobs)
-    checks.refuse_unknown_names(found)
     output = LineOutput()
     output.write(reports.text(found, verbose=verbose))
     if github:
         output.write(reports.github(found))
     if junit is not None:
         write(junit, reports.junit(found, " ".join(files)))
+    checks.refuse_unknown_names(found)
     ctx.exit(checks.exit_code(found))
+
+
+def _read(files: tuple[str, ...]) -> list[Boot]:
+    # the boots of all files, or all that is wrong with any of them
+    from bootsim.sweep.checkfile import read
+
+    boots: list[Boot] = []
+    errors = []
+    for file in files:
+        try:
+            boots += read(file).boots
+        except InputError as error:
+            errors.append(str(error))
+    if errors:
+        raise InputError("\n".join(errors))
+    return boots
 
 
 def _run(boots: list[Boot], jobs: int | None) -> list[Report]:

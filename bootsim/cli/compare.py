@@ -6,6 +6,8 @@ import json
 
 import click
 
+from bootsim.errors import EXIT_DIFFERS
+
 _HELP = """Hold a replayed boot against a real one, and say how far they agree.
 
     REAL is a state directory captured from a real boot, or a plain log: what a serial console or dmesg showed, with or
@@ -32,9 +34,11 @@ _HELP = """Hold a replayed boot against a real one, and say how far they agree.
 def compare(ctx: click.Context, real: str, replay: str, show: int, as_json: bool) -> None:
     """Compare two boots; the help text is `_HELP`."""
     from bootsim.state.compare import compare as rows_of
-    from bootsim.state.directory import StateDirectory, open_boot
+    from bootsim.state.compare import hints
+    from bootsim.state.directory import open_boot, open_replay
 
-    rows = list(rows_of(open_boot(real), StateDirectory(replay)))
+    boots = open_boot(real), open_replay(replay)
+    rows = list(rows_of(*boots))
     matched, total = sum(row.matched for row in rows), sum(row.total for row in rows)
     if as_json:
         click.echo(json.dumps({"matched": matched, "total": total, "rows": [row._asdict() for row in rows]}))
@@ -44,4 +48,7 @@ def compare(ctx: click.Context, real: str, replay: str, show: int, as_json: bool
             for difference in row.differences[:show]:
                 click.echo(f"       {difference}")
         click.echo(f"score: {matched}/{total}")
-    ctx.exit(0 if matched == total else 1)
+    if matched != total:
+        for hint in hints(*boots):
+            click.echo(f"bootsim: hint: {hint}", err=True)
+    ctx.exit(0 if matched == total else EXIT_DIFFERS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootsim.cli.inputs import input_options, inputs_from
+from bootsim.cli.inputs import input_options, replayable
 from bootsim.cli.output import Experiments, LineOutput
 from bootsim.sizes import parse_number
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bootsim.sweep.whynot import WhatIf
 
 _HELP = """Tell where a quantity comes from, or who owns an address.
+
+    SOURCE is a tree, or a state directory (replayed or captured), whose tree is replayed.
 
     WHAT is a quantity that `bootsim facts` or `bootsim check --names` lists (or the first part of its name:
     zone.Normal), a root such as CONFIG_PAGE_OFFSET, a node of /reserved-memory, or an address. A quantity is derived,
@@ -39,7 +41,7 @@ _HELP = """Tell where a quantity comes from, or who owns an address.
 
 
 @click.command(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("tree", metavar="TREE")
+@click.argument("source", metavar="SOURCE")
 @click.argument("what", metavar="WHAT")
 @input_options
 @click.option("--phys", "kind", flag_value="phys", help="The address is physical.  [default: both are told]")
@@ -47,20 +49,21 @@ _HELP = """Tell where a quantity comes from, or who owns an address.
 @click.option("--what-if", "measured", is_flag=True,
               help="Boot with one thing changed at a time: what moves the quantity, and by how much.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def explain(tree: str, what: str, kind: str | None, measured: bool, as_json: bool, **options: Any) -> None:
+def explain(source: str, what: str, kind: str | None, measured: bool, as_json: bool, **options: Any) -> None:
     """Explain one thing; the help text is `_HELP`."""
     from bootsim.log import import_structlog_lazily
 
     import_structlog_lazily()
     address = _address(what)
+    tree, inputs = replayable(source, options)
     if measured:
-        _what_if(tree, what, inputs_from(options), as_json)
+        _what_if(tree, what, inputs, as_json)
     elif what.startswith("/"):
-        _region(tree, what, inputs_from(options))
+        _region(tree, what, inputs)
     elif address is None:
-        _quantity(tree, what, inputs_from(options), as_json)
+        _quantity(tree, what, inputs, as_json)
     else:
-        _owner(tree, address, kind, inputs_from(options), as_json)
+        _owner(tree, address, kind, inputs, as_json)
 
 
 def _address(what: str) -> int | None:

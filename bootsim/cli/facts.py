@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from bootsim.cli.inputs import input_options, inputs_from
+from bootsim.cli.inputs import input_options, replayable
 from bootsim.cli.output import LineOutput
 
 _HELP = """List the derived quantities of a boot: value, unit, formula, and the kernel function that computed it.
+
+    SOURCE is a tree, or a state directory (replayed or captured), whose tree is replayed.
 
     \b
     Examples:
@@ -21,11 +23,11 @@ _HELP = """List the derived quantities of a boot: value, unit, formula, and the 
 
 
 @click.command(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("tree", metavar="TREE")
+@click.argument("source", metavar="SOURCE")
 @input_options
 @click.option("--roots", "with_roots", is_flag=True, help="List what the quantities rest on instead, with values.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: facts (every version) and roots.")
-def facts(tree: str, with_roots: bool, as_json: bool, **options: Any) -> None:
+def facts(source: str, with_roots: bool, as_json: bool, **options: Any) -> None:
     """List facts; the help text is `_HELP`."""
     from bootsim.log import import_structlog_lazily
     from bootsim.state.explain import root_shown, table
@@ -33,7 +35,7 @@ def facts(tree: str, with_roots: bool, as_json: bool, **options: Any) -> None:
     from bootsim.state.roots import Roots, is_root
 
     import_structlog_lazily()
-    inputs = inputs_from(options)
+    tree, inputs = replayable(source, options)
     replay = Replay(tree, inputs)
     known, roots = replay.k.facts, Roots(replay.k, replay.blob, inputs)
     names = [name for name in known.roots() if is_root(name)]

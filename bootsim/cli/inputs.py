@@ -10,11 +10,14 @@ def command(tree: str, **options: Any) -> None:
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE, SIZE_AT, File
+from bootsim.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,6 +79,44 @@ def prepare_from(
     import bootsim
 
     return bootsim.prepare(tree, observer=observer, **inputs_from(options))
+
+
+def replayable(source: str, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the tree to replay and its inputs: `source` itself, or the tree that a state directory holds.
+
+    A directory's boot is replayed as it says that it was made, but for the options that were given. Raises InputError.
+    """
+    if not is_directory(source):
+        return source, inputs_from(options)
+    context = click.get_current_context()
+    given = {name for name in INPUT_NAMES if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    tree, known = directory_boot(source, known_build="config" not in given)
+    return tree, inputs_from(options) | {name: value for name, value in known.items() if name not in given}
+
+
+def is_directory(source: str) -> bool:
+    """Whether a command's source can only be a state directory."""
+    return source != "-" and Path(source).is_dir()
+
+
+def directory_boot(source: str, *, known_build: bool) -> tuple[str, dict[str, Any]]:
+    """Return the tree of a state directory and the inputs that it says it was booted with. Raises InputError.
+
+    `known_build`: its build must be one that can be read, as no --config says another.
+    """
+    from bootsim.inputs.configfile import load_build
+    from bootsim.state.directory import StateDirectory
+
+    known = StateDirectory(source).inputs
+    if known_build:
+        if "config" not in known:
+            raise InputError(f"{source}: does not say which kernel build it is of; name it with --config")
+        try:
+            load_build(known["config"])
+        except InputError as error:
+            raise InputError(f"{source}: of kernel build {known['config']}; name it with --config: {error}") from None
+    click.echo(f"bootsim: {source}: told from a replay of its tree", err=True)
+    return str(Path(source) / "boot.dtb"), known
 
 
 def known_stage(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:

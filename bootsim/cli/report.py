@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bootsim.cli.inputs import input_options, inputs_from
+from bootsim.cli.inputs import directory_boot, input_options, inputs_from, is_directory
 from bootsim.cli.sizes import SIZE
 from bootsim.errors import EXIT_PANICKED
 
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _CONFIG = "3G/1G"
+_OPTION = {"config": "configs"}  # where an input has another name among the options
 
 _HELP = """Write one HTML page that shows a boot: memory maps, page tables, free blocks, log and facts at every stage.
+
+    TREE may be a state directory (replayed or captured) instead, whose tree is replayed.
 
     The page needs nothing but a browser: it works from a file, without a network. With two --config, two --mem, or two
     of both, it shows two boots side by side and marks what differs.
@@ -60,7 +63,11 @@ def report(ctx: click.Context, /, tree: str, output: str, **options: Any) -> Non
     from bootsim.views.report.data import Watch, page_data
     from bootsim.views.report.render import render
 
-    both = _boots(options)
+    known: dict[str, Any] = {}
+    if is_directory(tree):
+        tree, known = directory_boot(tree, known_build=not options["configs"])
+        known = {name: value for name, value in known.items() if not options.get(_OPTION.get(name, name))}
+    both = [(name, inputs | known) for name, inputs in _boots(options)]
     if output != "-":
         files.target_of(output)
     boots = [(name, Watch(tree, inputs)) for name, inputs in both]

@@ -60,13 +60,14 @@ def _known_stages(ctx: click.Context, param: click.Parameter, value: tuple[str, 
 
 
 class Shown(NamedTuple):
-    """One view of one stage: its lines or its data, or the error that took their place."""
+    """One view of one stage: its lines or its data, the error that took their place, or a note that there are none."""
 
     stage: str
     view: View
     lines: list[str]
     data: Any = None
     error: str | None = None
+    note: str | None = None
 
 
 @click.command(help=_help(), epilog=_EXITS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -153,7 +154,9 @@ class _Painter:
                 from bootsim.views.paint import painted
 
                 lines = list(painted(lines, view.heading(held), view.notes(held)))
-            return Shown(held.stage, view, lines, error=view.missing(held))
+            missing = view.missing(held)
+            nothing = None if lines or missing else f"{view.name}: empty at {held.stage}"
+            return Shown(held.stage, view, lines, error=missing, note=nothing)
         except NotHeld as error:
             return Shown(held.stage, view, [], error=f"{view.name}: {error}")
 
@@ -261,6 +264,8 @@ def _print(found: list[Shown], *, as_json: bool, color: bool) -> bool:
             if one.lines or one.error is None:
                 output.write(_with_header(one, i, several=len(found) > 1, color=color))
     for one in found:
+        if one.note is not None:
+            click.echo(f"bootsim: note: {one.note}", err=True)
         if one.error is not None:
             click.echo(f"bootsim: {'error' if not one.lines else 'note'}: {one.error}", err=True)
     return any(one.error is not None and not one.lines for one in found)

@@ -131,7 +131,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 def _sweep(cases: list[Case], names: tuple[str, ...], options: dict[str, Any]) -> int:
     from bootsim.sweep.case import fingerprints
-    from bootsim.sweep.results import ResultFile, table
+    from bootsim.sweep.results import ResultFile, refuse_unknown, table
     from bootsim.sweep.worker import exit_code
 
     cases = list(dict.fromkeys(cases))
@@ -150,6 +150,7 @@ def _sweep(cases: list[Case], names: tuple[str, ...], options: dict[str, Any]) -
     rows = [results[case] for case in cases]
     if options["table"]:
         LineOutput().write(table(rows, names))
+    refuse_unknown(rows, names)
     return exit_code(row["verdict"] for row in rows)
 
 

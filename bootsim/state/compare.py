@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _STAMP = re.compile(r"^(<\d+>)?\[\s*\d+\.\d+\](\[\s*[TC]\d+\])?\s*")
 _CALLER = re.compile(r"^(memblock_\w+: .*) \S+$")
+_SMP = re.compile(r"SMP: Total of (\d{1,4}) processors activated")
 _EARLY_FREE = re.compile(r"^(printk: early log buf free: ).*")
 _TRACE = re.compile(r"Modules linked in:|CPU: \d+ PID: ")
 _LATE = ("SLUB: ", "Freeing unused kernel ", "Freeing initrd memory")
@@ -66,6 +67,22 @@ def compare(real: StateDirectory | LogOnly, replay: StateDirectory) -> Iterator[
                 for d in (real, replay)
             ),
         )
+
+
+def hints(real: StateDirectory | LogOnly, replay: StateDirectory) -> Iterator[str]:
+    """Yield what may lie behind differences everywhere: the two are swapped, or were given different processors."""
+    if replay.captured and isinstance(real, StateDirectory) and not real.captured:
+        yield f"{real.path} was replayed and {replay.path} is of a real boot: the real one comes first"
+        return
+    theirs, ours = _processors(real), _processors(replay)
+    if theirs is not None and ours is not None and theirs != ours:
+        yield f"{real.path} has {theirs} processors and {replay.path} has {ours}: replay with --smp {theirs}"
+
+
+def _processors(boot: StateDirectory | LogOnly) -> int | None:
+    told = boot.meta.get("smp") if isinstance(boot, StateDirectory) else None
+    said = _SMP.search(boot.log)
+    return told if told is not None else int(said[1]) if said else None
 
 
 def log_lines(text: str) -> list[str]:

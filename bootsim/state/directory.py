@@ -254,6 +254,13 @@ def open_boot(path: str | os.PathLike[str]) -> StateDirectory | LogOnly:
     return StateDirectory(path) if Path(path).is_dir() else LogOnly(path)
 
 
+def open_replay(path: str | os.PathLike[str]) -> StateDirectory:
+    """Open a state directory. Raises InputError, which for a log says where logs belong."""
+    if Path(path).is_file():
+        raise InputError(f"{path}: a file, expected the state directory of a replay; what is real comes first")
+    return StateDirectory(path)
+
+
 def check_target(path: str | os.PathLike[str]) -> None:
     """Raise InputError unless a state directory may be written at `path`.
 

@@ -25,6 +25,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bootsim.errors import InputError
 from bootsim.sizes import parse_number
 from bootsim.state.expressions import Expression, ExpressionError, parse
 from bootsim.sweep.case import MAX_SMP, Case, matrix, mem_sizes
@@ -74,21 +75,20 @@ def read(path: str | os.PathLike[str], *, what: str = "a check file") -> CheckFi
     boots = reader.many(values.get("boots"), lambda node: reader.boots(node, expect, checking=checking))
     quantities = reader.many(values.get("quantities"), lambda node: reader.text(node, "a quantity's name"))
     flat = tuple(boot for each in boots for boot in each)
-    if checking:
-        for boot_list, node in reader.seen:
-            if boot_list and not boot_list[0].expectations:
-                reader.error(node, "boots of which nothing is expected; expected `expect` here or for all")
+    if checking and "expect" not in values:
+        for node in reader.unexpected:
+            reader.error(node, "boots of which nothing is expected; expected `expect` here or for all")
     reader.finish()
     return CheckFile(path, flat, tuple(quantities))
 
 
 class _CheckReader(Reader):
-    """One check file's reader; `seen` are the boots of each entry, with its node."""
+    """One check file's reader; `unexpected` are the entries of boots without expectations of their own."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
         self._folder = path.parent
-        self.seen: list[tuple[list[Boot], yaml.Node]] = []
+        self.unexpected: list[yaml.Node] = []
 
     def expectation(self, node: yaml.Node) -> Expectation | None:
         """An expectation: an expression, or a mapping with `that`, `when` and `why`."""
@@ -128,10 +128,14 @@ class _CheckReader(Reader):
             [n for (n,) in self.many(values.get("smp"), self._smp)] or [None],
         )
         common_fields = self._common(values)
-        cases = matrix(*lists, **common_fields) if lists[0] else []
-        boots = [Boot(case, expectations) for case in cases]
-        self.seen.append((boots, node))
-        return boots
+        try:
+            cases = matrix(*lists, **common_fields) if lists[0] else []
+        except InputError as error:
+            self.error(node, str(error))
+            cases = []
+        if cases and "expect" not in values:
+            self.unexpected.append(node)
+        return [Boot(case, expectations) for case in cases]
 
     def _common(self, values: dict[str, yaml.Node]) -> dict[str, Any]:
         fields: dict[str, Any] = {}

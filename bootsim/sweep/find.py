@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.errors import InputError
 from bootsim.state.expressions import parse
+from bootsim.state.quantities import is_known
 from bootsim.sweep.worker import SAID_BY_MESSAGES, boot, quantities
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ RANGES = {"mem": (16 * MIB, 4 * GIB - MIB), "vmalloc=": (16 * MIB, 3 * GIB), "cm
 
 
 class Answer(NamedTuple):
-    """Whether the expression held in a boot, and if not, why."""
+    """Whether the expression held in a boot, and if not, why; `unknown` are names that the boot has no value for."""
 
     holds: bool
     reason: str = ""
+    unknown: tuple[str, ...] = ()
 
 
 class Flip(NamedTuple):
@@ -78,13 +80,23 @@ def answer(outcome: Outcome, expression: Expression) -> Answer:
     if outcome.verdict == "panic":
         return Answer(False, outcome.message)
     said = [outcome.message] if outcome.message and SAID_BY_MESSAGES & set(held.names) else []
-    return Answer(False, "; ".join([*held.reasons, *said]))
+    return Answer(False, "; ".join([*held.reasons, *said]), held.unknown)
 
 
 def search(case: Case, *, tip: str, span: tuple[int, int], text: str, step: int = 1, samples: int = 64) -> Found:
-    """`find` with real boots, for a worker process. `text` is the expression."""
+    """`find` with real boots, for a worker process. `text` is the expression. Raises InputError for unknown names."""
     expression = parse(text)
-    return find(case, tip, *span, lambda each: ask(each, expression), step=step, samples=samples)
+    answers: list[Answer] = []
+
+    def probe(each: Case) -> Answer:
+        answers.append(ask(each, expression))
+        return answers[-1]
+
+    found = find(case, tip, *span, probe, step=step, samples=samples)
+    unknown = [name for name in expression.names() if not is_known(name) and all(name in a.unknown for a in answers)]
+    if unknown:
+        raise InputError(f"--find: {next(a.reason for a in answers if a.reason)}")
+    return found
 
 
 def lost(_case: Case) -> Found:
@@ -94,10 +106,14 @@ def lost(_case: Case) -> Found:
 
 def to_json(case: Case, tip: str, text: str, found: Found) -> dict[str, Any]:
     """A search and its answer as plain values."""
-    flips = [{"last": flip.last, "first": flip.first, "before": flip.before._asdict(), "after": flip.after._asdict()}
+    flips = [{"last": flip.last, "first": flip.first, "before": _told(flip.before), "after": _told(flip.after)}
              for flip in found.flips]  # fmt: skip
     return {"case": case.to_json(), "find": text, "tip": tip, "low": found.low, "high": found.high,
-            "at_low": found.at_low._asdict(), "flips": flips}  # fmt: skip
+            "at_low": _told(found.at_low), "flips": flips}  # fmt: skip
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    return {"holds": answer.holds, "reason": answer.reason}
 
 
 def find(

@@ -9,12 +9,13 @@ files the boot was made from; a result with another one is out of date.
 
 from __future__ import annotations
 
+import difflib
 import json
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
 from bootsim.files import LineFile
-from bootsim.state.quantities import FAMILIES, TABLE, shown
+from bootsim.state.quantities import FAMILIES, TABLE, is_known, shown
 from bootsim.state.shapes import ShapeError, mapping, record, text
 from bootsim.sweep.case import Case, from_json
 from bootsim.sweep.worker import VERDICTS
@@ -83,6 +84,16 @@ def _result(value: Any) -> tuple[Case, dict[str, Any]]:
         if found is not None and (isinstance(found, bool) or not isinstance(found, (int, str))):
             raise ShapeError(f"result.values.{name}", found, "a number or a text")
     return from_json(result["case"], "result.case"), result
+
+
+def refuse_unknown(results: Iterable[dict[str, Any]], names: Sequence[str]) -> None:
+    """Raise InputError for names that are no quantities, and that no boot had a value for."""
+    booted = [row["values"] for row in results if row["verdict"] in ("ok", "warnings")]
+    unknown = [name for name in names if not is_known(name) and all(row.get(name) is None for row in booted)]
+    if booted and unknown:
+        near = difflib.get_close_matches(unknown[0], [quantity.name for quantity in TABLE], 2, 0.6)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; `bootsim check --names` lists them"
+        raise InputError(f"no boot has a quantity {unknown[0]!r}{hint}")
 
 
 def unit_of(name: str) -> str:

@@ -53,7 +53,7 @@ class Text:
         yield self._paint.a(f"--- {difference.a.name}")
         yield self._paint.b(f"+++ {difference.b.name}")
         if difference.same:
-            yield "the same"
+            yield f"the same log; state: {self._untold}" if self._untold else "the same"
             return
         parts = {
             "summary": self.summary, "causes": self.causes, "state": self._state,
@@ -204,7 +204,16 @@ class Text:
 
     # ------------------------------------------------------------ state and log
 
+    @property
+    def _untold(self) -> str:
+        # why the states cannot be compared; "" where they can
+        logs = [side.name for side in (self._difference.a, self._difference.b) if not side.stages]
+        return f"not compared, {' and '.join(logs)} being a log alone" if logs else ""
+
     def _state(self) -> Iterator[str]:
+        if self._untold:
+            yield f"State: {self._untold}"
+            return
         changes = [effect for effect in self._difference.effects if effect.part not in ("fact", "log")]
         yield f"State: {_count(len(changes), 'difference')}"
         for part, group in groupby(sorted(changes, key=lambda e: PARTS.index(e.part)), key=lambda e: e.part):

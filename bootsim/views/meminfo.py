@@ -35,7 +35,7 @@ def data(held: Held) -> dict[str, int]:
               "VmallocTotal": (VMALLOC_END - VMALLOC_START(held.high_memory)) >> 12, "VmallocChunk": 0}  # fmt: skip
     if held.is_live():
         k = held.kernel("per-cpu memory")
-        pages["Percpu"] = (k.mm.pcpu_unit_size >> 12) * (k.num_possible_cpus if config.SMP else 1)
+        pages["Percpu"] = (getattr(k.mm, "pcpu_unit_size", 0) >> 12) * (k.num_possible_cpus if config.SMP else 1)
     if config.CMA:
         pages["CmaTotal"] = sum(area["count"] for area in held.part("areas"))
         pages["CmaFree"] = sum(map(nr_free_cma, zones))

@@ -69,3 +69,24 @@ def test_many_boots_run_in_processes(bootsim, check_file):
     done = bootsim("check", check_file("no panic", '{tree: board.dts, mem: 64M-224M:16M}'), "-j", "2")
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines()[-1] == "11 boots, 11 expectations: 11 hold"
+
+
+def test_all_mistakes_at_once(bootsim, tree_file, tmp_path):
+    tree_file()
+    (tmp_path / "a.bootsim.yaml").write_text("boots: {tree: board.dts, smp: 99}\nexpect: [lowmem >=, {when: panic}]\n")
+    (tmp_path / "b.bootsim.yaml").write_text("boots: {tre: board.dts}\nexpect: no panic\n")
+    (tmp_path / "c.bootsim.yaml").write_text("[\n")
+    done = bootsim("check", *(tmp_path / f"{name}.bootsim.yaml" for name in "abc"))
+    assert done.exit_code == 2
+    lines = [line.removeprefix("bootsim: error: ").removeprefix(f"{tmp_path}/") for line in done.stderr.splitlines()]
+    assert [line.split(" ")[0] for line in lines] == [
+        "a.bootsim.yaml:1:31:", "a.bootsim.yaml:2:19:", "a.bootsim.yaml:2:21:", "b.bootsim.yaml:1:8:",
+        "b.bootsim.yaml:1:9:", "c.bootsim.yaml:2:1:"]  # fmt: skip
+
+
+def test_an_unknown_name_does_not_hide_what_else_is_wrong(bootsim, check_file, tree_file):
+    tree_file()
+    done = bootsim("check", check_file("lowmen > 1, lowmem > 900M"))
+    assert done.exit_code == 2
+    assert "FAIL lowmem > 900M" in done.stdout
+    assert "no quantity 'lowmen'" in done.stderr

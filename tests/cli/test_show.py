@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bootsim.state.snapshot import STAGES
+from bootsim.views.catalog import VIEWS
+
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -136,3 +139,19 @@ def test_the_readme_shows_what_comes_out(bootsim):
     for command, text in blocks:
         done = bootsim(*shlex.split(command))
         assert [line.rstrip() for line in done.stdout.splitlines()] == text.splitlines()
+
+
+def test_every_view_of_every_stage_is_shown_or_told(bootsim, tree_file):
+    tree, stages = tree_file(), [word for stage in STAGES for word in ("--stage", stage)]
+    for view in VIEWS.values():
+        name = (view.name, "0xc0008000") if view.name == "vtop" else (view.name,)
+        done = bootsim("show", tree, *name, *stages)
+        assert done.exit_code in (0, 2)
+        told = done.stdout.count("==> ") + len(done.stderr.splitlines())
+        assert told >= len(STAGES) or view.name == "stages"
+
+
+def test_an_empty_view_says_so(bootsim, tree_file):
+    done = bootsim("show", tree_file(), "vmallocinfo", "--stage", "__create_page_tables")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "bootsim: note: vmallocinfo: empty at __create_page_tables\n"

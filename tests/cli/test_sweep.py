@@ -248,6 +248,16 @@ def test_find(bootsim, tree_file, tmp_path):
     assert (line["flips"][0]["last"], line["flips"][0]["first"]) == (256 << 20, (256 << 20) + 1)
 
 
+@pytest.mark.parametrize("search", [False, True])
+def test_an_unknown_quantity_is_told(bootsim, tree_file, tmp_path, search):
+    how = ("--find", "lowmen > 1", "--tip", "vmalloc=", "--samples", "2") if search else ("--quantity", "lowmen")
+    done = bootsim("sweep", tree_file(), *how, "-o", tmp_path / "r.jsonl")
+    assert done.exit_code == 2
+    assert "'lowmen'" in done.stderr
+    assert "did you mean lowmem" in done.stderr
+    assert bootsim("sweep", tree_file(), "--quantity", "cma.camera.base").exit_code == 0  # no such area, but a quantity
+
+
 # -------------------------------------------------------------------- beyond one machine
 
 

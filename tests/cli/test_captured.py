@@ -1,0 +1,93 @@
+"""Commands on a state directory that was captured from a real kernel, as on a tree: an answer or one clear line."""
+
+from __future__ import annotations
+
+import io
+import json
+import lzma
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture(scope="module")
+def captured(tmp_path_factory):
+    path = tmp_path_factory.mktemp("real")
+    with tarfile.open(fileobj=io.BytesIO(lzma.decompress((GOLDEN / "a9-2g-256.tar.xz").read_bytes()))) as tar:
+        tar.extractall(path, filter="data")
+    meta = json.loads((path / "meta.json").read_text())
+    (path / "meta.json").write_text(json.dumps({**meta, "config": None, "build": "b2g", "smp": "1", "mem": "256"}))
+    return path
+
+
+def test_facts_and_explain_replay_its_tree(bootsim, captured):
+    done = bootsim("explain", captured, "arm_lowmem_limit", "--config", "2G/2G")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("arm_lowmem_limit = 0x70000000 pa\n")
+    assert done.stderr == f"bootsim: {captured}: told from a replay of its tree\n"
+    done = bootsim("facts", captured, "--config", "2G/2G", "--json")
+    facts = {fact["name"]: fact["value"] for fact in json.loads(done.stdout)["facts"]}
+    assert facts["dtb.base"] == json.loads((captured / "stages.json").read_text())["__create_page_tables"]["atags"]
+
+
+@pytest.mark.parametrize("command", [("facts",), ("explain", "high_memory"), ("report", "-o", "x.html")])
+def test_without_a_known_build_it_says_so(bootsim, captured, command):
+    name, *rest = command
+    done = bootsim(name, captured, *rest)
+    assert done.exit_code == 2
+    assert "of kernel build b2g; name it with --config" in done.stderr
+
+
+def test_report_shows_its_replay(bootsim, captured, tmp_path):
+    done = bootsim("report", captured, "--config", "2G/2G", "-o", tmp_path / "x.html")
+    assert done.exit_code == 0, done.output
+    assert f"{captured}/boot.dtb" in (tmp_path / "x.html").read_text()
+
+
+@pytest.mark.parametrize("command", ["diff", "digest", "compare"])
+def test_with_itself_it_is_the_same(bootsim, captured, command):
+    done = bootsim(command, captured, captured)
+    assert done.exit_code == 0, done.output
+
+
+def test_numbers_may_be_texts(bootsim, captured, tmp_path):
+    other = tmp_path / "texts"
+    shutil.copytree(captured, other)
+    stages = json.loads((other / "stages.json").read_text())
+    for fields in stages.values():
+        for name in ("lowmem_limit", "high_memory", "totalram_pages"):
+            if name in fields:
+                fields[name] = hex(fields[name])
+        for zone in fields.get("zones", ()):
+            zone["managed"] = str(zone["managed"])
+    (other / "stages.json").write_text(json.dumps(stages))
+    assert bootsim("compare", captured, other).exit_code == 0
+    assert bootsim("diff", captured, other, "--show", "state").exit_code == 0
+    assert bootsim("digest", captured).stdout[:64] == bootsim("digest", other).stdout[:64]
+
+
+def test_a_log_alone_has_no_state(bootsim, captured, tmp_path):
+    log = tmp_path / "serial.log"
+    shutil.copy(captured / "console.log", log)
+    done = bootsim("diff", log, captured, "--show", "state")
+    assert done.exit_code == 0
+    assert f"the same log; state: not compared, {log} being a log alone" in done.stdout
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:-20]))
+    assert f"State: not compared, {log} being a log alone" in bootsim("diff", log, captured).stdout
+
+
+def test_compare_hints_at_what_lies_behind(bootsim, captured, tmp_path):
+    replay = tmp_path / "replay"
+    bootsim("boot", captured / "boot.dtb", "--config", "2G/2G", "--smp", "2", "-q", "--state", replay)
+    done = bootsim("compare", captured, replay)
+    assert done.exit_code == 1
+    assert done.stderr == f"bootsim: hint: {captured} has 1 processors and {replay} has 2: replay with --smp 1\n"
+    done = bootsim("compare", replay, captured)
+    assert done.stderr.endswith(" is of a real boot: the real one comes first\n")
+    done = bootsim("compare", replay, captured / "console.log")
+    assert done.exit_code == 2
+    assert "what is real comes first" in done.stderr
