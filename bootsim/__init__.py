@@ -57,7 +57,7 @@ def boot(
     "mpidr=VALUE". `soc` are words of the SoC's registers, as "NAME=VALUE" (see `bootsim.hw.soc`). `initrd` is a file,
     or (file, physical address). `include_dirs` are searched for #include and /include/; with `allow_outside` a source
     may take in files from anywhere. `until` stops after that stage
-    (see `bootsim.state.snapshot.STAGES`). With `stages`, the kernel's `observer.stages` holds a snapshot of every stage
+    (see `bootsim.stages.STAGES`). With `stages`, the kernel's `observer.stages` holds a snapshot of every stage
     passed.
 
     The kernel answers `translate(va)`, and holds `memblock`, `zones`, `facts` and `records` (the log).
@@ -191,10 +191,11 @@ def run(k: Kernel, *, until: str | None = None) -> None:
     """Run a prepared kernel to the end of its boot, or until after the stage `until`. Raises KernelPanic."""
     from bootsim import linux
     from bootsim.errors import InputError
+    from bootsim.stages import STAGES
     from bootsim.views import layout
 
-    if until is not None and until not in linux.STAGES:
-        raise InputError(f"no stage {until!r}; the stages are {', '.join(linux.STAGES)}")
+    if until is not None and until not in STAGES:
+        raise InputError(f"no stage {until!r}; the stages are {', '.join(STAGES)}")
     linux.boot(k, until=until)
     if until is None:
         layout.record(k)

@@ -6,7 +6,7 @@ import pytest
 
 import bootsim
 from bootsim.errors import InputError, KernelPanic
-from bootsim.state.snapshot import STAGES
+from bootsim.stages import STAGES
 
 BOARD = """/dts-v1/;
 / {

@@ -123,7 +123,7 @@ def known_stage(_ctx: click.Context, _param: click.Parameter, value: str | None)
     """Pass the name of a stage, or say which are near it and what they all are; a click callback."""
     if value is None:
         return None
-    from bootsim.state.snapshot import STAGES
+    from bootsim.stages import STAGES
 
     if value not in STAGES:
         import difflib

@@ -167,7 +167,7 @@ def _of_boot(
     # boot the tree and look at it at each wanted stage, or at its end; with the panic it died of
     import bootsim
     from bootsim.log import import_structlog_lazily
-    from bootsim.state.snapshot import STAGES
+    from bootsim.stages import STAGES
     from bootsim.views.held import END, LiveState
 
     import_structlog_lazily()

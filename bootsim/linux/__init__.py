@@ -14,6 +14,7 @@ from bootsim.linux.kernel.printk import Console
 from bootsim.linux.mm.memblock import Memblock
 from bootsim.log import make_logger
 from bootsim.owners import Owners
+from bootsim.stages import STAGES
 
 if TYPE_CHECKING:
     from bootsim.hw.machine import Machine
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
     from bootsim.linux.mm.page_alloc import Pglist
     from bootsim.linux.mm.vmalloc import VmStruct
 
-STAGES = (
-    "__create_page_tables", "setup_machine_fdt", "adjust_lowmem_bounds", "arm_memblock_init", "adjust_lowmem_bounds_2",
-    "paging_init:entry", "bootmem_init:entry", "request_standard_resources", "setup_arch", "mem_init:entry",
-    "memblock_free_all", "mem_init", "cma_init_reserved_areas:entry", "cma_init_reserved_areas", "free_initmem:entry",
-    "free_initmem",
-)
 
 _ZONE_COLUMNS = ("start_pfn", "spanned", "present", "managed", "nr_free_pages")
 
@@ -323,7 +318,7 @@ class Kernel:
 
 
 def boot(k: Kernel, until: str | None = None) -> Kernel:
-    """Run the boot on `k`, to free_initmem or to the stage `until`. Returns `k`.
+    """Run the boot on `k`, to its end or to the stage `until`. Returns `k`.
 
     Raises KernelPanic when the replayed kernel dies; its last words are in `k.log.records`, the panic in `k.panicked`.
     Source: arch/arm/kernel/head.S stext, init/main.c start_kernel()

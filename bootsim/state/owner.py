@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bootsim.stages import STAGES
 from bootsim.state.ranges import Range, mapped_ranges, page_attributes, section_attributes
 from bootsim.state.seen import MIGRATE_TYPES
-from bootsim.state.snapshot import STAGES, page_tables
+from bootsim.state.snapshot import page_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

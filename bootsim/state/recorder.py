@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.state.snapshot import STAGES, Stage, take
+from bootsim.stages import STAGES
+from bootsim.state.snapshot import Stage, take
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

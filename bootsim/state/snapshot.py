@@ -9,6 +9,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bootsim.stages import STAGES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,27 +18,6 @@ if TYPE_CHECKING:
 
 L1_BYTES = 16384
 L2_BYTES = 4096
-
-# Each stage in the order of the boot, and the parts of the state it shows.
-STAGES: dict[str, tuple[str, ...]] = {
-    "__create_page_tables": ("tables", "entry"),
-    "setup_machine_fdt": ("memblock",),
-    "adjust_lowmem_bounds": ("memblock", "lowmem_limit"),
-    "arm_memblock_init": ("memblock", "lowmem_limit"),
-    "adjust_lowmem_bounds_2": ("memblock", "lowmem_limit"),
-    "paging_init:entry": ("tables",),
-    "bootmem_init:entry": ("memblock", "tables"),
-    "request_standard_resources": ("memblock", "tables", "limits"),
-    "setup_arch": ("memblock",),
-    "mem_init:entry": ("memblock",),
-    "memblock_free_all": ("memblock", "zones", "tables"),
-    "mem_init": ("zones",),
-    "cma_init_reserved_areas:entry": ("zones", "areas"),
-    "cma_init_reserved_areas": ("zones", "areas"),
-    "free_initmem:entry": ("zones", "areas", "tables"),
-    "free_initmem": ("zones", "areas", "tables"),
-}
-
 
 class Stage(NamedTuple):
     """One stage: its fields as `stages.json` has them, and its page tables as raw bytes where the stage shows them."""
@@ -51,7 +32,7 @@ def take(k: Kernel, name: str) -> Stage:
     """Return the state of `k` now, with the parts that the stage `name` shows. Raises KeyError for an unknown stage."""
     fields: dict[str, Any] = {}
     l1 = l2 = None
-    for part in STAGES[name]:
+    for part in STAGES[name].parts:
         if part == "tables":
             fields["tables"], l1, l2 = page_tables(k)
         else:

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait as wait_for
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +22,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _QUEUED_PER_JOB = 4
+_LOOK_S = 0.1
 
 
 def processors() -> int:
@@ -41,14 +43,38 @@ def run(
             yield index, function(item)
         return
     todo = deque(range(len(items)))
-    while todo:
-        suspects = yield from _until_broken(function, items, todo, max(jobs, 1))
-        for index in suspects:  # one of these killed its process: each alone tells which
-            yield index, _alone(function, items[index], crashed)
+    with _interrupts() as interrupted:
+        while todo:
+            suspects = yield from _until_broken(function, items, todo, max(jobs, 1), interrupted)
+            for index in suspects:  # one of these killed its process: each alone tells which
+                yield index, _alone(function, items[index], crashed)
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    # Ctrl-C is noted and acted upon between two results: inside the executor it could be lost, or leave a lock held.
+    # A second one does not wait.
+    noted: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        if noted:
+            raise KeyboardInterrupt
+        noted.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    both = [number for number in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(number))]
+    before = {number: signal.signal(number, note) for number in both}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _until_broken(
-    function: Callable[[T], R], items: Sequence[T], todo: deque[int], jobs: int
+    function: Callable[[T], R], items: Sequence[T], todo: deque[int], jobs: int, interrupted: list[int]
 ) -> Generator[tuple[int, R], None, list[int]]:
     # returns the indices in flight when a process died, none when all is done
     pool = _pool(jobs)
@@ -58,7 +84,9 @@ def _until_broken(
             while todo and len(flying) < jobs * _QUEUED_PER_JOB:
                 flying[pool.submit(function, items[todo[0]])] = todo[0]
                 todo.popleft()
-            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            done, _ = wait(flying, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
+            if interrupted:
+                raise KeyboardInterrupt
             for future in done:
                 result = future.result()
                 yield flying.pop(future), result

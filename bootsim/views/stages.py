@@ -4,29 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bootsim.state.snapshot import STAGES
+from bootsim.stages import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-ABOUT = {
-    "__create_page_tables": "the first page table: the kernel's sections, the identity section, the tree",
-    "setup_machine_fdt": "memory nodes read from the tree and added to memblock",
-    "adjust_lowmem_bounds": "where lowmem ends, from vmalloc= and the banks",
-    "arm_memblock_init": "kernel, tree, initrd, reserved-memory and CMA reserved",
-    "adjust_lowmem_bounds_2": "the end of lowmem once more: reservations may have removed memory",
-    "paging_init:entry": "before the kernel's own page tables",
-    "bootmem_init:entry": "lowmem, CMA, fixmap, vectors, devices and pkmap mapped",
-    "request_standard_resources": "zones laid out, mem_map allocated, System RAM resources made",
-    "setup_arch": "the ARM part is done",
-    "mem_init:entry": "per-cpu areas, hash tables and log buffer allocated; memblock is still in charge",
-    "memblock_free_all": "free memory handed to the buddy allocator, highmem too",
-    "mem_init": "the Memory: line has been printed",
-    "cma_init_reserved_areas:entry": "before CMA areas go to the buddy allocator",
-    "cma_init_reserved_areas": "CMA pageblocks are free for movable pages",
-    "free_initmem:entry": "watermarks set, initrd freed; before the init sections go",
-    "free_initmem": "init sections freed",
-}
 
 
 def data(held: Mapping[str, Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
@@ -34,8 +15,11 @@ def data(held: Mapping[str, Mapping[str, Any]] | None = None) -> list[dict[str, 
 
     `held` are the stages of one state directory, by name: then only those are listed, with what they really hold.
     """
-    named = {name: list(parts) for name, parts in (STAGES if held is None else held).items()}
-    return [{"stage": name, "about": ABOUT.get(name, ""), "parts": parts} for name, parts in named.items()]
+    named = {name: list(stage.parts) for name, stage in STAGES.items()}
+    if held is not None:
+        named = {name: list(parts) for name, parts in held.items()}
+    return [{"stage": name, "about": STAGES[name].about if name in STAGES else "", "parts": parts}
+            for name, parts in named.items()]
 
 
 def lines(held: Mapping[str, Mapping[str, Any]] | None = None) -> Iterator[str]:

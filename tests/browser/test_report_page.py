@@ -93,7 +93,7 @@ def emulate(driver, scheme, motion="reduce"):
 
 
 def test_the_slider_moves_everything_by_keyboard(page):
-    assert page.stage == "free_initmem"
+    assert page.stage == "mark_readonly"
     slider = page.find("#stage")
     page.focus("#stage")
     page.press(Keys.HOME)
@@ -105,15 +105,15 @@ def test_the_slider_moves_everything_by_keyboard(page):
     assert page.stage == "arm_memblock_init"
     assert page.all("#physical .region.f-image")
     page.press(Keys.END)
-    assert page.stage == "free_initmem"
+    assert page.stage == "mark_readonly"
     assert page.all("#buddy table")
 
 
 def test_the_slider_and_its_buttons_by_mouse(page):
     page.click(page.find("#stage-prev"))
-    assert page.stage == "free_initmem:entry"
-    page.click(page.find("#stage-next"))
     assert page.stage == "free_initmem"
+    page.click(page.find("#stage-next"))
+    assert page.stage == "mark_readonly"
     slider = page.find("#stage")
     ActionChains(page.driver).move_to_element_with_offset(slider, -slider.size["width"] // 2 + 9, 0).click().perform()
     assert page.stage == "__create_page_tables"
@@ -251,7 +251,7 @@ def test_a_link_into_the_page(chromium, pages):
     browser = Browser(chromium, pages / "one.html").open("#stage=mem_init%3Aentry")
     assert browser.stage == "mem_init:entry"
     browser.open("#stage=nonsense")
-    assert browser.stage == "free_initmem"
+    assert browser.stage == "mark_readonly"
     assert browser.complaints() == []
 
 

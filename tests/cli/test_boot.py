@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bootsim import linux
+from bootsim.stages import STAGES
 from bootsim.state.directory import StateDirectory
-from bootsim.state.snapshot import STAGES
 
 
 def kernel_lines(text):
@@ -141,10 +140,6 @@ def test_until_an_unknown_stage_names_the_stages(bootsim, tree_file):
     assert done.exit_code == 2
     assert "did you mean paging_init:entry?" in done.stderr
     assert all(stage in done.stderr for stage in STAGES)
-
-
-def test_the_stages_are_the_replays_own():
-    assert tuple(STAGES) == linux.STAGES
 
 
 def test_state_over_something_else_is_refused_before_the_boot(bootsim, tree_file, tmp_path):

@@ -26,7 +26,7 @@ def test_json(bootsim):
     told = json.loads(bootsim("explain", "vexpress.dts", "high_memory", "--json").stdout)
     assert told[0]["name"] == "high_memory"
     told = json.loads(bootsim("explain", "vexpress.dts", "0x60100000", "--json").stdout)
-    assert told["phys"][-1]["to"] == "free_initmem"
+    assert told["phys"][-1]["to"] == "mark_readonly"
     assert told["virt"]
 
 

@@ -59,7 +59,7 @@ def test_a_physical_address_is_owned_by_whoever_reserved_it():
     watcher, replay = owners(0x9F000000)
     told = merged(watcher.physical(replay.k.owners, partial(owner, replay.k)))
     first, last, facts = told[-1]
-    assert (first, last) == ("cma_init_reserved_areas", "free_initmem")
+    assert (first, last) == ("cma_init_reserved_areas", "mark_readonly")
     assert dict(facts)["reserved"] == ("0x9f000000-0x9fffffff: the CMA area 'reserved' (CONFIG_CMA_SIZE_MBYTES), by "
                                        "cma_declare_contiguous_nid()")  # fmt: skip
     assert ("zone", "HighMem") in facts
@@ -69,7 +69,7 @@ def test_a_physical_address_is_owned_by_whoever_reserved_it():
 def test_a_virtual_address_has_descriptors():
     watcher, _ = owners(0xFFFF0000)
     *_, (first, last, facts) = merged(watcher.virtual())
-    assert (first, last) == ("bootmem_init:entry", "free_initmem")
+    assert (first, last) == ("bootmem_init:entry", "mark_readonly")
     assert dict(facts)["physical"] == "0x8fffe000"
     assert "page RO" in dict(facts)["second level"]
 

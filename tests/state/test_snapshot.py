@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from bootsim import linux
+import bootsim
 from bootsim.hw.memory import PhysicalMemory
 from bootsim.linux.mm.memblock import Memblock, memblock_add, memblock_reserve
+from bootsim.stages import STAGES
 from bootsim.state import snapshot
 from bootsim.state.recorder import Recorder
 
@@ -36,8 +37,20 @@ def k():
     )
 
 
-def test_the_stages_are_the_replays_in_its_order():
-    assert tuple(snapshot.STAGES) == linux.STAGES
+def test_the_boot_announces_the_stages_in_their_order():
+    seen = []
+    bootsim.run(bootsim.prepare("vexpress.dts", observer=lambda stage, k: seen.append(stage)))
+    assert seen == list(STAGES)
+
+
+def test_at_the_last_stage_kernel_text_is_read_only():
+    def writable(stage, k):
+        if stage in ("free_initmem", "mark_readonly"):
+            found[stage] = k.translate(k.build.symbols.stext).permissions.privileged
+
+    found = {}
+    bootsim.run(bootsim.prepare("vexpress.dts", observer=writable))
+    assert found == {"free_initmem": "rw", "mark_readonly": "r"}
 
 
 def test_memblock(k):

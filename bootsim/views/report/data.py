@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootsim.escape import printable
 from bootsim.linux.include.linux.mm_types import migratetype_names
+from bootsim.stages import STAGES
 from bootsim.state import snapshot
 from bootsim.state.digest import of_stages, whole
 from bootsim.state.quantities import Quantities, UnknownQuantityError, verdict
@@ -22,7 +23,6 @@ from bootsim.views.dmesg import console
 from bootsim.views.report.facts import facts_data
 from bootsim.views.report.tables import Meanings, Tables
 from bootsim.views.report.where import where_data
-from bootsim.views.stages import ABOUT
 
 if TYPE_CHECKING:
     import os
@@ -217,12 +217,12 @@ def page_data(boots: Sequence[tuple[str, Watch]]) -> dict[str, Any]:
     """Return everything the page holds, of one boot or of two, each with its name."""
     from bootsim.views.report.compare import compare
 
-    names = [stage for stage in ABOUT if any(stage in _stages(watch) for _, watch in boots)]
+    names = [stage for stage in STAGES if any(stage in _stages(watch) for _, watch in boots)]
     if any("panic" in _stages(watch) for _, watch in boots):
         names.append("panic")
     meanings = Meanings()
     data: dict[str, Any] = {
-        "stages": [[name, ABOUT.get(name, "the kernel's last words")] for name in names],
+        "stages": [[name, STAGES[name].about if name in STAGES else "the kernel has died"] for name in names],
         "boots": [watch.data(printable(name), meanings) for name, watch in boots],
     }
     for boot in data["boots"]:

@@ -112,7 +112,7 @@ def _boot(tree: Tree, settings: Settings, row: Row) -> None:
         return
     try:
         bootsim.run(k)
-        assert stages[-1] == "free_initmem", stages
+        assert stages[-1] == "mark_readonly", stages
         row.outcome = BOOTED
     except KernelPanic as error:
         row.outcome, row.reason, row.cause = PANICKED, error.reason or "dies without a word", error.cause or ""

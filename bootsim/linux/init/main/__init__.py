@@ -137,6 +137,7 @@ def kernel_init(k: Kernel) -> None:
     free_initmem(k)
     k.reached("free_initmem")
     mark_readonly(k)
+    k.reached("mark_readonly")
 
 
 def mark_readonly(k: Kernel) -> None:
