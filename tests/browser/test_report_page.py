@@ -3,6 +3,7 @@
 import base64
 import json
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -260,7 +261,7 @@ def test_differences_are_marked(chromium, pages):
     assert "differ" in page.find("#stage-differs").text
     assert page.all("#physical .differing")
     assert page.all("#virtual .differing")
-    assert page.all("#tables .differcell")
+    assert all("M" in path.get_attribute("d") for path in page.all("#tables .differoutline"))
     assert page.all("#buddy td.differs")
     assert page.all("#log li.differs mark")
     assert page.all("#facts .fact.differs")
@@ -368,17 +369,88 @@ def test_screenshots(chromium, pages, name, scheme):
     assert sum(json.loads(dark.replace("rgb(", "[").replace(")", "]"))) < 150 or scheme == "light"
 
 
-@pytest.mark.parametrize("width", [360, 800])
-def test_narrow_windows_do_not_scroll_sideways(chromium, pages, width):
+# What is wider than its place: cut off, or to be had by scrolling sideways alone.
+OVERFLOWING = """
+const found = [], width = document.documentElement.clientWidth, aside = '.hidden, .skip, thead';
+const tell = (what, e) => found.push(`${what}: ${e.tagName}.${e.getAttribute('class')}: ${e.textContent.slice(0, 40)}`);
+if (document.documentElement.scrollWidth > width) tell('wider than the window', document.documentElement);
+for (const e of document.querySelectorAll('body *')) {
+    if (!e.checkVisibility() || e.closest(aside)) continue;
+    const box = e.getBoundingClientRect();
+    if (box.width && (box.right > width + 1 || box.left < -1)) tell('out of the page', e);
+    const cut = getComputedStyle(e).overflowX !== 'visible' && e.scrollWidth > e.clientWidth + 1;
+    if (cut && !e.closest('svg')) tell('cut off', e);
+}
+for (const picture of document.querySelectorAll('svg')) {
+    const frame = picture.getBoundingClientRect();
+    for (const t of picture.querySelectorAll('text, rect')) {
+        const box = t.getBoundingClientRect();
+        const inside = box.left >= frame.left - 1 && box.right <= frame.right + 1
+            && box.top >= frame.top - 2 && box.bottom <= frame.bottom + 2;
+        if (!inside) tell('out of its picture', t);
+    }
+}
+return found;
+"""
+# Lines of text, each with where it stands as far as it can be seen: those that meet, and words cut to crumbs.
+COLLIDING = """
+const lines = [], crumbs = [], aside = 'svg, script, style, option, .hidden, .skip, thead, #stagebar, .loghead';
+const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    const e = node.parentElement, text = node.textContent.trim();
+    if (!text || !e.checkVisibility() || e.closest(aside)) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const boxes = [...range.getClientRects()].filter((box) => box.width > 1);
+    if (text.length >= 6 && boxes.length > 1 && boxes.length > text.length / 3) crumbs.push(text);
+    const frame = e.closest('.scroll, .loglines'), seen = (frame || document.body).getBoundingClientRect();
+    for (const box of boxes) {
+        const top = Math.max(box.top, seen.top), bottom = Math.min(box.bottom, seen.bottom);
+        if (bottom - top > 2) lines.push([box.left, box.right, top, bottom, text]);
+    }
+}
+lines.sort((a, b) => a[2] - b[2]);
+const found = [];
+lines.forEach((a, i) => {
+    for (let n = i + 1; n < lines.length && lines[n][2] < a[3]; n++) {
+        const b = lines[n], w = Math.min(a[1], b[1]) - Math.max(a[0], b[0]), h = Math.min(a[3], b[3]) - b[2];
+        if (w > 2 && h > 4) found.push(`${a[4].slice(0, 30)} / ${b[4].slice(0, 30)}`);
+    }
+});
+return [...found, ...crumbs.map((text) => `in crumbs: ${text}`)];
+"""
+
+
+@pytest.mark.parametrize("name", [*INPUTS, "panic"])
+@pytest.mark.parametrize("width", [390, 768, 1280, 1920])
+def test_nothing_overflows_or_overlaps(chromium, pages, width, name):
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    emulate(chromium, "light")
     try:
-        for name in INPUTS:
-            page = Browser(chromium, pages / f"{name}.html").open()
-            assert page.js("return document.documentElement.scrollWidth") <= width
-            assert page.complaints() == []
+        page = Browser(chromium, pages / f"{name}.html").open()
+        page.js("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        stages = page.js("return JSON.parse(document.getElementById('data').textContent).stages.map((s) => s[0])")
+        for stage in dict.fromkeys((stages[0], stages[len(stages) // 2], stages[-1])):
+            page.js("location.hash = `stage=${encodeURIComponent(arguments[0])}`", stage)
+            page.js("window.scrollTo(0, 0)")
+            time.sleep(0.3)  # what is drawn for its width is drawn after layout
+            assert page.stage == stage
+            assert page.js(OVERFLOWING) == []
+            assert page.js(OVERLAPPING) == []
+            assert page.js(COLLIDING) == []
+        assert page.complaints() == []
     finally:
         chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_death_is_told_once(chromium, pages):
+    page = Browser(chromium, pages / "panic.html").open()
+    said = [part.text for part in page.all(".notice.panic p")]
+    assert len(said) == len(set(said)) > 0
+    cause = said[-1].partition(": ")[2] or said[-1]
+    assert sum(cause in part for part in said) == 1
+    assert page.find("#stage-about").text == "the kernel has died"
 
 
 def test_the_first_tab_stop_skips_to_the_overview(single):

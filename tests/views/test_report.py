@@ -275,10 +275,14 @@ def test_a_panic_has_a_page_that_ends_in_it():
     data = page_data([("dies", watch)])
     boot = data["boots"][0]
     assert boot["verdict"] == "panic"
-    assert boot["cause"]
+    assert boot["panic"]["reason"] == ""
+    assert "mem=" in boot["panic"]["cause"]
     assert data["stages"][-1][0] == "panic"
     assert boot["log"][-1][1] == len(data["stages"]) - 1
-    assert "Kernel panic:" in render(data, "x")
+    assert data["stages"][-1][1] == "the kernel has died"
+    page = render(data, "x")
+    assert "The kernel died without a word:" in page
+    assert page.partition("<script")[0].count("mem=") == 2  # the cause, and the command line
 
 
 def test_a_boot_that_died_stands_beside_one_that_lives(watch):
@@ -287,6 +291,7 @@ def test_a_boot_that_died_stands_beside_one_that_lives(watch):
     assert len(lives["steps"]) == len(dies["steps"]) == len(data["stages"])
     assert [step["reached"] for step in dies["steps"]].count(False) > 0
     assert not lives["steps"][-1]["reached"]
+    assert data["stages"][-1] == ["panic", "the kernel of dies has died"]
 
 
 @pytest.mark.parametrize("words", [[0] * 8, [5, 6, 7, 0, 9], [1, 1, 1], [3, 2, 1], [0, 4, 8, 13, 0]])

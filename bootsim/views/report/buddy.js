@@ -31,12 +31,25 @@ function zonePanel(boot, i, zone) {
     el('h4', {}, `Zone ${zone.name} `, el('span', { class: 'muted' }, `${span(zone.start, zone.end)}`),
       TWO && !theirs ? el('span', { class: 'mark' }, ` ≠ only in ${LETTERS[i]}`) : null),
     el('p', {}, `${facts}; ${size(zone.nr_free_pages * 4096)} free. Watermarks: min ${zone.watermark[0]}, low ${zone.watermark[1]}, high ${zone.watermark[2]}.`),
-    zone.nr_free_pages ? el('div', { class: 'scroll plain', role: 'region', 'aria-label': `Bars of zone ${zone.name}`, tabindex: '0' }, bars(zone, counts, types, differs)) : el('p', { class: 'notice' }, 'Nothing is free in this zone at this stage.'),
-    el('div', { class: 'scroll', role: 'region', 'aria-label': `Free blocks of zone ${zone.name}`, tabindex: '0' }, blockTable(boot, zone, counts, types, differs)));
+    zone.nr_free_pages ? null : el('p', { class: 'notice' }, 'Nothing is free in this zone at this stage.'),
+    fitting((width) => [zone.nr_free_pages ? bars(zone, counts, types, differs, width) : null, blockTable(zone, counts, types, differs, width < 540)]));
 }
 
-function bars(zone, counts, types, differs) {
-  const orders = counts.length, group = Math.max(54, types.length * 15 + 16), width = PLOT.left + orders * group;
+// A box whose content is drawn for its width, and again when that changes.
+function fitting(draw) {
+  const box = el('div', { class: 'fitting' });
+  let width = 0;
+  new ResizeObserver(() => {
+    if (!box.clientWidth || box.clientWidth === width) return;
+    width = box.clientWidth;
+    box.replaceChildren(...draw(width).filter(Boolean));
+  }).observe(box);
+  return box;
+}
+
+function bars(zone, counts, types, differs, room) {
+  const orders = counts.length, group = Math.min(Math.max(54, types.length * 15 + 16), (room - PLOT.left) / orders), width = PLOT.left + orders * group;
+  const bar = Math.min(15, (group - 4) / types.length);
   const most = Math.max(1, ...counts.flat()), top = Math.max(1, Math.ceil(Math.log2(most + 1)));
   const y = (count) => PLOT.top + PLOT.height * (1 - Math.log2(count + 1) / top), height = PLOT.top + PLOT.height + PLOT.bottom, id = `bars${drawn++}`;
   const total = counts.flat().reduce((sum, n) => sum + n, 0);
@@ -47,27 +60,36 @@ function bars(zone, counts, types, differs) {
     picture.append(svg('line', { x1: PLOT.left, x2: width, y1: at, y2: at, class: 'tick' }), svg('text', { x: PLOT.left - 6, y: at + 4, class: 'ticklabel', 'text-anchor': 'end' }, count));
   }
   counts.forEach((row, order) => {
-    const left = PLOT.left + order * group + (group - types.length * 15) / 2;
-    types.forEach(([name, type], n) => drawBar(picture, { count: row[type], x: left + n * 15, y, name, order, differs: differs(order, type) }));
-    picture.append(svg('text', { x: PLOT.left + (order + 0.5) * group, y: height - 18, class: 'ticklabel', 'text-anchor': 'middle' }, order),
-      svg('text', { x: PLOT.left + (order + 0.5) * group, y: height - 4, class: 'ticklabel faint', 'text-anchor': 'middle' }, size(4096 * 2 ** order).replace(' ', '')));
+    const left = PLOT.left + order * group + (group - types.length * bar) / 2, used = types.filter(([, type]) => row[type]).length;
+    types.forEach(([name, type], n) => drawBar(picture, { count: row[type], x: left + n * bar, y, bar, name, order, differs: differs(order, type), room: used > 1 ? bar : group - 6 }));
+    picture.append(svg('text', { x: PLOT.left + (order + 0.5) * group, y: height - 18, class: 'ticklabel', 'text-anchor': 'middle' }, order));
+    if (group >= 48) picture.append(svg('text', { x: PLOT.left + (order + 0.5) * group, y: height - 4, class: 'ticklabel faint', 'text-anchor': 'middle' }, size(4096 * 2 ** order).replace(' ', '')));
   });
   return picture;
 }
-function drawBar(picture, { count, x, y, name, order, differs }) {
+// A bar, with its count above where there is room for it; the table has them all.
+function drawBar(picture, { count, x, y, bar, name, order, differs, room }) {
   if (!count) return;
-  const top = y(count), bottom = PLOT.top + PLOT.height;
-  picture.append(svg('rect', { x: x + 1, y: top, width: 13, height: Math.max(1, bottom - top), class: `region f-${MIGRATE_FAMILY[name]}` }, svg('title', {}, `order ${order}, ${name}: ${plural(count, 'block')}`)),
-    svg('text', { x: x + 7.5, y: top - 4, class: 'barlabel', 'text-anchor': 'middle' }, differs ? `≠${count}` : count));
+  const top = y(count), bottom = PLOT.top + PLOT.height, label = differs ? `≠${count}` : `${count}`;
+  picture.append(svg('rect', { x: x + 1, y: top, width: bar - 2, height: Math.max(1, bottom - top), class: `region f-${MIGRATE_FAMILY[name]}` }, svg('title', {}, `order ${order}, ${name}: ${plural(count, 'block')}`)));
+  if (label.length * 7 <= room) picture.append(svg('text', { x: x + bar / 2, y: top - 4, class: 'barlabel', 'text-anchor': 'middle' }, label));
 }
 
-function blockTable(boot, zone, counts, types, differs) {
+// The numbers: orders side by side, or one below the other where that is too wide.
+function blockTable(zone, counts, types, differs, narrow) {
   const pages = (type) => counts.reduce((sum, row, order) => sum + row[type] * 2 ** order, 0);
   const orders = counts.map((_, order) => order);
-  return el('table', { class: 'numbers' }, el('caption', {}, `Free blocks of zone ${zone.name}`),
+  const head = ([name]) => [el('span', { class: `swatch f-${MIGRATE_FAMILY[name]}`, 'aria-hidden': 'true' }), ` ${name}`];
+  const cell = (order, type) => el('td', { class: [differs(order, type) ? 'differs' : '', counts[order][type] ? '' : 'zero'].join(' ').trim() || null },
+    differs(order, type) ? el('span', { class: 'mark', title: 'differs' }, '≠ ') : null, counts[order][type]);
+  const caption = el('caption', {}, `Free blocks of zone ${zone.name}`);
+  if (narrow) {
+    return el('table', { class: 'numbers' }, caption,
+      el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Order'), types.map((type) => el('th', { scope: 'col' }, head(type))))),
+      el('tbody', {}, orders.map((order) => el('tr', {}, el('th', { scope: 'row' }, `${order} (${size(4096 * 2 ** order)})`), types.map(([, type]) => cell(order, type)))),
+        el('tr', {}, el('th', { scope: 'row' }, 'Free'), types.map(([, type]) => el('td', {}, size(pages(type) * 4096))))));
+  }
+  return el('table', { class: 'numbers' }, caption,
     el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Order'), orders.map((order) => el('th', { scope: 'col' }, order)), el('th', { scope: 'col' }, 'Free'))),
-    el('tbody', {}, types.map(([name, type]) => el('tr', {}, el('th', { scope: 'row' }, el('span', { class: `swatch f-${MIGRATE_FAMILY[name]}`, 'aria-hidden': 'true' }), ` ${name}`),
-      orders.map((order) => el('td', { class: [differs(order, type) ? 'differs' : '', counts[order][type] ? '' : 'zero'].join(' ').trim() || null },
-        differs(order, type) ? el('span', { class: 'mark', title: 'differs' }, '≠ ') : null, counts[order][type])),
-      el('td', {}, size(pages(type) * 4096))))));
+    el('tbody', {}, types.map((type) => el('tr', {}, el('th', { scope: 'row' }, head(type)), orders.map((order) => cell(order, type[1])), el('td', {}, size(pages(type[1]) * 4096))))));
 }

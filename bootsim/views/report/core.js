@@ -114,16 +114,17 @@ function panels(section, make) {
 }
 const other = (i) => (TWO ? D.boots[1 - i] : null);
 
-// A table with a caption. A row is {cells, differs?, fresh?, id?}; marks stand in a column of their own.
+// A table with a caption. A row is {cells, differs?, fresh?, id?}; marks stand in a column of their own. On a phone its
+// rows stack, which takes its roles from it: they are told.
 function table(caption, heads, rows) {
   const marked = TWO || rows.some((row) => row.fresh);
-  return el('table', {},
+  return el('table', { class: 'stacks', role: 'table' },
     el('caption', {}, caption),
-    el('thead', {}, el('tr', {}, [...heads, ...(marked ? ['Mark'] : [])].map((head) => el('th', { scope: 'col' }, head)))),
-    el('tbody', {}, rows.map((row) => el('tr',
-      { class: [row.differs ? 'differs' : '', row.fresh ? 'fresh' : ''].join(' ').trim() || null },
-      row.cells.map((cell, i) => el(i === 0 ? 'th' : 'td', i === 0 ? { scope: 'row' } : {}, cell)),
-      marked ? el('td', {}, marks(row)) : null))));
+    el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, [...heads, ...(marked ? ['Mark'] : [])].map((head) => el('th', { scope: 'col', role: 'columnheader' }, head)))),
+    el('tbody', { role: 'rowgroup' }, rows.map((row) => el('tr',
+      { role: 'row', class: [row.differs ? 'differs' : '', row.fresh ? 'fresh' : ''].join(' ').trim() || null },
+      row.cells.map((cell, i) => el(i === 0 ? 'th' : 'td', i === 0 ? { scope: 'row', role: 'rowheader' } : { role: 'cell' }, cell)),
+      marked ? el('td', { role: 'cell' }, marks(row)) : null))));
 }
 function marks(row) {
   return [row.differs ? el('span', { class: 'mark' }, '≠ differs') : null, row.differs && row.fresh ? ' ' : null,

@@ -84,8 +84,7 @@ class Watch:
             "name": name,
             "inputs": _inputs(replay),
             "verdict": verdict(k),
-            "panic": None if k.panicked is None else printable(str(k.panicked)),
-            "cause": None if k.panicked is None else printable(k.panicked.cause or ""),
+            "panic": _panic(k),
             "page_offset": k.build.config.PAGE_OFFSET,
             "overview": _overview(replay),
             "banks": [[base, base + size] for base, size in k.machine.banks],
@@ -132,6 +131,13 @@ class Watch:
 def _owned(r: Holding) -> list[Any]:
     # [base, end, function that asked, color, owner]
     return [r.base, r.end, r.caller, FAMILIES.get(r.purpose.kind, "other"), printable(r.purpose.what)]
+
+
+def _panic(k: Kernel) -> dict[str, str] | None:
+    # the kernel's own words and the cause, "" for what is not known; each is told once
+    if k.panicked is None:
+        return None
+    return {"reason": printable(k.panicked.reason or ""), "cause": printable(k.panicked.cause or "")}
 
 
 def _count_lines(k: Kernel) -> int:
@@ -222,7 +228,7 @@ def page_data(boots: Sequence[tuple[str, Watch]]) -> dict[str, Any]:
         names.append("panic")
     meanings = Meanings()
     data: dict[str, Any] = {
-        "stages": [[name, STAGES[name].about if name in STAGES else "the kernel has died"] for name in names],
+        "stages": [[name, STAGES[name].about if name in STAGES else _death(boots)] for name in names],
         "boots": [watch.data(printable(name), meanings) for name, watch in boots],
     }
     for boot in data["boots"]:
@@ -233,6 +239,11 @@ def page_data(boots: Sequence[tuple[str, Watch]]) -> dict[str, Any]:
     if len(boots) == 2:
         data["difference"] = compare(data["boots"], [watch.replay.k for _, watch in boots])
     return data
+
+
+def _death(boots: Sequence[tuple[str, Watch]]) -> str:
+    dead = [printable(name) for name, watch in boots if "panic" in _stages(watch)]
+    return f"the kernel of {dead[0]} has died" if len(dead) < len(boots) else "the kernel has died"
 
 
 def _stages(watch: Watch) -> set[str]:

@@ -23,35 +23,39 @@ function cellRuns(words, level, side) {
   }
   return found;
 }
-function differingRuns(words, others, side) {
-  const found = [];
-  if (!others) return found;
-  for (let at = 0; at < words.length;) {
-    if (words[at] === others[at]) { at++; continue; }
-    const from = at;
-    do at++; while (at < words.length && at % side && words[at] !== others[at]);
-    found.push([Math.floor(from / side), from % side, at - from]);
+// A line around the cells that differ: what they are to the eye stays as it is without the other boot.
+function differingOutline(words, others, side, cell, gutter) {
+  const differs = (row, column) => column >= 0 && column < side && row >= 0 && row * side < words.length
+    && words[row * side + column] !== others[row * side + column];
+  const lines = [];
+  for (let row = 0; row < words.length / side; row++) {
+    for (let column = 0; column < side; column++) {
+      if (!differs(row, column)) continue;
+      const x = gutter + column * cell, y = 1 + row * cell;
+      if (!differs(row - 1, column)) lines.push(`M${x} ${y}h${cell}`);
+      if (!differs(row + 1, column)) lines.push(`M${x} ${y + cell}h${cell}`);
+      if (!differs(row, column - 1)) lines.push(`M${x} ${y}v${cell}`);
+      if (!differs(row, column + 1)) lines.push(`M${x + cell} ${y}v${cell}`);
+    }
   }
-  return found;
+  return lines.join('');
 }
 
 // One grid as a picture. `label(row)` names rows; `at` is the cursor or null.
-function drawGrid({ words, others, level, side, cell, gutter, title, summary, label, every, at }) {
+function drawGrid({ words, others, level, side, cell, gutter, title, summary, label, every, at, small = false }) {
   const rows = words.length / side, width = gutter + side * cell + 2, height = rows * cell + 2;
   const id = `grid${drawn++}`;
   const picture = svg('svg', { role: 'img', 'aria-labelledby': `${id}t ${id}d`, viewBox: `0 0 ${width} ${height}`, class: 'grid' },
     svg('title', { id: `${id}t` }, title), svg('desc', { id: `${id}d` }, summary),
     svg('defs', {}, svg('pattern', { id: `${id}p`, width: cell, height: cell, patternUnits: 'userSpaceOnUse', x: gutter, y: 1 },
-      svg('path', { d: `M ${cell} 0 H 0 V ${cell}`, class: 'gridline' })),
-    svg('pattern', { id: `${id}h`, width: 5, height: 5, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' },
-      svg('rect', { width: 2, height: 5, class: 'hatch' }))));
+      svg('path', { d: `M ${cell} 0 H 0 V ${cell}`, class: 'gridline' }))));
   const box = (row, column, length, attributes) => svg('rect', { x: gutter + column * cell, y: 1 + row * cell, width: length * cell, height: cell, ...attributes });
   picture.append(svg('rect', { x: gutter, y: 1, width: side * cell, height: rows * cell, class: 'lane' }));
   for (const [row, column, length, family] of cellRuns(words, level, side)) picture.append(box(row, column, length, { class: `f-${family}` }));
   picture.append(svg('rect', { x: gutter, y: 1, width: side * cell, height: rows * cell, fill: `url(#${id}p)` }));
-  for (const [row, column, length] of differingRuns(words, others, side)) picture.append(box(row, column, length, { class: 'differcell', fill: `url(#${id}h)` }));
+  if (others) picture.append(svg('path', { d: differingOutline(words, others, side, cell, gutter), class: 'differoutline' }));
   for (let row = 0; row < rows; row += every) {
-    picture.append(svg('text', { x: gutter - 6, y: 1 + row * cell + cell * 0.85, class: 'gridlabel' }, label(row)));
+    picture.append(svg('text', { x: gutter - 6, y: 1 + row * cell + (small ? 17 : cell * 0.85), class: `gridlabel${small ? ' small' : ''}` }, label(row)));
   }
   if (at !== null) picture.append(box(Math.floor(at / side), at % side, 1, { class: 'cursor' }));
   return picture;
@@ -87,6 +91,7 @@ function pageTables() {
   const redraw = panels('tables', gridPanel);
   cursor.listeners.push(redraw);
   stage.listeners.push(redraw);
+  window.addEventListener('resize', redraw);
 }
 const words = () => D.boots.map((boot) => firstLevel(stateOf(boot, 'tables')));
 
@@ -167,9 +172,10 @@ function saySub(boot, at) {
 
 function drawFirst(box, text, boot, i) {
   const tables = stateOf(boot, 'tables'), mine = firstLevel(tables), mapped = mine.filter((word) => word & 3).length;
-  box.replaceChildren(drawGrid({ words: mine, others: TWO ? words()[1 - i] : null, level: '1', side: SIDE, cell: CELL, gutter: GUTTER, at: cursor.at, every: 4,
+  const small = box.clientWidth > 0 && box.clientWidth < 480;
+  box.replaceChildren(drawGrid({ words: mine, others: TWO ? words()[1 - i] : null, level: '1', side: SIDE, cell: CELL, gutter: GUTTER, at: cursor.at, every: 4, small,
     title: `First-level page table${TWO ? ` of ${boot.name}` : ''}`, summary: `${mapped} of 4096 entries are in use. The table of runs below has them all.`,
-    label: (row) => hex(row * SIDE * 2 ** 20) }));
+    label: (row) => (small ? hex(row * SIDE * 2 ** 20).slice(0, 4) : hex(row * SIDE * 2 ** 20)) }));
   const at = cursor.at, word = mine[at];
   text.replaceChildren(el('h4', {}, `Entry ${at}: ${span(at * 2 ** 20, (at + 1) * 2 ** 20)}`),
     tables ? el('p', { class: 'muted' }, `word at ${hex(tables.pgd + at * 4)} (physical), area ${areaOf(boot, at * 2 ** 20) || 'user space or none'}`) : el('p', { class: 'muted' }, 'no page table yet'),

@@ -77,6 +77,7 @@ function drawLanes(lanes, lines, window, width, title, choose) {
   lanes.forEach((lane, i) => drawLane(picture, lane, 12 + i * LANE, x, width, choose));
   drawAxis(picture, window, width, height, x);
   drawLines(picture, lines, x, width, height);
+  lanes.forEach((lane, i) => picture.append(svg('text', { x: 0, y: 22 + i * LANE, class: 'lanelabel' }, lane.label)));
   return picture;
 }
 
@@ -89,8 +90,7 @@ function summary(lanes) {
 
 function drawLane(picture, lane, top, x, width, choose) {
   const y = top + LABEL;
-  picture.append(svg('text', { x: 0, y: top + 10, class: 'lanelabel' }, lane.label),
-    svg('rect', { x: 0, y, width, height: BAR, class: 'lane' }));
+  picture.append(svg('rect', { x: 0, y, width, height: BAR, class: 'lane' }));
   for (const region of lane.regions) {
     const from = Math.max(0, x(region.start)), to = Math.min(width, x(region.end));
     if (to < 0 || from > width || x(region.end) < 0 || x(region.start) > width) continue;

@@ -12,8 +12,9 @@ function logSection() {
   const steps = el('input', { type: 'checkbox', id: 'log-steps', checked: true });
   const only = TWO ? el('input', { type: 'checkbox', id: 'log-differs' }) : null;
   const count = el('output', { id: 'log-count', for: 'log-text log-level log-stage', 'aria-live': 'polite' });
+  const pair = (name, control) => el('span', { class: 'pair' }, el('label', { for: control.id }, name), control);
   section.append(el('form', { class: 'toolbar', role: 'search', 'aria-label': 'Filter the log' },
-    el('label', { for: 'log-text' }, 'Text'), text, el('label', { for: 'log-level' }, 'Level'), level, el('label', { for: 'log-stage' }, 'Stage'), when,
+    pair('Text', text), pair('Level', level), pair('Stage', when),
     el('label', { class: 'check' }, steps, ' bootsim’s own lines'), TWO ? el('label', { class: 'check' }, only, ' only differences') : null, count),
   el('p', { class: 'hint' }, `In the log: up and down arrows move between lines${TWO ? ', left and right between boots' : ''}, Enter moves the slider. Lines not yet said at the slider’s stage are grey.`));
   section.querySelector('form').addEventListener('submit', (event) => event.preventDefault());
@@ -40,7 +41,7 @@ function logRows() {
     const lines = TWO ? [pair[0], pair[1]] : [pair[0]];
     const kind = TWO ? pair[2] : 'same';
     const buttons = lines.map((line, i) => (line < 0 ? null : lineButton(D.boots[i].log[line], kind, TWO ? pair[3 + i] : null)));
-    const node = el('li', { class: `logrow ${kind === 'same' ? '' : 'differs'}` }, buttons.map((made, i) => made || el('span', { class: 'absent' }, `no such line in ${LETTERS[i]}`)));
+    const node = el('li', { class: `logrow ${kind === 'same' ? 'same' : 'differs'}` }, buttons.map((made, i) => made || el('span', { class: 'absent' }, `no such line in ${LETTERS[i]}`)));
     return { node, kind, buttons, lines: lines.map((line, i) => (line < 0 ? null : D.boots[i].log[line])) };
   });
   const first = rows[0] && rows[0].buttons.find(Boolean);
