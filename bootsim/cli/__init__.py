@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ _EXIT_CODES = (
     "Exit codes: 0 done, 1 different, or no (diff, compare, check, golden, why-not), 2 bad input, "
     "3 the replayed kernel panicked, 70 a bug in bootsim, 130 interrupted."
 )
+_COMPLETE = "_BOOTSIM_COMPLETE"  # what a shell sets when it asks for completions
 _REPORT = "bootsim: this is a bug in bootsim. Please report it with the command line, the tree and the lines above."
 
 
@@ -69,6 +71,10 @@ class _Commands(click.Group):
         if cmd_name not in _ONE_BOOT and not gc.isenabled():
             gc.freeze()
             gc.enable()
+        if _COMPLETE in os.environ:
+            from bootsim.cli.complete import teach
+
+            teach(command)
         return command
 
     def resolve_command(
@@ -85,8 +91,9 @@ class _Commands(click.Group):
     def main(self, *args: Any, **rest: Any) -> Any:
         """Run, and end the process with one line and the right code, whatever happens."""
         run: Callable[..., Any] = super().main
-        if not rest.pop("standalone_mode", True):
-            return run(*args, **rest, standalone_mode=False)
+        standalone = rest.pop("standalone_mode", True)
+        if not standalone or _COMPLETE in os.environ:  # a shell takes bytes, and needs no words
+            return run(*args, **rest, standalone_mode=standalone)
         with guarded():
             code = _code_of(lambda: run(*args, **rest, standalone_mode=False))
         sys.exit(code)
