@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from bootsim.stages import STAGES
 from bootsim.state.ranges import Range, RangeChange, Target, goes_on, range_changes
-from bootsim.state.snapshot import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -77,7 +77,7 @@ def test_a_log_alone_has_no_state(bootsim, captured, tmp_path):
     assert done.exit_code == 0
     assert f"the same log; state: not compared, {log} being a log alone" in done.stdout
     log.write_text("".join(log.read_text().splitlines(keepends=True)[:-20]))
-    assert f"State: not compared, {log} being a log alone" in bootsim("diff", log, captured).stdout
+    assert f"State: not compared, {log} being a log alone" in bootsim("diff", log, captured, "--show", "state").stdout
 
 
 def test_compare_hints_at_what_lies_behind(bootsim, captured, tmp_path):
