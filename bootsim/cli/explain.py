@@ -96,8 +96,7 @@ def _quantity(tree: str, what: str, inputs: Mapping[str, Any], as_json: bool) ->
         meaning = f"  ({BY_NAME[what].meaning})" if what in BY_NAME else ""
         click.echo(f"{what} = {known.shown(what)}{meaning}")
     for name in names:
-        for line in derivation_lines(facts, roots, name):
-            click.echo(line)
+        LineOutput().write(derivation_lines(facts, roots, name))
 
 
 def _region(tree: str, path: str, inputs: Mapping[str, Any]) -> None:
@@ -107,8 +106,7 @@ def _region(tree: str, path: str, inputs: Mapping[str, Any]) -> None:
 
     made_from = load_inputs(tree, inputs)
     replay = Replay(made_from.tree, {"config": made_from.build, **made_from.options})
-    for line in region_lines(replay.k, made_from.tree, path):
-        click.echo(line)
+    LineOutput().write(region_lines(replay.k, made_from.tree, path))
 
 
 def _what_if(tree: str, what: str, inputs: Mapping[str, Any], as_json: bool) -> None:
@@ -159,8 +157,7 @@ def _owner(tree: str, address: int, kind: str | None, inputs: Mapping[str, Any],
         click.echo(json.dumps({"address": address, **told}))
         return
     for name in chosen:
-        for line in _told(name, address, watcher, replay):
-            click.echo(line)
+        LineOutput().write(_told(name, address, watcher, replay))
 
 
 def _places(name: str, watcher: Watcher, replay: Replay) -> Iterator[Place]:

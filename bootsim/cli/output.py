@@ -104,8 +104,8 @@ class LineOutput:
     """Writes lines to standard output, each lot handed to the reader at once."""
 
     def write(self, lines: Iterable[str]) -> None:
-        """Write lines, without their newlines given."""
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        """Write lines, without their newlines given; a newline in one is an input's, and escaped."""
+        sys.stdout.write("".join(line.replace("\n", "\\x0a") + "\n" for line in lines))
         sys.stdout.flush()
 
 

@@ -258,7 +258,7 @@ def _print(found: list[Shown], *, as_json: bool, color: bool) -> bool:
         for one in found:
             if one.error is None:
                 answer.setdefault(one.stage, {})[one.view.name] = one.data
-        output.write([json.dumps(answer, indent=1)])
+        output.write(json.dumps(answer, indent=1).split("\n"))
     else:
         for i, one in enumerate(found):
             if one.lines or one.error is None:

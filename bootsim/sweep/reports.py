@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
+from bootsim.escape import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -37,12 +39,12 @@ def explained(finding: Finding) -> list[str]:
     expectation = finding.expectation
     lines = list(finding.reasons)
     if finding.status == "skipped":
-        return [f"does not apply: {'; '.join(lines)}"]
+        return [escaped(f"does not apply: {'; '.join(lines)}")]
     if expectation.why:
         lines.append(f"why: {expectation.why}")
     at = f"expected at {expectation.file}:{expectation.line}"
     lines.append(f"decided at {finding.place.text()}, {at}" if finding.place else at)
-    return [*lines, *finding.measured, *(f"| {detail}" for detail in finding.details)]
+    return [escaped(line) for line in (*lines, *finding.measured, *(f"| {detail}" for detail in finding.details))]
 
 
 def summary(reports: Sequence[Report]) -> str:
@@ -75,7 +77,7 @@ def _told(finding: Finding) -> str:
     expectation = finding.expectation
     why = [f"why: {expectation.why}"] if expectation.why else []
     where = [] if finding.place is None else [f"expected at {expectation.file}:{expectation.line}"]
-    return "\n".join([*finding.reasons, *why, *finding.measured, *where])
+    return "\n".join(map(escaped, (*finding.reasons, *why, *finding.measured, *where)))
 
 
 def _message(text: str) -> str:
@@ -83,7 +85,7 @@ def _message(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    return _message(text).replace(":", "%3A").replace(",", "%2C")
+    return _message(escaped(text)).replace(":", "%3A").replace(",", "%2C")
 
 
 def junit(reports: Sequence[Report], name: str) -> bytes:
