@@ -57,7 +57,7 @@ def test_nothing_raw_reaches_anybody(tmp_path, monkeypatch, command, kind):
     files = [path.read_text() for path in (*tmp_path.glob("boots/*"), *tmp_path.glob("j.xml"))]
     for text in (done.stdout, done.stderr, *files):
         assert not RAW.search(text)
-    for text in (done.stdout, done.stderr):  # a recorded boot and a page have the lines of a message as the kernel would
+    for text in (done.stdout, done.stderr):  # recorded boots and pages have the lines of a message as the kernel would
         assert command[0] == "report" or not re.search(r"^::error title=x", text, re.MULTILINE)
     if files and command[0] == "check":
         Xml.parse("j.xml")
