@@ -161,7 +161,8 @@ def _plain_options() -> list[click.Option]:
 
 def paired_inputs(trees: tuple[str, ...], options: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     """Return name, tree and arguments of bootsim.prepare() of the one or two boots that a command's options ask for."""
-    given = {str(option.name): options[str(option.name)] or () for option in _plain_options() if not option.multiple}
+    single = {option.name for option in _plain_options() if not option.multiple}
+    given = {name: options[name] or () for name in INPUT_NAMES if name in single}
     many = next((name for name, values in given.items() if len(values) > 2), None)
     if many is not None or len(trees) > 2:
         what = "TREE" if many is None else f"--{many.replace('_', '-')}"
@@ -172,16 +173,22 @@ def paired_inputs(trees: tuple[str, ...], options: Mapping[str, Any]) -> list[tu
     for side in range(count):
         chosen = {name: values[min(side, len(values) - 1)] if values else None for name, values in given.items()}
         words = [trees[min(side, len(trees) - 1)]]
-        words += [f"--{name.replace('_', '-')} {_shown(chosen[name])}" for name, values in given.items() if values]
+        words += [f"--{name.replace('_', '-')} {_shown(name, chosen[name])}" for name in given if given[name]]
         defaults = {"config": "3G/1G", "bootloader": "none"}
         inputs = inputs_from({**options, **{name: chosen[name] or defaults.get(name) for name in given}})
         boots.append((" ".join(words), words[0], inputs))
     return boots
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
+    # an option's value as it was given, as far as that can be told
+    from bootsim.state.quantities import size_text
+
     if isinstance(value, File):
-        return value.path
-    if isinstance(value, int):
-        return f"{value >> 20}M" if value >= 1 << 20 and value % (1 << 20) == 0 else f"{value:#x}"
-    return f'"{value}"' if " " in str(value) or not value else str(value)
+        return str(value.path)
+    if name in ("mem", "ram"):
+        size, base = value if isinstance(value, tuple) else (value, None)
+        return size_text(size) + ("" if base is None else f"@{base:#x}")
+    if name.endswith("_addr"):
+        return f"{value:#x}"
+    return f'"{value}"' if " " in str(value) or value == "" else str(value)

@@ -192,3 +192,20 @@ def test_a_poor_locale_is_enough(tree_file, tmp_path):
     done = run("boot", tree, env={**os.environ, "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0, done.stderr
     assert b"Memory: " in done.stdout
+
+
+REFUSED = """	reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges;
+		video { size = <0x50000000>; };
+	};
+"""
+
+
+@pytest.mark.parametrize(("options", "shown"), [
+    (["-q"], 0), (["--no-steps"], 0), (["--no-steps", "--format", "json"], 0), ([], 1)])
+def test_causes_are_told_once_wherever_steps_are_not_shown(bootsim, tree_file, options, shown):
+    done = bootsim("boot", tree_file(REFUSED), *options)
+    assert done.exit_code == 0
+    assert done.stdout.count("bootsim: cause: ") == shown
+    assert done.stderr.count("bootsim: cause: ") == 1 - shown
+    told = done.stdout if shown else done.stderr
+    assert "/reserved-memory/video size: no free 0x50000000 bytes" in told

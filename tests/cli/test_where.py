@@ -82,3 +82,10 @@ def test_bad_input(bootsim, tree_file, arguments):
     trees = [tree_file()] if arguments else []
     assert bootsim("where", *trees, *arguments).exit_code == 2
     assert bootsim("where", *[tree_file()] * 3).exit_code == 2
+
+
+def test_boots_are_named_as_they_were_asked_for(bootsim, tree_file):
+    options = ["--mem", "256M", "--ram", "512M@0x60000000", "--smp", "2", "--dtb-addr", "0x68000000"]
+    done = bootsim("where", tree_file(), *options, "--json")
+    assert json.loads(done.stdout)["boot"].endswith(
+        "board.dts --mem 256M --smp 2 --dtb-addr 0x68000000 --ram 512M@0x60000000")
