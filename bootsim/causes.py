@@ -95,6 +95,17 @@ def not_one_region(k: Kernel, base: int, end: int) -> str:
     return f"which is not all in memory ({k.memory_place()})"
 
 
+def dividers(k: Kernel, start_va: int, end_va: int) -> str:
+    """Who divides [start_va, end_va) of the linear mapping: no-map regions and banks that begin or end inside it."""
+    base = k.virt_to_phys(start_va)
+    if not k.build.config.PAGE_OFFSET <= start_va < k.mm.high_memory:
+        return "an earlier mapping lies there"
+    end = base + end_va - start_va
+    held = (*k.owners.no_map(), *k.owners.removed(), *k.owners.banks())
+    named = [f"{owner(k, h.purpose)} at {h.span()}" for h in held if base < h.base < end or base < h.end < end]
+    return f"they are divided by {' and '.join(dict.fromkeys(named))}" if named else "an earlier mapping lies there"
+
+
 def memory_end(k: Kernel, end: int) -> str:
     """Why memory ends at `end`, as a message names it: who took away what follows, or what told how much there is."""
     gone = next((h for h in k.owners.removed() if h.base == end and h.purpose.root != "cmdline:mem"), None)

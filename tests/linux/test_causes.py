@@ -194,3 +194,12 @@ def test_cma_at_an_odd_mib(board, cma, dies):
         assert "0xcf000000-0xcf0fffff is not mapped any more" in cause or "0xbf000000-0xbf0fffff" in cause
         assert "cmdline: cma= got an area at 0x6f100000-0x6fffffff" in cause
         assert "CONFIG_FORCE_MAX_ZONEORDER=9" in cause
+
+
+def test_what_divides_2_mib_that_need_sections_and_pages(board):
+    # |section|no-map|pages|: the first bank ends with a section, and in the same 2 MiB the second begins with pages
+    k = board.boot(reserved=node("fw", 0x70100000, 0x80000, "no-map;"), until=None)
+    assert k.panicked is not None
+    (death,) = board.causes(k)
+    assert death.startswith("BUG in arm_pte_alloc: 0xc0180000 needs a page table")
+    assert "they are divided by board.dts:9 /reserved-memory/fw@70100000 reg at 0x70100000-0x7017ffff" in death

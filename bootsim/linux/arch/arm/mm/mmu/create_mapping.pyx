@@ -15,7 +15,7 @@ from bootsim.linux.arch.arm.asm.pgtable_2level cimport (
     PTE_HWTABLE_OFF, PTE_HWTABLE_SIZE, SECTION_SIZE, SUPERSECTION_SIZE, pmd_off, pmd_page_pa, pte_index)
 from bootsim.linux.arch.arm.mm.proc_v7_2level cimport set_pte_ext
 
-from bootsim.causes import cause
+from bootsim.causes import cause, dividers
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.cp15 import CR_V
 from bootsim.linux.arch.arm.asm.fixmap import FIXADDR_START
@@ -135,7 +135,7 @@ cdef object arm_pte_alloc(k, PhysicalMemory ram, uint32_t pmd_pa, uint32_t addr,
         n.tables += 1
     if ram.load32(pmd_pa) & PMD_TYPE_SECT:
         raise KernelPanic(None, f"BUG in arm_pte_alloc: {addr:#010x} needs a page table, but the 2 MiB around it begin "
-                          "with a section; two banks or no-map regions meet inside them")
+                          f"with a section: {dividers(k, start, start + PMD_SIZE)}")
     return pmd_page_pa(ram.load32(pmd_pa)) + 4 * pte_index(addr)
 
 
