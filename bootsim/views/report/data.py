@@ -148,7 +148,7 @@ def _inputs(replay: Replay) -> list[list[str]]:
     k, given = replay.k, replay.inputs
     rows = [["Tree", replay.tree], ["Kernel build", k.build.name], ["Command line", k.boot_command_line]]
     rows += [[f"--{name.replace('_', '-')}", _option(value)] for name, value in given.items()
-             if value not in (None, (), "none") and value is not False and name not in ("config", "cmdline")]  # fmt: skip
+             if value not in (None, (), "none") and value is not False and name not in ("config", "cmdline")]
     return [[label, printable(str(text))] for label, text in rows]
 
 
