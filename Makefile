@@ -11,6 +11,8 @@
 #   make build    compile the Cython modules in place
 #   make debug    the same with every check on (the next `make build` goes back)
 #   make bench    the benchmarks
+#   make fuzz-real VMLINUX=FILE CONFIG=BUILD.yaml
+#                 random trees on a real kernel in QEMU, against the replay
 #   make conformance
 #                 real kernels, built and booted here, against the replay; see docs/conformance.md
 #   make differential
@@ -35,7 +37,7 @@ CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi')
 
 .DEFAULT_GOAL := boot
 .DELETE_ON_ERROR:
-.PHONY: boot test test-newest lock browser-test lint build debug bench causes conformance differential dts-census configs
+.PHONY: boot test test-newest lock browser-test lint build debug bench causes conformance fuzz-real differential dts-census configs
 .PHONY: dist clean
 
 boot: $(VENV)/.built
@@ -87,6 +89,12 @@ conformance: $(VENV)/.built
 		$(foreach dir,$(BUILD_DIR),--build-dir '$(dir)') $(foreach pattern,$(ONLY),--only '$(pattern)') \
 		$(if $(JOBS),--jobs '$(JOBS)') $(if $(CACHE),--cache '$(CACHE)') $(if $(filter 1,$(INSTALL)),--install) \
 		$(CONFORMANCE)
+
+# VMLINUX=FILE CONFIG=BUILD.yaml, SEED=N, COUNT=N, CACHE=DIR
+fuzz-real: $(VENV)/.built
+	@$(BIN)/python tests/conformance/fuzz_real.py $(if $(VMLINUX),--vmlinux '$(VMLINUX)') \
+		$(if $(CONFIG),--config '$(CONFIG)') $(if $(SEED),--seed '$(SEED)') $(if $(COUNT),--count '$(COUNT)') \
+		$(if $(CACHE),--cache '$(CACHE)')
 
 # KERNEL_SRC=DIR; without it Debian's source package
 differential: $(VENV)/.built
