@@ -108,6 +108,16 @@ def test_qemu_gets_the_tree_through_its_loader_or_past_it(build, tmp_path):
     assert struct.unpack("<2I", (inputs / "start.bin").read_bytes()[16:]) == (0x62000000, 0x60008000)
 
 
+def test_where_the_log_is(build):
+    def consoles(**changes):
+        job = capture.Job(dataclasses.replace(BOOT, **changes), build, A15)
+        return job.is_vexpress, job.has_console
+
+    assert consoles() == (True, True)
+    assert consoles(until="mem_init") == (True, False)  # before any console
+    assert consoles(machine="vexpress-a15") == (False, False)  # the tree of another board
+
+
 def test_the_debugger_script_is_python():
     path = Path(capture.__file__).with_name("in_gdb.py")
     compile(path.read_text(), str(path), "exec")

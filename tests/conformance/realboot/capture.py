@@ -42,8 +42,13 @@ class Job:
 
     @property
     def is_vexpress(self) -> bool:
-        """Whether this is the board that bootsim knows QEMU's loader of, and whose console is a file here."""
-        return self.machine in _RAM
+        """Whether this is the board that bootsim knows QEMU's loader of."""
+        return self.boot.machine is None
+
+    @property
+    def has_console(self) -> bool:
+        """Whether the log is on the serial port; else it is read out of the kernel's memory."""
+        return self.is_vexpress and self.boot.until is None
 
     @property
     def load_pa(self) -> int:
@@ -103,9 +108,9 @@ def _boot(job: Job, work: Path, inputs: Path, timeout_s: int, progress: Callable
     (inputs / "job.json").write_text(json.dumps({
         "out": str(work), "gdb": str(socket), "page_offset": job.build.page_offset,
         "phys_offset": _RAM.get(job.machine), "functions": job.build.functions(), "until": job.boot.until,
-        "log": not job.is_vexpress,
+        "log": not job.has_console,
     }))
-    serial = f"file:{work / 'console.log'}" if job.is_vexpress else "null"
+    serial = f"file:{work / 'console.log'}" if job.has_console else "null"
     command = [*qemu_command(job, inputs), "-serial", serial, "-S",
                "-chardev", f"socket,id=gdb,path={socket},server=on,wait=off", "-gdb", "chardev:gdb"]
     environment = {**os.environ, "QEMU_AUDIO_DRV": "none"}
@@ -117,7 +122,7 @@ def _boot(job: Job, work: Path, inputs: Path, timeout_s: int, progress: Callable
         _debug(job, work, inputs, timeout_s, progress)
         how: str = json.loads((work / "end.json").read_text())["how"]
         (work / "end.json").unlink()
-        if job.is_vexpress and job.boot.until is None:
+        if job.has_console:
             _let_finish(qemu, work / "console.log")
     finally:
         if qemu.poll() is None:
