@@ -10,6 +10,7 @@
 #   make lint     ruff, cython-lint, mypy
 #   make build    compile the Cython modules in place
 #   make debug    the same with every check on (the next `make build` goes back)
+#   make asan     random calls of every compiled function, with every check on and under AddressSanitizer; CALLS=N
 #   make bench    the benchmarks
 #   make fuzz-real VMLINUX=FILE CONFIG=BUILD.yaml
 #                 random trees on a real kernel in QEMU, against the replay
@@ -29,6 +30,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BOOT   ?= boot vexpress.dts --config 3G/1G --mem 1G
 TESTS  ?=
+CALLS  ?= 200000
 
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
@@ -37,7 +39,7 @@ CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi')
 
 .DEFAULT_GOAL := boot
 .DELETE_ON_ERROR:
-.PHONY: boot test test-newest lock browser-test lint build debug bench causes conformance fuzz-real differential dts-census configs
+.PHONY: boot test test-newest lock browser-test lint build debug asan bench causes conformance fuzz-real differential dts-census configs
 .PHONY: dist clean
 
 boot: $(VENV)/.built
@@ -72,6 +74,15 @@ build: $(VENV)/.built
 debug: $(VENV)/.installed
 	rm -f $(VENV)/.built
 	BOOTSIM_DEBUG=1 $(BIN)/python setup.py -q build_ext --inplace
+
+# The compiled modules go back with the next `make build`. Python itself leaks by design, so leaks are not looked for.
+asan: $(VENV)/.installed
+	rm -f $(VENV)/.built
+	BOOTSIM_DEBUG=1 $(BIN)/python setup.py -q build_ext --inplace
+	BOOTSIM_FUZZ=$(CALLS) $(BIN)/python -m pytest -q tests/linux/mm/test_surface.py $(TESTS)
+	BOOTSIM_ASAN=1 $(BIN)/python setup.py -q build_ext --inplace
+	LD_PRELOAD="$$(cc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+		BOOTSIM_FUZZ=$(CALLS) $(BIN)/python -m pytest -q -p no:cacheprovider tests/linux/mm/test_surface.py $(TESTS)
 
 bench: $(VENV)/.built
 	$(BIN)/python -m pytest tests/benchmarks/bench_buddy.py tests/benchmarks/bench_mmu.py -m benchmarks --benchmark-enable --benchmark-only $(TESTS)

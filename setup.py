@@ -1,7 +1,8 @@
 """Builds bootsim's Cython modules and installs the bundled trees and build descriptions; the rest is pyproject.toml.
 
 BOOTSIM_DEBUG=1   build with every Cython check on (`make debug`)
-BOOTSIM_TRACE=1   the same, with line tracing for coverage
+BOOTSIM_ASAN=1    the same with AddressSanitizer, which the process must have loaded first (`make asan`)
+BOOTSIM_TRACE=1   every check, with line tracing for coverage
 BOOTSIM_PURE=1    leave the Cython modules out (`make` installs the environment first and compiles afterwards)
 """
 
@@ -18,8 +19,9 @@ from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
 TRACE = os.environ.get("BOOTSIM_TRACE", "0") not in ("", "0")
-DEBUG = TRACE or os.environ.get("BOOTSIM_DEBUG", "0") not in ("", "0")
-VARIANT = "trace" if TRACE else "debug" if DEBUG else "release"
+ASAN = os.environ.get("BOOTSIM_ASAN", "0") not in ("", "0")
+DEBUG = TRACE or ASAN or os.environ.get("BOOTSIM_DEBUG", "0") not in ("", "0")
+VARIANT = "trace" if TRACE else "asan" if ASAN else "debug" if DEBUG else "release"
 
 # Top-level folders that are installed as bootsim/data/<folder>.
 DATA = {"dts": ("*.dts", "*.dtsi", "*.h"), "configs": ("*.yaml",)}
@@ -43,6 +45,7 @@ def extensions() -> list[Extension]:
         return []
     macros = [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")] if TRACE else []
     flags = ["-O1", "-g"] if DEBUG else ["-O2", "-g0"]
+    sanitizer = ["-fsanitize=address", "-fno-omit-frame-pointer"] if ASAN else []
     if "CFLAGS" in os.environ:
         flags = []  # the person chose
     return [
@@ -50,7 +53,8 @@ def extensions() -> list[Extension]:
             ".".join(source.with_suffix("").parts),
             [str(source)],
             define_macros=macros,
-            extra_compile_args=[*flags, "-Wno-sign-compare", "-Wno-unused-function"],
+            extra_link_args=sanitizer,
+            extra_compile_args=[*flags, *sanitizer, "-Wno-sign-compare", "-Wno-unused-function"],
         )
         for source in sorted(Path("bootsim").rglob("*.pyx"))
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import proxy
 
 from bootsim.errors import FaultError, KernelPanic
 from bootsim.escape import escaped
@@ -191,7 +192,9 @@ class Kernel:
         self.panicked: KernelPanic | None = None
         config = build.config
         self.log = Log(config)
-        self.mm = Mm(config, Memblock(partial(printk, self), partial(memset, self), build.sizeof.memblock_region,
+        # weakly: a kernel that nobody uses any more goes at once, and the host's memory for its RAM with it
+        this = proxy(self)
+        self.mm = Mm(config, Memblock(partial(printk, this), partial(memset, this), build.sizeof.memblock_region,
                                       self.owners.hear))
         self.of = OpenFirmware()
         self.cpus = [CpuState(machine.cp15)]

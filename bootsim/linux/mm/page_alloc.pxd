@@ -7,7 +7,7 @@
 #
 # A zero-filled Page is a page as __init_single_page() and __free_pages_core() leave it: unreserved, refcount 0,
 # mapcount -1. Pages inside a big free block are never written, and hold no memory of the host.
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef enum:
     MAX_ORDERS = 16         # the largest CONFIG_FORCE_MAX_ZONEORDER
@@ -47,6 +47,7 @@ cdef enum:  # page flags, by their bits
     PG_unevictable = 1 << 20
     PG_mlocked = 1 << 21
     NR_PAGEFLAGS = 22
+    PG_on_pcp = 1 << 24     # no flag of the kernel: a per-cpu list holds the page
     PG_reported = 1 << 2    # PG_uptodate of a free page
     PG_buddy = 0x80         # of page_type
 
@@ -134,6 +135,7 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     uint32_t watermark_boost_factor
     int64_t nr_pgalloc      # PGALLOC and PGFREE events
     int64_t nr_pgfree
+    uint32_t freed_end      # no page from here on has ever been freed
     uint32_t nr_bad
     BadPage bad[64]
 
@@ -163,6 +165,7 @@ cdef class Pglist:
 cdef uint32_t alloc_pages_nodemask(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil
 cdef void free_pages_by_refcount(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil
 cdef void free_unref_page_of(Pgdat *g, uint32_t pfn) noexcept nogil
+cdef int check_pageblocks(Pglist p, uint64_t start_pfn, uint64_t end_pfn, uint32_t migratetype) except -1
 cdef int isolate_pageblock(Pgdat *g, uint32_t pfn, uint32_t mt) noexcept nogil
 cdef void unisolate_pageblock(Pgdat *g, uint32_t pfn, uint32_t mt) noexcept nogil
 cdef uint32_t isolate_freepages_range(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) noexcept nogil

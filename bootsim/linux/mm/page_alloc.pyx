@@ -1,3 +1,4 @@
+# cython: nonecheck=True
 """The page allocator: struct page, zones, free lists, per-cpu lists (mm/page_alloc.c).
 
 The C core works on a Pgdat and knows no Python; the functions that take `k` wrap it, log and count. The parts:
@@ -14,7 +15,7 @@ The C core works on a Pgdat and knows no Python; the functions that take `k` wra
 """
 
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from math import isqrt
@@ -33,14 +34,18 @@ from bootsim.owners import Purpose
 
 cdef extern from "<sys/mman.h>" nogil:
     void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)
+    int mprotect(void *addr, size_t length, int prot)
     int munmap(void *addr, size_t length)
-    int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+    int PROT_NONE, PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
     void *MAP_FAILED
 
 
 cdef enum:
     PAGE_SHIFT = 12
     PAGE_SIZE = 4096
+    MAX_CPUS = 1024
+
+cdef size_t GUARD_BYTES = 1 << 16
 
 include "page_alloc_core.pxi"
 include "page_alloc_free.pxi"
@@ -49,7 +54,7 @@ include "page_alloc_contig.pxi"
 
 
 class PageFrameError(BootsimError):
-    """A page frame number or order that names no page of the machine."""
+    """A page frame number, order, range or migrate type that the machine has not, or a page in the wrong state."""
 
 
 @cython.final
@@ -66,9 +71,11 @@ cdef class Pglist:
         if g == NULL:
             raise MemoryError
         self.g = g
-        if config.FORCE_MAX_ZONEORDER > MAX_ORDERS:
+        if not 2 <= config.FORCE_MAX_ZONEORDER <= MAX_ORDERS:
             raise InputError(f"CONFIG_FORCE_MAX_ZONEORDER is {config.FORCE_MAX_ZONEORDER}, "
-                             f"expected at most {int(MAX_ORDERS)}")
+                             f"expected 2 to {int(MAX_ORDERS)}")
+        if not 1 <= config.NR_CPUS <= MAX_CPUS:
+            raise InputError(f"CONFIG_NR_CPUS is {config.NR_CPUS}, expected 1 to {int(MAX_CPUS)}")
         g.max_order = config.FORCE_MAX_ZONEORDER
         g.pageblock_order = g.max_order - 1
         g.nr_cpus = config.NR_CPUS
@@ -91,7 +98,7 @@ cdef class Pglist:
             g.zones[i].highmem = config.HIGHMEM and self.zone_names[i] in ("HighMem", "Movable")
             g.zones[i].pageset = <PerCpuPages *>calloc(g.nr_cpus, sizeof(PerCpuPages))
             if g.zones[i].pageset == NULL:
-                raise MemoryError
+                raise MemoryError("the host refused the memory for per-cpu lists")
         _fill_gfp_zone(g, self.zone_names)
 
     def __dealloc__(self):
@@ -113,13 +120,18 @@ cdef class Pglist:
         cdef uint32_t order_heads = g.max_order * MIGRATE_TYPES
         g.base, g.end, g.heads_base = base, end, end
         g.nr_heads = g.nr_zones * (order_heads + g.nr_cpus * MIGRATE_PCPTYPES) + 1
-        self.map_bytes = (<size_t>(end - base) + g.nr_heads) * sizeof(Page)
-        self.map_memory = mmap(NULL, self.map_bytes, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        cdef size_t bytes = ((<size_t>(end - base) + g.nr_heads) * sizeof(Page) + GUARD_BYTES - 1) & ~(GUARD_BYTES - 1)
+        cdef char *memory
+        # what is before and behind may not be touched
+        self.map_bytes = bytes + 2 * GUARD_BYTES
+        self.map_memory = mmap(NULL, self.map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         if self.map_memory == MAP_FAILED:
             self.map_memory = NULL
             raise MemoryError("the host refused the memory for struct pages")
-        g.map = <Page *>self.map_memory - base
+        memory = <char *>self.map_memory + GUARD_BYTES
+        if mprotect(memory, bytes, PROT_READ | PROT_WRITE):
+            raise MemoryError("the host refused the memory for struct pages")
+        g.map = <Page *>memory - base
         for i in range(g.nr_zones):
             g.zones[i].free_list = head
             head += order_heads
@@ -163,20 +175,87 @@ cdef class Pglist:
 
     def alloc(self, uint32_t gfp_mask, uint32_t order):
         """alloc_pages() without log and contents: the first pfn, or None."""
+        _check_gfp(gfp_mask)
         cdef uint32_t pfn = alloc_pages_nodemask(self.g, gfp_mask, order)
         return None if pfn == NO_PAGE else pfn
 
     def free(self, uint32_t pfn, uint32_t order):
         """__free_pages() without log and contents. Raises PageFrameError outside the memory map."""
         _check_pfn(self.g, pfn, order)
+        if self.g.map[pfn].refcount == 1 or order:
+            _check_not_free(self.g, pfn, order)
         free_pages_by_refcount(self.g, pfn, order)
 
 
-cdef inline int _check_pfn(const Pgdat *g, uint32_t pfn, uint32_t order) except -1:
-    if (g.nr_spans == 0 or order >= g.max_order or pfn < g.span_start[0]
-            or pfn + (<uint32_t>1 << order) > g.end or pfn & ((<uint32_t>1 << order) - 1)):
-        raise PageFrameError(f"pfn {pfn:#x} order {order}: expected an aligned block below {g.end:#x}, "
-                             f"order below {g.max_order}")
+cdef inline bint has_pageblock(const Pgdat *g, const Zone *zone, uint32_t pfn) noexcept nogil:
+    # The zone's pageblock flags reach to the end of the pageblock in which it ends.
+    return (zone.pageblock_flags != NULL
+            and pfn >> g.pageblock_order <= (zone.start_pfn + zone.spanned_pages - 1) >> g.pageblock_order)
+
+
+cdef inline int _check_pfn(Pgdat *g, uint32_t pfn, uint32_t order) except -1:
+    # An aligned block of the memory map; a range's end is a 64-bit number.
+    if (g.map == NULL or g.nr_spans == 0 or order >= g.max_order or pfn < g.span_start[0]
+            or <uint64_t>pfn + (<uint64_t>1 << order) > g.end or pfn & ((<uint32_t>1 << order) - 1)
+            or not has_pageblock(g, page_zone(g, pfn), pfn)):
+        raise PageFrameError(f"pfn {pfn:#x} order {order}: expected an aligned block from {g.span_start[0]:#x} below "
+                             f"{g.end:#x}, order below {g.max_order}")
+    return 0
+
+
+cdef int _check_pfn_range(Pgdat *g, uint64_t start_pfn, uint64_t end_pfn) except -1:
+    # [start_pfn, end_pfn) lies in the memory map, and is not empty.
+    if start_pfn >= end_pfn or end_pfn > g.end:
+        raise PageFrameError(f"pfns {start_pfn:#x}-{end_pfn:#x}: expected a range of pages below {g.end:#x}")
+    _check_pfn(g, <uint32_t>start_pfn, 0)
+    _check_pfn(g, <uint32_t>(end_pfn - 1), 0)
+    return 0
+
+
+cdef int _check_migratetype(Pglist p, uint32_t migratetype) except -1:
+    if migratetype not in _migratetypes(p):
+        raise PageFrameError(f"migrate type {migratetype}: the build has {', '.join(map(str, _migratetypes(p)))}")
+    return 0
+
+
+cdef int check_pageblocks(Pglist p, uint64_t start_pfn, uint64_t end_pfn, uint32_t migratetype) except -1:
+    # A range that begins with a pageblock, to be isolated or given back as this type.
+    if start_pfn & ((<uint32_t>1 << p.g.pageblock_order) - 1):
+        raise PageFrameError(f"pfn {start_pfn:#x}: expected the first of a pageblock")
+    _check_pfn_range(p.g, start_pfn, end_pfn)
+    return _check_migratetype(p, migratetype)
+
+
+cdef int _check_not_free(Pgdat *g, uint32_t pfn, uint32_t order=0) except -1:
+    # A page that some list holds must not be put on another: the real kernel's lists would be broken from then on. Free
+    # blocks inside the block are not meant: freeing it meets their marks, and tells a bad page.
+    cdef uint32_t i
+    cdef uint32_t end = pfn + (<uint32_t>1 << order)
+    if end > g.freed_end:
+        g.freed_end = end
+    if in_free_block(g, pfn):
+        raise PageFrameError(f"pfn {pfn:#x} is free already")
+    for i in range(pfn, end):
+        if g.map[i].flags & PG_on_pcp:
+            raise PageFrameError(f"pfn {i:#x} is free already")
+    return 0
+
+
+cdef int _check_untouched(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) except -1:
+    # Nothing in the range was ever freed. The boot goes upwards, so that there is nothing to look at.
+    cdef uint32_t i
+    if start_pfn < g.freed_end:
+        for i in range(start_pfn, end_pfn):
+            if g.map[i].flags & PG_on_pcp or in_free_block(g, i):
+                raise PageFrameError(f"pfn {i:#x} is free already")
+    if end_pfn > g.freed_end:
+        g.freed_end = end_pfn
+    return 0
+
+
+cdef int _check_gfp(uint32_t gfp_mask) except -1:
+    if gfp_mask & GFP_MOVABLE_MASK == GFP_MOVABLE_MASK:
+        raise PageFrameError(f"gfp mask {gfp_mask:#x}: __GFP_MOVABLE and __GFP_RECLAIMABLE exclude each other")
     return 0
 
 
@@ -196,6 +275,7 @@ def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
     Differs: nothing is reclaimed, compacted or killed for memory; the failure's stack trace and Mem-Info are left out.
     """
     cdef Pglist p = k.mm.pgdat
+    _check_gfp(gfp_mask)
     cdef uint32_t pfn = alloc_pages_nodemask(p.g, gfp_mask, order)
     if p.g.nr_bad:
         _log_bad_pages(k, p)
@@ -229,9 +309,17 @@ def __free_pages(k, uint32_t pfn, uint32_t order):
 
     Raises PageFrameError for a block outside the memory map.
     Source: mm/page_alloc.c __free_pages()
+    Differs: a block of several pages that is free already stays as it is, which a line tells; the kernel would put
+        parts of it on its lists a second time, and they would be broken from then on.
     """
     cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, order)
+    if order and p.g.map[pfn].refcount <= 0:
+        step(k, "__free_pages: pfn {pfn:#x} order {order} has no owner: freed twice; the kernel's lists would "
+             "be broken from here on", func="__free_pages", pfn=pfn, order=order, level=KERN_WARNING)
+        return
+    if p.g.map[pfn].refcount == 1:
+        _check_not_free(p.g, pfn, order)
     if p.fills_freed and p.g.map[pfn].refcount == 1:
         _fill_freed(k, pfn, <uint32_t>1 << order)
     free_pages_by_refcount(p.g, pfn, order)
@@ -246,6 +334,7 @@ def free_unref_page(k, uint32_t pfn):
     """
     cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
+    _check_not_free(p.g, pfn)
     free_unref_page_of(p.g, pfn)
     if p.g.nr_bad:
         _log_bad_pages(k, p)
@@ -258,6 +347,7 @@ def __free_pages_ok(k, uint32_t pfn, uint32_t order, uint32_t fpi_flags=FPI_NONE
     """
     cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, order)
+    _check_not_free(p.g, pfn, order)
     free_pages_ok(p.g, pfn, order, fpi_flags)
     if p.g.nr_bad:
         _log_bad_pages(k, p)
@@ -271,6 +361,7 @@ def split_page(k, uint32_t pfn, uint32_t order):
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t i
     _check_pfn(p.g, pfn, order)
+    _check_not_free(p.g, pfn, order)
     for i in range(pfn + 1, pfn + (<uint32_t>1 << order)):
         p.g.map[i].refcount = 1
 
@@ -300,8 +391,8 @@ def alloc_pages_exact(k, uint32_t size, uint32_t gfp_mask):
 
     Source: mm/page_alloc.c alloc_pages_exact()
     """
-    cdef uint32_t pages = (size + PAGE_SIZE - 1) >> PAGE_SHIFT
-    cdef uint32_t order = max(pages - 1, 0).bit_length()
+    cdef uint32_t pages = <uint32_t>((<uint64_t>size + PAGE_SIZE - 1) >> PAGE_SHIFT)
+    cdef uint32_t order = max(int(pages) - 1, 0).bit_length()
     cdef uint32_t i
     pfn = alloc_pages(k, gfp_mask & ~<uint32_t>GFP_COMP_BIT, order)
     if pfn is None:
@@ -317,9 +408,13 @@ def free_pages_exact(k, uint32_t pfn, uint32_t size):
 
     Source: mm/page_alloc.c free_pages_exact()
     """
+    cdef Pglist p = k.mm.pgdat
+    cdef uint64_t end = pfn + ((<uint64_t>size + PAGE_SIZE - 1) >> PAGE_SHIFT)
     cdef uint32_t i
-    for i in range(pfn, pfn + ((size + PAGE_SIZE - 1) >> PAGE_SHIFT)):
-        __free_pages(k, i, 0)
+    if size:
+        _check_pfn_range(p.g, pfn, end)
+        for i in range(pfn, <uint32_t>end):
+            __free_pages(k, i, 0)
 
 
 def drain_pages_zone(k, uint32_t cpu, uint32_t zone):
@@ -367,6 +462,7 @@ def set_pageblock_migratetype(k, uint32_t pfn, uint32_t migratetype):
     """
     cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
+    _check_migratetype(p, migratetype)
     set_pfnblock_migratetype(p.g, page_zone(p.g, pfn), pfn, migratetype)
 
 
@@ -389,7 +485,8 @@ def page_zone_index(k, uint32_t pfn):
 
 # What kernel_init_free_pages() and kernel_poison_pages() write into freed pages.
 cdef int _fill_freed(k, uint32_t pfn, uint32_t pages, bint poison=True) except -1:
-    if (<Pglist>k.mm.pgdat).fills_freed:
+    cdef Pglist p = k.mm.pgdat
+    if p.fills_freed:
         if page_poisoning_enabled(k):
             if poison:
                 k.machine.ram.fill32(<int64_t>pfn << PAGE_SHIFT, <int64_t>pages << PAGE_SHIFT,
@@ -399,7 +496,7 @@ cdef int _fill_freed(k, uint32_t pfn, uint32_t pages, bint poison=True) except -
     return 0
 
 
-def _alloc_failed(k, Pglist p, uint32_t gfp_mask, uint32_t order):
+cdef _alloc_failed(k, Pglist p, uint32_t gfp_mask, uint32_t order):
     if order >= p.g.max_order:
         if not gfp_mask & __GFP_NOWARN:
             step(k, "__alloc_pages_nodemask: order {order} is not below MAX_ORDER {max_order}; the kernel warns here",

@@ -21,7 +21,10 @@ def reserve_bootmem_region(k, start_pa, end_pa):
     cdef uint32_t pfn, first, last
     start = start_pa >> PAGE_SHIFT
     end = (end_pa + PAGE_SIZE - 1) >> PAGE_SHIFT
+    if map == NULL:
+        return
     for bank_start, bank_end in p.valid_pfns:
+        bank_start, bank_end = _clamp(bank_start, p.g.base, p.g.end), _clamp(bank_end, p.g.base, p.g.end)
         first, last = _clamp(start, bank_start, bank_end), _clamp(end, bank_start, bank_end)
         for pfn in range(first, last):
             map[pfn].flags |= PG_reserved
@@ -35,6 +38,7 @@ def memblock_free_pages(k, uint32_t pfn, uint32_t order):
     """
     cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, order)
+    _check_untouched(p.g, pfn, pfn + (<uint32_t>1 << order))
     __free_pages_core(p.g, pfn, order)
     if p.g.nr_bad:
         _log_bad_pages(k, p)
@@ -51,8 +55,8 @@ def free_pages_memory(k, uint32_t start_pfn, uint32_t end_pfn):
     cdef uint32_t order
     if pfn >= end_pfn:
         return
-    _check_pfn(p.g, pfn, 0)
-    _check_pfn(p.g, end_pfn - 1, 0)
+    _check_pfn_range(p.g, start_pfn, end_pfn)
+    _check_untouched(p.g, start_pfn, end_pfn)
     _fill_freed(k, start_pfn, end_pfn - start_pfn, poison=False)
     while pfn < end_pfn:
         order = p.g.max_order - 1
@@ -71,8 +75,8 @@ def free_highmem_range(k, uint32_t start_pfn, uint32_t end_pfn):
     cdef Pglist p = k.mm.pgdat
     if start_pfn >= end_pfn:
         return
-    _check_pfn(p.g, start_pfn, 0)
-    _check_pfn(p.g, end_pfn - 1, 0)
+    _check_pfn_range(p.g, start_pfn, end_pfn)
+    _check_untouched(p.g, start_pfn, end_pfn)
     _fill_freed(k, start_pfn, end_pfn - start_pfn, poison=False)
     free_untouched_highmem(p.g, start_pfn, end_pfn)
     k.mm.totalram_pages += end_pfn - start_pfn
@@ -84,6 +88,8 @@ def free_highmem_page(k, uint32_t pfn):
 
     Source: mm/page_alloc.c free_highmem_page()
     """
+    cdef Pglist p = k.mm.pgdat
+    _check_pfn(p.g, pfn, 0)
     free_highmem_range(k, pfn, pfn + 1)
 
 
@@ -114,6 +120,7 @@ def free_reserved_page(k, uint32_t pfn):
     """
     cdef Pglist p = k.mm.pgdat
     _check_pfn(p.g, pfn, 0)
+    _check_not_free(p.g, pfn)
     _fill_freed(k, pfn, 1)
     __free_reserved_page(p.g, pfn)
     adjust_managed_page_count(k, pfn, 1)
@@ -132,13 +139,15 @@ def free_reserved_area(k, start_va, end_va, poison=-1, name=None):
     end_pa = (end_va & ~(PAGE_SIZE - 1)) - k.build.config.PAGE_OFFSET + k.mm.phys_offset
     if end_pa <= start_pa:
         return 0
+    if start_pa < 0 or end_pa > 1 << 32:
+        raise PageFrameError(f"{start_va:#x}-{end_va:#x}: expected addresses of lowmem")
+    first, last = start_pa >> PAGE_SHIFT, end_pa >> PAGE_SHIFT
+    _check_pfn_range(p.g, first, last)
     if 0 <= poison <= 0xFF:
         k.machine.ram.fill32(start_pa, end_pa - start_pa, poison * 0x01010101)
-    first, last = start_pa >> PAGE_SHIFT, end_pa >> PAGE_SHIFT
-    _check_pfn(p.g, first, 0)
-    _check_pfn(p.g, last - 1, 0)
     _fill_freed(k, first, last - first)
     for pfn in range(first, last):
+        _check_not_free(p.g, pfn)
         __free_reserved_page(p.g, pfn)
         page_zone(p.g, pfn).managed_pages += 1
     k.mm.totalram_pages += last - first
@@ -159,6 +168,7 @@ def init_cma_reserved_pageblock(k, uint32_t pfn):
     cdef uint32_t order = p.g.pageblock_order
     cdef uint32_t i
     _check_pfn(p.g, pfn, order)
+    _check_untouched(p.g, pfn, pfn + (<uint32_t>1 << order))
     for i in range(pfn, pfn + (<uint32_t>1 << order)):
         p.g.map[i].flags &= ~<uint32_t>PG_reserved
         p.g.map[i].refcount = 0
@@ -251,6 +261,8 @@ def alloc_large_system_hash(k, tablename, bucketsize, numentries, scale, flags, 
     Differs: tables from vmalloc() (MAX_ORDER and larger, after boot) raise InputError.
     """
     cdef Pglist p = k.mm.pgdat
+    if bucketsize < 1 or not 0 <= shift < 32 or numentries < 0:
+        raise ValueError(f"{numentries} buckets of {bucketsize} bytes, shift {shift}: expected sizes of 32 bits")
     entries = numentries
     if not entries:
         entries = _round_up(k.mm.nr_kernel_pages, (1 << 20) // PAGE_SIZE)
@@ -282,7 +294,7 @@ def alloc_large_system_hash(k, tablename, bucketsize, numentries, scale, flags, 
     return pa, log2qty, (1 << log2qty) - 1
 
 
-def _hash_memory(k, Pglist p, tablename, size, flags):
+cdef _hash_memory(k, Pglist p, tablename, size, flags):
     from bootsim.linux.mm.memblock import memblock_alloc
 
     if flags & HASH_EARLY:

@@ -103,9 +103,9 @@ cdef uint32_t block_over(Pgdat *g, uint32_t pfn) noexcept nogil:
     cdef uint32_t outer = pfn
     while not PageBuddy(&g.map[outer]):
         order += 1
-        if order >= g.max_order:
-            return pfn
         outer &= ~<uint32_t>0 << order
+        if order >= g.max_order or outer < g.base:
+            return pfn
     if outer != pfn and outer + (<uint32_t>1 << g.map[outer].private_) <= pfn:
         return pfn
     return outer
@@ -114,9 +114,8 @@ cdef uint32_t block_over(Pgdat *g, uint32_t pfn) noexcept nogil:
 cdef bint pages_isolated(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) noexcept nogil:
     # !test_pages_isolated(): every pageblock isolated, every page on a free list
     cdef uint32_t pfn = start_pfn
-    cdef const Zone *zone = page_zone(g, start_pfn)
     while pfn < end_pfn:
-        if get_pfnblock_migratetype(g, zone, pfn) != MIGRATE_ISOLATE:
+        if get_pfnblock_migratetype(g, page_zone(g, pfn), pfn) != MIGRATE_ISOLATE:
             return False
         pfn += <uint32_t>1 << g.pageblock_order
     pfn = start_pfn
@@ -133,10 +132,7 @@ def take_isolated_range(k, uint32_t start, uint32_t end):
     """
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t outer_start, outer_end
-    if start >= end:
-        raise PageFrameError(f"range {start:#x}-{end:#x}: expected at least one page")
-    _check_pfn(p.g, start, 0)
-    _check_pfn(p.g, end - 1, 0)
+    _check_pfn_range(p.g, start, end)
     outer_start = block_over(p.g, start)
     if not pages_isolated(p.g, outer_start, end):
         printk(k, KERN_INFO, "alloc_contig_range: [{start:x}, {end:x}) PFNs busy", func="alloc_contig_range",
@@ -156,6 +152,8 @@ def alloc_contig_range(k, uint32_t start, uint32_t end, uint32_t migratetype):
 
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t block_pages = <uint32_t>1 << (p.g.max_order - 1)
+    _check_pfn_range(p.g, start, end)
+    _check_migratetype(p, migratetype)
     first, last = start & ~(block_pages - 1), _round_up(end, block_pages)
     if start_isolate_page_range(k, first, last, migratetype):
         return -_EBUSY
@@ -172,6 +170,9 @@ def free_contig_range(k, uint32_t pfn, uint32_t nr_pages):
 
     Source: mm/page_alloc.c free_contig_range()
     """
+    cdef Pglist p = k.mm.pgdat
     cdef uint32_t i
-    for i in range(pfn, pfn + nr_pages):
-        __free_pages(k, i, 0)
+    if nr_pages:
+        _check_pfn_range(p.g, pfn, <uint64_t>pfn + nr_pages)
+        for i in range(pfn, pfn + nr_pages):
+            __free_pages(k, i, 0)

@@ -17,7 +17,7 @@ def zones_snapshot(k):
     return [_zone_snapshot(p, i, k.nr_cpu_ids) for i in range(p.g.nr_zones)]
 
 
-def _zone_snapshot(Pglist p, uint32_t i, uint32_t nr_cpus):
+def _zone_snapshot(Pglist p not None, uint32_t i, uint32_t nr_cpus):
     cdef Pgdat *g = p.g
     cdef Zone *zone = &g.zones[i]
     cdef uint32_t order, mt, cpu
@@ -53,7 +53,8 @@ def page_info(k, uint32_t pfn):
     cdef Zone *zone = page_zone(p.g, pfn)
     tail = bool(PageTail(page))
     return {
-        "pfn": pfn, "flags": page.flags, "refcount": page.refcount, "mapcount": <int32_t>~page.page_type,
+        "pfn": pfn, "flags": page.flags & PAGE_FLAGS_CHECK_AT_PREP,
+        "refcount": page.refcount, "mapcount": <int32_t>~page.page_type,
         "buddy": bool(PageBuddy(page)), "private": page.private_, "index": page.index, "mapping": page.mapping,
         "compound_head": page.next & ~<uint32_t>TAIL_MARK if tail else pfn,
         "head": bool(page.flags & PG_head), "reserved": bool(page.flags & PG_reserved),
@@ -63,7 +64,7 @@ def page_info(k, uint32_t pfn):
 
 # ------------------------------------------------------------------ invariants
 
-def check_buddy_invariants(pgdat):
+def check_buddy_invariants(Pglist pgdat not None):
     """What is broken in the free lists and per-cpu lists, as sentences; an empty list when all is well.
 
     Free blocks are aligned, inside their zone, marked as buddies of their order, linked both ways, disjoint, and never
@@ -74,7 +75,7 @@ def check_buddy_invariants(pgdat):
     broken = []
     owned = []
     for i in range(p.g.nr_zones):
-        if p.g.zones[i].spanned_pages:
+        if p.g.zones[i].pageblock_flags != NULL:
             free_pages = _check_free_lists(p, i, owned, broken)
             cached = _check_pcp_lists(p, i, owned, broken)
             if free_pages + cached > p.g.zones[i].managed_pages:
@@ -87,7 +88,7 @@ def check_buddy_invariants(pgdat):
     return broken
 
 
-def _check_free_lists(Pglist p, uint32_t i, list owned, list broken):
+cdef _check_free_lists(Pglist p, uint32_t i, list owned, list broken):
     cdef Pgdat *g = p.g
     cdef Zone *zone = &g.zones[i]
     cdef uint32_t order, mt, pfn
@@ -134,7 +135,7 @@ cdef list _block_faults(Pgdat *g, const Zone *zone, uint32_t order, uint32_t pfn
     return faults
 
 
-def _check_pcp_lists(Pglist p, uint32_t i, list owned, list broken):
+cdef _check_pcp_lists(Pglist p, uint32_t i, list owned, list broken):
     cdef Zone *zone = &p.g.zones[i]
     cdef uint32_t cpu, mt, pfn
     cached = 0
@@ -166,7 +167,7 @@ _PAGE_FLAG_NAMES = (
 _MAX_SHOWN = 60  # within a minute; the clock of a boot stands still
 
 
-def _log_bad_pages(k, Pglist p):
+cdef _log_bad_pages(k, Pglist p):
     # bad_page() and __dump_page() of every bad page met since the last call. The kernel also dumps the raw struct page,
     # modules and a stack trace, and prints hashed pointers.
     cdef uint32_t i, found = p.g.nr_bad

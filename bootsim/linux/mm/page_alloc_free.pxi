@@ -99,6 +99,7 @@ cdef void free_pcppages_bulk(Pgdat *g, Zone *zone, int32_t count, PerCpuPages *p
         while True:
             pfn = map[list_].prev
             list_del(map, pfn)
+            map[pfn].flags &= ~<uint32_t>PG_on_pcp
             pcp.count -= 1
             if g.debug_vm or not check_free_page(g, pfn):
                 list_add_tail(map, pfn, head)
@@ -145,6 +146,7 @@ cdef inline void free_unref_page_commit(Pgdat *g, Zone *zone, uint32_t pfn, uint
         mt = MIGRATE_MOVABLE
     pcp = &zone.pageset[g.cpu]
     list_add(g.map, pfn, pcp.lists + mt)
+    g.map[pfn].flags |= PG_on_pcp
     pcp.count += 1
     if pcp.count >= pcp.high:
         free_pcppages_bulk(g, zone, pcp.batch, pcp)

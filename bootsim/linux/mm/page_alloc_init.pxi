@@ -274,7 +274,7 @@ def free_area_init(k, max_zone_pfn):
     memmap_init(k, p)
 
 
-def _print_zone_ranges(k, Pglist p, lowest, highest, movable_pfn):
+cdef _print_zone_ranges(k, Pglist p, lowest, highest, movable_pfn):
     func = "free_area_init"
     printk(k, KERN_INFO, "Zone ranges:", func=func)
     for i, name in enumerate(p.zone_names[:len(p.zone_names) - 1]):
@@ -292,7 +292,7 @@ def _print_zone_ranges(k, Pglist p, lowest, highest, movable_pfn):
                start=start << PAGE_SHIFT, last=(end << PAGE_SHIFT) - 1)
 
 
-def free_area_init_node(k, Pglist p, lowest, highest, movable_pfn, movable_zone):
+cdef free_area_init_node(k, Pglist p, lowest, highest, movable_pfn, movable_zone):
     """Measure the node and give it its memory map.
 
     Source: mm/page_alloc.c free_area_init_node()
@@ -308,7 +308,7 @@ def free_area_init_node(k, Pglist p, lowest, highest, movable_pfn, movable_zone)
     free_area_init_core(k, p)
 
 
-def alloc_node_mem_map(k, Pglist p):
+cdef alloc_node_mem_map(k, Pglist p):
     """Take the node's struct pages from memblock; with SPARSEMEM, sparse_init() has done so.
 
     Source: mm/page_alloc.c alloc_node_mem_map()
@@ -345,7 +345,7 @@ def _smp_cache_bytes(k):
     return 1 << k.build.config.ARM_L1_CACHE_SHIFT
 
 
-def free_area_init_core(k, Pglist p):
+cdef free_area_init_core(k, Pglist p):
     """Account for the memory map in each zone and set its free lists up.
 
     Source: mm/page_alloc.c free_area_init_core(), calc_memmap_size(), zone_init_internals(), zone_pcp_init()
@@ -390,7 +390,7 @@ def free_area_init_core(k, Pglist p):
                 ("nr_kernel_pages", *_zone_fact_names(k, "present_pages")), "mm/page_alloc.c free_area_init_core()")
 
 
-def setup_usemap(k, Pglist p, i):
+cdef setup_usemap(k, Pglist p, i):
     """Take a zone's pageblock flags from memblock: four bits a pageblock. With SPARSEMEM, sparse_init() has done so.
 
     Source: mm/page_alloc.c setup_usemap(), usemap_size()
@@ -423,7 +423,7 @@ def setup_usemap(k, Pglist p, i):
                  "CONFIG_FORCE_MAX_ZONEORDER"), "mm/page_alloc.c usemap_size()")
 
 
-def memmap_init(k, Pglist p):
+cdef memmap_init(k, Pglist p):
     """Initialise the struct pages of all memory: every pageblock that starts in memory becomes MIGRATE_MOVABLE.
 
     Source: mm/page_alloc.c memmap_init(), memmap_init_zone_range(), memmap_init_zone()
@@ -475,7 +475,7 @@ cdef void _hold_pages(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn, uint32_t f
         g.map[pfn].flags |= flags
 
 
-def init_unavailable_range(k, Pglist p, start_pfn, end_pfn, zone):
+cdef init_unavailable_range(k, Pglist p, start_pfn, end_pfn, zone):
     """With SPARSEMEM, reserve the struct pages in the hole [start_pfn, end_pfn) that pfn_valid() admits.
 
     Source: mm/page_alloc.c init_unavailable_range()

@@ -24,6 +24,7 @@ cdef enum:
     ALLOC_KSWAPD = 0x800
 
     COMPOUND_PAGE_DTOR = 1
+    MAX_STEALS = 64
 
 
 cdef inline uint32_t min_u32(uint32_t a, uint32_t b) noexcept nogil:
@@ -185,17 +186,20 @@ cdef bint __rmqueue_fallback(Pgdat *g, Zone *zone, uint32_t order, uint32_t star
 
 cdef inline uint32_t __rmqueue(Pgdat *g, Zone *zone, uint32_t order, uint32_t mt, uint32_t alloc_flags) noexcept nogil:
     cdef uint32_t pfn
+    cdef int tries
     # Movable requests take from CMA once more than half of the free memory is there.
     if alloc_flags & ALLOC_CMA and zone.vm_stat[NR_FREE_CMA_PAGES] > zone.vm_stat[NR_FREE_PAGES] // 2:
         pfn = __rmqueue_smallest(g, zone, order, MIGRATE_CMA)
         if pfn != NO_PAGE:
             return pfn
-    while True:
+    # One round of stealing gives the page, unless a bad page lost its mark on the free list: there the kernel hangs.
+    for tries in range(MAX_STEALS):
         pfn = __rmqueue_smallest(g, zone, order, mt)
         if pfn == NO_PAGE and alloc_flags & ALLOC_CMA:
             pfn = __rmqueue_smallest(g, zone, order, MIGRATE_CMA)
         if pfn != NO_PAGE or not __rmqueue_fallback(g, zone, order, mt, alloc_flags):
             return pfn
+    return NO_PAGE
 
 
 cdef int32_t rmqueue_bulk(Pgdat *g, Zone *zone, int32_t count, uint32_t head, uint32_t mt,
@@ -211,6 +215,7 @@ cdef int32_t rmqueue_bulk(Pgdat *g, Zone *zone, int32_t count, uint32_t head, ui
         if not g.debug_vm and check_new_page(g, pfn):
             continue
         list_add_tail(g.map, pfn, head)
+        g.map[pfn].flags |= PG_on_pcp
         alloced += 1
         if g.map[pfn].index == MIGRATE_CMA:
             __mod_zone_page_state(g, zone, NR_FREE_CMA_PAGES, -1)
@@ -229,6 +234,7 @@ cdef inline uint32_t rmqueue_pcplist(Pgdat *g, Zone *zone, uint32_t mt, uint32_t
                 return NO_PAGE
         pfn = g.map[head].next
         list_del(g.map, pfn)
+        g.map[pfn].flags &= ~<uint32_t>PG_on_pcp
         pcp.count -= 1
         if not g.debug_vm or not check_new_page(g, pfn):
             break
@@ -457,7 +463,7 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
 cdef uint32_t alloc_pages_nodemask(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
     # __alloc_pages_nodemask(); NO_PAGE when there is none
     cdef uint32_t pfn
-    if order >= g.max_order or g.nr_zonelist == 0:
+    if order >= g.max_order or g.nr_zonelist == 0 or gfp_mask & GFP_MOVABLE_MASK == GFP_MOVABLE_MASK:
         return NO_PAGE
     gfp_mask &= g.gfp_allowed_mask
     pfn = get_page_from_freelist(g, gfp_mask, order, current_alloc_flags(

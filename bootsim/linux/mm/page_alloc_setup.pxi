@@ -12,7 +12,7 @@ def build_all_zonelists(k):
     cdef uint32_t i, cpu
     g.nr_zonelist = 0
     for i in reversed(range(g.nr_zones)):
-        if g.zones[i].present_pages:
+        if g.zones[i].present_pages and g.zones[i].pageblock_flags != NULL:
             g.zonelist[g.nr_zonelist] = i
             g.nr_zonelist += 1
     for i in range(g.nr_zones):

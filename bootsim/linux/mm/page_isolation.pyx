@@ -1,8 +1,9 @@
+# cython: nonecheck=True
 """Keeping ranges of pageblocks from being allocated (mm/page_isolation.c)."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
-from bootsim.linux.mm.page_alloc cimport Pglist, isolate_pageblock, unisolate_pageblock
+from bootsim.linux.mm.page_alloc cimport Pglist, check_pageblocks, isolate_pageblock, unisolate_pageblock
 
 from bootsim.linux.mm.page_alloc import drain_all_pages, page_zone_index
 
@@ -15,6 +16,7 @@ def set_migratetype_isolate(k, uint32_t pfn, uint32_t migratetype, bint drain=Tr
     Source: mm/page_isolation.c set_migratetype_isolate()
     """
     cdef Pglist p = k.mm.pgdat
+    check_pageblocks(p, pfn, <uint64_t>pfn + 1, migratetype)
     zone = page_zone_index(k, pfn)
     ret = isolate_pageblock(p.g, pfn, migratetype)
     if ret == 0 and drain:
@@ -28,7 +30,7 @@ def unset_migratetype_isolate(k, uint32_t pfn, uint32_t migratetype):
     Source: mm/page_isolation.c unset_migratetype_isolate()
     """
     cdef Pglist p = k.mm.pgdat
-    page_zone_index(k, pfn)
+    check_pageblocks(p, pfn, <uint64_t>pfn + 1, migratetype)
     unisolate_pageblock(p.g, pfn, migratetype)
 
 
@@ -40,6 +42,7 @@ def start_isolate_page_range(k, uint32_t start_pfn, uint32_t end_pfn, uint32_t m
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t block_pages = <uint32_t>1 << p.g.pageblock_order
     cdef uint32_t pfn
+    check_pageblocks(p, start_pfn, end_pfn, migratetype)
     for pfn in range(start_pfn, end_pfn, block_pages):
         ret = set_migratetype_isolate(k, pfn, migratetype)
         if ret:
@@ -55,5 +58,8 @@ def undo_isolate_page_range(k, uint32_t start_pfn, uint32_t end_pfn, uint32_t mi
     """
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t pfn
+    if start_pfn == end_pfn:
+        return
+    check_pageblocks(p, start_pfn, end_pfn, migratetype)
     for pfn in range(start_pfn, end_pfn, <uint32_t>1 << p.g.pageblock_order):
         unset_migratetype_isolate(k, pfn, migratetype)

@@ -23,7 +23,6 @@ class DeviceNode:
     properties: dict[str, bytes]
     order: list[str]
     children: list[DeviceNode] = field(default_factory=list)
-    parent: DeviceNode | None = None
 
     def walk(self) -> Iterator[DeviceNode]:
         """Yield the node and all below it, in tree order."""

@@ -522,7 +522,6 @@ def _build_nodes(k: Kernel) -> DeviceNode:
         name = c_string(props["name"]) if "name" in props else _base_name(flat.name)
         node = DeviceNode(name, flat.name, flat.path, props, [p for p, _ in flat.props])
         if flat.depth:
-            node.parent = last.get(flat.depth - 1, last[0])
-            node.parent.children.append(node)
+            last.get(flat.depth - 1, last[0]).children.append(node)
         last[flat.depth] = node
     return last[0]

@@ -1,3 +1,4 @@
+# cython: nonecheck=True
 """Writing page tables: from one mapping request to first- and second-level words in RAM.
 
 A request becomes sections where virtual address, physical address and length allow, and page tables elsewhere, 2 MiB
@@ -95,6 +96,8 @@ def clear_pmds(k, start, end):
     cdef unsigned long long last = end
     cdef uint32_t pmd
     cdef int gone = 0
+    if last > 1ULL << 32:
+        raise ValueError(f"end {end:#x}: expected an address of at most 32 bits")
     while addr < last:
         pmd = pmd_off(pgd, <uint32_t>addr)
         gone += (ram.load32(pmd) != 0) + (ram.load32(pmd + 4) != 0)
@@ -223,6 +226,8 @@ cdef int __create_mapping(k, uint32_t pgd, md, alloc, bint ng, Counts *n) except
     cdef PhysicalMemory ram = k.machine.ram
     cdef MemType type = k.mm.mem_types[md.type]
     cdef uint32_t addr, phys, length, end, next
+    if not 0 < md.length < 1 << 32:
+        raise ValueError(f"length {md.length:#x}: expected a size of at least one byte, below 4 GiB")
     if md.pfn >= 0x100000:
         return create_36bit_mapping(k, ram, pgd, md, type, ng, n)
     addr = md.virtual & ~(PAGE_SIZE - 1)

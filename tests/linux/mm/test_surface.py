@@ -1,0 +1,226 @@
+"""The compiled modules take anything: every function a caller can reach gets arguments of every kind, in any order.
+
+An answer or an exception, and the process lives. `make asan` makes many more calls, with checks compiled in.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import inspect
+import os
+import random
+from types import SimpleNamespace
+
+import pytest
+
+from bootsim.hw.machine import Machine
+from bootsim.hw.mmu import Cp15
+from bootsim.inputs.configfile import load_build
+from bootsim.linux import Kernel
+from bootsim.linux.arch.arm.asm.mach.map import MapDesc
+from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
+from bootsim.linux.mm import page_alloc as pa
+from bootsim.linux.mm.memblock import memblock_add, memblock_free_all, memblock_set_current_limit
+
+CALLS = int(os.environ.get("BOOTSIM_FUZZ", "4000"))
+CALLS_A_MACHINE = 400
+MODULES = [
+    importlib.import_module(name)
+    for name in (
+        "bootsim.hw.memory",
+        "bootsim.hw.mmu",
+        "bootsim.linux.mm.page_alloc",
+        "bootsim.linux.mm.page_isolation",
+        "bootsim.linux.arch.arm.asm.pgtable_2level",
+        "bootsim.linux.arch.arm.mm.proc_v7_2level",
+        "bootsim.linux.arch.arm.mm.mmu.create_mapping",
+    )
+]
+FREES = ("__free_pages", "free_unref_page", "__free_pages_ok", "free_pages_exact", "free_contig_range", "split_page")
+BASE_PFN = 0x60000
+PAGES = 0x4000
+
+
+def surface():
+    """Every public function of the compiled modules, once, with the names of its parameters."""
+    found = {}
+    for module in MODULES:
+        for name, function in vars(module).items():
+            if type(function).__name__ != "cython_function_or_method" or function.__module__ != module.__name__:
+                continue
+            if not name.startswith("_") or name in FREES or name == "__setup_per_zone_wmarks":
+                found[name] = (function, list(inspect.signature(function).parameters))
+    return found
+
+
+SURFACE = surface()
+
+
+def machine():
+    """A kernel whose 64 MiB are the allocator's, lowmem and highmem, and whose tables lie in RAM."""
+    build = load_build("3G/1G")
+    k = Kernel(build.replace(config=build.config.replace(CMA=True, HIGHMEM=True)), Machine())
+    k.mm.memblock.zero = lambda *_: None  # there are no page tables to clear memory through
+    k.mm.phys_offset, k.mm.pgd_pa = BASE_PFN << 12, (BASE_PFN << 12) + 0x4000
+    k.mm.mem_types = [MemType(prot_pte=0x3, prot_l1=0x1, prot_sect=0x2) for _ in range(16)] + [None]
+    memblock_add(k.mm.memblock, BASE_PFN << 12, PAGES << 12)
+    memblock_set_current_limit(k.mm.memblock, (BASE_PFN + PAGES // 2) << 12)
+    k.mm.max_low_pfn, k.mm.max_pfn = BASE_PFN + PAGES // 2, BASE_PFN + PAGES
+    pa.free_area_init(k, {"Normal": k.mm.max_low_pfn, "HighMem": k.mm.max_pfn})
+    pa.build_all_zonelists(k)
+    memblock_free_all(k)
+    pa.setup_per_cpu_pageset(k)
+    return k
+
+
+class Arguments:
+    """Arguments by what a parameter is called: often sensible, often at an edge, sometimes of another type."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.given = []
+
+    def number(self):
+        choose = self.random
+        kind = choose.randrange(8)
+        if kind < 3:
+            return choose.choice((0, 1, 2, 3, 5, 6, 7, 10, 11, 31, 32, 255, 4096, -1))
+        if kind < 5:
+            return choose.choice((BASE_PFN, BASE_PFN + PAGES)) + choose.randrange(-2, 3)
+        if kind < 6:
+            return (1 << choose.choice((12, 20, 31, 32, 63, 64))) + choose.randrange(-1025, 3)
+        return choose.randrange(1 << choose.choice((4, 12, 32)))
+
+    def pfn(self):
+        if self.given and self.random.random() < 0.6:
+            return self.random.choice(self.given)
+        if self.random.random() < 0.6:
+            return BASE_PFN + self.random.randrange(PAGES) & ~((1 << self.random.choice((0, 0, 3, 10))) - 1)
+        return self.number()
+
+    def value(self, name, k):
+        if self.random.random() < 0.02:
+            return self.random.choice((None, "x", b"", 1.5, [], SimpleNamespace()))
+        special = {
+            "k": lambda: k,
+            "pgdat": lambda: k.mm.pgdat,
+            "ram": lambda: k.machine.ram,
+            "cp15": lambda: Cp15(*(self.random.randrange(1 << 32) for _ in range(8))),
+            "md": lambda: MapDesc(self.number(), self.number(), self.number(), self.random.randrange(18)),
+            "access": lambda: self.random.choice(("read", "write", "execute", "")),
+            "order": lambda: self.random.choice((0, 0, 0, 1, 2, 3, 10, 11, 32, self.number())),
+            "migratetype": lambda: self.random.choice((0, 1, 2, 3, 4, 5, 6, 7, self.number())),
+            "size": lambda: self.random.choice((0, 4096, 8192, 12288, self.number())),
+            "max_zone_pfn": lambda: {"Normal": self.pfn(), "HighMem": self.pfn()},
+            "name": lambda: "x",
+            "arg": lambda: self.random.choice(("1", "on", "64M", "50%", "mirror", None, "-1")),
+        }
+        if name in special:
+            return special[name]()
+        if "pfn" in name or name in ("start", "end"):
+            return self.pfn()
+        if name.endswith(("_pa", "_va", "addr", "va")):
+            return self.random.choice((self.pfn() << 12, self.number(), 0xFFFFFFFF, 0xFFFFF000))
+        return self.number()
+
+
+# Whatever an argument is, one of these says so; anything else is a defect.
+EXPECTED = (
+    pa.PageFrameError,
+    importlib.import_module("bootsim.errors").BootsimError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+
+
+@pytest.mark.parametrize("seed", range(max(1, CALLS // CALLS_A_MACHINE)))
+def test_every_function_survives_every_argument(seed):
+    arguments = Arguments(seed)
+    k = machine()
+    names = sorted(SURFACE)
+    methods = [getattr(k.machine.ram, name) for name in ("read", "write", "read32", "write32", "fill32", "zero")]
+    faulthandler.dump_traceback_later(60, exit=True)
+    try:
+        for _ in range(CALLS_A_MACHINE):
+            choice = arguments.random.random()
+            try:
+                if choice < 0.25:
+                    pfn = pa.alloc_pages(
+                        k,
+                        arguments.random.choice((pa.GFP_KERNEL, 0xA, 0x18, 0x620, 0x40000)),
+                        arguments.random.choice((0, 0, 1, 3, 10)),
+                    )
+                    if pfn is not None:
+                        arguments.given = [*arguments.given[-50:], pfn]
+                elif choice < 0.35:
+                    method = arguments.random.choice(methods)
+                    args = [arguments.number() for _ in inspect.signature(method).parameters]
+                    if method.__name__ == "write":
+                        args[1] = bytes(args[1] % 5000) if isinstance(args[1], int) else b""
+                    if method.__name__ in ("read", "fill32") and 1 << 24 < args[1] <= 1 << 32:
+                        args[1] = 1 << 24  # the host's memory is not what is tried
+                    method(*args)
+                else:
+                    name = arguments.random.choice(names)
+                    function, parameters = SURFACE[name]
+                    args = [arguments.value(p, k) for p in parameters]
+                    function(*args)
+            except EXPECTED:
+                pass
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def test_the_surface_is_all_there():
+    assert {
+        "alloc_pages",
+        "page_info",
+        "translate",
+        "create_mapping",
+        "cpu_v7_set_pte_ext",
+        "alloc_contig_range",
+    } <= set(SURFACE)
+
+
+@pytest.mark.parametrize(
+    ("pfn", "order"), [(0xFFFFFFFF, 0), (0xFFFFFC00, 10), (0x5FFFF, 0), (0x63C00, 11), (0x64000, 0)]
+)
+def test_ranges_are_compared_in_64_bits(pfn, order):
+    k = machine()
+    with pytest.raises(pa.PageFrameError):
+        k.mm.pgdat.free(pfn, order)
+    with pytest.raises(pa.PageFrameError):
+        pa.__free_pages(k, pfn, order)
+    if order == 0:
+        with pytest.raises(pa.PageFrameError):
+            pa.page_info(k, pfn)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0xFFFFFC00, 0xFFFFFFFF), (0x63FFF, 0x64001), (0x60010, 0x60010), (5, 3)])
+def test_ranges_of_pages_lie_in_the_memory_map(start, end):
+    k = machine()
+    with pytest.raises(pa.PageFrameError):
+        pa.alloc_contig_range(k, start, end, pa.MIGRATE_MOVABLE)
+    with pytest.raises(pa.PageFrameError):
+        pa.free_pages_exact(k, 0x63FFF, 0xFFFFFFFF)
+
+
+def test_nothing_to_look_at_is_said():
+    with pytest.raises(TypeError):
+        pa.check_buddy_invariants(None)
+    with pytest.raises(AttributeError):
+        pa.zones_snapshot(SimpleNamespace(mm=SimpleNamespace(pgdat=None), nr_cpu_ids=1))
+    assert pa.check_buddy_invariants(pa.Pglist(load_build("3G/1G").config)) == []
+
+
+def test_a_block_freed_twice_does_not_break_the_lists():
+    k = machine()
+    pfn = pa.alloc_pages(k, pa.GFP_KERNEL, 3)
+    pa.__free_pages(k, pfn, 3)
+    pa.__free_pages(k, pfn, 3)
+    assert k.log.records[-1].text.startswith("bootsim: __free_pages: pfn")
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
