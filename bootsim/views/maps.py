@@ -62,8 +62,7 @@ def _live(k: Kernel) -> Iterator[Area]:
     yield from (Area(name, m.base, m.base + m.size) for name, m in nodes)
     pgdat = getattr(k.mm, "pgdat", None)
     if pgdat is not None and pgdat.mem_map_pa is not None:
-        pages = pgdat.bank_pfns[-1][1] - pgdat.bank_pfns[0][0]
-        yield Area("mem_map", pgdat.mem_map_pa, pgdat.mem_map_pa + pages * k.build.sizeof.page)
+        yield Area("mem_map", pgdat.mem_map_pa, pgdat.mem_map_pa + (pgdat.mem_map_bytes or 0))
     if hasattr(k.mm, "pcpu_base_pa"):
         units = k.num_possible_cpus if k.build.config.SMP else 1
         yield Area("per-cpu areas", k.mm.pcpu_base_pa, k.mm.pcpu_base_pa + units * k.mm.pcpu_unit_size)

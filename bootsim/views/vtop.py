@@ -134,7 +134,7 @@ def _page(held: Held, pa: int) -> dict[str, Any] | None:
     info = page_info(k, pa >> 12)
     address = "       -"
     if k.mm.pgdat.mem_map_pa is not None:
-        index = (pa >> 12) - k.mm.pgdat.bank_pfns[0][0]
+        index = (pa - k.mm.phys_offset) >> 12
         address = f"{k.phys_to_virt(k.mm.pgdat.mem_map_pa + index * k.build.sizeof.page):8x}"
     flags = [name for name in ("reserved", "head", "buddy") if info[name]]
     return {"address": address, "pa": pa & ~0xFFF, "mapping": info["mapping"] or 0, "index": info["index"] or 0,

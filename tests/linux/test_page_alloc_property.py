@@ -64,6 +64,7 @@ def new_kernel(reserved=(), high=16 * MIB):
     )
     k = Kernel(build, MACHINE)
     k.mm.memblock.zero = lambda *_: None  # these kernels have no page tables
+    k.mm.phys_offset = BASE
     memblock_add(k.mm.memblock, BASE, LOW_END - BASE + high)
     for base, size in reserved:
         memblock_reserve(k.mm.memblock, base, size, "test")

@@ -43,6 +43,7 @@ class Replay:
         self.k = k = Kernel(load_build("3G/1G"), Machine())
         k.mm.memblock.zero = lambda *_: None  # this kernel has no page tables
         set_memblock(k.mm.memblock, start["zones measured"])
+        k.mm.phys_offset = k.mm.memblock.memory.regions[0].base
         pa.free_area_init(k, {"Normal": start["max_low_pfn"], "HighMem": start["max_pfn"]})
         set_memblock(k.mm.memblock, start["memory freed"])
         pa.build_all_zonelists(k)

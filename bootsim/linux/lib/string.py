@@ -15,7 +15,8 @@ _SECTION = 1 << 20
 def memset(k: Kernel, pa: int, size: int, what: str) -> None:
     """Clear [pa, pa + size) (bytes), which becomes `what`, through the linear mapping.
 
-    Raises KernelPanic where that mapping is not there: the fault finds no vectors yet, or none that could help.
+    Raises KernelPanic where that mapping or the RAM is not there: the fault finds no vectors yet, or none that could
+    help.
     Source: lib/string.c memset(), arch/arm/lib/memset.S
     """
     va = k.phys_to_virt(pa)
@@ -24,6 +25,9 @@ def memset(k: Kernel, pa: int, size: int, what: str) -> None:
         if not found or found.pa != pa + (address - va):
             raise KernelPanic(None, f"the {what} at {pa:#010x} cannot be cleared: {_unmapped(k, address)}, and the "
                               "kernel faults")
+    if k.machine.banks and not (k.machine.has_ram(pa) and k.machine.has_ram(pa + size - 1)):
+        raise KernelPanic(None, f"the {what} at {pa:#010x} cannot be cleared: no RAM is there, the tree tells of more "
+                          f"than there is; memory: {k.memory_place()}")
     k.machine.ram.zero(pa, size)
 
 

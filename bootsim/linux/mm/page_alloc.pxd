@@ -153,6 +153,7 @@ cdef class Pglist:
     cdef bint clears_allocated     # init_on_alloc, init_on_free, page_poison: as they were when the node was made
     cdef bint fills_freed
     cdef public object mem_map_pa
+    cdef public object mem_map_bytes
     cdef public int nr_bad_shown
     cdef public int min_free_kbytes
     cdef public int user_min_free_kbytes

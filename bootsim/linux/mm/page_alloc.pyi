@@ -63,6 +63,7 @@ class Pglist:
     bank_pfns: list[tuple[int, int]]
     valid_pfns: list[tuple[int, int]]
     mem_map_pa: int | None
+    mem_map_bytes: int | None
     nr_bad_shown: int
     min_free_kbytes: int
     user_min_free_kbytes: int

@@ -132,6 +132,7 @@ def free_reserved_area(k, start_va, end_va, poison=-1, name=None):
     """Free the whole pages of lowmem within [start_va, end_va), filled with the byte `poison` if 0..255; their count.
 
     Source: mm/page_alloc.c free_reserved_area()
+    Differs: pages that are free already are counted, and told, but not put on a list a second time.
     """
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t pfn, first, last
@@ -142,14 +143,27 @@ def free_reserved_area(k, start_va, end_va, poison=-1, name=None):
     if start_pa < 0 or end_pa > 1 << 32:
         raise PageFrameError(f"{start_va:#x}-{end_va:#x}: expected addresses of lowmem")
     first, last = start_pa >> PAGE_SHIFT, end_pa >> PAGE_SHIFT
+    if last > p.g.end or first < p.g.base:
+        raise KernelPanic(None, f"free_reserved_area() frees {start_pa:#010x}-{end_pa - 1:#010x} "
+                          f"({name or 'memory'}), which is no memory of the kernel's: no zone holds it; "
+                          f"memory: {k.memory_place()}")
     _check_pfn_range(p.g, first, last)
     if 0 <= poison <= 0xFF:
         k.machine.ram.fill32(start_pa, end_pa - start_pa, poison * 0x01010101)
     _fill_freed(k, first, last - first)
+    twice = 0
     for pfn in range(first, last):
-        _check_not_free(p.g, pfn)
-        __free_reserved_page(p.g, pfn)
         page_zone(p.g, pfn).managed_pages += 1
+        if p.g.map[pfn].flags & PG_on_pcp or in_free_block(p.g, pfn):
+            twice += 1
+        else:
+            __free_reserved_page(p.g, pfn)
+    if last > p.g.freed_end:
+        p.g.freed_end = last
+    if twice:
+        step(k, "{pages} pages of {start:#010x}-{last:#010x} ({name}) are free already: the region has two owners; the "
+             "kernel gives them twice", func="free_reserved_area", pages=twice, start=start_pa, last=end_pa - 1,
+             name=name or "memory", level=KERN_WARNING)
     k.mm.totalram_pages += last - first
     if p.g.nr_bad:
         _log_bad_pages(k, p)

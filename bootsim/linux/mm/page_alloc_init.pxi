@@ -329,12 +329,14 @@ cdef alloc_node_mem_map(k, Pglist p):
     if not pa:
         raise KernelPanic(f"Failed to allocate {size} bytes for node 0 memory map",
                           f"mem_map of {end - start} struct pages: {cause(k, pa.why)}")
-    p.mem_map_pa = pa + (p.g.node_start_pfn - start) * page_bytes
+    # struct page of the first frame of RAM (PHYS_PFN_OFFSET), wherever the node's own first frame is
+    p.mem_map_pa = pa
+    p.mem_map_bytes = size
     p.map_pages(start, end)
     source = "mm/page_alloc.c alloc_node_mem_map()"
     k.facts.add("mem_map.size", size, "bytes", "pages spanned, to whole MAX_ORDER blocks, times sizeof(struct page)",
                 ("sizeof:struct page", "CONFIG_FORCE_MAX_ZONEORDER", "max_pfn", "min_low_pfn"), source)
-    k.facts.add("mem_map", p.mem_map_pa, "pa", "struct page of the node's first frame, below the zero page",
+    k.facts.add("mem_map", p.mem_map_pa, "pa", "struct page of the first frame of RAM, below the zero page",
                 ("mem_map.size", "empty_zero_page", "memblock.current_limit",
                  *k.owners.above(p.mem_map_pa, k.mm.memblock.current_limit)), source)
     step(k, "mem_map: {pages} struct pages of {page_bytes} bytes at {pa:#010x}", func="alloc_node_mem_map",
@@ -457,6 +459,55 @@ cdef memmap_init(k, Pglist p):
         if region.flags & MEMBLOCK_NOMAP:
             _hold_pages(p.g, max(_round_up(region.base, PAGE_SIZE) >> PAGE_SHIFT, p.g.base),
                         (region.base + region.size) >> PAGE_SHIFT, 0)
+    if p.mem_map_pa is not None and p.g.node_start_pfn > k.mm.phys_offset >> PAGE_SHIFT:
+        _init_pages_beyond_map(k, p)
+
+
+cdef _init_pages_beyond_map(k, Pglist p):
+    # pfn_to_page() counts from PHYS_PFN_OFFSET, while the map was sized for the node: when memory begins later, struct
+    # pages lie behind the map, over whatever is there.
+    page_bytes = k.build.sizeof.page
+    map_end = p.mem_map_pa + p.mem_map_bytes
+    first = last = None
+    for start, end in p.bank_pfns:
+        for pfn in range(start, end):
+            page_pa = p.mem_map_pa + (pfn - (k.mm.phys_offset >> PAGE_SHIFT)) * page_bytes
+            if page_pa + page_bytes <= map_end:
+                continue
+            page_va = page_pa - k.mm.phys_offset + k.build.config.PAGE_OFFSET
+            if first is None:
+                first = page_pa
+            if page_pa >> PAGE_SHIFT != (last or 0) >> PAGE_SHIFT or last is None:
+                _expect_struct_page(k, page_va, page_pa)
+            k.machine.ram.write(page_pa, _struct_page_bytes(page_zone(p.g, pfn).index, page_va, page_bytes))
+            last = page_pa
+    if first is not None:
+        step(k, "struct pages {first:#010x}-{last:#010x} lie behind the memory map, which ends at {map_end:#010x}: "
+             "memory begins at {memory:#010x}, not at {phys_offset:#010x}; what was there is overwritten",
+             func="memmap_init", first=first, last=last + page_bytes - 1, map_end=map_end, level=KERN_WARNING,
+             memory=p.g.node_start_pfn << PAGE_SHIFT, phys_offset=k.mm.phys_offset)
+
+
+def _expect_struct_page(k, va, pa):
+    # The exception that an unmapped struct page takes needs the vectors, which may be overwritten already.
+    from bootsim.linux.arch.arm.mm.fault import __do_kernel_fault as die
+
+    found = k.translate(va & _ULONG, "write")
+    if va <= _ULONG and found and found.pa == pa:
+        return
+    cause = (f"memory begins at {k.mm.memblock.memory.regions[0].base:#010x}, not at {k.mm.phys_offset:#010x}, so that "
+             f"struct pages lie behind the memory map and pass the end of lowmem at {va & _ULONG:#010x}; "
+             f"memory: {k.memory_place()}")
+    vectors = k.translate(0xFFFF0010, "execute")
+    if vectors and vectors.pa >> PAGE_SHIFT == k.mm.vectors_page_pa >> PAGE_SHIFT:
+        die(k, va & _ULONG, cause)
+    raise KernelPanic(None, cause)
+
+
+def _struct_page_bytes(zone, va, size):
+    # as __init_single_page() leaves it: its zone, an empty list, a mapcount of -1, one reference
+    words = (zone << 30, va + 4, va + 4, 0, 0, 0, _ULONG, 1)
+    return b"".join(word.to_bytes(4, "little") for word in words).ljust(size, b"\0")[:size]
 
 
 cdef void _memmap_init_blocks(Pgdat *g, Zone *zone, uint32_t start_pfn, uint32_t end_pfn) noexcept nogil:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from bootsim.causes import cause
 from bootsim.errors import KernelPanic
+from bootsim.linux.arch.arm.asm.cp15 import CR_V
+from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE
 from bootsim.linux.arch.arm.kernel.head import stext
 from bootsim.linux.arch.arm.kernel.setup import setup_arch, smp_setup_processor_id
 from bootsim.linux.arch.arm.mm.init import free_initmem, initrd_place, mark_rodata_ro, mem_init
@@ -36,6 +38,7 @@ from bootsim.linux.mm.memblock import memblock_alloc
 from bootsim.linux.mm.page_alloc import (
     __GFP_BITS_MASK,
     build_all_zonelists,
+    check_buddy_invariants,
     init_debug_pagealloc,
     init_per_zone_wmark_min,
     setup_per_cpu_pageset,
@@ -49,6 +52,9 @@ from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
+
+VECTOR_IRQ = 0x18  # where the processor goes at an interrupt, from the vectors on
+
 
 def start_kernel(k: Kernel) -> None:
     """Boot: from the Image's first instruction to free_initmem().
@@ -79,10 +85,23 @@ def start_kernel(k: Kernel) -> None:
     k.stage = "mm_init"
     mm_init(k)
     k.stage = "start_kernel"
+    local_irq_enable(k)
     panic_later(k)
     setup_per_cpu_pageset(k)
     k.stage = "kernel_init"
     kernel_init(k)
+
+
+def local_irq_enable(k: Kernel) -> None:
+    """Let interrupts in. The first one goes through the vectors: without them the kernel is silent for ever.
+
+    Source: include/linux/irqflags.h local_irq_enable()
+    """
+    vectors = VECTORS_BASE if k.cpus[0].cp15.sctlr & CR_V else 0
+    found = k.translate(vectors + VECTOR_IRQ, "execute")
+    if not found or found.pa != k.mm.vectors_page_pa + VECTOR_IRQ:
+        raise KernelPanic(None, f"the page table of the vectors at {vectors:#010x} is overwritten, and the first "
+                          f"interrupt needs it; memory: {k.memory_place()}")
 
 
 def mm_init(k: Kernel) -> None:
@@ -136,6 +155,8 @@ def kernel_init(k: Kernel) -> None:
     k.reached("free_initmem:entry")
     free_initmem(k)
     k.reached("free_initmem")
+    for fault in check_buddy_invariants(k.mm.pgdat):
+        step(k, "the free lists do not hold together: {fault}", func="kernel_init", level=KERN_WARNING, fault=fault)
     mark_readonly(k)
     k.reached("mark_readonly")
 

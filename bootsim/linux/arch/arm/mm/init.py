@@ -241,7 +241,7 @@ def _struct_page_pa(k: Kernel, pfn: int) -> int:
     # where the frame's struct page lies: in the one map, or in that of its section
     if k.mm.section_maps:
         return k.mm.section_maps[pfn // PAGES_PER_SECTION] + pfn % PAGES_PER_SECTION * k.build.sizeof.page
-    return (k.mm.pgdat.mem_map_pa or 0) + (pfn - k.mm.pgdat.bank_pfns[0][0]) * k.build.sizeof.page
+    return (k.mm.pgdat.mem_map_pa or 0) + (pfn - (k.mm.phys_offset >> PAGE_SHIFT)) * k.build.sizeof.page
 
 
 def free_highpages(k: Kernel) -> None:
