@@ -74,7 +74,8 @@ def examine(dts: Path, settings: Settings) -> Row:
 
 def _examine(dts: Path, settings: Settings, row: Row) -> None:
     try:
-        tree = load_tree(dts, include_dirs=[settings.kernel_src / "scripts/dtc/include-prefixes"])
+        includes = settings.kernel_src / "scripts/dtc/include-prefixes"
+        tree = load_tree(dts, include_dirs=[includes] if includes.is_dir() else [])
     except InputError as error:
         row.outcome, row.reason = REFUSED, str(error)
         return
