@@ -164,6 +164,16 @@ class Tree:
         return self.root.strings("compatible")
 
     @cached_property
+    def initrd(self) -> tuple[int, int] | None:
+        """The initrd that /chosen tells of, [start, end) (pa); None without a whole one."""
+        node = self.paths.get(self.chosen or "")
+        ends = [node.get(f"linux,initrd-{end}") for end in ("start", "end")] if node is not None else []
+        if not ends or None in ends:
+            return None
+        start, end = (number(cells(value or b"")) for value in ends)
+        return (start, end) if start < end else None
+
+    @cached_property
     def chosen(self) -> str | None:
         """The path of the node that bootloaders take for /chosen."""
         return self.lookup("/chosen")

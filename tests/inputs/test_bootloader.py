@@ -401,3 +401,22 @@ def test_memory_size_makes_memory_of_a_node_that_only_its_name_makes_it(board):
     assert props(handover.blob, "/memory@60000000") == {
         "device_type": b"memory\0", "reg": cells(0x60000000, 64 * MIB)
     }  # fmt: skip
+
+
+def test_the_tree_does_not_lie_on_an_initrd_that_it_tells_of(board):
+    def placed(start, end, **wishes):
+        chosen = f"chosen {{ linux,initrd-start = <{start:#x}>; linux,initrd-end = <{end:#x}>; }};"
+        return load(board(memory(0x60000000, 0x40000000), chosen), **wishes).dtb_pa
+
+    usual = load(board(memory(0x60000000, 0x40000000))).dtb_pa
+    assert usual == 0x68000000
+    assert placed(usual, usual + 242942) == usual + 0x3C000  # where QEMU has put it, as boots captured there show
+    assert placed(usual - 0x1000, usual + 1) == usual + 0x1000
+    assert placed(usual - 0x1000, usual) == usual
+    assert placed(usual + 0x100000, usual + 0x200000) == usual
+    assert placed(usual, usual + 242942, dtb_pa=usual) == usual
+
+
+def test_an_initrd_that_is_no_range_moves_nothing(board):
+    for chosen in ("linux,initrd-start = <0x68000000>;", "linux,initrd-start = <2>; linux,initrd-end = <2>;", ""):
+        assert load(board(memory(0x60000000, 0x40000000), f"chosen {{ {chosen} }};")).dtb_pa == 0x68000000

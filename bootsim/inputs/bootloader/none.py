@@ -4,6 +4,8 @@
     |   32 KiB   | kernel image ... _end |      | initrd (from half of RAM, at most 128 MiB) | tree |
                  load address                                                        next page
 
+A tree that a loader has already told of an initrd is placed in its own place, or behind that initrd where it lies there.
+
 "RAM base" is where the bank starts that takes the kernel (`ram_base`); half of RAM means half of that bank.
 """
 
@@ -52,9 +54,17 @@ def load(request: Request) -> Handover:
         if initrd_pa is None:
             initrd_pa, after = after, page_up(after + initrd.size)
     edits += _chosen_edits(request, initrd_pa)
-    dtb_pa = request.dtb_pa if request.dtb_pa is not None else after
     blob = serialise(tree, edits)
+    told = tree.initrd if initrd is None else None
+    dtb_pa = request.dtb_pa if request.dtb_pa is not None else _beside(told, after, len(blob))
     return Handover(blob, dtb_pa, kernel_pa, banks, initrd_pa, initrd.size if initrd else 0, tuple(edits))
+
+
+def _beside(initrd: tuple[int, int] | None, pa: int, size: int) -> int:
+    # Not on the initrd that a loader has already told the tree of: behind it, as loaders do.
+    if initrd is None or pa + size <= initrd[0] or initrd[1] <= pa:
+        return pa
+    return page_up(initrd[1])
 
 
 def _real_base(request: Request, banks: tuple[tuple[int, int], ...]) -> int:
