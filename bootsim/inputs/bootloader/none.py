@@ -4,7 +4,7 @@
     |   32 KiB   | kernel image ... _end |      | initrd (from half of RAM, at most 128 MiB) | tree |
                  load address                                                        next page
 
-A tree that a loader has already told of an initrd is placed in its own place, or behind that initrd where it lies there.
+A tree that a loader has already told of an initrd goes behind that initrd where the two would meet.
 
 "RAM base" is where the bank starts that takes the kernel (`ram_base`); half of RAM means half of that bank.
 """
