@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bootsim.causes import asked_by, cause, holders, memory_end, unheeded
@@ -23,6 +23,8 @@ from bootsim.linux.mm.memblock import (
 from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bootsim.linux import Kernel
 
 CMA_MAX_NAME = 64
@@ -31,8 +33,9 @@ EBUSY, EINVAL, ENOMEM, ENOSPC = 16, 22, 12, 28
 
 @dataclass(slots=True)
 class Cma:
-    """struct cma: `count` pages from `base_pfn`; one bitmap bit stands for 2**order_per_bit pages.
+    """struct cma: `count` pages from `base_pfn`; one bit of the bitmap, a byte here, stands for 2**order_per_bit pages.
 
+    An area has no bitmap until it is activated.
     `wanted_by` names the input that asked for the area.
     """
 
@@ -41,6 +44,18 @@ class Cma:
     order_per_bit: int
     name: str
     wanted_by: str = ""
+    bitmap: bytearray = field(default_factory=bytearray)
+
+    @property
+    def set_bits(self) -> list[list[int]]:
+        """The runs of pages that are taken, as [first bit, number of bits]."""
+        runs: list[list[int]] = []
+        start = self.bitmap.find(1)
+        while start >= 0:
+            end = self.bitmap.find(0, start)
+            runs.append([start, (end if end >= 0 else len(self.bitmap)) - start])
+            start = self.bitmap.find(1, end) if end >= 0 else -1
+        return runs
 
 
 def _min_alignment(k: Kernel) -> int:
@@ -188,6 +203,7 @@ def cma_activate_area(k: Kernel, area: Cma) -> None:
                  other=page_zone_name(k, pfn + pageblock_pages - 1))
             return
         init_cma_reserved_pageblock(k, pfn)
+    area.bitmap = bytearray(area.count >> area.order_per_bit)
     step(k, "cma area {name}: {pages} pages from {base:#010x} released to zone {zone} as MIGRATE_CMA", name=area.name,
          pages=area.count, base=area.base_pfn << PAGE_SHIFT, zone=zone)
 
@@ -203,3 +219,78 @@ def cma_init_reserved_areas(k: Kernel) -> None:
         cma_activate_area(k, area)
     pages_given(k, "and those of the CMA areas", [f.name for f in k.facts if f.name.startswith("cma.")],
                 "mm/cma.c cma_init_reserved_areas()")
+
+
+def bitmap_find_next_zero_area_off(bitmap: bytearray, start: int, nr: int, align_mask: int,
+                                   align_offset: int) -> int | None:
+    """The first run of `nr` clear bits from `start` on whose place plus `align_offset` is aligned, or None.
+
+    Source: lib/bitmap.c bitmap_find_next_zero_area_off()
+    """
+    while True:
+        index = bitmap.find(0, start)
+        if index < 0:
+            return None
+        index = ((index + align_offset + align_mask) & ~align_mask) - align_offset
+        if index + nr > len(bitmap):
+            return None
+        taken = bitmap.find(1, index, index + nr)
+        if taken < 0:
+            return index
+        start = taken + 1
+
+
+def _bits(area: Cma, pages: int) -> int:
+    # cma_bitmap_pages_to_bits()
+    return (pages + (1 << area.order_per_bit) - 1) >> area.order_per_bit
+
+
+def cma_alloc(k: Kernel, area: Cma, count: int, align: int, *, no_warn: bool = False,
+              contig: Callable[[Kernel, int, int, int], int] | None = None) -> int | None:
+    """Take `count` contiguous pages of the area, aligned to 2**align pages; the first pfn, or None.
+
+    `contig(k, start_pfn, end_pfn, migratetype)` takes a range and returns 0 or -errno; alloc_contig_range() does.
+    Source: mm/cma.c cma_alloc()
+    """
+    from bootsim.linux.mm.page_alloc import MIGRATE_CMA, alloc_contig_range
+
+    if count < 1 or align < 0 or not area.bitmap:
+        return None
+    mask = 0 if align <= area.order_per_bit else (1 << (align - area.order_per_bit)) - 1
+    offset = (area.base_pfn & ((1 << align) - 1)) >> area.order_per_bit
+    bits, ret, start = _bits(area, count), -ENOMEM, 0
+    if bits > len(area.bitmap):
+        return None
+    take = contig or alloc_contig_range
+    while (bit := bitmap_find_next_zero_area_off(area.bitmap, start, bits, mask, offset)) is not None:
+        area.bitmap[bit:bit + bits] = b"\1" * bits
+        pfn = area.base_pfn + (bit << area.order_per_bit)
+        ret = take(k, pfn, pfn + count, MIGRATE_CMA)
+        if ret == 0:
+            return pfn
+        area.bitmap[bit:bit + bits] = bytes(bits)
+        if ret != -EBUSY:
+            break
+        start = bit + mask + 1
+    if not no_warn:
+        printk(k, KERN_ERR, "cma: cma_alloc: alloc failed, req-size: {count} pages, ret: {ret}", func="cma_alloc",
+               count=count, ret=ret)
+    return None
+
+
+def cma_release(k: Kernel, area: Cma, pfn: int, count: int, *, free: bool = True) -> bool:
+    """Give `count` pages from `pfn` on back to the area; False when they are not the area's.
+
+    Without `free` only the bitmap changes, for those who free the pages one by one.
+    Source: mm/cma.c cma_release()
+    Differs: a range that passes the area's end is not its own; the kernel checks that with CONFIG_DEBUG_VM alone.
+    """
+    from bootsim.linux.mm.page_alloc import free_contig_range
+
+    if not area.bitmap or count < 1 or not area.base_pfn <= pfn <= pfn + count <= area.base_pfn + area.count:
+        return False
+    if free:
+        free_contig_range(k, pfn, count)
+    bit, bits = (pfn - area.base_pfn) >> area.order_per_bit, _bits(area, count)
+    area.bitmap[bit:bit + bits] = bytes(bits)
+    return True

@@ -136,6 +136,9 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     int64_t nr_pgalloc      # PGALLOC and PGFREE events
     int64_t nr_pgfree
     uint32_t freed_end      # no page from here on has ever been freed
+    uint32_t nr_movable_seen    # what is known of movable pages from outside, for the blocks that are stolen next
+    uint32_t movable_used
+    uint32_t movable_seen[16]
     uint32_t nr_bad
     BadPage bad[64]
 
@@ -169,4 +172,15 @@ cdef void free_unref_page_of(Pgdat *g, uint32_t pfn) noexcept nogil
 cdef int check_pageblocks(Pglist p, uint64_t start_pfn, uint64_t end_pfn, uint32_t migratetype) except -1
 cdef int isolate_pageblock(Pgdat *g, uint32_t pfn, uint32_t mt) noexcept nogil
 cdef void unisolate_pageblock(Pgdat *g, uint32_t pfn, uint32_t mt) noexcept nogil
+cdef uint32_t isolate_free_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil
+cdef void free_pages_ok(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t fpi_flags) noexcept nogil
+cdef void drain_pages_zone_of(Pgdat *g, uint32_t cpu, Zone *zone) noexcept nogil
+cdef Zone *zone_of(Pgdat *g, uint32_t pfn) noexcept nogil
+cdef uint32_t block_of(const Pgdat *g, uint32_t pfn) noexcept nogil
+cdef uint32_t free_list_of(const Zone *zone, uint32_t order, uint32_t mt) noexcept nogil
+cdef uint32_t get_pageblock(Pgdat *g, uint32_t pfn) noexcept nogil
+cdef void move_block(Pgdat *g, uint32_t pfn, uint32_t mt, bint with_pages) noexcept nogil
+cdef bint isolate_contig(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) noexcept nogil
+cdef void put_free_block(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t mt, uint32_t fpi_flags) noexcept nogil
+cdef void take_free_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil
 cdef uint32_t isolate_freepages_range(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) noexcept nogil

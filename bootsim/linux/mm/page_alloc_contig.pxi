@@ -124,6 +124,84 @@ cdef bint pages_isolated(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) noexcep
     return pfn >= end_pfn
 
 
+# ------------------------------------------------------------------ the parts, for those who replay them one by one
+
+cdef Zone *zone_of(Pgdat *g, uint32_t pfn) noexcept nogil:
+    return page_zone(g, pfn)
+
+
+cdef uint32_t free_list_of(const Zone *zone, uint32_t order, uint32_t mt) noexcept nogil:
+    return free_list(zone, order, mt)
+
+
+cdef uint32_t get_pageblock(Pgdat *g, uint32_t pfn) noexcept nogil:
+    return get_pfnblock_migratetype(g, page_zone(g, pfn), pfn)
+
+
+cdef void move_block(Pgdat *g, uint32_t pfn, uint32_t mt, bint with_pages) noexcept nogil:
+    # A pageblock changes its type, and with it, if `with_pages`, the lists of its free pages. Isolated pages do not
+    # count as free.
+    cdef Zone *zone = page_zone(g, pfn)
+    cdef uint32_t old_mt = get_pfnblock_migratetype(g, zone, pfn)
+    cdef uint32_t moved = move_freepages_block(g, zone, pfn, mt, NULL) if with_pages else 0
+    set_pfnblock_migratetype(g, zone, pfn, mt)
+    if mt == MIGRATE_ISOLATE and old_mt != MIGRATE_ISOLATE:
+        zone.nr_isolate_pageblock += 1
+        __mod_zone_freepage_state(g, zone, -<int64_t>moved, old_mt)
+    elif old_mt == MIGRATE_ISOLATE and mt != MIGRATE_ISOLATE:
+        zone.nr_isolate_pageblock -= 1
+        __mod_zone_freepage_state(g, zone, moved, mt)
+
+
+cdef bint isolate_contig(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) noexcept nogil:
+    # Takes all free blocks that the range touches, if all of it is free.
+    cdef uint32_t outer = block_over(g, start_pfn)
+    return pages_isolated(g, outer, end_pfn) and isolate_freepages_range(g, outer, end_pfn) != 0
+
+
+cdef void put_free_block(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t mt, uint32_t fpi_flags) noexcept nogil:
+    # __putback_isolated_page()
+    cdef uint32_t i
+    for i in range(pfn, pfn + (<uint32_t>1 << order)):
+        g.map[i].refcount = 0
+    __free_one_page(g, pfn, page_zone(g, pfn), order, mt, fpi_flags)
+
+
+cdef void take_one(Pgdat *g, uint32_t pfn) noexcept nogil:
+    # Takes one page off whatever list holds it; what is left of its block goes back in smaller blocks.
+    cdef Zone *zone = page_zone(g, pfn)
+    cdef uint32_t cpu, order, half, mt
+    cdef uint32_t block = block_of(g, pfn)
+    if g.map[pfn].flags & PG_on_pcp:
+        list_del(g.map, pfn)
+        g.map[pfn].flags &= ~<uint32_t>PG_on_pcp
+        for cpu in range(g.nr_cpus):
+            if zone.pageset[cpu].count:
+                zone.pageset[cpu].count -= 1
+                return
+    elif block != NO_PAGE:
+        order = g.map[block].private_
+        mt = get_pfnblock_migratetype(g, zone, pfn)
+        del_page_from_free_list(g, block, zone, order)
+        __mod_zone_freepage_state(g, zone, -1, mt)
+        while order > 0:
+            order -= 1
+            half = block + (<uint32_t>1 << order)
+            if pfn < half:
+                half, block = block, half
+            add_to_free_list(g, block, zone, order, mt)
+            set_buddy_order(&g.map[block], order)
+            block = half
+
+
+cdef void take_free_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
+    # Takes a block out of the lists, however it lies in them, and makes it allocated.
+    cdef uint32_t i
+    for i in range(pfn, pfn + (<uint32_t>1 << order)):
+        take_one(g, i)
+    g.map[pfn].refcount = 1
+
+
 def take_isolated_range(k, uint32_t start, uint32_t end):
     """Take the free pages of [start, end), isolated before, from the allocator, and with them the blocks they lie in.
 

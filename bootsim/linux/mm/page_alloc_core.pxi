@@ -53,16 +53,20 @@ cdef inline void set_buddy_order(Page *page, uint32_t order) noexcept nogil:
     page.page_type |= PG_buddy
 
 
-cdef bint in_free_block(const Pgdat *g, uint32_t pfn) noexcept nogil:
-    # Whether the page is part of a block on a free list.
+cdef uint32_t block_of(const Pgdat *g, uint32_t pfn) noexcept nogil:
+    # The first page of the block on a free list that holds the page, or NO_PAGE.
     cdef uint32_t order, outer
     for order in range(g.max_order):
         outer = pfn & ~<uint32_t>0 << order
         if outer < g.base:
-            return False
+            return NO_PAGE
         if PageBuddy(&g.map[outer]) and g.map[outer].private_ >= order:
-            return True
-    return False
+            return outer
+    return NO_PAGE
+
+
+cdef inline bint in_free_block(const Pgdat *g, uint32_t pfn) noexcept nogil:
+    return block_of(g, pfn) != NO_PAGE
 
 
 cdef inline bint PageTail(const Page *page) noexcept nogil:

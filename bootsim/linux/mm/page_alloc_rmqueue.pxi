@@ -126,6 +126,9 @@ cdef void steal_suitable_fallback(Pgdat *g, Zone *zone, uint32_t pfn, uint32_t a
         single_page = not whole_block
     if not single_page:
         free_pages = move_freepages_block(g, zone, pfn, start_type, &movable_pages)
+        if g.movable_used < g.nr_movable_seen:
+            movable_pages = g.movable_seen[g.movable_used & 15]
+            g.movable_used += 1
         if start_type == MIGRATE_MOVABLE:
             alike_pages = movable_pages
         elif old_block_type == MIGRATE_MOVABLE:

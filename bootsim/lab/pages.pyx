@@ -1,0 +1,299 @@
+"""Page traffic, replayed: what a recorded kernel was asked goes to the page allocator, and its answers are kept.
+
+A recording is an array of records of four words: kind, a, b, c. Those of pages are handled here, the rest is passed
+over. The answer to a request is worked out before the recorded one is looked at; only when the two differ is the
+recorded page taken out of the lists, so that the replay can go on.
+
+Two things decide the allocator's answers that no record tells: when the kernel lets its requests sleep (here: when it
+first sets its watermarks, which is one initcall later), and which pages could have been moved (record 13 counts them).
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t
+
+from bootsim.linux.mm.page_alloc cimport (
+    FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, MIGRATE_CMA, MIGRATE_HIGHATOMIC, MIGRATE_ISOLATE, MIGRATE_MOVABLE,
+    NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_on_pcp, PG_reserved, Page, Pgdat, Pglist, Zone,
+    alloc_pages_nodemask, block_of, drain_pages_zone_of, free_list_of, free_pages_ok, free_unref_page_of,
+    get_pageblock, isolate_contig, isolate_free_page, move_block, put_free_block, take_free_page, zone_of)
+
+cdef enum:
+    REQUEST = 1
+    FREE_ONE = 2
+    FREE_BLOCK = 3
+    DRAIN = 4
+    PAGEBLOCK = 5
+    CONTIG_ENTER = 8
+    CONTIG_LEAVE = 9
+    ISOLATE_FREE = 11
+    PUT_BACK = 12
+    STEAL = 13
+    BOOST = 14
+    FOLD = 15
+    THRESHOLD = 16
+    COMPACT = 17
+    MOVED = 19
+    TURN_LIST = 58
+
+
+cdef class PageTraffic:
+    """One kernel's page allocator under recorded traffic, from record to record.
+
+    `asked` and `wrong` count requests and answers that differ from the recorded ones; `first_wrong` is the first
+    difference as a tuple of the record's index and a sentence. `contig` holds [start, end, migrate type, taken] of
+    each alloc_contig_range() since the last answer of CMA.
+    """
+
+    cdef Pglist p
+    cdef object contig_now       # inside alloc_contig_range(): its entry of `contig`
+    cdef list free_pages         # compaction's free pages, in list order
+    cdef list isolated           # blocks taken since that list was used up: (pfn, order)
+    cdef uint32_t last_isolated
+    cdef uint32_t last_answer
+    cdef bint undoing            # inside alloc_contig_range(): isolation ends
+    cdef readonly list contig
+    cdef readonly Py_ssize_t asked
+    cdef readonly Py_ssize_t wrong
+    cdef readonly object first_wrong
+
+    def __init__(self, Pglist pgdat not None):
+        self.p = pgdat
+        self.free_pages = []
+        self.isolated = []
+        self.contig = []
+        self.last_isolated = NO_PAGE
+        self.last_answer = NO_PAGE
+
+    def run(self, const uint32_t[:, ::1] events not None, uint32_t[:, ::1] answers not None, Py_ssize_t start,
+            Py_ssize_t stop):
+        """Handle the records [start, stop); returns the index of the first that needs the caller, or `stop`.
+
+        The caller's are those of the boot's own doing (6, 7: pagesets and watermarks; 5 with the type of CMA outside
+        a contiguous range) and of CMA (48, 49).
+        """
+        cdef Py_ssize_t i = start
+        cdef uint32_t kind
+        if stop > events.shape[0] or stop > answers.shape[0] or start < 0:
+            raise ValueError("more records asked for than there are")
+        while i < stop:
+            kind = events[i, 0]
+            if kind == REQUEST:
+                self.request(i, events[i, 1], events[i, 2], events[i, 3], answers)
+            elif kind == FREE_ONE:
+                self.free_one(events[i, 1], events[i, 3])
+            elif kind in (6, 7, 48, 49) or (kind == PAGEBLOCK and events[i, 2] == MIGRATE_CMA
+                                            and self.contig_now is None):
+                return i
+            elif kind < 20 or kind == TURN_LIST:
+                self.rare(i, kind, events[i, 1], events[i, 2], events[i, 3], answers)
+            i += 1
+        return stop
+
+    cdef int request(self, Py_ssize_t i, uint32_t gfp_mask, uint32_t order, uint32_t real,
+                     uint32_t[:, ::1] answers) except -1:
+        cdef Pgdat *g = self.p.g
+        cdef uint32_t pfn = alloc_pages_nodemask(g, gfp_mask, order)
+        g.nr_movable_seen = g.movable_used = 0
+        g.nr_bad = 0
+        self.asked += 1
+        answers[i, 3] = pfn
+        if pfn != real:
+            self.differs(i, f"order {order} mask {gfp_mask:#x}: page {real:#x} in the recording, {pfn:#x} here")
+            self.go_on_with(pfn, real, order)
+        self.last_answer = pfn
+        return 0
+
+    cdef int differs(self, Py_ssize_t i, str what) except -1:
+        self.wrong += 1
+        if self.first_wrong is None:
+            self.first_wrong = (i, what)
+        return 0
+
+    cdef int go_on_with(self, uint32_t ours, uint32_t real, uint32_t order) except -1:
+        # Give back what the replay took, and take what the recorded kernel took.
+        cdef Pgdat *g = self.p.g
+        if ours != NO_PAGE:
+            g.map[ours].refcount = 0
+            free_pages_ok(g, ours, order, 0)
+        if self.holds(real, order):
+            take_free_page(g, real, order)
+        g.nr_bad = 0
+        return 0
+
+    cdef bint holds(self, uint32_t pfn, uint32_t order) noexcept:
+        cdef Pgdat *g = self.p.g
+        return (order < g.max_order and g.span_start[0] <= pfn and <int64_t>pfn + (<int64_t>1 << order) <= g.end)
+
+    cdef int free_one(self, uint32_t pfn, uint32_t cpu) except -1:
+        cdef Pgdat *g = self.p.g
+        cdef Page *page
+        if not self.holds(pfn, 0):
+            raise ValueError(f"the recording frees page {pfn:#x}, which the machine has not")
+        self.last_isolated = NO_PAGE
+        if self.contig_now is not None and get_pageblock(g, pfn) == MIGRATE_ISOLATE:
+            self.take_contig()
+        page = &g.map[pfn]
+        if page.flags & PG_on_pcp or block_of(g, pfn) != NO_PAGE:
+            return 0  # after a wrong answer
+        if page.flags & PG_reserved:
+            page.flags &= ~<uint32_t>PG_reserved
+            zone_of(g, pfn).managed_pages += 1
+        page.refcount = 0
+        page.page_type = 0
+        page.flags &= ~<uint32_t>PG_head
+        free_unref_page_of(g, pfn)
+        return 0
+
+    cdef int take_contig(self) except -1:
+        # Older recordings do not tell that the free pages of a contiguous range were taken (11): they are, before the
+        # first of those beyond its ends is given back, or isolation ends.
+        cdef Pgdat *g = self.p.g
+        cdef uint32_t start = self.contig_now[0]
+        cdef uint32_t end = self.contig_now[1]
+        if not self.contig_now[3] and self.holds(start, 0) and self.holds(end - 1, 0):
+            self.contig_now[3] = isolate_contig(g, start, end)
+        return 0
+
+    cdef int rare(self, Py_ssize_t i, uint32_t kind, uint32_t a, uint32_t b, uint32_t c,
+                  uint32_t[:, ::1] answers) except -1:
+        cdef Pgdat *g = self.p.g
+        if kind == FREE_BLOCK:
+            self.free_block(a, b, c)
+        elif kind == DRAIN:
+            if a < g.nr_cpus and b < g.nr_zones:
+                drain_pages_zone_of(g, a, &g.zones[b])
+        elif kind == PAGEBLOCK:
+            self.pageblock(a, b)
+        elif kind == CONTIG_ENTER:
+            self.contig_now = [a, b, c, False]
+            self.undoing = False
+            self.contig.append(self.contig_now)
+        elif kind == CONTIG_LEAVE:
+            answers[i, 3] = 0 if self.contig_now is not None and self.contig_now[3] else 0xFFFFFFF0U
+            self.contig_now = None
+        elif kind == ISOLATE_FREE:
+            self.isolate(a, b)
+        elif kind == PUT_BACK:
+            if self.last_isolated == a and self.holds(a, b):
+                put_free_block(g, a, b, c, FPI_SKIP_REPORT_NOTIFY | FPI_TO_TAIL)
+            self.last_isolated = NO_PAGE
+        elif kind == STEAL:
+            g.movable_seen[g.nr_movable_seen & 15] = b & 0xFFFF
+            g.nr_movable_seen += 1
+        elif kind == BOOST:
+            if c == 1 and a < g.nr_zones:
+                g.zones[a].watermark_boost = b
+        elif kind == FOLD:
+            self.fold(i, a, answers)
+        elif kind == THRESHOLD:
+            if a < g.nr_zones and b < g.nr_cpus:
+                g.zones[a].pageset[b].stat_threshold = <int32_t>c
+        elif kind == COMPACT:
+            self.isolated.clear()
+            self.free_pages.clear()
+        elif kind == MOVED:
+            self.moved(i, a, b, c, answers)
+        elif kind == TURN_LIST:
+            self.turn_list(a, b, c)
+        return 0
+
+    cdef int free_block(self, uint32_t pfn, uint32_t order, uint32_t fpi_flags) except -1:
+        cdef Pgdat *g = self.p.g
+        if not self.holds(pfn, order):
+            raise ValueError(f"the recording frees block {pfn:#x} of order {order}, which the machine has not")
+        if block_of(g, pfn) != NO_PAGE or g.map[pfn].flags & PG_on_pcp:
+            return 0
+        g.map[pfn].refcount = 0
+        free_pages_ok(g, pfn, order, fpi_flags)
+        g.nr_bad = 0
+        return 0
+
+    cdef int pageblock(self, uint32_t pfn, uint32_t migratetype) except -1:
+        # What is an answer (an allocation that steals or reserves a block) was done by the request itself, or will be.
+        cdef Pgdat *g = self.p.g
+        cdef uint32_t old
+        cdef Zone *zone
+        if not self.holds(pfn, 0):
+            return 0
+        old = get_pageblock(g, pfn)
+        if migratetype == MIGRATE_ISOLATE:
+            move_block(g, pfn, MIGRATE_ISOLATE, True)
+        elif old == MIGRATE_ISOLATE:
+            if self.contig_now is not None:
+                self.take_contig()
+                self.undoing = True
+            # unset_migratetype_isolate(): a block that was taken whole is put back after this
+            move_block(g, pfn, migratetype, self.last_isolated != pfn)
+        elif old == MIGRATE_HIGHATOMIC and self.contig_now is None and migratetype != MIGRATE_HIGHATOMIC:
+            zone = zone_of(g, pfn)
+            zone.nr_reserved_highatomic -= min(zone.nr_reserved_highatomic, <uint32_t>1 << g.pageblock_order)
+            move_block(g, pfn, migratetype, True)
+        return 0
+
+    cdef int isolate(self, uint32_t pfn, uint32_t order) except -1:
+        cdef Pgdat *g = self.p.g
+        cdef uint32_t i
+        if not self.holds(pfn, order) or block_of(g, pfn) != pfn or g.map[pfn].private_ != order:
+            return 0  # after a wrong answer
+        isolate_free_page(g, pfn, order)
+        for i in range(pfn, pfn + (<uint32_t>1 << order)):
+            g.map[i].private_ = 0
+            g.map[i].refcount = 1
+        self.last_isolated = pfn if order >= g.pageblock_order else NO_PAGE
+        if self.contig_now is not None:
+            self.contig_now[3] = self.contig_now[3] or not self.undoing
+        else:
+            self.isolated.append((pfn, order))
+        return 0
+
+    cdef int fold(self, Py_ssize_t i, uint32_t which, uint32_t[:, ::1] answers) except -1:
+        # this cpu's part of a zone counter goes to the zone
+        cdef Pgdat *g = self.p.g
+        cdef int item = NR_FREE_CMA_PAGES if which & 0x100 else NR_FREE_PAGES
+        cdef Zone *zone
+        if which & 0xFF >= g.nr_zones:
+            return 0
+        zone = &g.zones[which & 0xFF]
+        answers[i, 2] = <uint32_t>zone.pageset[g.cpu].vm_stat_diff[item]
+        zone.vm_stat[item] += zone.pageset[g.cpu].vm_stat_diff[item]
+        zone.pageset[g.cpu].vm_stat_diff[item] = 0
+        answers[i, 3] = <uint32_t>zone.vm_stat[item]
+        return 0
+
+    cdef int moved(self, Py_ssize_t i, uint32_t old, uint32_t new, uint32_t result, uint32_t[:, ::1] answers) except -1:
+        # In a contiguous range the new page is the one asked for last; compaction takes it from its own list, which
+        # split_map_pages() made of the blocks taken: the last block's last page comes first.
+        if self.contig_now is not None:
+            answers[i, 2] = self.last_answer
+        else:
+            if not self.free_pages:
+                for pfn, order in reversed(self.isolated):
+                    self.free_pages.extend(range(pfn + (1 << order) - 1, pfn - 1, -1))
+                self.isolated.clear()
+            answers[i, 2] = self.free_pages[0] if self.free_pages else NO_PAGE
+            if self.free_pages and not result:
+                del self.free_pages[0]
+        answers[i, 3] = 0 if answers[i, 2] != NO_PAGE else result
+        if result:
+            answers[i, 3] = result
+        if answers[i, 2] != new:
+            self.differs(i, f"page {old:#x} moved to {new:#x} in the recording, {answers[i, 2]:#x} here")
+        return 0
+
+    cdef int turn_list(self, uint32_t pfn, uint32_t tail, uint32_t order) except -1:
+        # move_freelist_head(), move_freelist_tail(): the list begins, or ends, with this page
+        cdef Pgdat *g = self.p.g
+        cdef uint32_t head, first, last, at
+        if not self.holds(pfn, 0) or order >= g.max_order or block_of(g, pfn) != pfn or g.map[pfn].private_ != order:
+            return 0
+        head = free_list_of(zone_of(g, pfn), order, MIGRATE_MOVABLE)
+        at = g.map[pfn].next if tail else pfn  # what will be first
+        if at == head or g.map[head].next == at:
+            return 0
+        first, last = g.map[head].next, g.map[head].prev
+        g.map[last].next = first
+        g.map[first].prev = last
+        g.map[head].next = at
+        g.map[head].prev = g.map[at].prev
+        g.map[g.map[at].prev].next = head
+        g.map[at].prev = head
+        return 0

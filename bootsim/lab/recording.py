@@ -1,0 +1,86 @@
+"""A recording of a real kernel's memory traffic: its records, and the build and tree it was made with."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bootsim.errors import InputError
+
+if TYPE_CHECKING:
+    import os
+
+    from bootsim.inputs.build import KernelBuild
+
+RECORD_BYTES = 16
+
+
+class Recording:
+    """The folder of a recording. `records` are rows of four words: kind, a, b, c. Raises InputError."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise InputError(f"{self.path}: no folder; a recording is a folder with mmtrace.bin.xz and boot.dtb")
+        self.meta = self._json("meta.json")
+        data = self._data()
+        if len(data) % RECORD_BYTES or not data:
+            raise InputError(f"{self.path}: {len(data)} bytes of records, expected a multiple of {RECORD_BYTES}")
+        self.records = memoryview(data).cast("I", shape=[len(data) // RECORD_BYTES, 4])
+        self.dtb = self.path / "boot.dtb"
+        if not self.dtb.is_file():
+            raise InputError(f"{self.dtb}: not there; the tree that the recorded kernel received is needed")
+
+    def _data(self) -> bytes:
+        plain, packed = self.path / "mmtrace.bin", self.path / "mmtrace.bin.xz"
+        try:
+            return plain.read_bytes() if plain.exists() else lzma.decompress(packed.read_bytes())
+        except (OSError, lzma.LZMAError) as error:
+            raise InputError(f"{packed}: {getattr(error, 'strerror', None) or error}") from None
+
+    def _json(self, name: str) -> dict[str, Any]:
+        file = self.path / name
+        try:
+            found = json.loads(file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
+        if not isinstance(found, dict):
+            raise InputError(f"{file}: expected an object")
+        return found
+
+    @property
+    def last_stage(self) -> str:
+        """What the recording calls the state it ended in."""
+        stages = self._json("stages.json")
+        return "end" if "end" in stages or not stages else list(stages)[-1]
+
+    def build(self) -> KernelBuild:
+        """The build that meta.json names, out of builds/ in a folder above: System.map and config.
+
+        Raises InputError when it is not there; the caller may have another description.
+        """
+        from bootsim.inputs.profile import profile
+
+        name = str(self.meta.get("build", ""))
+        for above in self.path.resolve().parents:
+            folder = above / "builds" / name
+            if name and folder.is_dir():
+                break
+        else:
+            raise InputError(f"{self.path}: no folder builds/{name or 'NAME'} above it, expected --config")
+        system_map = next((f for f in (folder / "System.map.xz", folder / "System.map") if f.is_file()), None)
+        if system_map is None:
+            raise InputError(f"{folder}: no System.map")
+        facts = folder / "facts.json"
+        return profile(system_map, folder / "config", facts_path=facts if facts.is_file() else None)
+
+    def dtb_pa(self, ram_base: int) -> int:
+        """Where the tree lay: as recorded, else where QEMU puts it, in the middle of RAM or at 128 MiB (pa)."""
+        try:
+            if self.meta.get("dtb_pa") is not None:
+                return int(str(self.meta["dtb_pa"]), 0)
+            return ram_base + min((int(str(self.meta["mem"])) << 20) // 2, 128 << 20)
+        except (KeyError, ValueError):
+            raise InputError(f"{self.path / 'meta.json'}: expected mem in MiB and dtb_pa as a number or null") from None

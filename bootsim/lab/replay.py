@@ -1,0 +1,168 @@
+"""A recording replayed: the machine boots from the same tree, then gets the recorded requests, and answers itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import bootsim
+from bootsim.errors import InputError
+from bootsim.inputs.devicetree import load_tree
+from bootsim.lab.pages import PageTraffic
+from bootsim.linux.mm import page_alloc as pa
+from bootsim.linux.mm.cma import cma_alloc, cma_release
+from bootsim.linux.mm.page_alloc import __GFP_BITS_MASK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bootsim.inputs.build import KernelBuild
+    from bootsim.lab.recording import Recording
+    from bootsim.linux import Kernel
+
+REQUEST, PAGEBLOCK, PAGESET, WATERMARKS, CMA_ALLOC, CMA_RELEASE = 1, 5, 6, 7, 48, 49
+NO_PAGE = 0xFFFFFFFF
+EBUSY = 16
+# Records whose words hold an answer: which words.
+ANSWER_WORDS = {1: (3,), 19: (2, 3), 48: (3,), 49: (3,)}
+ALL_GFP_BITS = __GFP_BITS_MASK  # inside a class the name would be mangled
+_CHUNK = 1 << 16
+
+
+class PageReplay:
+    """A kernel under the recorded page traffic.
+
+    `answers` are the records with the replay's own answers in the answer words; those of records that are not replayed
+    are zero. `k` is the machine, `at` the next record.
+    Differs: the two scanners of compaction are not run: which free pages they took (records 11) is taken over, which of
+    them a page moves to is answered.
+    """
+
+    def __init__(self, recording: Recording, build: KernelBuild | None = None) -> None:
+        self.recording = recording
+        self.records = recording.records
+        build = build or recording.build()
+        if not build.config.CMA:
+            raise InputError(f"{recording.path}: a build without CONFIG_CMA numbers its migrate types otherwise, which "
+                             "is not replayed")
+        tree = load_tree(recording.dtb)
+        banks = [bank for bank in tree.banks if bank[1]]
+        if not banks:
+            raise InputError(f"{recording.dtb}: no memory node")
+        self.k: Kernel = bootsim.prepare(tree, build, dtb_addr=recording.dtb_pa(banks[0][0]))
+        bootsim.run(self.k, until="mem_init")
+        data = bytearray(self.records.tobytes())
+        self.answers = memoryview(data).cast("I", shape=list(self.records.shape or ()))
+        self._clear_answers()
+        self.traffic = PageTraffic(self.k.mm.pgdat)
+        # What comes before the first request is the boot's own doing, and done.
+        self.at = next((i for i in range(len(self.records)) if self.records[i, 0] == REQUEST), len(self.records))
+
+    def _clear_answers(self) -> None:
+        for i in range(len(self.records)):
+            for word in ANSWER_WORDS.get(self.records[i, 0], ()):
+                self.answers[i, word] = 0
+
+    def run(self, stop: int | None = None, progress: Callable[[int], None] | None = None) -> None:
+        """Replay up to the record `stop`, or all; `progress` hears of every 65536th record. Raises InputError."""
+        end = len(self.records) if stop is None else max(0, min(stop, len(self.records)))
+        while self.at < end:
+            limit = min(end, self.at + _CHUNK)
+            try:
+                self.at = self.traffic.run(self.records, self.answers, self.at, limit)
+                if self.at < limit:
+                    self._own(self.at)
+                    self.at += 1
+            except ValueError as error:
+                raise InputError(f"{self.recording.path}: record {self.at}: {error}") from None
+            if progress is not None and self.at == limit:
+                progress(self.at)
+
+    def _own(self, i: int) -> None:
+        # what the kernel did by itself at its initcalls, and CMA
+        kind, a, b, c = (self.records[i, word] for word in range(4))
+        if kind == PAGESET:
+            if b > 1 and pa.zones_snapshot(self.k)[0]["pcp"][0]["batch"] == 1:
+                pa.setup_per_cpu_pageset(self.k)
+        elif kind == WATERMARKS:
+            self.k.mm.pgdat.gfp_allowed_mask = ALL_GFP_BITS
+            pa.init_per_zone_wmark_min(self.k)
+        elif kind == PAGEBLOCK:
+            self._activate(i, a)
+        elif kind == CMA_ALLOC:
+            self._cma_alloc(i, a, b)
+        elif kind == CMA_RELEASE:
+            areas = self.k.mm.cma_areas
+            self.answers[i, 3] = c & 0xFFFF0000 | int(c >> 16 < len(areas)
+                                                      and cma_release(self.k, areas[c >> 16], a, b, free=False))
+
+    def _activate(self, i: int, pfn: int) -> None:
+        # init_cma_reserved_pageblock(): its record of the block freed (3) comes next, and is not another one
+        pa.init_cma_reserved_pageblock(self.k, pfn)
+        for area in self.k.mm.cma_areas:
+            if area.base_pfn <= pfn < area.base_pfn + area.count and not area.bitmap:
+                area.bitmap = bytearray(area.count >> area.order_per_bit)
+        if i + 1 < len(self.records) and self.records[i + 1, 0] == 3 and self.records[i + 1, 1] == pfn:
+            self.at += 1
+
+    def _cma_alloc(self, i: int, count: int, where: int) -> None:
+        # The ranges that it tried were records (8, 9): what became of them here is known, the rest is the bitmap's.
+        tried = {(start, end): taken for start, end, _, taken in self.traffic.contig}
+        self.traffic.contig.clear()
+
+        def contig(_k: Kernel, start: int, end: int, _migratetype: int) -> int:
+            return 0 if tried.get((start, end)) else -EBUSY
+
+        area = where >> 16
+        pfn = (cma_alloc(self.k, self.k.mm.cma_areas[area], count, where & 0xFFFF, no_warn=True, contig=contig)
+               if area < len(self.k.mm.cma_areas) else None)
+        self.answers[i, 3] = NO_PAGE if pfn is None else pfn
+
+    # ------------------------------------------------------------------ what came of it
+
+    def score(self) -> tuple[int, int, tuple[int, list[int], list[int]] | None]:
+        """Answers that agree, answers, and the first that does not: (record, recorded words, the replay's)."""
+        right = total = 0
+        first = None
+        for i in range(self.at):
+            words = ANSWER_WORDS.get(self.records[i, 0], ())
+            if not words:
+                continue
+            total += 1
+            if all(self.records[i, w] == self.answers[i, w] for w in words):
+                right += 1
+            elif first is None:
+                first = (i, [self.records[i, w] for w in range(4)], [self.answers[i, w] for w in range(4)])
+        return right, total, first
+
+    def state(self) -> dict[str, Any]:
+        """Zones with their pageblocks, and CMA areas with their bitmaps, in the recording's own form."""
+        zones = pa.zones_snapshot(self.k)
+        block = 1 << self.k.mm.pageblock_order
+        for zone in zones:
+            first, end = zone["start_pfn"], zone["start_pfn"] + zone["spanned"]
+            pfns = range(first & ~(block - 1), end, block) if zone["spanned"] else range(0)
+            zone["pageblocks"] = {
+                "first_pfn": pfns[0] if pfns else 0,
+                "order": self.k.mm.pageblock_order,
+                "migratetype": [pa.get_pageblock_migratetype(self.k, max(pfn, first)) for pfn in pfns],
+            } if pfns else {}
+        areas = [{"name": area.name, "base_pfn": area.base_pfn, "count": area.count,
+                  "order_per_bit": area.order_per_bit, "set_bits": area.set_bits} for area in self.k.mm.cma_areas]
+        return {"zones": zones, "areas": areas, "totalram_pages": self.k.mm.totalram_pages}
+
+    def life_of(self, pfn: int) -> list[str]:
+        """What happened to a page frame, up to the record that comes next."""
+        told = []
+        for i in range(self.at):
+            kind, a, b, c = (self.answers[i, word] for word in range(4))
+            if kind == REQUEST and c != NO_PAGE and c <= pfn < c + (1 << b):
+                told.append(f"{i}: handed out in a block of order {b} at {c:#x}, asked with {pa.format_gfp_flags(a)}")
+            elif kind == 2 and a == pfn:
+                told.append(f"{i}: freed to the lists of cpu {c}")
+            elif kind == 3 and a <= pfn < a + (1 << b):
+                told.append(f"{i}: freed in a block of order {b} at {a:#x}")
+            elif kind == 19 and pfn in (a, b):
+                told.append(f"{i}: its content moved to {b:#x}" if pfn == a else f"{i}: takes the content of {a:#x}")
+            elif kind == CMA_ALLOC and c != NO_PAGE and c <= pfn < c + a:
+                told.append(f"{i}: taken with {a} pages at {c:#x} from a contiguous area")
+        return told
