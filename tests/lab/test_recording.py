@@ -1,9 +1,15 @@
-"""Recordings, and the bitmap of a contiguous area."""
+"""Recordings, the bitmap of a contiguous area, and a recorded kernel's page traffic answered by the replay."""
+
+import json
+import tarfile
+from pathlib import Path
 
 import pytest
 
 from bootsim.errors import InputError
+from bootsim.inputs.configfile import load_build
 from bootsim.lab.recording import Recording
+from bootsim.lab.replay import PageReplay
 from bootsim.linux.mm.cma import Cma, bitmap_find_next_zero_area_off, cma_release
 
 
@@ -27,3 +33,61 @@ def test_a_range_beyond_the_area_is_not_its_own():
     assert not cma_release(None, area, 0x100F, 2, free=False)
     assert cma_release(None, area, 0x1002, 4, free=False)
     assert area.set_bits == [[0, 2], [6, 10]]
+
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    place = tmp_path_factory.mktemp("recordings")
+    with tarfile.open(GOLDEN / "recordings/kc-slub-256.tar.xz") as archive:
+        archive.extractall(place, filter="data")
+    return place / "kc-slub-256"
+
+
+@pytest.fixture(scope="module")
+def replayed(recording):
+    replay = PageReplay(Recording(recording), load_build(GOLDEN / "builds/k3slub.yaml"))
+    replay.run()
+    return replay
+
+
+@pytest.mark.golden
+def test_every_answer_is_the_real_kernels(replayed):
+    right, asked, first = replayed.score()
+    assert (right, first) == (asked, None)
+    assert asked > 70000
+
+
+@pytest.mark.golden
+def test_the_state_at_the_end_is_the_real_kernels(replayed, recording):
+    real = json.loads((recording / "stages.json").read_text())["end"]
+    ours = replayed.state()
+    for theirs, zone in zip(real["zones"], ours["zones"], strict=True):
+        assert zone["free_area"] == theirs["free_area"], theirs["name"]
+        for per_cpu, recorded in zip(zone["pcp"], theirs["pcp"], strict=False):  # one CPU was up
+            assert per_cpu["lists"] == recorded["lists"], theirs["name"]
+        if theirs.get("pageblocks"):
+            assert zone["pageblocks"]["migratetype"] == theirs["pageblocks"]["migratetype"], theirs["name"]
+    assert [area["set_bits"] for area in ours["areas"]] == [area["set_bits"] for area in real["areas"]]
+
+
+def test_a_page_has_a_life(replayed):
+    freed = next(i for i in range(60000, replayed.at) if replayed.records[i, 0] == 2)
+    told = replayed.life_of(replayed.records[freed, 1])
+    assert any("handed out" in line for line in told)
+    assert any(line.startswith(f"{freed}: freed to the lists of cpu") for line in told)
+
+
+def test_a_wrong_recording_is_found_out(recording, tmp_path):
+    changed = Recording(recording)
+    words = bytearray(changed.records.tobytes())
+    changed.records = memoryview(words).cast("I", shape=[len(words) // 16, 4])
+    at = next(i for i in range(50000, len(words) // 16) if changed.records[i, 0] == 1)
+    changed.records[at, 3] ^= 0x10
+    replay = PageReplay(changed, load_build(GOLDEN / "builds/k3slub.yaml"))
+    replay.run(at + 1)
+    _, _, first = replay.score()
+    assert first is not None
+    assert first[0] == at
