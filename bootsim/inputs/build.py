@@ -239,7 +239,7 @@ class Config(Values):
     DEBUG_PAGEALLOC_ENABLE_DEFAULT: bool = False
     DEBUG_VM: bool = False
     DEBUG_VIRTUAL: bool = without_effect(False, "checks, no memory")
-    DEBUG_MEMORY_INIT: bool = without_effect(False, "checks, no memory")
+    DEBUG_MEMORY_INIT: bool = False
     DEBUG_HIGHMEM: bool = False
     INIT_ON_ALLOC_DEFAULT_ON: bool = False
     INIT_ON_FREE_DEFAULT_ON: bool = False

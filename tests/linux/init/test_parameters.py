@@ -78,6 +78,29 @@ def test_an_option_of_a_part_that_is_not_there_is_not_heard(board):
         "Unable to parse schedstats="]
 
 
+@pytest.mark.golden
+@pytest.mark.parametrize(("cmdline", "lines"), [
+    ("isolcpus=0", ["Housekeeping: must include one present CPU, using boot CPU:0"]),
+    ("isolcpus=nohz,domain,0", ["Housekeeping: must include one present CPU, using boot CPU:0",
+                                "Housekeeping: nohz unsupported. Build with CONFIG_NO_HZ_FULL"]),
+    ("isolcpus=foo,0", ["isolcpus: Skipped unknown flag foo",
+                        "Housekeeping: must include one present CPU, using boot CPU:0"]),
+    ("isolcpus=f-o,0", ["isolcpus: Invalid flag f-o"]),
+])
+def test_isolcpus(board, cmdline, lines):
+    assert more(board, cmdline, build=DEBIAN) == lines
+
+
+def test_lines_that_mminit_loglevel_asks_for_are_said_to_be_missing(board):
+    def told(cmdline, on):
+        k = board.boot(cmdline, build={"DEBUG_MEMORY_INIT": on})
+        return [r.text for r in k.log.records if "mminit::" in r.text]
+
+    assert told("mminit_loglevel=4", True) == ["bootsim: cmdline: mminit_loglevel=: the lines that start with mminit:: "
+                                               "are left out"]
+    assert told("mminit_loglevel=0", True) == told("mminit_loglevel=4", False) == []
+
+
 # ---------------------------------------------------------------- static keys
 
 JUMP_LABEL = {"JUMP_LABEL": True, "KALLSYMS_ALL": True, "PAGE_POISONING": True}

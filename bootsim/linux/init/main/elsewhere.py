@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
-from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_NOTICE, KERN_WARNING, printk
+from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_NOTICE, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import CoreParam, EarlyParam, SetupParam, get_option, memparse, value_of
 from bootsim.linux.lib.kstrtox import kstrtobool, kstrtol, kstrtoull
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EINVAL = 22
 
 _SILENT_EARLY = """
-nokgdbroundup kgdbcon kgdbwait sched_debug threadirqs rcu_nocb_poll skew_tick nosmt mminit_loglevel nohugeiomap
+nokgdbroundup kgdbcon kgdbwait sched_debug threadirqs rcu_nocb_poll skew_tick nosmt nohugeiomap
 early_ioremap_debug debugfs debug_objects boot_delay sysfs.deprecated no_debug_objects rockchip.usb_uart lsmsi ekgdboc
 kgdboc_earlycon mem_fclk_21285 balloon3_features rproc_mem atmel.pm_modes
 """
@@ -297,28 +297,60 @@ def _no_cpumask_offstack(k: Kernel, option: str) -> None:
                          "allocated for options are not modelled")
 
 
-def housekeeping_isolcpus_setup(k: Kernel, text: str) -> bool:
-    """isolcpus=[FLAG,...]CPUS.
-
-    Source: kernel/sched/isolation.c housekeeping_isolcpus_setup(), housekeeping_setup()
-    """
-    _no_cpumask_offstack(k, "isolcpus")
-    while text[:1].isalpha():
-        flag, _, rest = text.partition(",")
-        if flag not in ("nohz", "domain", "managed_irq") or "," not in text:
-            if re.search(r"[^A-Za-z_]", flag):
-                printk(k, KERN_WARNING, "isolcpus: Invalid flag {flag}", flag=flag)
-                return False
-            printk(k, KERN_INFO, "isolcpus: Skipped unknown flag {flag}", flag=flag)
-        text = rest
+def _housekeeping_setup(k: Kernel, text: str, nohz: bool) -> bool:
+    # housekeeping_setup(): CPUs that are left alone
     cpus = _cpulist(text, k.nr_cpu_ids)
     if cpus is None:
         printk(k, KERN_WARNING, "Housekeeping: nohz_full= or isolcpus= incorrect CPU range", func="housekeeping_setup")
         return False
-    if cpus >= {0}:
+    if 0 in cpus:
         printk(k, KERN_WARNING, "Housekeeping: must include one present CPU, using boot CPU:0",
                func="housekeeping_setup")
-    return True
+    if nohz:
+        printk(k, KERN_WARNING, "Housekeeping: nohz unsupported. Build with CONFIG_NO_HZ_FULL",
+               func="housekeeping_setup")
+    return not nohz
+
+
+def housekeeping_nohz_full_setup(k: Kernel, text: str) -> bool:
+    """nohz_full=CPUS.
+
+    Source: kernel/sched/isolation.c housekeeping_nohz_full_setup(), housekeeping_setup()
+    Differs: CONFIG_NO_HZ_FULL is taken not to be set.
+    """
+    _no_cpumask_offstack(k, "nohz_full")
+    return _housekeeping_setup(k, text, nohz=True)
+
+
+def housekeeping_isolcpus_setup(k: Kernel, text: str) -> bool:
+    """isolcpus=[FLAG,...]CPUS.
+
+    Source: kernel/sched/isolation.c housekeeping_isolcpus_setup(), housekeeping_setup()
+    Differs: as housekeeping_nohz_full_setup(); of several options each is heard as if it were alone.
+    """
+    _no_cpumask_offstack(k, "isolcpus")
+    nohz = False
+    while text[:1].isalpha():
+        flag, comma, text = text.partition(",")
+        nohz = nohz or (bool(comma) and flag == "nohz")
+        if comma and flag in ("nohz", "domain", "managed_irq"):
+            continue
+        if re.search(r"[^A-Za-z_]", flag):
+            printk(k, KERN_WARNING, "isolcpus: Invalid flag {flag}", flag=flag)
+            return False
+        printk(k, KERN_INFO, "isolcpus: Skipped unknown flag {flag}", flag=flag)
+    return _housekeeping_setup(k, text, nohz)
+
+
+def set_mminit_loglevel(k: Kernel, arg: str | None) -> int:
+    """mminit_loglevel=N: the kernel tells more of how it sets zones up. Returns 0.
+
+    Source: mm/mm_init.c set_mminit_loglevel()
+    Differs: what it tells is left out.
+    """
+    if get_option(arg)[1] > 0:
+        step(k, "cmdline: mminit_loglevel=: the lines that start with mminit:: are left out", level=KERN_WARNING)
+    return 0
 
 
 def irq_affinity_setup(k: Kernel, _text: str) -> bool:
@@ -331,6 +363,7 @@ def irq_affinity_setup(k: Kernel, _text: str) -> bool:
 
 
 EARLY_PARAMS = (
+    EarlyParam("mminit_loglevel", set_mminit_loglevel, ("DEBUG_MEMORY_INIT",)),
     EarlyParam("swiotlb", setup_io_tlb_npages, ("SWIOTLB",)),
     EarlyParam("elfcorehdr", setup_elfcorehdr, ("CRASH_DUMP",)),
     EarlyParam("kmemleak", kmemleak_boot_config, ("DEBUG_KMEMLEAK",)),
@@ -352,7 +385,7 @@ SETUP_PARAMS = (
     SetupParam("load_ramdisk=", _setup_says("ignoring the deprecated load_ramdisk= option", level=KERN_WARNING)),
     SetupParam("schedstats=", setup_schedstats),
     SetupParam("isolcpus=", housekeeping_isolcpus_setup, ("CPU_ISOLATION",)),
-    SetupParam("nohz_full=", _setup_silent, ("CPU_ISOLATION",)),
+    SetupParam("nohz_full=", housekeeping_nohz_full_setup, ("CPU_ISOLATION",)),
     SetupParam("irqaffinity=", irq_affinity_setup, ("SMP",)),
     SetupParam("cgroup_disable=", cgroup_disable),
     SetupParam("earlyprintk", _setup_passes),
