@@ -36,7 +36,8 @@ cdef extern from "<sys/mman.h>" nogil:
     void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)
     int mprotect(void *addr, size_t length, int prot)
     int munmap(void *addr, size_t length)
-    int PROT_NONE, PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+    int madvise(void *addr, size_t length, int advice)
+    int PROT_NONE, PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_HUGEPAGE
     void *MAP_FAILED
 
 
@@ -131,6 +132,7 @@ cdef class Pglist:
         memory = <char *>self.map_memory + GUARD_BYTES
         if mprotect(memory, bytes, PROT_READ | PROT_WRITE):
             raise MemoryError("the host refused the memory for struct pages")
+        madvise(memory, bytes, MADV_HUGEPAGE)  # every page of it is written; a refusal costs time alone
         g.map = <Page *>memory - base
         for i in range(g.nr_zones):
             g.zones[i].free_list = head
