@@ -63,15 +63,22 @@ def test_every_file_folder_and_name_is_completed(name):
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
-def test_the_line_for_bash_works():
+def test_the_line_for_bash_works(tmp_path):
     (line,) = [line for line in (ROOT / "README.md").read_text().splitlines() if "bash_source" in line]
-    script = f"""bootsim() {{ PYTHONPATH={ROOT} {sys.executable} -c 'from bootsim.cli import main; main()'; }}
-{line.partition("#")[0]}
+    program = tmp_path / "bootsim"  # the completion calls the program that it finds
+    program.write_text(
+        f"#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -c 'from bootsim.cli import main; main()' \"$@\"\n"
+    )
+    program.chmod(0o755)
+    script = f"""{line.partition("#")[0]}
 COMP_WORDS=(bootsim show x.dts zonei) COMP_CWORD=3
 _bootsim_completion bootsim 2>/dev/null
 echo "${{COMPREPLY[@]}}"
 """
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
     assert done.stdout.splitlines()[-1] == "zoneinfo", done
 
 

@@ -100,7 +100,9 @@ def test_unknown_name_gets_the_nearest(asked, meant):
         load_build(asked)
 
 
-@pytest.mark.parametrize("asked", ["", ".", "..", "../configs", "configs/../../x", "zzz", "a\nb", "/", "3g-1g.yaml/x"])
+@pytest.mark.parametrize(
+    "asked", ["", ".", "..", "../configs", "configs/../../nowhere", "zzz", "a\nb", "/", "3g-1g.yaml/x"]
+)
 def test_unknown_name_without_a_near_one(asked):
     with pytest.raises(InputError, match=r"bootsim has 3G/1G|a directory, expected"):
         load_build(asked)
