@@ -85,22 +85,17 @@ def _run(
         panic = stop
     finally:
         log.show(k.log.records)
-    _warn(k.log.records)
     if state is not None and recorder is not None:
         how = {"until": until, "panic": None if panic is None else str(panic)}
         _write_state(state, k, blob, recorder.stages.values(), how)
     return panic is not None
 
 
-def _warn(records: list[Record]) -> None:
-    # What the inputs leave open, also where the log is not shown.
-    for record in records:
-        if not record.kernel and record.text.startswith("bootsim: warning: "):
-            click.echo(printable(record.text), err=True)
-
-
 class _Log:
-    """Shows the records of a boot as they come, each once. Causes that the log does not show go to standard error."""
+    """Shows the records of a boot as they come, each once.
+
+    Causes that the log does not show go to standard error, and what the inputs leave open in any case.
+    """
 
     def __init__(self, render: Callable[[Iterable[Record]], Iterator[str]], *, quiet: bool, steps: bool) -> None:
         self._render = render
@@ -112,10 +107,10 @@ class _Log:
         new, self._shown = records[self._shown :], len(records)
         if new and self._output is not None:
             self._output.write(self._render(new))
-        if self._hides_steps:
-            for record in new:
-                if record.tells_cause():
-                    click.echo(printable(record.text), err=True)
+        for record in new:
+            warns = not record.kernel and record.text.startswith("bootsim: warning: ")
+            if warns or (self._hides_steps and record.tells_cause()):
+                click.echo(printable(record.text), err=True)
 
 
 def _renderer(form: str, steps: bool, color: bool) -> Callable[[Iterable[Record]], Iterator[str]]:

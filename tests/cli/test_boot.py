@@ -209,3 +209,10 @@ def test_causes_are_told_once_wherever_steps_are_not_shown(bootsim, tree_file, o
     assert done.stderr.count("bootsim: cause: ") == 1 - shown
     told = done.stdout if shown else done.stderr
     assert "/reserved-memory/video size: no free 0x50000000 bytes" in told
+
+
+@pytest.mark.parametrize("options", [["-q"], ["--no-steps"], []])
+def test_a_warning_about_the_inputs_is_told_once_on_standard_error(bootsim, tree_file, options):
+    compatible = 'compatible = "arm,realview-pb11mp";'  # in 5.10, but not in the bundled build
+    done = bootsim("boot", tree_file(compatible), *options)
+    assert done.stderr.count("bootsim: warning: ") == 1
