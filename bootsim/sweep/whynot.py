@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bootsim.errors import InputError
 from bootsim.state.changes import node_size, removals, reserved_nodes, splits, with_node_size
 from bootsim.state.decisions import Inputs, with_line
-from bootsim.state.quantities import UnknownQuantityError, size_text
+from bootsim.state.quantities import UnknownQuantityError, is_known, size_text
 from bootsim.state.words import words_of
 from bootsim.sweep.find import GIB, MIB, Answer, answer, find_value
 from bootsim.sweep.worker import Outcome, boot_from, quantities
@@ -59,11 +59,19 @@ class Trials:
     def __init__(self, inputs: Inputs, progress: Callable[[int], None] | None = None) -> None:
         self.inputs = inputs
         self.boots = 0
+        self.unknown: set[str] | None = None  # names that none of the boots has a value for; None before the first
         self._progress = progress
 
     def ask(self, expression: Expression, inputs: Inputs) -> Answer:
         """Boot and hold the expression against the boot."""
-        return answer(self.boot(inputs, stages="digest" in expression.names()), expression)
+        return self.held(self.boot(inputs, stages="digest" in expression.names()), expression)
+
+    def held(self, outcome: Outcome, expression: Expression) -> Answer:
+        """Hold the expression against a boot."""
+        found = answer(outcome, expression)
+        if outcome.kernel is not None:
+            self.unknown = set(found.unknown) if self.unknown is None else self.unknown & set(found.unknown)
+        return found
 
     def boot(self, inputs: Inputs, *, stages: bool = False) -> Outcome:
         """Boot and say how it went."""
@@ -79,13 +87,13 @@ class Trials:
 def why_not(inputs: Inputs, expression: Expression, progress: Callable[[int], None] | None = None) -> WhyNot:
     """Boot, and where the expression does not hold, search for single changes that make it hold.
 
-    Raises InputError when the inputs cannot be booted.
+    Raises InputError when the inputs cannot be booted, or when a name is no quantity of any of the boots.
     """
     trials = Trials(inputs, progress)
     outcome = trials.boot(inputs, stages="digest" in expression.names())
     if outcome.kernel is None:
         raise InputError(outcome.message)
-    now = answer(outcome, expression)
+    now = trials.held(outcome, expression)
     if now.holds:
         return WhyNot(now, (), (), trials.boots)
     ways: list[Way] = []
@@ -102,6 +110,8 @@ def why_not(inputs: Inputs, expression: Expression, progress: Callable[[int], No
             tried.append(change.title)
         else:
             ways += _smaller(trials, expression, change) or [made]
+    if any(not is_known(name) for name in trials.unknown or ()):
+        raise InputError(f"{now.reason}, nor in any of the {trials.boots - 1} with one change")
     return WhyNot(now, tuple(ways), tuple(tried), trials.boots)
 
 

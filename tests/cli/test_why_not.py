@@ -122,3 +122,10 @@ def test_a_node_tells_who_is_in_the_way(bootsim, board):
 def test_how_large_coherent_pool_may_be(cmdline, size):
     # out of the CMA area all of it; else the largest block of the page allocator
     assert Quantities(library.boot("vexpress.dts", cmdline=cmdline)).value("coherent_pool.max") == size
+
+
+def test_a_name_that_no_boot_knows_is_bad_input(bootsim):
+    result = bootsim("why-not", "vexpress.dts", "lowmen >= 800M", "--mem", "512M")
+    assert result.exit_code == 2
+    assert "'lowmen'" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
