@@ -30,7 +30,7 @@ def region_lines(k: Kernel, tree: Tree, path: str) -> Iterator[str]:
         raise InputError(f"{path}: no node of {_PARENT}; it has {', '.join(near) or 'none'}")
     yield f"{path}: {shown_node(node)}  ({tree.where(path)})"
     found = next((region for region in k.of.reserved_mem if region.name == node.name), None)
-    if found is not None and found.size:
+    if found is not None and any(path in h for h in holders(k, found.base, found.size)):
         yield f"  has {_span(found.base, found.base + found.size)}, {size_text(found.size)}"
     else:
         yield "  has no memory"

@@ -37,3 +37,19 @@ def test_bad_input(bootsim, what, said):
     result = bootsim("explain", "vexpress.dts", what)
     assert result.exit_code == 2
     assert said in result.output
+
+
+def test_a_region_that_the_kernel_refused_has_no_memory(bootsim, tmp_path):
+    board = tmp_path / "board.dts"
+    board.write_text("""/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; compatible = "arm,vexpress";
+        memory@60000000 { device_type = "memory"; reg = <0x60000000 0x20000000>; };
+        reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges;
+            a@60008000 { no-map; reg = <0x60008000 0x100000>; };
+            b@70000000 { no-map; reg = <0x70000000 0x100000>; };
+            c@74000000 { reg = <0x74000000 0x100000>; };
+            d { size = <0x100000>; };
+        }; };""")
+    # a lies on the page tables and the image, which are reserved before it
+    for name, has in (("a@60008000", False), ("b@70000000", True), ("c@74000000", True), ("d", True)):
+        told = bootsim("explain", str(board), f"/reserved-memory/{name}").stdout
+        assert ("  has no memory" in told.splitlines()) is not has, name
