@@ -83,6 +83,10 @@ def _in_chosen(k: Kernel, node: FlatNode) -> Iterator[tuple[str, str | None, str
     for prop in _CHOSEN_UNREAD:
         if prop in first:
             yield node.path, prop, "a 5.10 kernel for ARM does not read it"
+    if not config.EFI:
+        for prop in first:
+            if prop.startswith("linux,uefi-"):
+                yield node.path, prop, "CONFIG_EFI is not set"
     if config.CMDLINE_FORCE and first.get("bootargs", b"\0") != b"\0":
         yield node.path, "bootargs", "CONFIG_CMDLINE_FORCE goes before it"
     ends = [prop for prop in ("linux,initrd-start", "linux,initrd-end") if prop in first]

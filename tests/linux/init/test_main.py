@@ -258,6 +258,8 @@ def test_nothing_is_said_when_every_word_was_taken(board):
      "/reserved-memory@0: nothing is reserved: only a node called /reserved-memory is read"),
     ('ramoops@8f000000 { compatible = "ramoops"; reg = <0x8f000000 0x100000>; };', {},
      "/ramoops@8f000000: nothing is reserved for it: it does not lie in /reserved-memory"),
+    ("", {"chosen": "linux,uefi-system-table = <0 1>;"},
+     "/chosen linux,uefi-system-table: CONFIG_EFI is not set"),
     ("", {"reserved": "a { };"}, "/reserved-memory/a: nothing is reserved: neither reg nor size"),
     ("", {"reserved": 'a@70000000 { reg = <0x70000000 0x1000>; status = "disabled"; };'},
      "/reserved-memory/a@70000000 status: nothing is reserved"),
