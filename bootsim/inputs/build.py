@@ -302,6 +302,7 @@ class Config(Values):
     HARDENED_USERCOPY: bool = False
     # boot
     BLK_DEV_INITRD: bool = False
+    BLK_DEV_RAM: bool = False  # built in or as a module
     BOOT_CONFIG: bool = False
     CMDLINE: str = ""
     CMDLINE_FROM_BOOTLOADER: bool = without_effect(False, "what holds without CMDLINE_EXTEND and CMDLINE_FORCE")

@@ -39,6 +39,10 @@ class Kconfig:
         """Whether the symbol is built in. A module is not there yet when the kernel boots: m counts as n."""
         return self._word(symbol) == "y"
 
+    def is_enabled(self, symbol: str) -> bool:
+        """Whether the symbol is built in or a module: what the kernel's IS_ENABLED() asks."""
+        return self._word(symbol) in ("y", "m")
+
     def number(self, symbol: str) -> int | None:
         """The number of an int or hex symbol, None when not set. Raises InputError for anything else."""
         value = self.values.get(symbol)

@@ -222,6 +222,7 @@ def test_kconfig_values(tmp_path):
     )
     kconfig = read_kconfig(path)
     assert [kconfig.is_on(name) for name in "ABCI"] == [True, False, False, False]
+    assert [kconfig.is_enabled(name) for name in "ABCI"] == [True, True, False, False]
     assert [kconfig.number(name) for name in "DEHC"] == [-1, 255, 10, None]
     assert [kconfig.text(name) for name in "FGC"] == ['a "b" \\', "", None]
     assert kconfig.where("E") == f"{path}:5"

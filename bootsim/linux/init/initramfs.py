@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.arch.arm.mm.init import free_initrd_mem
+from bootsim.linux.kernel.printk import KERN_INFO, printk
 from bootsim.linux.lib.cmdline import SetupParam
 
 if TYPE_CHECKING:
@@ -38,10 +39,14 @@ SETUP_PARAMS = (
 
 
 def populate_rootfs(k: Kernel) -> None:
-    """Free the initrd, unpacked by then, unless it is to be kept.
+    """Unpack the initrd, and free it unless it is to be kept.
 
     Source: init/initramfs.c populate_rootfs()
-    Differs: the initrd's content is not modelled.
+    Differs: the initrd's content is not modelled: it is taken to unpack without a complaint.
     """
-    if k.initrd_start and not k.options.get("do_retain_initrd"):
+    if not k.initrd_start:
+        return
+    printk(k, KERN_INFO, "Trying to unpack rootfs image as initramfs..." if k.build.config.BLK_DEV_RAM
+           else "Unpacking initramfs...")
+    if not k.options.get("do_retain_initrd"):
         free_initrd_mem(k, k.initrd_start, k.initrd_end)

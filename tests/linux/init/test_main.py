@@ -179,6 +179,17 @@ INITRD = "linux,initrd-start = <0x70000000>; linux,initrd-end = <0x70100000>;"
 def test_the_initrd_is_freed_or_kept(board, cmdline, freed):
     k = board.boot(cmdline, chosen=INITRD, until=None)
     assert board.said(k, "Freeing initrd") == ["Freeing initrd memory: 1024K"] * freed
+    assert board.said(k, "Unpacking") == ["Unpacking initramfs..."]
+
+
+def test_a_build_with_ram_disks_tries_to_unpack_the_initrd(board):
+    k = board.boot(build={"BLK_DEV_RAM": True}, chosen=INITRD, until=None)
+    assert board.said(k, "Trying to unpack") == ["Trying to unpack rootfs image as initramfs..."]
+    assert not board.said(k, "Unpacking")
+
+
+def test_nothing_is_unpacked_without_an_initrd(board):
+    assert not board.said(board.boot(until=None), "Unpacking")
 
 
 @pytest.mark.parametrize(("value", "on"), [("on", True), ("off", False), ("OFF", False), ("0", False), ("no", False),
