@@ -235,7 +235,7 @@ def mem_init_print_info(k, text=None):
            + "{text})", func="mem_init_print_info", free=nr_free_pages(k) << to_kib, physical=physpages << to_kib,
            code=code >> 10, data=data >> 10, rodata=rodata >> 10, init=(init_data + init_code) >> 10,
            bss=(sym.bss_stop - sym.bss_start) >> 10,
-           reserved=(physpages - k.mm.totalram_pages - k.mm.totalcma_pages) << to_kib,
+           reserved=(physpages - k.mm.totalram_pages - k.mm.totalcma_pages) << to_kib & _ULONG,
            cma=k.mm.totalcma_pages << to_kib,
            highmem=k.mm.totalhigh_pages << to_kib, text=f", {text}" if text else "")
     # what early boot holds on to; the rest was given to the allocator

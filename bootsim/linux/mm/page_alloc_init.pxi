@@ -486,6 +486,18 @@ cdef _init_pages_beyond_map(k, Pglist p):
              "memory begins at {memory:#010x}, not at {phys_offset:#010x}; what was there is overwritten",
              func="memmap_init", first=first, last=last + page_bytes - 1, map_end=map_end, level=KERN_WARNING,
              memory=p.g.node_start_pfn << PAGE_SHIFT, phys_offset=k.mm.phys_offset)
+        _expect_console(k)
+
+
+def _expect_console(k):
+    # The page table of the early console is that of the vectors: the next message faults, with no vectors to take it.
+    device = k.log.early_console_dev
+    if not device or not device.enabled or not device.membase:
+        return
+    found = k.translate(device.membase, "write")
+    if not found or found.pa != device.mapbase:
+        raise KernelPanic(None, f"the page table of the early console at {device.membase:#010x} is overwritten with "
+                          f"struct pages, and the next message needs it; memory: {k.memory_place()}")
 
 
 def _expect_struct_page(k, va, pa):

@@ -6,6 +6,7 @@ import pytest
 
 import bootsim
 from bootsim.errors import KernelPanic
+from bootsim.linux.mm.page_alloc import mem_init_print_info
 
 TREE = """/dts-v1/;
 / {
@@ -85,3 +86,33 @@ def test_a_region_given_twice_is_told(tmp_path):
     free_reserved_area(k, k.build.symbols.init_begin, k.build.symbols.init_end, name="unused kernel")
     assert "are free already: the region has two owners" in texts(k)[-2]
     assert check_buddy_invariants(k.mm.pgdat) == []
+
+
+TOP_RESERVED = """
+	reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges; top@7fc00000 { reg = <0x7fc00000 0x400000>; }; };
+};
+"""
+
+
+# Of a real 5.10 with such a tree: its early console's page table, which is the vectors' too, lay behind the map, and
+# the zones' lines were its last.
+@pytest.mark.parametrize(("console", "cause"), [(" earlycon=pl011,0x10009000", "early console"),
+                                                ("", "first interrupt")])
+def test_struct_pages_over_the_vectors_table_end_an_early_console_first(tmp_path, console, cause):
+    path = tmp_path / "board.dts"
+    path.write_text((TREE % f"mem=256M@0x70000000 cma=0{console}").rstrip().removesuffix("};") + TOP_RESERVED)
+    k = bootsim.prepare(path, "3G/1G", load_addr=0x60008000, dtb_addr=0x68000000)
+    death = dies(k)
+    assert death.reason is None
+    assert cause in death.cause
+    assert any(text.startswith("Memory: ") for text in texts(k)) == (not console)
+
+
+def test_reserved_kib_are_an_unsigned_long(tmp_path):
+    k = prepared(tmp_path, "mem=64M")
+    bootsim.run(k)
+    present = 64 << 8
+    k.mm.totalram_pages = present - k.mm.totalcma_pages + 1
+    mem_init_print_info(k)
+    line = [text for text in texts(k) if text.startswith("Memory: ")][-1]
+    assert ", 4294967292K reserved, " in line
