@@ -105,7 +105,7 @@ conformance: $(VENV)/.built
 fuzz-real: $(VENV)/.built
 	@$(BIN)/python tests/conformance/fuzz_real.py $(if $(VMLINUX),--vmlinux '$(VMLINUX)') \
 		$(if $(CONFIG),--config '$(CONFIG)') $(if $(SEED),--seed '$(SEED)') $(if $(COUNT),--count '$(COUNT)') \
-		$(if $(CACHE),--cache '$(CACHE)')
+		$(if $(CACHE),--cache '$(CACHE)') $(if $(STARTS),--starts)
 
 # KERNEL_SRC=DIR; without it Debian's source package
 differential: $(VENV)/.built

@@ -53,8 +53,16 @@ def cells(*values: int) -> bytes:
     return b"".join((value & 0xFFFFFFFF).to_bytes(4, "big") for value in values)
 
 
-def random_tree(rng: random.Random) -> bytes:
-    """A tree of banks, reservations of every kind, and a command line; the same for the same `rng`."""
+def random_base(rng: random.Random) -> int:
+    """PHYS_OFFSET of a boot whose RAM need not begin there: where the kernel's 16 MiB begin."""
+    return RAM_PA + rng.choice((0, 0, 16 * MIB, 64 * MIB, 256 * MIB, 512 * MIB))
+
+
+def random_tree(rng: random.Random, base: int | None = None) -> bytes:
+    """A tree of banks, reservations of every kind, and a command line; the same for the same `rng`.
+
+    With a `base`, where the kernel is put, the banks begin above it, below it, or on both sides with holes between.
+    """
     wide = rng.random() < 0.25
     counts = (("#address-cells", cells(1 + wide)), ("#size-cells", cells(1 + wide)))
 
@@ -62,12 +70,13 @@ def random_tree(rng: random.Random) -> bytes:
         return b"".join(cells(0, value) if wide else cells(value) for value in values)
 
     options = " ".join(rng.sample(OPTIONS, rng.choice((0, 0, 1, 1, 2))))
+    banks = _banks(rng) if base is None else _banks_around(rng, base)
     text = {"compatible": b"arm,vexpress,v2p-ca15,tc1\0arm,vexpress\0", "model": b"Random board\0"}
     cpu = Node("cpu@0", (("device_type", b"cpu\0"), ("compatible", b"arm,cortex-a15\0"), ("reg", cells(0))))
     nodes = [
         Node("chosen", (("bootargs", f"{CONSOLE} {options}".encode() + b"\0"),)),
         Node("cpus", (("#address-cells", cells(1)), ("#size-cells", cells(0))), (cpu,)),
-        Node("memory@80000000", (("device_type", b"memory\0"), ("reg", numbers(*_banks(rng))))),
+        Node("memory@80000000", (("device_type", b"memory\0"), ("reg", numbers(*banks)))),
         Node("reserved-memory", (*counts, ("ranges", b"")), tuple(_regions(rng, numbers))),
     ]
     reservations = [(_place(rng), rng.choice((0x1000, 0x1800, MIB))) for _ in range(rng.choice((0, 0, 0, 1, 3)))]
@@ -84,6 +93,19 @@ def _banks(rng: random.Random) -> list[int]:
         whole, whole, [RAM_PA, 512 * MIB, RAM_PA + 768 * MIB, 256 * MIB], [RAM_PA, 700 * MIB + 0x1000],
         [RAM_PA + 512 * MIB, 512 * MIB, RAM_PA, 256 * MIB], [RAM_PA, 256 * MIB, RAM_PA + 128 * MIB, 512 * MIB],
         [RAM_PA, 300 * MIB + 0x800, RAM_PA + 400 * MIB, 0x400], [RAM_PA, RAM_BYTES - MIB],
+    ])  # fmt: skip
+
+
+def _banks_around(rng: random.Random, base: int) -> list[int]:
+    end = RAM_PA + RAM_BYTES
+    above = base + rng.choice((0x1000, 0x8000, MIB, 2 * MIB, 3 * MIB, 8 * MIB, 16 * MIB, 48 * MIB))
+    below = base - rng.choice((0x1000, MIB, 3 * MIB, 16 * MIB, 64 * MIB, 256 * MIB))
+    split = above + rng.choice((16 * MIB, 64 * MIB, 200 * MIB + 0x1000))
+    return rng.choice([
+        [above, end - above], [above, split - above, split + rng.choice((0x1000, 5 * MIB, 64 * MIB)), 64 * MIB],
+        [below, end - below], [below, base - below, above, end - above], [below, base - below, base, end - base],
+        [base, 128 * MIB, base + 200 * MIB + 0x800, 100 * MIB, base + 320 * MIB, 0x400],
+        [base + 256 * MIB, 128 * MIB, base, 64 * MIB, base + 96 * MIB, 32 * MIB], [below, base - below],
     ])  # fmt: skip
 
 
@@ -114,31 +136,39 @@ def _regions(rng: random.Random, numbers: object) -> list[Node]:
     return regions
 
 
-def load_pa(build: KernelBuild) -> int:
+def load_pa(build: KernelBuild, base: int = RAM_PA) -> int:
     """Where the kernel starts."""
-    return RAM_PA + build.symbols.text - build.config.PAGE_OFFSET
+    return base + build.symbols.text - build.config.PAGE_OFFSET
 
 
-def real_log(image: Path, tree: bytes, cache: Path, build: KernelBuild) -> list[str]:
+def real_log(image: Path, tree: bytes, cache: Path, build: KernelBuild, base: int = RAM_PA) -> list[str]:
     """The real kernel's lines, out of the cache or of QEMU."""
-    kept = cache / f"{hashlib.sha256(build.banner.encode() + tree).hexdigest()[:32]}.log"
+    kept = cache / f"{hashlib.sha256(build.banner.encode() + tree + _where(base)).hexdigest()[:32]}.log"
     if not kept.is_file():
-        text = _run_qemu(image, tree, load_pa(build))
+        text = _run_qemu(image, tree, load_pa(build, base), base)
         partial = kept.with_suffix(".part")
         partial.write_text(text)
         partial.rename(kept)
     return _up_to_last([STAMP.sub("", line.rstrip("\r")) for line in kept.read_text().split("\n") if line.strip()])
 
 
-def _run_qemu(image: Path, tree: bytes, kernel_pa: int) -> str:
+def _where(base: int) -> bytes:
+    return b"" if base == RAM_PA else cells(base)
+
+
+def _dtb_pa(base: int) -> int:
+    return base + DTB_PA - RAM_PA
+
+
+def _run_qemu(image: Path, tree: bytes, kernel_pa: int, base: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         start, blob, log = (Path(folder, name) for name in ("start", "tree", "log"))
         # mov r0, #0; mvn r1, #0; ldr r2, [pc]; ldr pc, [pc, #-4]
-        start.write_bytes(struct.pack("<6I", 0xE3A00000, 0xE3E01000, 0xE59F2000, 0xE59FF000, DTB_PA, kernel_pa))
+        start.write_bytes(struct.pack("<6I", 0xE3A00000, 0xE3E01000, 0xE59F2000, 0xE59FF000, _dtb_pa(base), kernel_pa))
         blob.write_bytes(tree)
         command = ["qemu-system-arm", "-M", "vexpress-a15", "-m", "1024", "-display", "none", "-monitor", "none",
                    "-net", "none", "-no-reboot", "-serial", f"file:{log}"]  # fmt: skip
-        for file, pa in ((image, kernel_pa), (blob, DTB_PA), (start, RAM_PA)):
+        for file, pa in ((image, kernel_pa), (blob, _dtb_pa(base)), (start, RAM_PA)):
             command += ["-device", f"loader,file={file},addr={pa:#x},force-raw=on"]
         command += ["-device", f"loader,addr={RAM_PA:#x},cpu-num=0"]
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -161,11 +191,12 @@ def _up_to_last(lines: list[str]) -> list[str]:
     return lines[: end + 1]
 
 
-def replayed_log(tree: bytes, build: KernelBuild) -> list[str]:
+def replayed_log(tree: bytes, build: KernelBuild, base: int = RAM_PA) -> list[str]:
     """The replay's lines. A kernel that dies without a word before its console works has none."""
     k = bootsim.prepare(
-        read_tree(tree, "random.dtb"), build, dtb_addr=DTB_PA, load_addr=load_pa(build), ram=(RAM_BYTES, RAM_PA), smp=1
-    )
+        read_tree(tree, "random.dtb"), build, dtb_addr=_dtb_pa(base), load_addr=load_pa(build, base),
+        ram=(RAM_BYTES, RAM_PA), smp=1,
+    )  # fmt: skip
     with contextlib.suppress(KernelPanic):
         bootsim.run(k)
     lines = [line.rstrip() for r in k.log.records if r.kernel for line in r.text.split("\n") if line.strip()]
@@ -180,6 +211,8 @@ def compare(real: list[str], replay: list[str]) -> str:
         other = replay[i] if i < len(replay) else "(nothing more)"
         if CALLER.sub(r"\1", line.rstrip()) != CALLER.sub(r"\1", other):
             return f"line {i}: {line!r}, replayed {other!r}"
+    if len(replay) > len(real):
+        return f"the real kernel falls silent after {real[-1]!r}, replayed {replay[len(real)]!r}"
     return ""
 
 
@@ -189,6 +222,7 @@ def main() -> int:
     parser.add_argument("--vmlinux", type=Path, required=True, help="kernel with symbols, of the build in --config")
     parser.add_argument("--config", required=True, help="description of that build (bootsim profile)")
     parser.add_argument("--count", type=int, default=150)
+    parser.add_argument("--starts", action="store_true", help="RAM begins above or below the kernel's base")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/bootsim/fuzz-real")
     parser.add_argument("--objcopy", default="arm-linux-gnueabi-objcopy")
@@ -204,10 +238,12 @@ def main() -> int:
         subprocess.run([options.objcopy, "-O", "binary", options.vmlinux, image], check=True)
         for number in range(options.count):
             seed = f"{options.seed}:{number}"
-            tree = random_tree(random.Random(seed))
-            real = real_log(image, tree, options.cache, build)
+            rng = random.Random(seed)
+            base = random_base(rng) if options.starts else RAM_PA
+            tree = random_tree(rng, base if options.starts else None)
+            real = real_log(image, tree, options.cache, build, base)
             try:
-                found = compare(real, replayed_log(tree, build))
+                found = compare(real, replayed_log(tree, build, base))
             except BootsimError as error:
                 found = f"not replayed: {error}"
             differing += bool(found)
