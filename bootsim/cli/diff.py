@@ -164,33 +164,20 @@ def _open(name: str, given: dict[str, Any], steps: bool, trees: dict[Any, Tree],
 
 
 def _of_directory(directory: StateDirectory, given: dict[str, Any]) -> dict[str, Any]:
-    # a captured boot may call its build by a name that nobody here knows
-    from bootsim.state.fitting import fitting_build
+    from bootsim.state.fitting import known_build
 
     options = directory.inputs | given
-    if directory.captured and "config" not in given and not _is_build(options.get("config")):
-        fitting = fitting_build(directory)
-        if fitting is not None:
-            options["config"] = fitting
-    return options
+    if "config" not in given:
+        options["config"] = known_build(directory) or options.get("config")
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _names_its_build(name: str) -> bool:
     from bootsim.state.directory import StateDirectory
+    from bootsim.state.fitting import known_build
 
-    return _is_build(StateDirectory(name).inputs.get("config"))
-
-
-def _is_build(name: str | None) -> bool:
-    from bootsim.inputs.configfile import load_build
-
-    if name is None:
-        return False
-    try:
-        load_build(name)
-    except InputError:
-        return False
-    return True
+    directory = StateDirectory(name)
+    return known_build(directory) == directory.inputs.get("config") is not None
 
 
 def _source(name: str, given: Mapping[str, Any]) -> Any:

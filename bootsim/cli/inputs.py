@@ -90,7 +90,7 @@ def replayable(source: str, options: Mapping[str, Any]) -> tuple[str, dict[str, 
         return source, inputs_from(options)
     context = click.get_current_context()
     given = {name for name in INPUT_NAMES if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
-    tree, known = directory_boot(source, known_build="config" not in given)
+    tree, known = directory_boot(source, needs_build="config" not in given)
     return tree, inputs_from(options) | {name: value for name, value in known.items() if name not in given}
 
 
@@ -99,22 +99,21 @@ def is_directory(source: str) -> bool:
     return source != "-" and Path(source).is_dir()
 
 
-def directory_boot(source: str, *, known_build: bool) -> tuple[str, dict[str, Any]]:
+def directory_boot(source: str, *, needs_build: bool) -> tuple[str, dict[str, Any]]:
     """Return the tree of a state directory and the inputs that it says it was booted with. Raises InputError.
 
-    `known_build`: its build must be one that can be read, as no --config says another.
+    `needs_build`: its build must be one that bootsim has, as no --config says another.
     """
-    from bootsim.inputs.configfile import load_build
     from bootsim.state.directory import StateDirectory
+    from bootsim.state.fitting import known_build, no_build
 
-    known = StateDirectory(source).inputs
-    if known_build:
-        if "config" not in known:
-            raise InputError(f"{source}: does not say which kernel build it is of; name it with --config")
-        try:
-            load_build(known["config"])
-        except InputError as error:
-            raise InputError(f"{source}: of kernel build {known['config']}; name it with --config: {error}") from None
+    directory = StateDirectory(source)
+    known = directory.inputs
+    if needs_build:
+        build = known_build(directory)
+        if build is None:
+            raise InputError(no_build(directory))
+        known = known | {"config": build}
     click.echo(f"bootsim: {source}: told from a replay of its tree", err=True)
     return str(Path(source) / "boot.dtb"), known
 

@@ -65,7 +65,7 @@ def report(ctx: click.Context, /, tree: str, output: str, **options: Any) -> Non
 
     known: dict[str, Any] = {}
     if is_directory(tree):
-        tree, known = directory_boot(tree, known_build=not options["configs"])
+        tree, known = directory_boot(tree, needs_build=not options["configs"])
         known = {name: value for name, value in known.items() if not options.get(_OPTION.get(name, name))}
     both = [(name, inputs | known) for name, inputs in _boots(options)]
     if output != "-":

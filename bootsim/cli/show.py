@@ -229,16 +229,14 @@ def _last_with(directory: StateDirectory, part: str) -> str:
 
 
 def _build_of(directory: StateDirectory, config: str | None) -> KernelBuild | None:
-    # the build that --config names, or the one that the directory says it was booted with
+    # the build that --config names, or the one that the directory's boot is of
     from bootsim.inputs.configfile import load_build
+    from bootsim.state.fitting import known_build
 
     if config is not None:
         return load_build(config)
-    named = directory.inputs.get("config")
-    try:
-        return load_build(named) if named is not None else None
-    except InputError:
-        return None
+    named = known_build(directory)
+    return None if named is None else load_build(named)
 
 
 def _stages_shown(view: View, painter: _Painter, directory: StateDirectory | None) -> Shown:

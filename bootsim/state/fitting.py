@@ -1,17 +1,42 @@
-"""Which of the kernel builds that come with bootsim a captured boot is of, told by where its image lies."""
+"""Which kernel build the boot of a state directory is of: by the name it gives, else told by where its image lies."""
 
 from __future__ import annotations
 
 import struct
 from typing import TYPE_CHECKING
 
-from bootsim.inputs.configfile import bundled_builds
+from bootsim.errors import InputError
+from bootsim.inputs.configfile import bundled_builds, load_build
 
 if TYPE_CHECKING:
     from bootsim.inputs.build import KernelBuild
     from bootsim.state.directory import StateDirectory
 
 _ENTRY, _RESERVED = "__create_page_tables", "arm_memblock_init"
+
+
+def known_build(directory: StateDirectory) -> str | None:
+    """The name of the build that a directory's boot is of, one that `load_build` takes. None when nobody can say.
+
+    A captured boot may call its build by a name that nobody here knows. Raises InputError where it is broken.
+    """
+    name = directory.inputs.get("config")
+    if name is not None:
+        try:
+            load_build(name)
+        except InputError:
+            pass
+        else:
+            return str(name)
+    return fitting_build(directory) if directory.captured else None
+
+
+def no_build(directory: StateDirectory) -> str:
+    """What to say where `known_build` has no answer and one is needed."""
+    name = directory.inputs.get("config")
+    what = "does not say which kernel build it is of" if name is None else \
+        f"of kernel build {name}, which bootsim does not have, nor one whose image lies as its does"
+    return f"{directory.path}: {what}; name it with --config"
 
 
 def fitting_build(directory: StateDirectory) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.errors import InputError
 from bootsim.state import snapshot
+from bootsim.state.fitting import no_build
 
 if TYPE_CHECKING:
     from bootsim.inputs.build import KernelBuild
@@ -148,7 +149,7 @@ class DirectoryState(Held):
     def build(self) -> KernelBuild:
         """The kernel build that was booted."""
         if self._build is None:
-            raise NotHeld(f"{self._directory.path}: does not say which kernel build it is of; name it with --config")
+            raise NotHeld(no_build(self._directory))
         return self._build
 
     @cached_property

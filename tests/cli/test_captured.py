@@ -34,12 +34,30 @@ def test_facts_and_explain_replay_its_tree(bootsim, captured):
     assert facts["dtb.base"] == json.loads((captured / "stages.json").read_text())["__create_page_tables"]["atags"]
 
 
-@pytest.mark.parametrize("command", [("facts",), ("explain", "high_memory"), ("report", "-o", "x.html")])
-def test_without_a_known_build_it_says_so(bootsim, captured, command):
+COMMANDS = [("facts",), ("explain", "high_memory"), ("report", "-o", "x.html"), ("show", "layout")]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_capture_of_a_strange_name_is_known_by_its_image(bootsim, captured, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     name, *rest = command
     done = bootsim(name, captured, *rest)
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_without_a_known_build_it_says_so(bootsim, captured, command, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(captured, other)
+    stages = json.loads((other / "stages.json").read_text())
+    del stages["arm_memblock_init"]  # without it nobody can tell where the image lies
+    (other / "stages.json").write_text(json.dumps(stages))
+    name, *rest = command
+    done = bootsim(name, other, *rest)
     assert done.exit_code == 2
-    assert "of kernel build b2g; name it with --config" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "of kernel build b2g, which bootsim does not have" in done.stderr
+    assert done.stderr.endswith("; name it with --config\n")
 
 
 def test_report_shows_its_replay(bootsim, captured, tmp_path):
