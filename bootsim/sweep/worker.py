@@ -22,7 +22,7 @@ from bootsim.state.recorder import Recorder
 from bootsim.views.dmesg import console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bootsim.inputs.build import KernelBuild
     from bootsim.inputs.tree import Tree
@@ -66,40 +66,32 @@ def boot(case: Case, loaded: Loaded | None = None, *, timeout_s: float = 0, stag
 
     `stages` keeps a snapshot of each, which a digest needs.
     """
-    def run() -> Outcome:
+    try:
         with _limit(timeout_s):
             tree, build = loaded or load(case)
             for each in (tree, build):
                 if isinstance(each, InputError):
                     return Outcome("input error", str(each))
             return boot_from(tree, build, arguments(case), stages=stages)  # type: ignore[arg-type]
-
-    return _whatever_comes(run)
+    except CaseTimeoutError as error:
+        return Outcome("timeout", str(error))
+    except Exception as error:  # a bug in bootsim must not end ten thousand other boots
+        return Outcome("bug", f"{type(error).__name__}: {error}")
 
 
 def boot_from(tree: Tree, build: KernelBuild, given: Mapping[str, Any], *, stages: bool = False) -> Outcome:
-    """`boot`, from a tree, a build, and the other arguments of bootsim.prepare()."""
-
-    def run() -> Outcome:
-        k = bootsim.prepare(tree, build, observer=Recorder() if stages else None, **given)
-        try:
-            bootsim.run(k)
-        except KernelPanic as error:
-            return Outcome("panic", _last_words(error), k)
-        return _booted(k)
-
-    return _whatever_comes(run)
-
-
-def _whatever_comes(run: Callable[[], Outcome]) -> Outcome:
+    """`boot`, from a tree, a build, and the other arguments of bootsim.prepare(). A bug in bootsim is raised."""
     try:
-        return run()
-    except CaseTimeoutError as error:
-        return Outcome("timeout", str(error))
+        k = bootsim.prepare(tree, build, observer=Recorder() if stages else None, **given)
     except BootsimError as error:
         return Outcome("input error", str(error))
-    except Exception as error:  # a bug in bootsim must not end ten thousand other boots
-        return Outcome("bug", f"{type(error).__name__}: {error}")
+    try:
+        bootsim.run(k)
+    except KernelPanic as error:
+        return Outcome("panic", _last_words(error), k)
+    except BootsimError as error:
+        return Outcome("input error", str(error))
+    return _booted(k)
 
 
 def measure(

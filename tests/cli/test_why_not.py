@@ -129,3 +129,13 @@ def test_a_name_that_no_boot_knows_is_bad_input(bootsim):
     assert result.exit_code == 2
     assert "'lowmen'" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [("why-not", "vexpress.dts", "lowmem >= 1"),
+                                     ("explain", "vexpress.dts", "arm_lowmem_limit", "--what-if")])
+def test_a_bug_is_no_bad_input(bootsim, monkeypatch, command):
+    def broken(*_args, **_rest):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(library, "run", broken)
+    assert bootsim(*command).exit_code == 70
