@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.causes import free_runs, holders, owner
+from bootsim.causes import free_runs, owner
 from bootsim.errors import InputError
 from bootsim.inputs.tree import cells, number
 from bootsim.inputs.treediff import shown_node
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bootsim.inputs.tree import Node, Tree
     from bootsim.linux import Kernel
+    from bootsim.owners import Holding
 
 _PARENT = "/reserved-memory"
 _STAGE = "arm_memblock_init"  # the nodes have their memory then, and little else has
@@ -30,19 +31,28 @@ def region_lines(k: Kernel, tree: Tree, path: str) -> Iterator[str]:
         raise InputError(f"{path}: no node of {_PARENT}; it has {', '.join(near) or 'none'}")
     yield f"{path}: {shown_node(node)}  ({tree.where(path)})"
     found = next((region for region in k.of.reserved_mem if region.name == node.name), None)
-    if found is not None and any(path in h for h in holders(k, found.base, found.size)):
+    if found is not None and any(_of(path, h) for h in _held(k, found.base, found.size)):
         yield f"  has {_span(found.base, found.base + found.size)}, {size_text(found.size)}"
     else:
         yield "  has no memory"
     for base, size in _asked(k, node):
-        others = [h for h in holders(k, base, size) if path not in h]
+        others = [f"{owner(k, h.purpose)} at {h.span()}" for h in _held(k, base, size) if not _of(path, h)]
         if others:
-            yield f"  in {_span(base, base + size)} lie also {', '.join(others)}"
+            yield f"  in {_span(base, base + size)} lie also {', '.join(dict.fromkeys(others))}"
     for start, end in _ranges(k, node):
         yield from _free(k, start, end)
     for record in k.log.records:
         if (record.level <= 4 or not record.kernel) and node.name in record.text and "bootsim: " in record.text:
             yield f"  {record.text.removeprefix('bootsim: ')}"
+
+
+def _held(k: Kernel, base: int, size: int) -> list[Holding]:
+    return meeting([*k.owners.claims(), *k.owners.no_map()], base, base + size)
+
+
+def _of(path: str, holding: Holding) -> bool:
+    # whether it is the node at `path` that holds it; a root is dtb:PATH:PROPERTY
+    return holding.purpose.root.rpartition(":")[0] == f"dtb:{path}"
 
 
 def _asked(k: Kernel, node: Node) -> list[tuple[int, int]]:
