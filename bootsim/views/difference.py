@@ -277,7 +277,8 @@ def _count(n: int, what: str) -> str:
 
 def _by_part(effects: Iterable[Effect]) -> str:
     counts = Counter(effect.part for effect in effects)
-    return ", ".join(f"{counts[part]} {_PARTS[part]}" for part in PARTS if counts[part])
+    named = ((counts[part], _PARTS[part]) for part in PARTS if counts[part])
+    return ", ".join(f"{n} {what.removesuffix('s') if n == 1 else what}" for n, what in named)
 
 
 def _short(root: Decision) -> str:
