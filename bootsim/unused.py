@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.linux.lib.fdt import FlatNode
 
-_USES_OF_RESERVED = ("shared-dma-pool", "ramoops", "removed-dma-pool")
+_USES_OF_RESERVED = frozenset((b"shared-dma-pool", b"ramoops", b"removed-dma-pool"))  # compatible, without case
 # properties of /chosen with which a bootloader or another architecture's kernel limits memory
 _CHOSEN_UNREAD = ("linux,usable-memory-range", "linux,elfcorehdr", "linux,initrd-size")
 
@@ -54,7 +54,7 @@ def _elsewhere(node: FlatNode) -> Iterator[tuple[str, str | None, str]]:
     if stem == "reserved-memory" and node.path != "/reserved-memory":
         yield node.path, None, "nothing is reserved: only a node called /reserved-memory is read"
     elif node.depth and "/reserved-memory" not in node.path and "memory-region" not in node.first and \
-            any(of_fdt_is_compatible(node, name) for name in _USES_OF_RESERVED):
+            not _USES_OF_RESERVED.isdisjoint(node.first.get("compatible", b"").lower().split(b"\0")):
         yield node.path, None, "nothing is reserved for it: it does not lie in /reserved-memory"
 
 
