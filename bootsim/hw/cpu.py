@@ -72,11 +72,6 @@ class Cpu(NamedTuple):
         return self.id_mmfr0 & 0xF >= 4
 
     @property
-    def has_long_descriptors(self) -> bool:
-        """Whether the MMU can also walk long-descriptor tables (ID_MMFR0.VMSA at least 5)."""
-        return self.id_mmfr0 & 0xF >= 5
-
-    @property
     def divides(self) -> int:
         """ID_ISAR0.Divide: 0 no SDIV and UDIV, 1 in Thumb code, 2 in ARM code too."""
         return self.id_isar0 >> 24 & 0xF

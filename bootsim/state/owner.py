@@ -52,11 +52,6 @@ class Watcher:
         for stage, seen in self._seen.items():
             yield Place(stage, tuple(_virtual(self._address, seen)))
 
-    def targets(self) -> list[int]:
-        """The physical addresses that the virtual address stands for at any stage, in order."""
-        found = (_target(self._address, seen) for seen in self._seen.values())
-        return list(dict.fromkeys(pa for pa in found if pa is not None))
-
 
 class _Seen(NamedTuple):
     memory: list[tuple[int, int, int]]

@@ -22,7 +22,6 @@ def test_identification():
 def test_what_the_features_mean():
     assert not CORTEX_A9.has_pxn
     assert CORTEX_A15.has_pxn
-    assert CORTEX_A15.has_long_descriptors
     assert (CORTEX_A9.divides, CORTEX_A15.divides) == (0, 2)
 
 
