@@ -10,6 +10,7 @@ import importlib
 import inspect
 import os
 import random
+import struct
 from types import SimpleNamespace
 
 import pytest
@@ -29,6 +30,8 @@ MODULES = [
     importlib.import_module(name)
     for name in (
         "bootsim.hw.memory",
+        "bootsim.linux.lib.fdt",
+        "bootsim.lab.pages",
         "bootsim.hw.mmu",
         "bootsim.linux.mm.page_alloc",
         "bootsim.linux.mm.page_isolation",
@@ -134,6 +137,7 @@ EXPECTED = (
     LookupError,
     TypeError,
     ValueError,
+    struct.error,
 )
 
 
