@@ -39,8 +39,8 @@ def k():
 
 
 def test_a_read_goes_through_the_tables(k):
-    table = k.read(k.phys_to_virt(k.mm.pgd_pa), 0x4000)
-    assert table == k.machine.ram.read(k.mm.pgd_pa, 0x4000)
+    table = k.read(k.phys_to_virt(k.mm.init_mm.pgd_pa), 0x4000)
+    assert table == k.machine.ram.read(k.mm.init_mm.pgd_pa, 0x4000)
     across = k.read(0xC0003FF0, 0x20)
     assert across == k.read(0xC0003FF0, 0x10) + k.read(0xC0004000, 0x10)
 

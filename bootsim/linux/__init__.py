@@ -10,6 +10,7 @@ from weakref import proxy
 from bootsim.errors import FaultError, KernelPanic
 from bootsim.escape import escaped
 from bootsim.facts import Facts
+from bootsim.linux.include.linux.mm_types import MmStruct, Page
 from bootsim.linux.kernel.jump_label import StaticKey
 from bootsim.linux.kernel.printk import Console
 from bootsim.linux.mm.memblock import Memblock
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from bootsim.linux.drivers.of.base import DeviceNode
     from bootsim.linux.drivers.of.of_reserved_mem import ReservedMem
     from bootsim.linux.drivers.tty.serial.earlycon import EarlyconDevice
-    from bootsim.linux.include.linux.mm_types import Page
     from bootsim.linux.include.linux.mmzone import Zone
     from bootsim.linux.kernel.kallsyms import Symbol
     from bootsim.linux.kernel.printk import Record
@@ -78,7 +78,7 @@ class Mm:
     def __init__(self, config: Config, memblock: Memblock) -> None:
         self.memblock = memblock
         self.phys_offset = 0
-        self.pgd_pa = 0
+        self.init_mm = MmStruct("init_mm")
         # geometry of the buddy allocator
         self.max_order = config.FORCE_MAX_ZONEORDER
         self.pageblock_order = self.max_order - 1
@@ -270,8 +270,6 @@ class Kernel:
 
     def page(self, pfn: int) -> Page:
         """The struct page of a frame. Raises PageFrameError when it has none."""
-        from bootsim.linux.include.linux.mm_types import Page
-
         return Page(self, pfn)
 
     def zone(self, name: str) -> Zone:

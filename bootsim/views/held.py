@@ -128,7 +128,7 @@ class LiveState(Held):
 
     def tables(self) -> Tables:
         """The page tables of init_mm, as they lie in RAM now."""
-        if not self._k.mm.pgd_pa:
+        if not self._k.mm.init_mm.pgd_pa:
             raise NotHeld(f"{self.stage}: no page tables yet")
         where, l1, l2 = snapshot.page_tables(self._k)
         pages = {pa: l2[i * 4096 : (i + 1) * 4096] for i, pa in enumerate(where["l2_pages"])}

@@ -52,6 +52,7 @@ def test_a_region_that_the_kernel_refused_has_no_memory(bootsim, tmp_path):
             e-too { reg = <0x60020000 0x1000>; };
         }; };""")
     # a and e lie on the page tables and the image, which are reserved before them; e-too only begins as e does
-    for name, has in (("a@60008000", False), ("e", False), ("e-too", True), ("b@70000000", True), ("c@74000000", True), ("d", True)):
+    for name, has in (("a@60008000", False), ("e", False), ("e-too", True), ("b@70000000", True),
+                      ("c@74000000", True), ("d", True)):
         told = bootsim("explain", str(board), f"/reserved-memory/{name}").stdout
         assert ("  has no memory" in told.splitlines()) is not has, name

@@ -24,7 +24,7 @@ def k():
     return SimpleNamespace(
         machine=SimpleNamespace(ram=ram, dtb_pa=0x68000000),
         mm=SimpleNamespace(
-            pgd_pa=PGD_PA,
+            init_mm=SimpleNamespace(pgd_pa=PGD_PA),
             memblock=mb,
             phys_offset=0x60000000,
             arm_lowmem_limit=0x80000000,

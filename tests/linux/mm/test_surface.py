@@ -65,7 +65,7 @@ def machine():
     build = load_build("3G/1G")
     k = Kernel(build.replace(config=build.config.replace(CMA=True, HIGHMEM=True)), Machine())
     k.mm.memblock.zero = lambda *_: None  # there are no page tables to clear memory through
-    k.mm.phys_offset, k.mm.pgd_pa = BASE_PFN << 12, (BASE_PFN << 12) + 0x4000
+    k.mm.phys_offset, k.mm.init_mm.pgd_pa = BASE_PFN << 12, (BASE_PFN << 12) + 0x4000
     k.mm.mem_types = [MemType(prot_pte=0x3, prot_l1=0x1, prot_sect=0x2) for _ in range(16)] + [None]
     memblock_add(k.mm.memblock, BASE_PFN << 12, PAGES << 12)
     memblock_set_current_limit(k.mm.memblock, (BASE_PFN + PAGES // 2) << 12)

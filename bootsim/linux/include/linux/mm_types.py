@@ -1,4 +1,4 @@
-"""struct page as an object to look at (include/linux/mm_types.h)."""
+"""struct mm_struct, and struct page as an object to look at (include/linux/mm_types.h)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,19 @@ def migratetype_names(count: int) -> tuple[str, ...]:
     Source: mm/page_alloc.c migratetype_names[]
     """
     return {6: MIGRATETYPE_NAMES, 5: (*MIGRATETYPE_NAMES[:4], "Isolate"), 4: MIGRATETYPE_NAMES[:4]}[count]
+
+
+class MmStruct:
+    """struct mm_struct: an address space. `pgd_pa` is where its first-level table lies (pa), 0 before it has one."""
+
+    __slots__ = ("name", "pgd_pa")
+
+    def __init__(self, name: str, pgd_pa: int = 0) -> None:
+        self.name = name
+        self.pgd_pa = pgd_pa
+
+    def __repr__(self) -> str:
+        return f"MmStruct({self.name}: first level at {self.pgd_pa:#010x})"
 
 
 class Page:

@@ -60,7 +60,7 @@ class Maker:
         k = self.started(**options)
         for base, size in banks:
             memblock_add(k.mm.memblock, base, size)
-        memblock_reserve(k.mm.memblock, k.mm.pgd_pa, 16384, "test")
+        memblock_reserve(k.mm.memblock, k.mm.init_mm.pgd_pa, 16384, "test")
         memblock_reserve(k.mm.memblock, k.virt_to_phys(k.build.symbols.stext),
                          k.build.symbols.end - k.build.symbols.stext, "test")
         return k

@@ -79,7 +79,7 @@ cpdef enum:
     _PAGE_KERNEL_TABLE = 1 | 1 << 4
 
 
-cdef inline uint32_t pmd_off(uint32_t pgd_pa, uint32_t va) noexcept nogil:
+cdef inline uint32_t pmd_in(uint32_t pgd_pa, uint32_t va) noexcept nogil:
     # The pair of first-level words that one Linux PMD is: 2 MiB.
     return pgd_pa + (va >> PMD_SHIFT) * 8
 

@@ -38,8 +38,8 @@ U32 = 0xFFFFFFFF
 def stext(k: Kernel) -> None:
     """Run from the kernel's first instruction to start_kernel's.
 
-    Sets k.procinfo, k.mm.phys_offset, k.mm.pgd_pa, k.is_smp, k.processor_id, k.atags_pointer (pa of the tree, or 0)
-    and k.cr_alignment. Raises KernelPanic where the real kernel loops in __error or runs off its mappings.
+    Sets k.procinfo, k.mm.phys_offset, k.mm.init_mm.pgd_pa, k.is_smp, k.processor_id, k.atags_pointer (pa of the tree,
+    or 0) and k.cr_alignment. Raises KernelPanic where the real kernel loops in __error or runs off its mappings.
     Source: arch/arm/kernel/head.S stext
     Differs: __hyp_stub_install and the machine number in r1 leave no trace in memory and are not modelled.
     """
@@ -58,7 +58,7 @@ def stext(k: Kernel) -> None:
     k.is_smp = fixup_smp(machine) if k.build.config.SMP_ON_UP else k.build.config.SMP
     fixup_pv_table(k)
     create_page_tables(k)
-    cr = v7_setup(k, k.mm.pgd_pa)
+    cr = v7_setup(k, k.mm.init_mm.pgd_pa)
     enable_mmu(k, cr)
     mmap_switched(k)
 
@@ -136,7 +136,7 @@ def create_page_tables(k: Kernel) -> None:
     """
     symbols, ram = k.build.symbols, k.machine.ram
     func = "__create_page_tables"
-    pgd = k.mm.pgd_pa = k.virt_to_phys(symbols.swapper_pg_dir)
+    pgd = k.mm.init_mm.pgd_pa = k.virt_to_phys(symbols.swapper_pg_dir)
     k.facts.add("swapper_pg_dir", pgd, "pa", "symbol - PAGE_OFFSET + PHYS_OFFSET",
                 ("symbol:swapper_pg_dir", "PAGE_OFFSET", "PHYS_OFFSET"), "arch/arm/kernel/head.S __create_page_tables")
     ram.zero(pgd, PG_DIR_SIZE)
@@ -159,7 +159,7 @@ def _map_sections(k: Kernel, what: str, va: int, pa: int, last_pa: int, *, flags
     pa &= SECTION_MASK
     count = (last_pa - pa >> SECTION_SHIFT) + 1
     for i in range(count):
-        entry = k.mm.pgd_pa + 4 * (first + i)
+        entry = k.mm.init_mm.pgd_pa + 4 * (first + i)
         k.machine.ram.write32(entry, (pa + i * SECTION_SIZE & U32) | flags)
     start = first << SECTION_SHIFT
     step(k, "{what}: {start:#010x}-{last:#010x} -> {pa:#010x}, {sections} section(s), descriptor bits {flags:#x}",

@@ -59,7 +59,7 @@ def dma_contiguous_remap(k: Kernel) -> None:
                  size=size)
             continue
         first, last = k.phys_to_virt(start), k.phys_to_virt(end)
-        if start < k.virt_to_phys(k.build.symbols.end) and end > k.mm.pgd_pa:
+        if start < k.virt_to_phys(k.build.symbols.end) and end > k.mm.init_mm.pgd_pa:
             raise KernelPanic(None, f"{asked_by}: the contiguous area at "
                               f"{start:#010x}-{end - 1:#010x} lies on the kernel, and "
                               "dma_contiguous_remap() takes away the mapping that it runs on")

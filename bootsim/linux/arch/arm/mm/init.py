@@ -282,7 +282,7 @@ def _set_section_perms(k: Kernel, name: str, start: int, end: int, mask: int, pr
                name=name, start=start, end=end, size=SECTION_SIZE)
         return
     for va in range(start, end, SECTION_SIZE):
-        section_update(k, va, mask, prot)
+        section_update(k, va, mask, prot, k.mm.init_mm)
     step(k, "{name}: {start:#010x}-{end:#010x}", func="set_section_perms", name=name, start=start, end=end - 1)
 
 

@@ -11,7 +11,7 @@ UP, SMP = 0xC0E, 0x11C0E
 
 def words(k):
     """{index: word} of the live entries of the first level."""
-    table = memoryview(k.machine.ram.read(k.mm.pgd_pa, 16384)).cast("I")
+    table = memoryview(k.machine.ram.read(k.mm.init_mm.pgd_pa, 16384)).cast("I")
     return {i: word for i, word in enumerate(table) if word}
 
 
@@ -25,7 +25,7 @@ def expected_words(flags):
 def test_the_first_table_on_one_cortex_a9_is_the_real_one(make):
     k = make.started()
     assert words(k) == expected_words(UP)
-    assert k.mm.pgd_pa == 0x60004000
+    assert k.mm.init_mm.pgd_pa == 0x60004000
 
 
 @pytest.mark.golden
@@ -59,7 +59,7 @@ def test_the_kernel_is_mapped_at_its_linked_and_its_physical_address(make):
 
 def test_without_the_identity_section_the_next_fetch_faults(make):
     k = make.started()
-    k.machine.ram.write32(k.mm.pgd_pa + 4 * 0x601, 0)
+    k.machine.ram.write32(k.mm.init_mm.pgd_pa + 4 * 0x601, 0)
     with pytest.raises(KernelPanic, match="identity mapping lacks the instruction at 0x60100000"):
         turn_mmu_on(k, k.cr_alignment)
 

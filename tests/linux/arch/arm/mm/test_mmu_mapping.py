@@ -224,8 +224,8 @@ def test_a_page_table_must_lie_in_mapped_memory(make):
 
 def test_section_update_keeps_the_masked_bits(make):
     k = mapped_kernel(make)
-    section_update(k, 0xC0100000, ~0x10, 0x10)
-    assert k.machine.ram.read32(k.mm.pgd_pa + 4 * 0xC01) == 0x6010041E
-    assert k.machine.ram.read32(k.mm.pgd_pa + 4 * 0xC02) == 0x6020040E
-    section_update(k, 0xC0200000, ~0x8C00, 0x8400)
-    assert k.machine.ram.read32(k.mm.pgd_pa + 4 * 0xC02) == 0x6020840E
+    section_update(k, 0xC0100000, ~0x10, 0x10, k.mm.init_mm)
+    assert k.machine.ram.read32(k.mm.init_mm.pgd_pa + 4 * 0xC01) == 0x6010041E
+    assert k.machine.ram.read32(k.mm.init_mm.pgd_pa + 4 * 0xC02) == 0x6020040E
+    section_update(k, 0xC0200000, ~0x8C00, 0x8400, k.mm.init_mm)
+    assert k.machine.ram.read32(k.mm.init_mm.pgd_pa + 4 * 0xC02) == 0x6020840E

@@ -70,7 +70,7 @@ def runs(*parts):
      {496: 0x8FFFE5DF, 497: 0x8FFFF4DF, 1008: 0x8FFFE67E, 1009: 0x8FFFF65E})])
 def test_one_gib_with_highmem_is_as_in_the_real_boot(paged, cpus, expected, vectors):
     k = paged((RAM, 1024 * MIB), cma=(0x9F000000, 16 * MIB), cpus=cpus)
-    assert words(k, k.mm.pgd_pa, 16384) == expected
+    assert words(k, k.mm.init_mm.pgd_pa, 16384) == expected
     assert words(k, 0x8FFFD000, 4096) == vectors
     assert words(k, 0x8FFFC000, 4096) == words(k, 0x8FFFB000, 4096) == {}
     assert k.mm.empty_zero_page_pa == 0x8FFFA000
@@ -86,7 +86,7 @@ def test_a_cma_area_in_lowmem_is_mapped_by_pages_as_in_the_real_boot(paged):
                     *((va + MIB, pa + 0xC01, 1) for va, pa in tables.items()),
                     (0xFF800000, 0x6800841E, 2), (0xFFC00000, 0x7EFF3811, 1), (0xFFD00000, 0x7EFF3C11, 1),
                     (0xFFE00000, 0x7EFF6861, 1), (0xFFF00000, 0x7EFF6C61, 1))
-    assert words(k, k.mm.pgd_pa, 16384) == expected
+    assert words(k, k.mm.init_mm.pgd_pa, 16384) == expected
     for i, pa in enumerate(tables.values()):
         first = 0x7F000000 + i * 2 * MIB
         assert words(k, pa, 4096) == {j: first + j * 4096 | 0x24F for j in range(512)} | {

@@ -1,6 +1,9 @@
 # cython: nonecheck=True
 """Writing page tables: from one mapping request to first- and second-level words in RAM.
 
+Whose tables they are is an argument, an MmStruct. So is who gives memory for a second-level table,
+`alloc(k, size, what)` -> pa: early_alloc() takes it from memblock, late_alloc() from the page allocator.
+
 A request becomes sections where virtual address, physical address and length allow, and page tables elsewhere, 2 MiB
 (one Linux PMD, a pair of first-level words) at a time:
 
@@ -12,8 +15,9 @@ from libc.stdint cimport uint32_t
 
 from bootsim.hw.memory cimport PhysicalMemory
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport (
-    _PAGE_KERNEL_TABLE, PAGE_SHIFT, PAGE_SIZE, PMD_SECT_SUPER, PMD_SECT_nG, PMD_SIZE, PMD_TYPE_SECT, PTE_EXT_NG,
-    PTE_HWTABLE_OFF, PTE_HWTABLE_SIZE, SECTION_SIZE, SUPERSECTION_SIZE, pmd_off, pmd_page_pa, pte_index)
+    _PAGE_KERNEL_TABLE, L_PTE_USER, L_PTE_VALID, L_PTE_YOUNG, PAGE_SHIFT, PAGE_SIZE, PMD_SECT_SUPER, PMD_SECT_nG,
+    PMD_SIZE, PMD_TYPE_SECT, PTE_EXT_NG, PTE_HWTABLE_OFF, PTE_HWTABLE_SIZE, SECTION_SIZE, SUPERSECTION_SIZE, pmd_in,
+    pmd_page_pa, pte_index)
 from bootsim.linux.arch.arm.mm.proc_v7_2level cimport set_pte_ext
 
 from bootsim.causes import cause, dividers
@@ -44,12 +48,20 @@ cdef class MemType:
 # ---------------------------------------------------------------- first-level entries
 
 
+def pmd_off(mm, addr):
+    """Where (pa) the first-level table of `mm` holds the pair of words for the 2 MiB around `addr` (va).
+
+    Source: include/linux/pgtable.h pmd_off()
+    """
+    return pmd_in(mm.pgd_pa, addr)
+
+
 def pmd_off_k(k, addr):
     """Where (pa) swapper_pg_dir holds the pair of words for the 2 MiB around `addr` (va).
 
     Source: include/linux/pgtable.h pmd_off_k()
     """
-    return pmd_off(k.mm.pgd_pa, addr)
+    return pmd_in(k.mm.init_mm.pgd_pa, addr)
 
 
 def pmd_clear(k, pmd_pa):
@@ -70,13 +82,13 @@ def pmd_populate_kernel(k, pmd_pa, pte_pa):
     __pmd_populate(k.machine.ram, pmd_pa, pte_pa, _PAGE_KERNEL_TABLE)
 
 
-def section_update(k, addr, mask, prot, pgd_pa=None):
-    """Rewrite the first-level word of the 1 MiB around `addr` (va): keep the bits in `mask`, set `prot`.
+def section_update(k, addr, mask, prot, mm):
+    """Rewrite the first-level word of `mm` for the 1 MiB around `addr` (va): keep the bits in `mask`, set `prot`.
 
     Source: arch/arm/mm/init.c section_update()
     """
     cdef PhysicalMemory ram = k.machine.ram
-    cdef uint32_t pmd = pmd_off(k.mm.pgd_pa if pgd_pa is None else pgd_pa, addr)
+    cdef uint32_t pmd = pmd_in(mm.pgd_pa, addr)
     if addr & SECTION_SIZE:
         pmd += 4
     ram.store32(pmd, (ram.load32(pmd) & <uint32_t>(mask & 0xFFFFFFFF)) | <uint32_t>prot)
@@ -88,10 +100,10 @@ cdef void __pmd_populate(PhysicalMemory ram, uint32_t pmd_pa, uint32_t pte_pa, u
     ram.store32(pmd_pa + 4, table + 1024)
 
 
-def clear_pmds(k, start, end):
-    """pmd_clear() for every 2 MiB from `start` (va) while below `end` (va); returns how many live words that took."""
+def clear_pmds(k, mm, start, end):
+    """pmd_clear() in `mm` for every 2 MiB from `start` (va) while below `end` (va); how many live words that took."""
     cdef PhysicalMemory ram = k.machine.ram
-    cdef uint32_t pgd = k.mm.pgd_pa
+    cdef uint32_t pgd = mm.pgd_pa
     cdef unsigned long long addr = start
     cdef unsigned long long last = end
     cdef uint32_t pmd
@@ -99,7 +111,7 @@ def clear_pmds(k, start, end):
     if last > 1ULL << 32:
         raise ValueError(f"end {end:#x}: expected an address of at most 32 bits")
     while addr < last:
-        pmd = pmd_off(pgd, <uint32_t>addr)
+        pmd = pmd_in(pgd, <uint32_t>addr)
         gone += (ram.load32(pmd) != 0) + (ram.load32(pmd + 4) != 0)
         ram.store32(pmd, 0)
         ram.store32(pmd + 4, 0)
@@ -127,6 +139,23 @@ def early_alloc(k, size, what):
         raise KernelPanic(f"early_alloc: Failed to allocate {size} bytes align={size:#x}",
                           f"{what}: {cause(k, pa.why)}")
     return pa
+
+
+def late_alloc(k, size, what):
+    """Take `size` bytes, cleared, from the page allocator for `what`; returns their pa, or panics.
+
+    Source: arch/arm/mm/mmu.c late_alloc()
+    Differs: the page is not counted as one of page tables (NR_PAGETABLE), nor marked as one.
+    """
+    from bootsim.linux.mm.page_alloc import GFP_KERNEL, __GFP_ZERO, alloc_pages
+
+    cdef int order = 0
+    while PAGE_SIZE << order < size:
+        order += 1
+    pfn = alloc_pages(k, GFP_KERNEL | __GFP_ZERO, order)
+    if pfn is None:
+        raise KernelPanic(None, f"BUG in late_alloc: no free block of order {order} for the {what}")
+    return pfn << PAGE_SHIFT
 
 
 cdef object arm_pte_alloc(k, PhysicalMemory ram, uint32_t pmd_pa, uint32_t addr, uint32_t prot, alloc, Counts *n):
@@ -214,7 +243,7 @@ cdef int create_36bit_mapping(k, PhysicalMemory ram, uint32_t pgd, md, MemType t
     phys |= (<uint32_t>(md.pfn >> (32 - PAGE_SHIFT)) & 0xF) << 20
     while True:
         for i in range(16):
-            ram.store32(pmd_off(pgd, addr) + 4 * i, phys | type.prot_sect | PMD_SECT_SUPER | (PMD_SECT_nG if ng else 0))
+            ram.store32(pmd_in(pgd, addr) + 4 * i, phys | type.prot_sect | PMD_SECT_SUPER | (PMD_SECT_nG if ng else 0))
         n.supersections += 1
         addr += SUPERSECTION_SIZE
         phys += SUPERSECTION_SIZE
@@ -222,8 +251,9 @@ cdef int create_36bit_mapping(k, PhysicalMemory ram, uint32_t pgd, md, MemType t
             return 0
 
 
-cdef int __create_mapping(k, uint32_t pgd, md, alloc, bint ng, Counts *n) except -1:
+cdef int __create_mapping(k, mm, md, alloc, bint ng, Counts *n) except -1:
     cdef PhysicalMemory ram = k.machine.ram
+    cdef uint32_t pgd = mm.pgd_pa
     cdef MemType type = k.mm.mem_types[md.type]
     cdef uint32_t addr, phys, length, end, next
     if not 0 < md.length < 1 << 32:
@@ -242,7 +272,7 @@ cdef int __create_mapping(k, uint32_t pgd, md, alloc, bint ng, Counts *n) except
         next = (addr + PMD_SIZE) & ~<uint32_t>(PMD_SIZE - 1)
         if next - 1 >= end - 1:
             next = end
-        alloc_init_pmd(k, ram, pmd_off(pgd, addr), addr, next, phys, type, alloc, ng, n)
+        alloc_init_pmd(k, ram, pmd_in(pgd, addr), addr, next, phys, type, alloc, ng, n)
         phys += next - addr
         addr = next
         if addr == end:
@@ -270,7 +300,36 @@ def create_mapping(k, md, what="mapping"):
             and not VMALLOC_START(k.mm.high_memory) <= md.virtual < VMALLOC_END):
         printk(k, KERN_WARNING, "BUG: mapping for {pa:#010x} at {va:#010x} out of vmalloc space",
                func="create_mapping", pa=md.pfn << PAGE_SHIFT, va=md.virtual)
-    __create_mapping(k, k.mm.pgd_pa, md, early_alloc, False, &n)
-    step(k, "{what}: {va:#010x}-{last:#010x} -> {pa:#010x}, {mt}, {units}", func="create_mapping", what=what,
+    __create_mapping(k, k.mm.init_mm, md, early_alloc, False, &n)
+    _tell(k, "create_mapping", what, md, n)
+
+
+def create_mapping_late(k, mm, md, ng, what="mapping"):
+    """Map one MapDesc in the tables of `mm`, with page tables from the page allocator. `what` names it in the log.
+
+    `ng` makes the mapping one of this address space alone (not global).
+    Source: arch/arm/mm/mmu.c create_mapping_late()
+    """
+    cdef Counts n = Counts(0, 0, 0, 0)
+    __create_mapping(k, mm, md, late_alloc, ng, &n)
+    _tell(k, "create_mapping_late", what, md, n)
+
+
+def _tell(k, func, what, md, Counts n):
+    step(k, "{what}: {va:#010x}-{last:#010x} -> {pa:#010x}, {mt}, {units}", func=func, what=what,
          va=md.virtual, last=md.virtual + md.length - 1, pa=md.pfn << PAGE_SHIFT, mt=MT_NAMES[md.type],
          units=_describe(n), sections=n.sections, pages=n.pages, tables=n.tables)
+
+
+# ---------------------------------------------------------------- single entries
+
+
+def set_pte_at(k, addr, pte_pa, pte):
+    """Store the entry `pte` for `addr` (va) at `pte_pa`; a user's page belongs to its address space alone.
+
+    Source: arch/arm/mm/mmu.c set_pte_at()
+    Differs: caches are not modelled, so nothing is flushed.
+    """
+    cdef uint32_t user = L_PTE_VALID | L_PTE_USER | L_PTE_YOUNG
+    cdef bint ng = addr < TASK_SIZE(k.build.config) and <uint32_t>pte & user == user
+    set_pte_ext(k.machine.ram, pte_pa, pte, PTE_EXT_NG if ng else 0)

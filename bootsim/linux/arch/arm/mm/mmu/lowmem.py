@@ -180,11 +180,11 @@ def arm_mm_memblock_reserve(k: Kernel) -> None:
     Source: arch/arm/mm/mmu.c arm_mm_memblock_reserve()
     """
     # the compiler makes the call a jump, so the caller that memblock=debug shows is the function before
-    ret = memblock_reserve(k.mm.memblock, k.mm.pgd_pa, SWAPPER_PG_DIR_SIZE, "arm_memblock_init",
+    ret = memblock_reserve(k.mm.memblock, k.mm.init_mm.pgd_pa, SWAPPER_PG_DIR_SIZE, "arm_memblock_init",
                            Purpose("tables", "first page table"))
     unheeded(k, ret, "reserving the first page table")
-    step(k, "page table reserved: {base:#010x}-{last:#010x}", base=k.mm.pgd_pa,
-         last=k.mm.pgd_pa + SWAPPER_PG_DIR_SIZE - 1)
+    step(k, "page table reserved: {base:#010x}-{last:#010x}", base=k.mm.init_mm.pgd_pa,
+         last=k.mm.init_mm.pgd_pa + SWAPPER_PG_DIR_SIZE - 1)
 
 
 def prepare_page_table(k: Kernel) -> None:
@@ -192,12 +192,12 @@ def prepare_page_table(k: Kernel) -> None:
 
     Source: arch/arm/mm/mmu.c prepare_page_table()
     """
-    config, first = k.build.config, k.mm.memblock.memory.regions[0]
-    gone = clear_pmds(k, 0, MODULES_VADDR(config)) + clear_pmds(k, MODULES_VADDR(config), config.PAGE_OFFSET)
+    config, mm, first = k.build.config, k.mm.init_mm, k.mm.memblock.memory.regions[0]
+    gone = clear_pmds(k, mm, 0, MODULES_VADDR(config)) + clear_pmds(k, mm, MODULES_VADDR(config), config.PAGE_OFFSET)
     step(k, "{words} first-level words below PAGE_OFFSET {page_offset:#010x} cleared, the identity mapping among them",
          words=gone, page_offset=config.PAGE_OFFSET)
     start, end = k.phys_to_virt(min(first.base + first.size, k.mm.arm_lowmem_limit)), VMALLOC_START(k.mm.high_memory)
-    gone = clear_pmds(k, start, end)
+    gone = clear_pmds(k, mm, start, end)
     step(k, "{words} first-level words of {start:#010x}-{end:#010x} cleared", words=gone, start=start, end=end)
     _expect_kernel_mapped(k, k.build.symbols.init_end, "prepare_page_table")
 

@@ -135,7 +135,7 @@ def devicemaps_init(k: Kernel, mdesc: MachineDesc | None) -> None:
     vectors = early_alloc(k, PAGE_SIZE * 2, "vectors and stubs pages")
     early_trap_init(k, vectors)
     start, end = VMALLOC_START(k.mm.high_memory), FIXADDR_TOP & ~(PMD_SIZE - 1)
-    gone = clear_pmds(k, start, end)
+    gone = clear_pmds(k, k.mm.init_mm, start, end)
     step(k, "{words} first-level words of {start:#010x}-{end:#010x} cleared", words=gone, start=start, end=end)
     if k.atags_pointer:
         tree_pa = k.atags_pointer & SECTION_MASK
