@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bootsim.cli.sizes import NUMBER, SIZE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -17,11 +19,17 @@ _HELP = """Replay a recording of a real kernel's memory traffic, and tell how ma
     page allocator gets the recorded requests and answers them itself. The build is the one that meta.json names, in a
     folder builds/ above the recording, or --config.
 
+    Or RECORDING is a text trace of any system: kmem: events of `trace-cmd report` or of ftrace's trace file (also .gz,
+    .xz, or - for standard input). What that system asked for is then put to the machine of --tree: what fails here, how
+    low free memory falls, who holds what at the end. No frame is compared: such a trace lacks the state it began in.
+
     \b
     Examples:
       bootsim replay traces/kl-slub-256
       bootsim replay traces/kl-slub-256 --answers answers.bin --state end
       bootsim replay traces/kl-slub-256 --at 40000 --page 0x61930
+      trace-cmd report -F kmem | bootsim replay - --tree board.dtb --mem 256M
+      bootsim replay trace.txt --tree board.dtb --object 0xc1a0adc0
     """
 
 
@@ -31,9 +39,14 @@ _HELP = """Replay a recording of a real kernel's memory traffic, and tell how ma
 @click.option("--answers", type=click.Path(path_type=Path), help="Write the records, with the replay's answers.")
 @click.option("--state", type=click.Path(path_type=Path), help="Write the state at the end as a state directory.")
 @click.option("--at", type=click.IntRange(0), help="Stop before this record.")
-@click.option("--page", metavar="PFN", help="Tell what happened to a page frame.")
+@click.option("--page", type=NUMBER, metavar="PFN", help="Tell what happened to a page frame.")
+@click.option("--object", "object_va", type=NUMBER, metavar="ADDR", help="Tell what happened to an object.")
+@click.option("--tree", metavar="TREE", help="Of a text trace: the board it is put to.")
+@click.option("--mem", type=SIZE, metavar="SIZE", help="Of a text trace: the board's amount of RAM.")
+@click.option("--all", "everything", is_flag=True, help="Of a text trace: show every task and call site.")
 def replay(
-    recording: Path, config: str | None, answers: Path | None, state: Path | None, at: int | None, page: str | None
+    recording: Path, config: str | None, answers: Path | None, state: Path | None, at: int | None, page: int | None,
+    object_va: int | None, tree: str | None, mem: int | None, everything: bool,
 ) -> None:
     """Replay a recording; the help text is `_HELP`."""
     from bootsim import files
@@ -46,12 +59,18 @@ def replay(
     from bootsim.state.snapshot import Stage
 
     import_structlog_lazily()
-    try:
-        pfn = None if page is None else int(page, 0)
-    except ValueError:
-        raise InputError(f"--page {page}: expected a page frame number") from None
     if state is not None:
         directory.check_target(state)
+    if str(recording) == "-" or recording.is_file():
+        from bootsim.cli.demand import replay_text
+
+        if answers is not None:
+            raise InputError("--answers: a text trace has no answers to give")
+        sys.exit(replay_text(recording, tree, config, mem, state=state, at=at, page=page, object_va=object_va,
+                             everything=everything))
+    given = next((name for name, value in (("--tree", tree), ("--mem", mem), ("--object", object_va)) if value), None)
+    if given:
+        raise InputError(f"{given}: only for a text trace; a recording has its own board")
     found = Recording(recording)
     run = PageReplay(found, load_build(config) if config else None)
     total = len(run.records)
@@ -66,8 +85,8 @@ def replay(
     if first is not None:
         record, real, ours = first
         click.echo(f"first difference: record {record}: {_words(real)} in the recording, {_words(ours)} here")
-    if pfn is not None:
-        click.echo("\n".join(run.life_of(pfn)) or f"nothing happened to page {pfn:#x}")
+    if page is not None:
+        click.echo("\n".join(run.life_of(page)) or f"nothing happened to page {page:#x}")
     if right != asked:
         sys.exit(EXIT_DIFFERS)
 

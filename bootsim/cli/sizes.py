@@ -45,6 +45,13 @@ def _address(text: str) -> int:
     return value
 
 
+def _number(text: str) -> int:
+    value = _or_complain(text, "a number such as 0x61930")
+    if value >= _TOP:
+        raise click.BadParameter(f"{text} does not fit in 32 bits")
+    return value
+
+
 def _or_complain(text: str, expected: str) -> int:
     try:
         return parse_number(text)
@@ -83,4 +90,5 @@ class _Parsed(_ParamType):
 SIZE = _Parsed("size", _size)
 SIZE_AT = _Parsed("size[@base]", _size_at)
 ADDRESS = _Parsed("address", _address)
+NUMBER = _Parsed("number", _number)
 FILE_AT = _Parsed("file[@address]", _file_at)

@@ -1,0 +1,47 @@
+"""`bootsim replay` of a text trace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bootsim.errors import EXIT_DIFFERS, InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def replay_text(
+    path: Path, tree: str | None, config: str | None, mem: int | None, *, state: Path | None, at: int | None,
+    page: int | None, object_va: int | None, everything: bool,
+) -> int:
+    """Put the demand of a text trace to the machine of a tree, tell how it went; returns the exit code.
+
+    Raises InputError, and KernelPanic when the machine does not boot.
+    """
+    import bootsim
+    from bootsim.lab.demand import Demand
+    from bootsim.lab.texttrace import TextTrace
+    from bootsim.stages import STAGES
+    from bootsim.state import directory
+    from bootsim.state.snapshot import Stage, page_tables, zones
+    from bootsim.views import demand as view
+    from bootsim.views.dmesg import console
+
+    if tree is None:
+        raise InputError(f"{path}: a text trace does not say on which machine; expected --tree TREE, and --config")
+    k = bootsim.prepare(tree, config=config or "3G/1G", mem=mem)
+    blob = k.machine.ram.read(k.machine.dtb_pa, int.from_bytes(k.machine.ram.read(k.machine.dtb_pa + 4, 4), "big"))
+    bootsim.run(k)
+    demand = Demand(k, TextTrace(path), page=page, object_va=object_va)
+    demand.run(at)
+    if state is not None:
+        tables, l1, l2 = page_tables(k)
+        end = Stage(list(STAGES)[-1], {"zones": zones(k), "tables": tables}, l1, l2)
+        directory.write(state, [end], dtb=blob, dmesg=console(k), meta={"build": k.build.name, "trace": path.name})
+    click.echo("\n".join(view.lines(demand, everything=everything)))
+    if page is not None or object_va is not None:
+        what = f"page {page:#x}" if page is not None else f"object {object_va:#010x}"
+        click.echo("\n".join(demand.life) or f"nothing happened to {what}")
+    return EXIT_DIFFERS if demand.refused_here else 0

@@ -1,0 +1,126 @@
+"""A text trace of a real system's memory traffic: `trace-cmd report`, or ftrace's own `trace` file, of kmem: events."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from bootsim.errors import InputError
+from bootsim.escape import escaped
+from bootsim.linux.mm.page_alloc import gfp_flags_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+# " init-1  [000] ....  1.166238: mm_page_free: page=cefd2904 pfn=324217 order=0", with or without the column of marks,
+# the thread group and "kmem:" before the name.
+_LINE = re.compile(
+    r"\s*(?P<task>.*)-(?P<pid>\d+)\s+(?:\(\s*[-\d]+\)\s+)?\[(?P<cpu>\d+)\]\s+(?:\S+\s+)?(?P<time>\d+(?:\.\d+)?):\s+"
+    r"(?:kmem:)?(?P<name>\w+):\s+(?P<rest>.*)"
+)
+_LOST = re.compile(r"CPU:\s*\d+ \[(?:LOST (\d+) )?EVENTS(?: DROPPED)?\]", re.IGNORECASE)
+_FIELD = re.compile(r"(\w+)=(\S+)")
+_NEEDED = {
+    "mm_page_alloc": ("pfn", "order", "gfp_flags"),
+    "mm_page_free": ("pfn", "order"),
+    "kmalloc": ("call_site", "ptr", "bytes_alloc"),
+    "kmalloc_node": ("call_site", "ptr", "bytes_alloc"),
+    "kmem_cache_alloc": ("call_site", "ptr", "bytes_alloc"),
+    "kmem_cache_alloc_node": ("call_site", "ptr", "bytes_alloc"),
+    "kfree": ("ptr",),
+    "kmem_cache_free": ("ptr",),
+}
+PAGES = ("mm_page_alloc", "mm_page_free")
+NO_POINTER = ("(nil)", "(null)", "NULL")
+
+
+class TraceEvent(NamedTuple):
+    """One event: its line, "task-pid", cpu, seconds, name, and its fields as they are written."""
+
+    line: int
+    task: str
+    cpu: int
+    time: float
+    name: str
+    fields: dict[str, str]
+
+
+class TextTrace:
+    """The events of a file that the replay of a demand is about, in order; `-` is standard input.
+
+    `others` counts events by name that are passed over, `lost` the places where the tracer lost events.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = path
+        self.others: dict[str, int] = {}
+        self.lost = 0
+
+    def __iter__(self) -> Iterator[TraceEvent]:
+        """Yield the events. Raises InputError for a file that cannot be read, and for an event without its fields."""
+        found = False
+        for number, line in enumerate(self._lines(), 1):
+            match = _LINE.match(line)
+            if match is None:
+                self.lost += 1 if _LOST.search(line) else 0
+                continue
+            name = match["name"]
+            if name not in _NEEDED:
+                self.others[name] = self.others.get(name, 0) + 1
+                continue
+            fields = dict(_FIELD.findall(match["rest"]))
+            missing = [field for field in _NEEDED[name] if field not in fields]
+            if missing:
+                raise InputError(f"{self.path}:{number}: {name} without {', '.join(missing)}: {escaped(line.strip())}")
+            found = True
+            yield TraceEvent(number, f"{match['task'].strip()}-{match['pid']}", int(match["cpu"]), float(match["time"]),
+                             name, fields)
+        if not found:
+            raise InputError(f"{self.path}: no event of kmem: in it, expected lines as `trace-cmd report` or ftrace's "
+                             "trace file have them: task-pid [cpu] seconds: mm_page_alloc: page=... pfn=... order=...")
+
+    def _lines(self) -> Iterator[str]:
+        name = str(self.path)
+        try:
+            if name == "-":
+                yield from sys.stdin
+                return
+            with (gzip.open(name) if name.endswith(".gz") else lzma.open(name) if name.endswith(".xz")
+                  else Path(name).open("rb")) as file:
+                for line in file:
+                    yield line.decode("utf-8", "replace")
+        except (OSError, EOFError, lzma.LZMAError) as error:
+            raise InputError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def number(trace: TextTrace, event: TraceEvent, field: str) -> int:
+    """Return a number as an event has it: decimal, or hexadecimal with 0x. Raises InputError."""
+    text = event.fields[field]
+    try:
+        return int(text, 16 if text.lower().startswith("0x") else 10)
+    except ValueError:
+        raise InputError(f"{trace.path}:{event.line}: {event.name}: {field}={escaped(text)}, expected a "
+                         "number") from None
+
+
+def pointer(trace: TextTrace, event: TraceEvent) -> int:
+    """Return the address of an event's object, 0 for none. Raises InputError."""
+    text = event.fields["ptr"]
+    try:
+        return 0 if text in NO_POINTER else int(text, 16)
+    except ValueError:
+        raise InputError(f"{trace.path}:{event.line}: {event.name}: ptr={escaped(text)}, expected an address") from None
+
+
+def gfp_mask(trace: TextTrace, event: TraceEvent) -> int:
+    """Return a request's mask out of the names the kernel writes. Raises InputError for a name that 5.10 has not."""
+    text = event.fields["gfp_flags"]
+    try:
+        return gfp_flags_of(text)
+    except ValueError as error:
+        raise InputError(f"{trace.path}:{event.line}: gfp_flags={escaped(text)}: {error}") from None

@@ -1,0 +1,163 @@
+"""A traced system's demand, put to another machine."""
+
+import gzip
+import lzma
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import bootsim
+from bootsim.errors import InputError
+from bootsim.lab.demand import Demand
+from bootsim.lab.texttrace import TextTrace
+from bootsim.linux.mm.page_alloc import check_buddy_invariants, format_gfp_flags, gfp_flags_of
+from bootsim.views.demand import lines
+
+REAL = Path(__file__).parents[1] / "golden/recordings/armmp-virt-256.trace.xz"
+
+
+def alloc(pfn, order=0, flags="GFP_KERNEL", who="init-1", cpu=0, time="1.000001"):
+    return (f"{who:>20} [{cpu:03}] .... {time}: mm_page_alloc: page=c0de0000 pfn={pfn} order={order} migratetype=0 "
+            f"gfp_flags={flags}")
+
+
+def free(pfn, order=0, who="init-1"):
+    return f"{who:>20} [000] .... 1.000002: mm_page_free: page=c0de0000 pfn={pfn} order={order}"
+
+
+@pytest.fixture
+def demand(tmp_path):
+    def run(*text, **about):
+        file = tmp_path / "trace.txt"
+        file.write_text("\n".join(text) + "\n")
+        found = Demand(bootsim.boot("vexpress.dts", config="3G/1G", mem=256 << 20), TextTrace(file), **about)
+        found.run()
+        assert check_buddy_invariants(found.k.mm.pgdat) == []
+        return found
+
+    return run
+
+
+def free_pages_of(k):
+    """Pages on the free lists and the per-cpu lists; the zones' counters lag behind them."""
+    listed = sum(len(pages) << order for zone in k.zones for order, area in enumerate(zone["free_area"])
+                 for pages in area["lists"])
+    return listed + sum(cpu["count"] for zone in k.zones for cpu in zone["pcp"])
+
+
+def test_what_was_given_back_is_free_here_too(demand):
+    found = demand(alloc(100), alloc(2048, 10), free(100), free(2048, 10))
+    assert (found.asked, found.asked_pages, found.freed_pages, found.held) == (2, 1025, 1025, {})
+    before = free_pages_of(bootsim.boot("vexpress.dts", config="3G/1G", mem=256 << 20))
+    assert free_pages_of(found.k) == before
+    assert before - 1024 - 200 < found.fewest_free < before - 1024
+
+
+def test_a_block_freed_in_parts_goes_page_by_page(demand):
+    found = demand(alloc(200, 2), free(201), free(202))
+    assert sorted(found.held) == [200, 203]
+    assert found.freed_pages == 2
+    assert found.held_pages == 2
+
+
+def test_a_frame_handed_out_twice_was_freed_unseen(demand):
+    found = demand(alloc(100), alloc(96, 3))
+    assert found.gaps == 1
+    assert found.held_pages == 8
+    assert any("without a free between" in line for line in lines(found))
+
+
+def test_a_free_of_what_came_before_the_trace_frees_nothing_here(demand):
+    found = demand(free(100), free(300, 2), alloc(100))
+    assert (found.unseen, found.freed_pages, found.held_pages) == (5, 0, 1)
+    assert any("5 pages were freed whose request the trace does not have" in line for line in lines(found))
+
+
+def test_more_than_this_machine_has_fails_here(demand):
+    found = demand(*(alloc(1000 + i * 1024, 10) for i in range(70)))
+    assert found.refused_here > 0
+    assert any(f"here: {found.refused_here} requests failed, the first of order 10" in line for line in lines(found))
+    assert any("page allocation failure: order:10" in record.text for record in found.k.log.records)
+
+
+def test_who_holds_what(demand):
+    kmalloc = (" a-7 [000] 2.5: kmalloc: call_site=f+0x10/0x20 ptr=c1000040 bytes_req=50 bytes_alloc=64 "
+               "gfp_flags=GFP_KERNEL")
+    kfree = " a-7 [000] 2.6: kfree: call_site=g+0x1/0x2 ptr=c1000040"
+    again = kmalloc.replace("f+0x10", "h+0x10")
+    found = demand(alloc(1, who="my task-x-9"), alloc(2, 1), kmalloc, kfree, again, object_va=0xC1000040, page=2)
+    assert found.tasks() == [("init-1", 2), ("my task-x-9", 1)]
+    assert found.sites() == [("h+0x10/0x20", 1, 64)]
+    assert [re.sub(r".*?: [\d.]+: ", "", line).split(",")[0] for line in found.life] == [
+        "order 1 handed out to init-1", "kmalloc of 64 bytes by f+0x10/0x20", "freed by g+0x1/0x2",
+        "kmalloc of 64 bytes by h+0x10/0x20"]
+
+
+@pytest.mark.parametrize("line", [
+    "           <...>-1234  [000]  1234.567890: mm_page_alloc:        page=0xc0de0000 pfn=0x64 order=0 gfp_flags=none",
+    "  kworker/0:1-12    (-----) [000] d..1.  12.5: kmem:mm_page_alloc: page=0x1 pfn=100 order=0 gfp_flags=none",
+    "init-1 [000] 5: mm_page_alloc: page=c pfn=100 order=0 migratetype=1 gfp_flags=__GFP_IO|0x2000000",
+])
+def test_forms_of_a_line(tmp_path, line):
+    file = tmp_path / "trace"
+    file.write_text(f"cpus=1\nversion = 6\n{line}\n")
+    (event,) = TextTrace(file)
+    assert int(event.fields["pfn"], 0) == 100
+    assert event.line == 3
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("nothing\n", "no event of kmem: in it"),
+    (" a-1 [000] 1.0: mm_page_alloc: page=1 pfn=5\n", ":1: mm_page_alloc without order, gfp_flags"),
+    (alloc("x1"), "pfn=x1, expected a number"),
+    (alloc(1, 16), "order=16, expected less than 16"),
+    (alloc(1, flags="GFP_MAGIC"), "Linux 5.10 has no flag 'GFP_MAGIC'"),
+    (" a-1 [000] 1.0: kfree: call_site=f ptr=me", "ptr=me, expected an address"),
+])
+def test_what_cannot_be_read_is_told_by_its_line(demand, text, told):
+    with pytest.raises(InputError, match=re.escape(told)):
+        demand(text)
+
+
+def test_lost_events_other_events_and_unknown_processors_are_told(demand):
+    found = demand("CPU:0 [LOST 12 EVENTS]", "CPU:1 [EVENTS DROPPED]", alloc(1, cpu=31),
+                   " a-1 [000] 1.0: sched_switch: prev_comm=a")
+    told = "\n".join(lines(found))
+    assert "lost events in 2 places" in told
+    assert "cpu 31: this machine has" in told
+    assert "sched_switch (1)" in told
+
+
+def test_packed_files(tmp_path):
+    for name, pack in (("t.gz", gzip.compress), ("t.xz", lzma.compress)):
+        (tmp_path / name).write_bytes(pack(alloc(7).encode()))
+        assert len(list(TextTrace(tmp_path / name))) == 1
+    (tmp_path / "bad.xz").write_bytes(b"no xz")
+    with pytest.raises(InputError, match=r"bad\.xz"):
+        list(TextTrace(tmp_path / "bad.xz"))
+
+
+def test_masks_go_to_names_and_back():
+    for mask in (0xCC0, 0x100CCA, 0x12C00, 0x400DC0, 0xA20, 0x2800):
+        assert gfp_flags_of(format_gfp_flags(mask)) == mask
+
+
+@pytest.mark.golden
+def test_a_real_system_holds_what_it_asked_for_and_did_not_free():
+    text = lzma.decompress(REAL.read_bytes()).decode()
+    asked = [(int(p), int(o)) for p, o in re.findall(r"mm_page_alloc:.* pfn=(\d+) order=(\d+)", text)]
+    sites = Counter(re.findall(r"kmalloc: call_site=(\S+)", text))
+    held = set()
+    for kind, pfn, order in re.findall(r"mm_page_(alloc|free): page=\S+ pfn=(\d+) order=(\d+)", text):
+        frames = range(int(pfn), int(pfn) + (1 << int(order)))
+        held = held | set(frames) if kind == "alloc" else held - set(frames)
+    found = Demand(bootsim.boot("vexpress.dts", config="3G/1G", mem=256 << 20), TextTrace(REAL))
+    found.run()
+    assert found.asked == len(asked) > 100
+    assert set(found.held) == held
+    assert sum(sites.values()) > 1000
+    assert {site for site, _, _ in found.sites()} <= set(sites)
+    assert found.refused_here == 0
+    assert check_buddy_invariants(found.k.mm.pgdat) == []
