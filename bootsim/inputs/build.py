@@ -295,7 +295,7 @@ class Config(Values):
     SLUB_DEBUG_ON: bool = without_effect(False, "no slab is made")
     SLUB_CPU_PARTIAL: bool = without_effect(False, "no slab is made")
     SLUB_STATS: bool = without_effect(False, "no slab is made")
-    SLAB_MERGE_DEFAULT: bool = without_effect(False, "no slab is made")
+    SLAB_MERGE_DEFAULT: bool = False
     SLAB_FREELIST_RANDOM: bool = without_effect(False, "no slab is made")
     SLAB_FREELIST_HARDENED: bool = without_effect(False, "no slab is made")
     SHUFFLE_PAGE_ALLOCATOR: bool = False

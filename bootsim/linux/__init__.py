@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bootsim.linux.lib.fdt import FlatTree
     from bootsim.linux.mm.cma import Cma
     from bootsim.linux.mm.page_alloc import Pglist
+    from bootsim.linux.mm.slab_common import SlabAllocator
     from bootsim.linux.mm.vmalloc import VmStruct
 
 
@@ -107,6 +108,7 @@ class Mm:
         self.totalram_pages = 0
         self.totalhigh_pages = 0
         self.section_maps: dict[int, int] = {}
+        self.slab: SlabAllocator | None = None
         # limits
         self.arm_dma_zone_size = 0
         self.arm_dma_limit = 0xFFFFFFFF

@@ -1,0 +1,391 @@
+"""What the slab allocators share: caches, merging, kmalloc's sizes, and the interface that all three offer.
+
+Source: mm/slab_common.c, mm/slab.h, include/linux/slab.h
+"""
+
+from libc.stdint cimport uint32_t
+
+from weakref import proxy
+
+from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_head, PG_slab, TAIL_MARK, Page
+
+from bootsim.errors import BootsimError, KernelPanic
+from bootsim.linux.kernel.panic import warn
+from bootsim.linux.kernel.printk import KERN_CRIT, KERN_WARNING, printk
+from bootsim.linux.mm.page_alloc import __free_pages as _free_pages
+from bootsim.linux.mm.page_alloc import alloc_pages, format_gfp_flags
+
+cdef enum:
+    PAGE_SHIFT = 12
+    PAGE_SIZE = 4096
+    GFP_NOWAIT = 0x800
+    GFP_DMA = 0x1
+    GFP_RECLAIMABLE = 0x10
+    MERGE_SAME = SLAB_RECLAIM_ACCOUNT | SLAB_CACHE_DMA | SLAB_CACHE_DMA32 | SLAB_ACCOUNT
+    NEVER_MERGE = (SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER | SLAB_TRACE | SLAB_TYPESAFE_BY_RCU | SLAB_NOLEAKTRACE
+                   | SLAB_FAILSLAB | SLAB_KASAN)
+
+# The sizes of kmalloc_info[], and how its names write them.
+KMALLOC_INFO = ((0, "0"), (96, "96"), (192, "192"), (8, "8"), (16, "16"), (32, "32"), (64, "64"), (128, "128"),
+                (256, "256"), (512, "512"), *((1 << n, f"{1 << n - 10}k") for n in range(10, 20)),
+                *((1 << n, f"{1 << n - 20}M") for n in range(20, 27)))
+_KMALLOC_PREFIX = ("kmalloc-", "kmalloc-rcl-", "dma-kmalloc-")
+_SIZE_INDEX = bytes((3, 4, 5, 5, 6, 6, 6, 6, 1, 1, 1, 1, 7, 7, 7, 7, 2, 2, 2, 2, 2, 2, 2, 2))
+
+
+class SlabError(BootsimError):
+    """An object, cache or size with which the real kernel would go on in memory that is not its own."""
+
+
+cdef uint32_t get_order(uint32_t size) noexcept nogil:
+    """The order of the smallest block of pages that holds `size` bytes."""
+    cdef uint32_t order = 0
+    cdef uint32_t pages = (size - 1) >> PAGE_SHIFT if size else 0xFFFFF
+    while pages:
+        pages >>= 1
+        order += 1
+    return order
+
+
+cdef inline uint32_t align_up(uint32_t value, uint32_t unit) noexcept nogil:
+    return (value + unit - 1) & ~(unit - 1)
+
+
+cdef class PageSource:
+    """The page allocator of a machine, as slabs use it.
+
+    Differs: a grace period of RCU is over at once.
+    """
+
+    def __init__(self, k):
+        self.k = proxy(k)
+
+    cdef uint32_t alloc(self, uint32_t gfp_mask, uint32_t order) except? 0:
+        pfn = alloc_pages(self.k, gfp_mask, order)
+        return NO_PAGE if pfn is None else pfn
+
+    cdef int free(self, uint32_t pfn, uint32_t order, bint by_rcu) except -1:
+        _free_pages(self.k, pfn, order)
+        return 0
+
+
+cdef class KmemCache:
+    """One cache of objects of one size (struct kmem_cache). Sizes in bytes; `va` is the descriptor's address."""
+
+    def __cinit__(self):
+        self.name = ""
+        self.aliases = []
+
+    def __repr__(self):
+        return f"<KmemCache {self.name}: objects of {self.object_size} bytes, {self.size} apart>"
+
+
+cdef class SlabAllocator:
+    """The slab allocator of one machine: its caches, and how this build's kmalloc divides sizes.
+
+    slab_caches: the oldest cache first. kmalloc_caches: by type (normal, reclaimable, DMA), then by index.
+    """
+
+    def __init__(self, k, PageSource pages=None):
+        config = k.build.config
+        cdef uint32_t page_shift_max = config.FORCE_MAX_ZONEORDER + PAGE_SHIFT - 1
+        self.k = proxy(k)
+        self.pglist = k.mm.pgdat
+        self.g = self.pglist.g
+        self.memory = k.machine.ram
+        self.ram = self.memory.base
+        self.pages = PageSource(k) if pages is None else pages
+        self.page_offset = config.PAGE_OFFSET
+        self.phys_offset = k.mm.phys_offset
+        self.slab_state = DOWN
+        self.slab_nomerge = not config.SLAB_MERGE_DEFAULT or bool(k.options.get("slab_nomerge"))
+        self.slab_caches = []
+        self.cache_at = {}
+        self.zone_dma = config.ZONE_DMA
+        self.arch_slab_minalign = 8
+        self.kmalloc_min_size = 1 << config.ARM_L1_CACHE_SHIFT  # ARCH_DMA_MINALIGN
+        self.kmalloc_shift_low = config.ARM_L1_CACHE_SHIFT
+        if config.SLAB:
+            self.kmalloc_shift_high = self.kmalloc_shift_max = min(page_shift_max, 25)
+        else:
+            self.kmalloc_shift_high = PAGE_SHIFT + 1 if config.SLUB else PAGE_SHIFT
+            self.kmalloc_shift_max = page_shift_max
+        self.kmalloc_max_cache_size = <uint32_t>1 << self.kmalloc_shift_high
+        self.align_must_divide = config.SLAB
+        self.kmalloc_caches = [[None] * (self.kmalloc_shift_high + 1) for _ in range(3 if config.ZONE_DMA else 2)]
+        for i in range(24):
+            self.size_index[i] = _SIZE_INDEX[i]
+        self._set_flag_masks(config)
+
+    def _set_flag_masks(self, config):
+        core = (SLAB_HWCACHE_ALIGN | SLAB_CACHE_DMA | SLAB_CACHE_DMA32 | SLAB_PANIC | SLAB_TYPESAFE_BY_RCU)
+        debug = SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER | SLAB_TRACE | SLAB_CONSISTENCY_CHECKS
+        cache = SLAB_NOLEAKTRACE
+        if config.SLAB or config.SLUB:
+            cache |= SLAB_RECLAIM_ACCOUNT | (SLAB_ACCOUNT if config.MEMCG_KMEM else 0)
+        if config.SLAB:
+            cache |= SLAB_MEM_SPREAD
+        self.flags_permitted = (core | debug | SLAB_MEM_SPREAD | SLAB_NOLEAKTRACE | SLAB_RECLAIM_ACCOUNT
+                                | (SLAB_ACCOUNT if config.MEMCG_KMEM else 0))
+        self.cache_create_mask = core | cache | (debug if config.SLUB and config.SLUB_DEBUG else 0)
+
+    # ---------------------------------------------------------------- what each allocator does its own way
+
+    cdef KmemCache new_cache(self):
+        return KmemCache()
+
+    cdef int open(self, KmemCache s, uint32_t flags) except? 1:
+        raise NotImplementedError
+
+    cdef uint32_t kmem_cache_flags(self, uint32_t object_size, uint32_t flags, str name) except? 0xFFFFFFFFU:
+        return flags
+
+    cdef uint32_t alloc(self, KmemCache s, uint32_t gfp_mask) except? 1:
+        raise NotImplementedError
+
+    cdef int free(self, KmemCache s, uint32_t va) except -1:
+        raise NotImplementedError
+
+    cdef list alloc_bulk(self, KmemCache s, uint32_t gfp_mask, uint32_t count):
+        # __kmem_cache_alloc_bulk()
+        cdef list objects = []
+        cdef uint32_t va
+        while <uint32_t>len(objects) < count:
+            va = self.alloc(s, gfp_mask)
+            if not va:
+                self.free_bulk(s, objects)
+                return []
+            objects.append(va)
+        return objects
+
+    cdef int free_bulk(self, KmemCache s, list objects) except -1:
+        # __kmem_cache_free_bulk()
+        for va in objects:
+            if s is None:
+                self.kfree(va)
+            else:
+                self.free(s, va)
+        return 0
+
+    cdef int shrink(self, KmemCache s) except -1:
+        raise NotImplementedError
+
+    cdef int shutdown(self, KmemCache s) except -1:
+        raise NotImplementedError
+
+    cdef int release(self, KmemCache s) except -1:
+        raise NotImplementedError
+
+    cdef uint32_t kmalloc(self, uint32_t size, uint32_t gfp_mask) except? 1:
+        cdef KmemCache s
+        if size > self.kmalloc_max_cache_size:
+            return self.kmalloc_order(size, gfp_mask)
+        s = self.kmalloc_slab(size, gfp_mask)
+        return ZERO_SIZE_PTR if s is None else self.alloc(s, gfp_mask)
+
+    cdef int kfree(self, uint32_t va) except -1:
+        cdef uint32_t pfn
+        cdef Page *page
+        if va <= ZERO_SIZE_PTR:
+            return 0
+        pfn = self.head_page(va)
+        page = &self.g.map[pfn] if pfn != NO_PAGE else NULL
+        if page != NULL and page.flags & PG_slab:
+            return self.free(self.cache_at[page.mapping], va)
+        if page == NULL or not page.flags & PG_head:
+            printk(self.k, KERN_CRIT, "kernel BUG at {place}!", func="kfree", place="mm/slub.c:4118")
+            return 0
+        return self.pages.free(pfn, self.g.map[pfn + 1].prev & 0xFF, False)
+
+    cdef uint32_t ksize(self, uint32_t va) except? 1:
+        cdef uint32_t pfn
+        cdef Page *page
+        if va <= ZERO_SIZE_PTR:
+            return 0
+        pfn = self.head_page(va)
+        if pfn == NO_PAGE:
+            return 0
+        page = &self.g.map[pfn]
+        if page.flags & PG_slab:
+            return (<KmemCache>self.cache_at[page.mapping]).object_size
+        if not page.flags & PG_head:
+            warn(self.k, "mm/slub.c:4096", func="__ksize")
+            return PAGE_SIZE
+        return <uint32_t>PAGE_SIZE << (self.g.map[pfn + 1].prev & 0xFF)
+
+    def snapshot(self):
+        """Every cache with its slabs and lists, in the form of a recording's objects.json."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------- caches
+
+    cdef uint32_t calculate_alignment(self, uint32_t flags, uint32_t align, uint32_t size) noexcept:
+        cdef uint32_t ralign
+        if flags & SLAB_HWCACHE_ALIGN:
+            ralign = self.kmalloc_min_size  # cache_line_size()
+            while size <= ralign // 2:
+                ralign //= 2
+            align = max(align, ralign)
+        return align_up(max(align, self.arch_slab_minalign), 4)
+
+    cdef bint unmergeable(self, KmemCache s):
+        return (self.slab_nomerge or s.flags & NEVER_MERGE or s.ctor is not None or s.usersize or s.refcount < 0)
+
+    cdef KmemCache find_mergeable(self, uint32_t size, uint32_t align, uint32_t flags, str name, object ctor):
+        cdef KmemCache s
+        if self.slab_nomerge or ctor is not None:
+            return None
+        size = align_up(size, 4)
+        align = self.calculate_alignment(flags, align, size)
+        size = align_up(size, align)
+        flags = self.kmem_cache_flags(size, flags, name)
+        if flags & NEVER_MERGE:
+            return None
+        for s in self.slab_caches:
+            if (self.unmergeable(s) or size > s.size or (flags ^ s.flags) & MERGE_SAME
+                    or s.size & (align - 1) or s.size - size >= 4):
+                continue
+            if self.align_must_divide and align and (align > s.align or s.align % align):
+                continue
+            return s
+        return None
+
+    cdef KmemCache alias(self, str name, uint32_t size, uint32_t align, uint32_t flags, object ctor):
+        # __kmem_cache_alias()
+        cdef KmemCache s = self.find_mergeable(size, align, flags, name, ctor)
+        if s is not None:
+            s.refcount += 1
+            s.object_size = max(s.object_size, size)
+            s.aliases.append(name)
+        return s
+
+    cdef int add(self, KmemCache s) except -1:
+        # list_add(&s->list, &slab_caches)
+        self.slab_caches.append(s)
+        self.cache_at[s.va] = s
+        return 0
+
+    cdef int forget(self, KmemCache s) except -1:
+        self.slab_caches.remove(s)
+        del self.cache_at[s.va]
+        return 0
+
+    cdef int create_boot_cache(self, KmemCache s, str name, uint32_t size, uint32_t flags, uint32_t useroffset,
+                               uint32_t usersize) except -1:
+        cdef uint32_t align = self.kmalloc_min_size
+        cdef int error
+        s.name = name
+        s.size = s.object_size = size
+        if size & (size - 1) == 0:
+            align = max(align, size)
+        s.align = self.calculate_alignment(flags, align, size)
+        s.useroffset = useroffset
+        s.usersize = usersize
+        error = self.open(s, flags)
+        if error:
+            raise KernelPanic(f"Creation of kmalloc slab {name} size={size} failed. Reason {error}\n",
+                              "no free memory for it")
+        s.refcount = -1
+        return 0
+
+    cdef KmemCache create_kmalloc_cache(self, str name, uint32_t size, uint32_t flags):
+        cdef KmemCache s = self.new_cache()
+        s.va = self.alloc(self.kmem_cache, GFP_NOWAIT | GFP_ZERO)
+        if not s.va:
+            raise KernelPanic(f"Out of memory when creating slab {name}\n", "no free memory for it")
+        self.create_boot_cache(s, name, size, flags, 0, size)
+        self.add(s)
+        s.refcount = 1
+        return s
+
+    # ---------------------------------------------------------------- kmalloc's caches
+
+    cdef int setup_kmalloc_cache_index_table(self) except -1:
+        cdef uint32_t size
+        for size in range(8, min(self.kmalloc_min_size, 193), 8):
+            self.size_index[(size - 1) // 8] = self.kmalloc_shift_low
+        if self.kmalloc_min_size >= 64:
+            for size in range(72, 97, 8):
+                self.size_index[(size - 1) // 8] = 7
+        if self.kmalloc_min_size >= 128:
+            for size in range(136, 193, 8):
+                self.size_index[(size - 1) // 8] = 8
+        return 0
+
+    cdef int new_kmalloc_cache(self, uint32_t index, uint32_t type_, uint32_t flags) except -1:
+        size, name = KMALLOC_INFO[index]
+        if type_ == KMALLOC_RECLAIM:
+            flags |= SLAB_RECLAIM_ACCOUNT
+        self.kmalloc_caches[type_][index] = self.create_kmalloc_cache(_KMALLOC_PREFIX[type_] + name, size, flags)
+        return 0
+
+    cdef int create_kmalloc_caches(self, uint32_t flags) except -1:
+        cdef uint32_t type_, i
+        for type_ in range(KMALLOC_DMA):
+            for i in range(self.kmalloc_shift_low, self.kmalloc_shift_high + 1):
+                if self.kmalloc_caches[type_][i] is None:
+                    self.new_kmalloc_cache(i, type_, flags)
+                if self.kmalloc_min_size <= 32 and i == 6 and self.kmalloc_caches[type_][1] is None:
+                    self.new_kmalloc_cache(1, type_, flags)
+                if self.kmalloc_min_size <= 64 and i == 7 and self.kmalloc_caches[type_][2] is None:
+                    self.new_kmalloc_cache(2, type_, flags)
+        self.slab_state = UP
+        if self.zone_dma:
+            for i in range(self.kmalloc_shift_high + 1):
+                if self.kmalloc_caches[KMALLOC_NORMAL][i] is not None:
+                    self.new_kmalloc_cache(i, KMALLOC_DMA, SLAB_CACHE_DMA | flags)
+        return 0
+
+    cdef KmemCache kmalloc_slab(self, uint32_t size, uint32_t gfp_mask):
+        cdef uint32_t index = 0
+        cdef uint32_t type_ = KMALLOC_NORMAL
+        if size == 0 or size > self.kmalloc_max_cache_size:
+            return None
+        if size <= 192:
+            index = self.size_index[(size - 1) // 8]
+        else:
+            while (size - 1) >> index:  # fls(size - 1)
+                index += 1
+        if gfp_mask & (GFP_DMA | GFP_RECLAIMABLE):
+            if gfp_mask & GFP_DMA and self.zone_dma:
+                type_ = KMALLOC_DMA
+            elif gfp_mask & GFP_RECLAIMABLE or self.zone_dma:
+                type_ = KMALLOC_RECLAIM
+        return self.kmalloc_caches[type_][index]
+
+    cdef uint32_t kmalloc_order(self, uint32_t size, uint32_t gfp_mask) except? 1:
+        cdef uint32_t pfn
+        gfp_mask = fix_flags(self.k, gfp_mask) | GFP_COMP
+        pfn = self.pages.alloc(gfp_mask, get_order(size))
+        return 0 if pfn == NO_PAGE else self.page_va(pfn)
+
+    # ---------------------------------------------------------------- from an object to its slab
+
+    cdef uint32_t head_page(self, uint32_t va) except? 0:
+        cdef uint32_t pfn = self.va_pfn(va)
+        if va < self.page_offset or pfn < self.g.base or pfn >= self.g.end:
+            return NO_PAGE
+        if self.g.map[pfn].next & TAIL_MARK:
+            pfn = self.g.map[pfn].next & ~<uint32_t>TAIL_MARK
+        return pfn
+
+    cdef KmemCache virt_to_cache(self, uint32_t va):
+        cdef uint32_t pfn = self.head_page(va)
+        if pfn == NO_PAGE or not self.g.map[pfn].flags & PG_slab:
+            warn(self.k, "mm/slab.h:435", "virt_to_cache: Object is not a Slab page!", func="virt_to_cache")
+            return None
+        return self.cache_at.get(self.g.map[pfn].mapping)
+
+
+cdef uint32_t fix_flags(k, uint32_t gfp_mask) except? 0xFFFFFFFFU:
+    """A mask without what no slab can be made of: high memory, DMA32, bits that do not exist.
+
+    Source: mm/slab_common.c kmalloc_fix_flags()
+    """
+    cdef uint32_t wrong = gfp_mask & <uint32_t>GFP_SLAB_BUG_MASK
+    if wrong:
+        gfp_mask &= ~<uint32_t>GFP_SLAB_BUG_MASK
+        printk(k, KERN_WARNING, "Unexpected gfp: {wrong:#x} ({wrong_names}). Fixing up to gfp: {gfp:#x} ({names}). Fix "
+               "your code!", func="kmalloc_fix_flags", wrong=wrong, wrong_names=format_gfp_flags(wrong), gfp=gfp_mask,
+               names=format_gfp_flags(gfp_mask))
+    return gfp_mask
