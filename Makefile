@@ -35,7 +35,7 @@ CALLS  ?= 200000
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 LOCK   := -c constraints.txt
-CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi')
+CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd')
 
 .DEFAULT_GOAL := boot
 .DELETE_ON_ERROR:

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "bootsim"
-SOURCES = sorted(path for suffix in ("py", "pyx", "pxd", "pxi", "pyi") for path in PACKAGE.rglob(f"*.{suffix}"))
+SOURCES = sorted(path for suffix in ("py", "pyx", "pxd", "pyi") for path in PACKAGE.rglob(f"*.{suffix}"))
 MAX_LINES = 600
 
 # Imports go down only.
@@ -39,14 +39,11 @@ def plain_paths(real: frozenset[str]) -> set[str]:
 def mirrored(path: Path, real: frozenset[str]) -> bool:
     """Whether a module under linux/ is named after a kernel file: one module, or a package of modules, a file.
 
-    Python's names have _ where the kernel's may have -, and kernel/printk.py stands for kernel/printk/printk.c. A .pxi
-    is a part of the module whose name it starts with.
+    Python's names have _ where the kernel's may have -, and kernel/printk.py stands for kernel/printk/printk.c.
     """
     plain = {name.rsplit(".", 1)[0].replace("-", "_") for name in plain_paths(real)}
     name = str(path.relative_to(PACKAGE / "linux").with_suffix(""))
     last = name.rsplit("/", 1)[-1]
-    if path.suffix == ".pxi":
-        return any(name.startswith(f"{module}_") for module in plain)
     return name in plain or f"{name}/{last}" in plain or name.rpartition("/")[0] in plain
 
 
@@ -68,7 +65,7 @@ def test_mirror_rule_can_fail():
     assert mirrored(PACKAGE / "linux/arch/arm/mm/proc_v7_2level.pyx", real)
     assert mirrored(PACKAGE / "linux/kernel/printk.py", real)
     assert mirrored(PACKAGE / "linux/arch/arm/mm/mmu/lowmem.py", real)
-    assert mirrored(PACKAGE / "linux/mm/page_alloc_init.pxi", real)
+    assert mirrored(PACKAGE / "linux/mm/page_alloc/init.pyx", real)
     assert not mirrored(PACKAGE / "linux/mm/buddyinfo.py", real)
     assert mirrored(PACKAGE / "linux/arch/arm/asm/memory.py", real)
     assert not mirrored(PACKAGE / "linux/arch/arm/asm/buddyinfo.py", real)

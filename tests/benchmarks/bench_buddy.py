@@ -60,6 +60,7 @@ def k():
     """A kernel with 1 GiB, 768 MiB of it lowmem, that has given all of it to the page allocator."""
     booted = Kernel(load_build("3G/1G"), Machine())
     booted.mm.memblock.zero = lambda *_: None  # no page tables yet
+    booted.mm.phys_offset = BASE
     memblock_add(booted.mm.memblock, BASE, 1024 * MIB)
     memblock_set_current_limit(booted.mm.memblock, BASE + 768 * MIB)
     booted.mm.max_low_pfn, booted.mm.max_pfn = (BASE + 768 * MIB) >> 12, (BASE + 1024 * MIB) >> 12

@@ -35,7 +35,7 @@ def words_of(path: Path) -> set[str]:
 @pytest.fixture(scope="module")
 def read():
     """Every name that some module of the package reads."""
-    paths = [path for path in PACKAGE.rglob("*.p*") if path.suffix in (".py", ".pyx", ".pxi")]
+    paths = [path for path in PACKAGE.rglob("*.p*") if path.suffix in (".py", ".pyx", ".pxd")]
     return set().union(*(words_of(path) for path in paths if str(path.relative_to(PACKAGE)) not in NOT_READERS))
 
 

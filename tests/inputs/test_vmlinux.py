@@ -105,7 +105,7 @@ def test_warnings_that_cannot_be_read_are_assumed(place):
 
 def test_every_warning_of_the_replay_can_be_read():
     root = Path(__file__).parents[2] / "bootsim/linux"
-    sources = [path for suffix in ("py", "pyx", "pxi") for path in root.rglob(f"*.{suffix}")]
+    sources = [path for suffix in ("py", "pyx", "pxd") for path in root.rglob(f"*.{suffix}")]
     given = {place for path in sources for place in re.findall(r'warn\(k, f?"([^"]+)"', path.read_text())}
     given.discard("include/linux/jump_label.h:{306 if on else 317}")
     assert len(given) > 4

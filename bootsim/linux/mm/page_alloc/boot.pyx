@@ -1,4 +1,27 @@
-# Handing the boot's memory over to the allocator, and what is asked of it then.
+# cython: nonecheck=True
+"""Handing the boot's memory over to the allocator, and what is asked of it then (mm/page_alloc.c)."""
+
+from libc.stdint cimport int64_t, uint32_t
+
+from bootsim.linux.mm.page_alloc.api cimport fill_freed
+from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.free cimport (
+    __free_pages_core, free_pages_by_refcount, free_untouched_highmem, free_untouched_pages)
+from bootsim.linux.mm.page_alloc.gfp cimport *
+from bootsim.linux.mm.page_alloc.node cimport (
+    Pglist, check_not_free, check_pfn, check_pfn_range, check_untouched, clamp, round_up, smp_cache_bytes,
+    zone_fact_names)
+from bootsim.linux.mm.page_alloc.report cimport log_bad_pages
+from bootsim.linux.mm.page_alloc.structs cimport *
+
+from bootsim.causes import cause
+from bootsim.errors import InputError, KernelPanic
+from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.mm.page_alloc.api import alloc_pages_exact
+from bootsim.linux.mm.page_alloc.node import PageFrameError
+from bootsim.linux.mm.page_alloc.parameters import ULONG_MAX
+from bootsim.owners import Purpose
+
 
 def reset_all_zones_managed_pages(k):
     """Count managed pages anew: from here on a page counts when it is freed.
@@ -24,8 +47,8 @@ def reserve_bootmem_region(k, start_pa, end_pa):
     if map == NULL:
         return
     for bank_start, bank_end in p.valid_pfns:
-        bank_start, bank_end = _clamp(bank_start, p.g.base, p.g.end), _clamp(bank_end, p.g.base, p.g.end)
-        first, last = _clamp(start, bank_start, bank_end), _clamp(end, bank_start, bank_end)
+        bank_start, bank_end = clamp(bank_start, p.g.base, p.g.end), clamp(bank_end, p.g.base, p.g.end)
+        first, last = clamp(start, bank_start, bank_end), clamp(end, bank_start, bank_end)
         for pfn in range(first, last):
             map[pfn].flags |= PG_reserved
             map[pfn].refcount = 1
@@ -37,11 +60,11 @@ def memblock_free_pages(k, uint32_t pfn, uint32_t order):
     Source: mm/page_alloc.c memblock_free_pages(), __free_pages_core()
     """
     cdef Pglist p = k.mm.pgdat
-    _check_pfn(p.g, pfn, order)
-    _check_untouched(p.g, pfn, pfn + (<uint32_t>1 << order))
+    check_pfn(p.g, pfn, order)
+    check_untouched(p.g, pfn, pfn + (<uint32_t>1 << order))
     __free_pages_core(p.g, pfn, order)
     if p.g.nr_bad:
-        _log_bad_pages(k, p)
+        log_bad_pages(k, p)
 
 
 def free_pages_memory(k, uint32_t start_pfn, uint32_t end_pfn):
@@ -55,9 +78,9 @@ def free_pages_memory(k, uint32_t start_pfn, uint32_t end_pfn):
     cdef uint32_t order
     if pfn >= end_pfn:
         return
-    _check_pfn_range(p.g, start_pfn, end_pfn)
-    _check_untouched(p.g, start_pfn, end_pfn)
-    _fill_freed(k, start_pfn, end_pfn - start_pfn, poison=False)
+    check_pfn_range(p.g, start_pfn, end_pfn)
+    check_untouched(p.g, start_pfn, end_pfn)
+    fill_freed(k, start_pfn, end_pfn - start_pfn, poison=False)
     while pfn < end_pfn:
         order = p.g.max_order - 1
         while pfn & ((<uint32_t>1 << order) - 1) or <int64_t>pfn + (<int64_t>1 << order) > end_pfn:
@@ -75,9 +98,9 @@ def free_highmem_range(k, uint32_t start_pfn, uint32_t end_pfn):
     cdef Pglist p = k.mm.pgdat
     if start_pfn >= end_pfn:
         return
-    _check_pfn_range(p.g, start_pfn, end_pfn)
-    _check_untouched(p.g, start_pfn, end_pfn)
-    _fill_freed(k, start_pfn, end_pfn - start_pfn, poison=False)
+    check_pfn_range(p.g, start_pfn, end_pfn)
+    check_untouched(p.g, start_pfn, end_pfn)
+    fill_freed(k, start_pfn, end_pfn - start_pfn, poison=False)
     free_untouched_highmem(p.g, start_pfn, end_pfn)
     k.mm.totalram_pages += end_pfn - start_pfn
     k.mm.totalhigh_pages += end_pfn - start_pfn
@@ -89,7 +112,7 @@ def free_highmem_page(k, uint32_t pfn):
     Source: mm/page_alloc.c free_highmem_page()
     """
     cdef Pglist p = k.mm.pgdat
-    _check_pfn(p.g, pfn, 0)
+    check_pfn(p.g, pfn, 0)
     free_highmem_range(k, pfn, pfn + 1)
 
 
@@ -99,7 +122,7 @@ def adjust_managed_page_count(k, uint32_t pfn, int count):
     Source: mm/page_alloc.c adjust_managed_page_count()
     """
     cdef Pglist p = k.mm.pgdat
-    _check_pfn(p.g, pfn, 0)
+    check_pfn(p.g, pfn, 0)
     cdef Zone *zone = page_zone(p.g, pfn)
     zone.managed_pages += count
     k.mm.totalram_pages += count
@@ -119,13 +142,13 @@ def free_reserved_page(k, uint32_t pfn):
     Source: include/linux/mm.h free_reserved_page()
     """
     cdef Pglist p = k.mm.pgdat
-    _check_pfn(p.g, pfn, 0)
-    _check_not_free(p.g, pfn)
-    _fill_freed(k, pfn, 1)
+    check_pfn(p.g, pfn, 0)
+    check_not_free(p.g, pfn)
+    fill_freed(k, pfn, 1)
     __free_reserved_page(p.g, pfn)
     adjust_managed_page_count(k, pfn, 1)
     if p.g.nr_bad:
-        _log_bad_pages(k, p)
+        log_bad_pages(k, p)
 
 
 def free_reserved_area(k, start_va, end_va, poison=-1, name=None):
@@ -136,7 +159,7 @@ def free_reserved_area(k, start_va, end_va, poison=-1, name=None):
     """
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t pfn, first, last
-    start_pa = _round_up(start_va, PAGE_SIZE) - k.build.config.PAGE_OFFSET + k.mm.phys_offset
+    start_pa = round_up(start_va, PAGE_SIZE) - k.build.config.PAGE_OFFSET + k.mm.phys_offset
     end_pa = (end_va & ~(PAGE_SIZE - 1)) - k.build.config.PAGE_OFFSET + k.mm.phys_offset
     if end_pa <= start_pa:
         return 0
@@ -147,10 +170,10 @@ def free_reserved_area(k, start_va, end_va, poison=-1, name=None):
         raise KernelPanic(None, f"free_reserved_area() frees {start_pa:#010x}-{end_pa - 1:#010x} "
                           f"({name or 'memory'}), which is no memory of the kernel's: no zone holds it; "
                           f"memory: {k.memory_place()}")
-    _check_pfn_range(p.g, first, last)
+    check_pfn_range(p.g, first, last)
     if 0 <= poison <= 0xFF:
         k.machine.ram.fill32(start_pa, end_pa - start_pa, poison * 0x01010101)
-    _fill_freed(k, first, last - first)
+    fill_freed(k, first, last - first)
     twice = 0
     for pfn in range(first, last):
         page_zone(p.g, pfn).managed_pages += 1
@@ -166,7 +189,7 @@ def free_reserved_area(k, start_va, end_va, poison=-1, name=None):
              name=name or "memory", level=KERN_WARNING)
     k.mm.totalram_pages += last - first
     if p.g.nr_bad:
-        _log_bad_pages(k, p)
+        log_bad_pages(k, p)
     if name:
         printk(k, KERN_INFO, "Freeing {name} memory: {kib}K", func="free_reserved_area", name=name,
                kib=(last - first) << (PAGE_SHIFT - 10))
@@ -181,18 +204,18 @@ def init_cma_reserved_pageblock(k, uint32_t pfn):
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t order = p.g.pageblock_order
     cdef uint32_t i
-    _check_pfn(p.g, pfn, order)
-    _check_untouched(p.g, pfn, pfn + (<uint32_t>1 << order))
+    check_pfn(p.g, pfn, order)
+    check_untouched(p.g, pfn, pfn + (<uint32_t>1 << order))
     for i in range(pfn, pfn + (<uint32_t>1 << order)):
         p.g.map[i].flags &= ~<uint32_t>PG_reserved
         p.g.map[i].refcount = 0
     set_pfnblock_migratetype(p.g, page_zone(p.g, pfn), pfn, MIGRATE_CMA)
     p.g.map[pfn].refcount = 1
-    _fill_freed(k, pfn, <uint32_t>1 << order, poison=False)
+    fill_freed(k, pfn, <uint32_t>1 << order, poison=False)
     free_pages_by_refcount(p.g, pfn, order)
     adjust_managed_page_count(k, pfn, 1 << order)
     if p.g.nr_bad:
-        _log_bad_pages(k, p)
+        log_bad_pages(k, p)
 
 
 def nr_free_pages(k):
@@ -235,7 +258,7 @@ def mem_init_print_info(k, text=None):
            + "{text})", func="mem_init_print_info", free=nr_free_pages(k) << to_kib, physical=physpages << to_kib,
            code=code >> 10, data=data >> 10, rodata=rodata >> 10, init=(init_data + init_code) >> 10,
            bss=(sym.bss_stop - sym.bss_start) >> 10,
-           reserved=(physpages - k.mm.totalram_pages - k.mm.totalcma_pages) << to_kib & _ULONG,
+           reserved=(physpages - k.mm.totalram_pages - k.mm.totalcma_pages) << to_kib & ULONG_MAX,
            cma=k.mm.totalcma_pages << to_kib,
            highmem=k.mm.totalhigh_pages << to_kib, text=f", {text}" if text else "")
     # what early boot holds on to; the rest was given to the allocator
@@ -256,7 +279,7 @@ def pages_given(k, formula, inputs, source):
             k.facts.add(fact, p.g.zones[i].managed_pages, "pages", formula,
                         (f"zone.{name}.present_pages" if before is None else fact, *inputs), source)
     k.facts.add("totalram_pages", k.mm.totalram_pages, "pages", "pages given to the allocator",
-                _zone_fact_names(k, "managed_pages"), source)
+                zone_fact_names(k, "managed_pages"), source)
 
 
 # ------------------------------------------------------------------ hash tables
@@ -279,12 +302,12 @@ def alloc_large_system_hash(k, tablename, bucketsize, numentries, scale, flags, 
         raise ValueError(f"{numentries} buckets of {bucketsize} bytes, shift {shift}: expected sizes of 32 bits")
     entries = numentries
     if not entries:
-        entries = _round_up(k.mm.nr_kernel_pages, (1 << 20) // PAGE_SIZE)
-        entries = entries >> (scale - PAGE_SHIFT) if scale > PAGE_SHIFT else entries << (PAGE_SHIFT - scale) & _ULONG
+        entries = round_up(k.mm.nr_kernel_pages, (1 << 20) // PAGE_SIZE)
+        entries = entries >> (scale - PAGE_SHIFT) if scale > PAGE_SHIFT else entries << (PAGE_SHIFT - scale) & ULONG_MAX
         if flags & HASH_SMALL:
             if not entries >> shift:
                 entries = 1 << shift
-        elif entries * bucketsize & _ULONG < PAGE_SIZE:
+        elif entries * bucketsize & ULONG_MAX < PAGE_SIZE:
             entries = PAGE_SIZE // bucketsize
     entries = 1 << (entries - 1).bit_length() if entries > 1 else 1
     most = high_limit or (k.mm.nr_all_pages << PAGE_SHIFT >> 4) // bucketsize
@@ -312,9 +335,9 @@ cdef _hash_memory(k, Pglist p, tablename, size, flags):
     from bootsim.linux.mm.memblock import memblock_alloc
 
     if flags & HASH_EARLY:
-        return memblock_alloc(k.mm.memblock, size, _smp_cache_bytes(k), "alloc_large_system_hash",
+        return memblock_alloc(k.mm.memblock, size, smp_cache_bytes(k), "alloc_large_system_hash",
                               Purpose("hash", f"{tablename} hash table"))
     if max((size - 1) >> PAGE_SHIFT, 0).bit_length() >= p.g.max_order:
         raise InputError(f"a hash table of {size:#x} bytes is vmalloc()ed, which is not replayed")
-    pfn = alloc_pages_exact(k, size, GFP_ATOMIC | (0x100 if flags & HASH_ZERO else 0))
+    pfn = alloc_pages_exact(k, size, GFP_ATOMIC | (__GFP_ZERO if flags & HASH_ZERO else 0))
     return 0 if pfn is None else pfn << PAGE_SHIFT

@@ -1,4 +1,4 @@
-# The page allocator's data, for other Cython modules.
+# The page allocator's data.
 #
 # Lists are doubly linked through 32-bit names instead of pointers. A name below `heads_base` is a page frame number, a
 # name from there on is a list head; both index the same array, so that list operations need no branches:
@@ -10,15 +10,11 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef enum:
+    PAGE_SHIFT = 12
+    PAGE_SIZE = 4096
     MAX_ORDERS = 16         # the largest CONFIG_FORCE_MAX_ZONEORDER
     MAX_ZONES = 4
-    MIGRATE_UNMOVABLE = 0
-    MIGRATE_MOVABLE = 1
-    MIGRATE_RECLAIMABLE = 2
     MIGRATE_PCPTYPES = 3    # the types that have per-cpu lists
-    MIGRATE_HIGHATOMIC = 3
-    MIGRATE_CMA = 4
-    MIGRATE_ISOLATE = 5
     MIGRATE_TYPES = 6       # of which a build may lack the last ones
     NR_FREE_PAGES = 0       # indices of vm_stat
     NR_FREE_CMA_PAGES = 1
@@ -29,6 +25,14 @@ cdef enum:
     FPI_NONE = 0
     FPI_SKIP_REPORT_NOTIFY = 1
     FPI_TO_TAIL = 2
+    ALLOC_WMARK_MASK = 0x03     # how a request may take pages, beside the watermark it asks for
+    ALLOC_NO_WATERMARKS = 0x04
+    ALLOC_OOM = 0x08
+    ALLOC_HARDER = 0x10
+    ALLOC_HIGH = 0x20
+    ALLOC_CPUSET = 0x40
+    ALLOC_CMA = 0x80
+    ALLOC_KSWAPD = 0x800
     PAGEBLOCK_BITS = 4
     PAGEBLOCKS_PER_WORD = 8
     MAX_BAD_PAGES = 64
@@ -141,46 +145,3 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     uint32_t movable_seen[16]
     uint32_t nr_bad
     BadPage bad[64]
-
-
-cdef class Pglist:
-    cdef Pgdat *g
-    cdef size_t map_bytes
-    cdef void *map_memory
-    cdef object __weakref__
-    cdef readonly list zone_names
-    cdef readonly list bank_pfns
-    cdef readonly list valid_pfns
-    cdef uint32_t *section_flags    # SPARSEMEM: the pageblock flags that all zones share
-    cdef readonly int nr_migrate_types
-    cdef bint clears_allocated     # init_on_alloc, init_on_free, page_poison: as they were when the node was made
-    cdef bint fills_freed
-    cdef public object mem_map_pa
-    cdef public object mem_map_bytes
-    cdef public int nr_bad_shown
-    cdef public int min_free_kbytes
-    cdef public int user_min_free_kbytes
-    cdef public int watermark_scale_factor
-    cdef public int totalreserve_pages
-    cdef public list sysctl_lowmem_reserve_ratio
-
-    cdef int map_pages(self, uint32_t base, uint32_t end) except -1
-
-cdef uint32_t alloc_pages_nodemask(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil
-cdef void free_pages_by_refcount(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil
-cdef void free_unref_page_of(Pgdat *g, uint32_t pfn) noexcept nogil
-cdef int check_pageblocks(Pglist p, uint64_t start_pfn, uint64_t end_pfn, uint32_t migratetype) except -1
-cdef int isolate_pageblock(Pgdat *g, uint32_t pfn, uint32_t mt) noexcept nogil
-cdef void unisolate_pageblock(Pgdat *g, uint32_t pfn, uint32_t mt) noexcept nogil
-cdef uint32_t isolate_free_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil
-cdef void free_pages_ok(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t fpi_flags) noexcept nogil
-cdef void drain_pages_zone_of(Pgdat *g, uint32_t cpu, Zone *zone) noexcept nogil
-cdef Zone *zone_of(Pgdat *g, uint32_t pfn) noexcept nogil
-cdef uint32_t block_of(const Pgdat *g, uint32_t pfn) noexcept nogil
-cdef uint32_t free_list_of(const Zone *zone, uint32_t order, uint32_t mt) noexcept nogil
-cdef uint32_t get_pageblock(Pgdat *g, uint32_t pfn) noexcept nogil
-cdef void move_block(Pgdat *g, uint32_t pfn, uint32_t mt, bint with_pages) noexcept nogil
-cdef bint isolate_contig(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) noexcept nogil
-cdef void put_free_block(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t mt, uint32_t fpi_flags) noexcept nogil
-cdef void take_free_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil
-cdef uint32_t isolate_freepages_range(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) noexcept nogil

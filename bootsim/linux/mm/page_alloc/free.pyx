@@ -1,49 +1,10 @@
-# The way back: per-cpu lists, merging of buddies, the free lists.
+"""The way back: per-cpu lists, the free lists, and the boot's way in (mm/page_alloc.c)."""
 
-cdef inline bint page_is_buddy(Pgdat *g, const Zone *zone, uint32_t buddy_pfn, uint32_t order) noexcept nogil:
-    cdef const Page *buddy = &g.map[buddy_pfn]
-    return PageBuddy(buddy) and buddy.private_ == order and zone_spans_pfn(zone, buddy_pfn)
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
-
-cdef inline bint buddy_merge_likely(Pgdat *g, const Zone *zone, uint32_t pfn, uint32_t buddy_pfn,
-                                    uint32_t order) noexcept nogil:
-    # The next higher block may soon be whole: then this one had better wait at the tail.
-    cdef uint32_t combined_pfn = buddy_pfn & pfn
-    if order >= g.max_order - 2:
-        return False
-    return page_is_buddy(g, zone, combined_pfn ^ (<uint32_t>1 << (order + 1)), order + 1)
-
-
-cdef bint isolation_border(Pgdat *g, const Zone *zone, uint32_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
-    # Above pageblock_order, blocks on the two sides of an isolated range must not merge.
-    cdef uint32_t buddy_mt
-    if not zone.nr_isolate_pageblock:
-        return False
-    buddy_mt = get_pfnblock_migratetype(g, zone, pfn ^ (<uint32_t>1 << order))
-    return mt != buddy_mt and (mt == MIGRATE_ISOLATE or buddy_mt == MIGRATE_ISOLATE)
-
-
-cdef inline void __free_one_page(Pgdat *g, uint32_t pfn, Zone *zone, uint32_t order, uint32_t mt,
-                                 uint32_t fpi_flags) noexcept nogil:
-    cdef uint32_t top = g.max_order - 1
-    cdef uint32_t buddy_pfn = pfn
-    if mt != MIGRATE_ISOLATE:
-        __mod_zone_freepage_state(g, zone, <int64_t>1 << order, mt)
-    while order < top:
-        buddy_pfn = pfn ^ (<uint32_t>1 << order)
-        if order >= g.pageblock_order and isolation_border(g, zone, pfn, order, mt):
-            break
-        if not page_is_buddy(g, zone, buddy_pfn, order):
-            break
-        del_page_from_free_list(g, buddy_pfn, zone, order)
-        pfn &= buddy_pfn
-        order += 1
-    set_buddy_order(&g.map[pfn], order)
-    if fpi_flags & FPI_TO_TAIL or buddy_merge_likely(g, zone, pfn, buddy_pfn, order):
-        add_to_free_list_tail(g, pfn, zone, order, mt)
-    else:
-        add_to_free_list(g, pfn, zone, order, mt)
-
+from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.gfp cimport *
+from bootsim.linux.mm.page_alloc.structs cimport *
 
 cdef void free_tail_pages(Pgdat *g, uint32_t pfn, uint32_t order, int *bad) noexcept nogil:
     cdef bint compound = PageCompound(&g.map[pfn])

@@ -1,4 +1,12 @@
-# Looking at the allocator: snapshots, invariants, bad pages.
+# cython: nonecheck=True
+"""Looking at the allocator: snapshots and invariants."""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t
+
+from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.gfp cimport *
+from bootsim.linux.mm.page_alloc.node cimport Pglist, check_pfn, migratetypes
+from bootsim.linux.mm.page_alloc.structs cimport *
 
 cdef list _list_pfns(const Pgdat *g, uint32_t head, uint32_t most):
     # The list's pfns, at most `most` of them, so that a broken list cannot hang.
@@ -30,7 +38,7 @@ def _zone_snapshot(Pglist p not None, uint32_t i, uint32_t nr_cpus):
         "free_area": [{
             "nr_free": zone.nr_free[order],
             "lists": [_list_pfns(g, free_list(zone, order, mt), zone.spanned_pages) if mapped else []
-                      for mt in _migratetypes(p)],
+                      for mt in migratetypes(p)],
         } for order in range(g.max_order)],
         "pcp": [{
             "count": zone.pageset[cpu].count, "high": zone.pageset[cpu].high, "batch": zone.pageset[cpu].batch,
@@ -40,15 +48,10 @@ def _zone_snapshot(Pglist p not None, uint32_t i, uint32_t nr_cpus):
     }
 
 
-def _migratetypes(Pglist p):
-    # The types the build has, as indices here: without CMA, Isolate takes its number.
-    return {6: range(6), 5: (0, 1, 2, 3, MIGRATE_ISOLATE), 4: range(4)}[p.nr_migrate_types]
-
-
 def page_info(k, uint32_t pfn):
     """One struct page as plain values: flags, refcount, mapcount, buddy and order, zone, migrate type."""
     cdef Pglist p = k.mm.pgdat
-    _check_pfn(p.g, pfn, 0)
+    check_pfn(p.g, pfn, 0)
     cdef Page *page = &p.g.map[pfn]
     cdef Zone *zone = page_zone(p.g, pfn)
     tail = bool(PageTail(page))
@@ -153,41 +156,3 @@ cdef _check_pcp_lists(Pglist p, uint32_t i, list owned, list broken):
             broken.append(f"{p.zone_names[i]} cpu {cpu}: count {zone.pageset[cpu].count}, {length} pages on lists")
         cached += length
     return cached
-
-
-# ------------------------------------------------------------------ bad pages
-
-# Bits of page->flags in the order in which %pGp names them.
-_PAGE_FLAG_NAMES = (
-    ("locked", 0), ("waiters", 7), ("error", 8), ("referenced", 1), ("uptodate", 2), ("dirty", 3), ("lru", 4),
-    ("active", 5), ("workingset", 6), ("slab", 9), ("owner_priv_1", 10), ("arch_1", 11), ("reserved", 12),
-    ("private", 13), ("private_2", 14), ("writeback", 15), ("head", 16), ("mappedtodisk", 17), ("reclaim", 18),
-    ("swapbacked", 19), ("unevictable", 20), ("mlocked", 21),
-)
-_MAX_SHOWN = 60  # within a minute; the clock of a boot stands still
-
-
-cdef _log_bad_pages(k, Pglist p):
-    # bad_page() and __dump_page() of every bad page met since the last call. The kernel also dumps the raw struct page,
-    # modules and a stack trace, and prints hashed pointers.
-    cdef uint32_t i, found = p.g.nr_bad
-    cdef BadPage *bad
-    p.g.nr_bad = 0
-    for i in range(min_u32(found, MAX_BAD_PAGES)):
-        if p.nr_bad_shown >= _MAX_SHOWN:
-            return
-        p.nr_bad_shown += 1
-        bad = &p.g.bad[i]
-        zone = page_zone(p.g, bad.pfn)
-        cma = " CMA" if get_pfnblock_migratetype(p.g, zone, bad.pfn) == MIGRATE_CMA else ""
-        names = "|".join(name for name, bit in _PAGE_FLAG_NAMES if bad.page.flags >> bit & 1)
-        printk(k, KERN_ALERT, "BUG: Bad page state in process {comm}  pfn:{pfn:05x}", func="bad_page",
-               comm=k.cpus[0].comm, pfn=bad.pfn)
-        printk(k, KERN_WARNING, "page:(ptrval) refcount:{refcount} mapcount:{mapcount} mapping:{mapping:08x} "
-               "index:{index:#x} pfn:{pfn:#x}", func="__dump_page", refcount=bad.page.refcount,
-               mapcount=<int32_t>(~bad.page.page_type + 1), mapping=bad.page.mapping, index=bad.page.index, pfn=bad.pfn)
-        printk(k, KERN_WARNING, "flags: {flags:#x}({names}){cma}", func="__dump_page",
-               flags=bad.page.flags | zone.index << 30, names=names, cma=cma)
-        if bad.reason:
-            printk(k, KERN_WARNING, "page dumped because: {reason}", func="__dump_page",
-                   reason=BAD_REASONS[bad.reason].decode())

@@ -1,6 +1,19 @@
-# Taking a given range of pages: isolation of pageblocks, alloc_contig_range().
+# cython: nonecheck=True
+"""Taking a given range of pages: isolation of pageblocks, alloc_contig_range() (mm/page_alloc.c)."""
 
-_EBUSY = 16
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.gfp cimport *
+from bootsim.linux.mm.page_alloc.node cimport Pglist, check_migratetype, check_pfn_range, round_up
+from bootsim.linux.mm.page_alloc.rmqueue cimport move_freepages_block, zone_watermark_ok_of
+from bootsim.linux.mm.page_alloc.structs cimport *
+
+from bootsim.linux.kernel.printk import KERN_INFO, printk
+from bootsim.linux.mm.page_alloc.api import __free_pages
+
+EBUSY = 16
+
 
 cdef int has_unmovable_pages(Pgdat *g, const Zone *zone, uint32_t pfn, uint32_t mt) noexcept nogil:
     # The pageblock from `pfn` on; True when a page in it can neither be taken nor moved away.
@@ -210,7 +223,7 @@ def take_isolated_range(k, uint32_t start, uint32_t end):
     """
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t outer_start, outer_end
-    _check_pfn_range(p.g, start, end)
+    check_pfn_range(p.g, start, end)
     outer_start = block_over(p.g, start)
     if not pages_isolated(p.g, outer_start, end):
         printk(k, KERN_INFO, "alloc_contig_range: [{start:x}, {end:x}) PFNs busy", func="alloc_contig_range",
@@ -230,17 +243,17 @@ def alloc_contig_range(k, uint32_t start, uint32_t end, uint32_t migratetype):
 
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t block_pages = <uint32_t>1 << (p.g.max_order - 1)
-    _check_pfn_range(p.g, start, end)
-    _check_migratetype(p, migratetype)
-    first, last = start & ~(block_pages - 1), _round_up(end, block_pages)
+    check_pfn_range(p.g, start, end)
+    check_migratetype(p, migratetype)
+    first, last = start & ~(block_pages - 1), round_up(end, block_pages)
     if start_isolate_page_range(k, first, last, migratetype):
-        return -_EBUSY
+        return -EBUSY
     taken = take_isolated_range(k, start, end)
     if taken:
         free_contig_range(k, taken[0], start - taken[0])
         free_contig_range(k, end, taken[1] - end)
     undo_isolate_page_range(k, first, last, migratetype)
-    return 0 if taken else -_EBUSY
+    return 0 if taken else -EBUSY
 
 
 def free_contig_range(k, uint32_t pfn, uint32_t nr_pages):
@@ -251,6 +264,6 @@ def free_contig_range(k, uint32_t pfn, uint32_t nr_pages):
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t i
     if nr_pages:
-        _check_pfn_range(p.g, pfn, <uint64_t>pfn + nr_pages)
+        check_pfn_range(p.g, pfn, <uint64_t>pfn + nr_pages)
         for i in range(pfn, pfn + nr_pages):
             __free_pages(k, i, 0)

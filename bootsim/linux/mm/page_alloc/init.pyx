@@ -1,130 +1,25 @@
-# Measuring the zones: early parameters, free_area_init(), the memory map.
+# cython: nonecheck=True
+"""Measuring the zones: free_area_init(), the memory map (mm/page_alloc.c)."""
 
-_EINVAL = 22
-_ULONG = 0xFFFFFFFF  # an unsigned long has 32 bits
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport calloc
 
+from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.gfp cimport *
+from bootsim.linux.mm.page_alloc.node cimport Pglist, clamp, round_up, smp_cache_bytes, zone_fact_names
+from bootsim.linux.mm.page_alloc.setup cimport zone_batchsize
+from bootsim.linux.mm.page_alloc.structs cimport *
 
-# ------------------------------------------------------------------ early parameters
-
-def _early_init_on(k, attribute, arg):
-    value = kstrtobool(arg)
-    if value is None:
-        return -_EINVAL
-    if value and page_poisoning_enabled(k):
-        printk(k, KERN_INFO, "mem auto-init: CONFIG_PAGE_POISONING is on, will take precedence over {option}",
-               func=f"early_{attribute}", option=attribute)
-    (static_key_enable if value else static_key_disable)(k, getattr(k.mm, attribute))
-    return 0
-
-
-def early_init_on_alloc(k, arg):
-    """init_on_alloc=: clear pages when they are allocated. Returns 0 or -errno.
-
-    Source: mm/page_alloc.c early_init_on_alloc()
-    """
-    return _early_init_on(k, "init_on_alloc", arg)
-
-
-def early_init_on_free(k, arg):
-    """init_on_free=: clear pages when they are freed. Returns 0 or -errno.
-
-    Source: mm/page_alloc.c early_init_on_free()
-    """
-    return _early_init_on(k, "init_on_free", arg)
-
-
-def _cmdline_parse_core(k, arg, name):
-    if arg is None:
-        return -_EINVAL
-    number, length = simple_strtoull(arg)
-    if arg[length:length + 1] == "%":
-        if number > 100:
-            warn(k, "mm/page_alloc.c:7632", func="cmdline_parse_core")
-        setattr(k.mm, f"{name}_percent", number & _ULONG)
-        return 0
-    pages = memparse(arg)[0] >> PAGE_SHIFT
-    if pages > _ULONG:
-        warn(k, "mm/page_alloc.c:7638", func="cmdline_parse_core")
-    setattr(k.mm, name, pages & _ULONG)
-    setattr(k.mm, f"{name}_percent", 0)
-    return 0
-
-
-def cmdline_parse_kernelcore(k, arg):
-    """kernelcore=nn[KMG]|nn%|mirror: how much memory movable pages may not take. Returns 0 or -errno.
-
-    Source: mm/page_alloc.c cmdline_parse_kernelcore(), cmdline_parse_core()
-    """
-    if "mirror" in value_of("kernelcore", arg).split(","):
-        k.mm.mirrored_kernelcore = True
-        return 0
-    return _cmdline_parse_core(k, arg, "required_kernelcore")
-
-
-def cmdline_parse_movablecore(k, arg):
-    """movablecore=nn[KMG]|nn%: how much memory only movable pages may take. Returns 0 or -errno.
-
-    Source: mm/page_alloc.c cmdline_parse_movablecore()
-    """
-    return _cmdline_parse_core(k, arg, "required_movablecore")
-
-
-def early_debug_pagealloc(k, arg):
-    """debug_pagealloc=: on ARM, which cannot unmap pages, free pages are filled with a pattern. Returns 0 or -errno.
-
-    Source: mm/page_alloc.c early_debug_pagealloc()
-    """
-    value = kstrtobool(arg)
-    if value is None:
-        return -_EINVAL
-    k.mm.debug_pagealloc_enabled = value
-    return 0
-
-
-def debug_guardpage_minorder_setup(k, arg):
-    """debug_guardpage_minorder=N: with debug_pagealloc, blocks of 2^N pages and more get guard pages. Returns 0.
-
-    Source: mm/page_alloc.c debug_guardpage_minorder_setup()
-    """
-    value = kstrtoull(value_of("debug_guardpage_minorder", arg), 10, 32)
-    if value is None or value > k.mm.max_order // 2:
-        printk(k, KERN_ERR, "Bad debug_guardpage_minorder value", func="debug_guardpage_minorder_setup")
-        return 0
-    k.mm.debug_guardpage_minorder = value
-    printk(k, KERN_INFO, "Setting debug_guardpage_minorder to {order}", func="debug_guardpage_minorder_setup",
-           order=value)
-    return 0
-
-
-def init_debug_pagealloc(k):
-    """Switch page-allocation debugging on if it is asked for.
-
-    Source: mm/page_alloc.c init_debug_pagealloc()
-    Differs: guard pages are not modelled.
-    """
-    if k.mm.debug_pagealloc_enabled and k.mm.debug_guardpage_minorder:
-        raise InputError("cmdline: debug_guardpage_minorder=: expected no guard pages; bootsim does not model them")
-
-
-EARLY_PARAMS = (
-    EarlyParam("movablecore", cmdline_parse_movablecore),
-    EarlyParam("kernelcore", cmdline_parse_kernelcore),
-    EarlyParam("debug_guardpage_minorder", debug_guardpage_minorder_setup, ("DEBUG_PAGEALLOC",)),
-    EarlyParam("debug_pagealloc", early_debug_pagealloc, ("DEBUG_PAGEALLOC",)),
-    EarlyParam("init_on_free", early_init_on_free),
-    EarlyParam("init_on_alloc", early_init_on_alloc),
-)
+from bootsim.causes import cause
+from bootsim.errors import KernelPanic
+from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.mm.page_alloc.api import want_init_on_alloc, want_init_on_free
+from bootsim.linux.mm.page_alloc.parameters import ULONG_MAX
+from bootsim.linux.mm.page_poison import page_poisoning_enabled
+from bootsim.owners import Purpose
 
 
 # ------------------------------------------------------------------ zones
-
-def _clamp(value, low, high):
-    return low if value < low else high if value > high else value
-
-
-def _round_up(value, unit):
-    return (value + unit - 1) // unit * unit
-
 
 def find_zone_movable_pfns_for_nodes(k, Pglist p, lowest, movable_zone):
     """Where the zone Movable starts: None unless kernelcore= or movablecore= asks for it.
@@ -141,15 +36,15 @@ def find_zone_movable_pfns_for_nodes(k, Pglist p, lowest, movable_zone):
         return None
     core, movable = k.mm.required_kernelcore, k.mm.required_movablecore
     if k.mm.required_kernelcore_percent:
-        core = (totalpages * 100 * k.mm.required_kernelcore_percent & _ULONG) // 10000
+        core = (totalpages * 100 * k.mm.required_kernelcore_percent & ULONG_MAX) // 10000
     if k.mm.required_movablecore_percent:
-        movable = (totalpages * 100 * k.mm.required_movablecore_percent & _ULONG) // 10000
+        movable = (totalpages * 100 * k.mm.required_movablecore_percent & ULONG_MAX) // 10000
     if movable:
-        movable = min(totalpages, _round_up(movable, block_pages))
+        movable = min(totalpages, round_up(movable, block_pages))
         core = max(core, totalpages - movable)
     if not core or core >= totalpages:
         return None
-    movable_pfn = _round_up(_spread_kernelcore(p.bank_pfns, core, lowest[movable_zone]), block_pages)
+    movable_pfn = round_up(_spread_kernelcore(p.bank_pfns, core, lowest[movable_zone]), block_pages)
     return movable_pfn if movable_pfn < p.bank_pfns[len(p.bank_pfns) - 1][1] else None
 
 
@@ -178,8 +73,8 @@ def _spread_kernelcore(banks, core, usable_start):
 
 def _zone_range(Pglist p, index, lowest, highest, movable_pfn, movable_zone, start, end):
     # adjust_zone_range_for_zone_movable() over the clamped range
-    low = _clamp(start, lowest[index], highest[index])
-    high = _clamp(end, lowest[index], highest[index])
+    low = clamp(start, lowest[index], highest[index])
+    high = clamp(end, lowest[index], highest[index])
     if movable_pfn is not None:
         if index == p.g.nr_zones - 1:
             low, high = movable_pfn, min(end, highest[movable_zone])
@@ -192,7 +87,7 @@ def _zone_range(Pglist p, index, lowest, highest, movable_pfn, movable_zone, sta
 
 def _absent_pages(banks, low, high):
     # __absent_pages_in_range()
-    return high - low - sum(_clamp(end, low, high) - _clamp(start, low, high) for start, end in banks)
+    return high - low - sum(clamp(end, low, high) - clamp(start, low, high) for start, end in banks)
 
 
 def calculate_node_totalpages(k, Pglist p, lowest, highest, movable_pfn, movable_zone, start, end):
@@ -226,10 +121,6 @@ def calculate_node_totalpages(k, Pglist p, lowest, highest, movable_pfn, movable
         g.nr_spans += 1
     printk(k, KERN_DEBUG, "On node {nid} totalpages: {pages}", func="calculate_node_totalpages", nid=0,
            pages=g.node_present_pages)
-
-
-def _zone_fact_names(k, what):
-    return [fact.name for fact in k.facts if fact.name.startswith("zone.") and fact.name.endswith(f".{what}")]
 
 
 def _zone_facts(k, Pglist p, i):
@@ -317,14 +208,14 @@ cdef alloc_node_mem_map(k, Pglist p):
 
     block_pages = 1 << (p.g.max_order - 1)
     start = p.g.node_start_pfn & ~(block_pages - 1)
-    end = _round_up(p.g.node_start_pfn + p.g.node_spanned_pages, block_pages)
-    p.valid_pfns = [(first & ~(block_pages - 1), _round_up(last, block_pages)) for first, last in p.bank_pfns]
+    end = round_up(p.g.node_start_pfn + p.g.node_spanned_pages, block_pages)
+    p.valid_pfns = [(first & ~(block_pages - 1), round_up(last, block_pages)) for first, last in p.bank_pfns]
     if k.build.config.SPARSEMEM:
         p.map_pages(start, end)
         return
     page_bytes = k.build.sizeof.page
     size = (end - start) * page_bytes
-    pa = memblock_alloc_node(k.mm.memblock, size, _smp_cache_bytes(k), 0, "alloc_node_mem_map",
+    pa = memblock_alloc_node(k.mm.memblock, size, smp_cache_bytes(k), 0, "alloc_node_mem_map",
                              Purpose("memmap", "mem_map of node 0"))
     if not pa:
         raise KernelPanic(f"Failed to allocate {size} bytes for node 0 memory map",
@@ -343,10 +234,6 @@ cdef alloc_node_mem_map(k, Pglist p):
          pages=end - start, page_bytes=page_bytes, pa=pa)
 
 
-def _smp_cache_bytes(k):
-    return 1 << k.build.config.ARM_L1_CACHE_SHIFT
-
-
 cdef free_area_init_core(k, Pglist p):
     """Account for the memory map in each zone and set its free lists up.
 
@@ -360,7 +247,7 @@ cdef free_area_init_core(k, Pglist p):
         pages = zone.spanned_pages
         if k.build.config.SPARSEMEM and pages > zone.present_pages + (zone.present_pages >> 4):
             pages = zone.present_pages
-        memmap_pages = _round_up(pages * k.build.sizeof.page, PAGE_SIZE) >> PAGE_SHIFT
+        memmap_pages = round_up(pages * k.build.sizeof.page, PAGE_SIZE) >> PAGE_SHIFT
         if not zone.highmem:
             if freesize >= memmap_pages:
                 freesize -= memmap_pages
@@ -386,10 +273,10 @@ cdef free_area_init_core(k, Pglist p):
             setup_usemap(k, p, i)
             zone.initialized = True
     k.facts.add("nr_kernel_pages", k.mm.nr_kernel_pages, "pages", "lowmem pages less the memory map",
-                (*_zone_fact_names(k, "present_pages"), "sizeof:struct page"),
+                (*zone_fact_names(k, "present_pages"), "sizeof:struct page"),
                 "mm/page_alloc.c free_area_init_core()")
     k.facts.add("nr_all_pages", k.mm.nr_all_pages, "pages", "nr_kernel_pages and highmem",
-                ("nr_kernel_pages", *_zone_fact_names(k, "present_pages")), "mm/page_alloc.c free_area_init_core()")
+                ("nr_kernel_pages", *zone_fact_names(k, "present_pages")), "mm/page_alloc.c free_area_init_core()")
 
 
 cdef setup_usemap(k, Pglist p, i):
@@ -410,9 +297,9 @@ cdef setup_usemap(k, Pglist p, i):
         return
     zone.first_block = zone.start_pfn >> p.g.pageblock_order
     block_pages = 1 << p.g.pageblock_order
-    pages = _round_up(zone.spanned_pages + (zone.start_pfn & (block_pages - 1)), block_pages)
-    size = _round_up((pages >> p.g.pageblock_order) * PAGEBLOCK_BITS, 32) // 8
-    pa = memblock_alloc_node(k.mm.memblock, size, _smp_cache_bytes(k), 0, "setup_usemap",
+    pages = round_up(zone.spanned_pages + (zone.start_pfn & (block_pages - 1)), block_pages)
+    size = round_up((pages >> p.g.pageblock_order) * PAGEBLOCK_BITS, 32) // 8
+    pa = memblock_alloc_node(k.mm.memblock, size, smp_cache_bytes(k), 0, "setup_usemap",
                              Purpose("memmap", f"pageblock flags of zone {p.zone_names[i]}"))
     if not pa:
         raise KernelPanic(f"Failed to allocate {size} bytes for zone {p.zone_names[i]} pageblock flags on node 0",
@@ -446,18 +333,18 @@ cdef memmap_init(k, Pglist p):
             if not zone.present_pages:
                 continue
             last_zone = i
-            first = _clamp(start, zone.start_pfn, zone.start_pfn + zone.spanned_pages)
-            last = _clamp(end, zone.start_pfn, zone.start_pfn + zone.spanned_pages)
+            first = clamp(start, zone.start_pfn, zone.start_pfn + zone.spanned_pages)
+            last = clamp(end, zone.start_pfn, zone.start_pfn + zone.spanned_pages)
             if first < last:
                 _memmap_init_blocks(p.g, zone, first, last)
                 init_unavailable_range(k, p, hole, first, i)
                 hole = last
         bank_end = end
     if p.bank_pfns:
-        init_unavailable_range(k, p, hole, _round_up(bank_end, PAGES_PER_SECTION), last_zone)
+        init_unavailable_range(k, p, hole, round_up(bank_end, PAGES_PER_SECTION), last_zone)
     for region in k.mm.memblock.memory.regions:
         if region.flags & MEMBLOCK_NOMAP:
-            _hold_pages(p.g, max(_round_up(region.base, PAGE_SIZE) >> PAGE_SHIFT, p.g.base),
+            _hold_pages(p.g, max(round_up(region.base, PAGE_SIZE) >> PAGE_SHIFT, p.g.base),
                         (region.base + region.size) >> PAGE_SHIFT, 0)
     if p.mem_map_pa is not None and p.g.node_start_pfn > k.mm.phys_offset >> PAGE_SHIFT:
         _init_pages_beyond_map(k, p)
@@ -504,21 +391,21 @@ def _expect_struct_page(k, va, pa):
     # The exception that an unmapped struct page takes needs the vectors, which may be overwritten already.
     from bootsim.linux.arch.arm.mm.fault import __do_kernel_fault as die
 
-    found = k.translate(va & _ULONG, "write")
-    if va <= _ULONG and found and found.pa == pa:
+    found = k.translate(va & ULONG_MAX, "write")
+    if va <= ULONG_MAX and found and found.pa == pa:
         return
-    cause = (f"memory begins at {k.mm.memblock.memory.regions[0].base:#010x}, not at {k.mm.phys_offset:#010x}, so that "
-             f"struct pages lie behind the memory map and pass the end of lowmem at {va & _ULONG:#010x}; "
-             f"memory: {k.memory_place()}")
+    why = (f"memory begins at {k.mm.memblock.memory.regions[0].base:#010x}, not at {k.mm.phys_offset:#010x}, so that "
+           f"struct pages lie behind the memory map and pass the end of lowmem at {va & ULONG_MAX:#010x}; "
+           f"memory: {k.memory_place()}")
     vectors = k.translate(0xFFFF0010, "execute")
     if vectors and vectors.pa >> PAGE_SHIFT == k.mm.vectors_page_pa >> PAGE_SHIFT:
-        die(k, va & _ULONG, cause)
-    raise KernelPanic(None, cause)
+        die(k, va & ULONG_MAX, why)
+    raise KernelPanic(None, why)
 
 
 def _struct_page_bytes(zone, va, size):
     # as __init_single_page() leaves it: its zone, an empty list, a mapcount of -1, one reference
-    words = (zone << 30, va + 4, va + 4, 0, 0, 0, _ULONG, 1)
+    words = (zone << 30, va + 4, va + 4, 0, 0, 0, ULONG_MAX, 1)
     return b"".join(word.to_bytes(4, "little") for word in words).ljust(size, b"\0")[:size]
 
 

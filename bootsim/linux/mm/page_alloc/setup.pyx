@@ -1,4 +1,15 @@
-# Making the zones ready for use: zonelists, pagesets, watermarks.
+# cython: nonecheck=True
+"""Making the zones ready for use: zonelists, pagesets, watermarks (mm/page_alloc.c, mm/vmstat.c)."""
+
+from libc.stdint cimport uint32_t
+
+from bootsim.linux.mm.page_alloc.node cimport Pglist, clamp, zone_fact_names
+from bootsim.linux.mm.page_alloc.structs cimport *
+
+from math import isqrt
+
+from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
+
 
 # ------------------------------------------------------------------ zonelists and pagesets
 
@@ -92,7 +103,7 @@ def __setup_per_zone_wmarks(k):  # noqa: N807
         zone = &p.g.zones[i]
         managed = zone.managed_pages
         share = pages_min * managed // lowmem_pages if lowmem_pages else 0
-        zone.watermark[WMARK_MIN] = _clamp(managed // 1024, 32, 128) if zone.highmem else share
+        zone.watermark[WMARK_MIN] = clamp(managed // 1024, 32, 128) if zone.highmem else share
         scale = p.watermark_scale_factor
         gap = max(share >> 2, managed // 10000 * scale + managed % 10000 * scale // 10000)
         zone.watermark_boost = 0
@@ -164,7 +175,7 @@ def init_per_zone_wmark_min(k):
     lowmem_kbytes = _nr_free_zone_pages(p.g, p.g.gfp_zone[0]) * (PAGE_SIZE >> 10)
     new = isqrt(lowmem_kbytes * 16)
     if new > p.user_min_free_kbytes:
-        p.min_free_kbytes = _clamp(new, 128, 262144)
+        p.min_free_kbytes = clamp(new, 128, 262144)
     else:
         printk(k, KERN_WARNING, "min_free_kbytes is not updated to {new} because user defined value {user} is "
                "preferred", func="init_per_zone_wmark_min", new=new, user=p.user_min_free_kbytes)
@@ -172,11 +183,11 @@ def init_per_zone_wmark_min(k):
     refresh_zone_stat_thresholds(k)
     setup_per_zone_lowmem_reserve(k)
     k.facts.add("min_free_kbytes", p.min_free_kbytes, "KiB", "the square root of 16 times the lowmem in KiB",
-                ("totalram_pages", *_zone_fact_names(k, "managed_pages")),
+                ("totalram_pages", *zone_fact_names(k, "managed_pages")),
                 "mm/page_alloc.c init_per_zone_wmark_min()")
     for i, name in enumerate(p.zone_names):
         for mark, what in enumerate(("min", "low", "high") if p.g.zones[i].spanned_pages else ()):
             k.facts.add(f"zone.{name}.watermark.{what}", p.g.zones[i].watermark[mark], "pages",
                         "the zone's share of min_free_kbytes",
-                        ("min_free_kbytes", *_zone_fact_names(k, "managed_pages"), "CONFIG_HIGHMEM"),
+                        ("min_free_kbytes", *zone_fact_names(k, "managed_pages"), "CONFIG_HIGHMEM"),
                         "mm/page_alloc.c __setup_per_zone_wmarks()")

@@ -1,4 +1,8 @@
-# Lists, pageblock flags, zones and counters: what the free path and the allocation path share.
+# Lists, pageblock flags, zones, counters and merging: what both ways share (mm/page_alloc.c).
+from libc.stdint cimport int32_t, int64_t, uint32_t
+
+from bootsim.linux.mm.page_alloc.gfp cimport MIGRATE_CMA, MIGRATE_ISOLATE, MIGRATE_UNMOVABLE
+from bootsim.linux.mm.page_alloc.structs cimport *
 
 cdef enum:
     # Flags that a page being freed must not have.
@@ -6,6 +10,10 @@ cdef enum:
                                 | PG_active | PG_unevictable | PG_mlocked)
     # Flags that a page being handed out must not have; freeing clears them.
     PAGE_FLAGS_CHECK_AT_PREP = (1 << NR_PAGEFLAGS) - 1
+
+
+cdef inline uint32_t min_u32(uint32_t a, uint32_t b) noexcept nogil:
+    return a if a < b else b
 
 
 # ------------------------------------------------------------------ lists (include/linux/list.h)
@@ -53,7 +61,7 @@ cdef inline void set_buddy_order(Page *page, uint32_t order) noexcept nogil:
     page.page_type |= PG_buddy
 
 
-cdef uint32_t block_of(const Pgdat *g, uint32_t pfn) noexcept nogil:
+cdef inline uint32_t block_of(const Pgdat *g, uint32_t pfn) noexcept nogil:
     # The first page of the block on a free list that holds the page, or NO_PAGE.
     cdef uint32_t order, outer
     for order in range(g.max_order):
@@ -104,6 +112,12 @@ cdef inline void set_pfnblock_migratetype(Pgdat *g, Zone *zone, uint32_t pfn, ui
     if g.page_group_by_mobility_disabled and mt < MIGRATE_PCPTYPES:
         mt = MIGRATE_UNMOVABLE
     word[0] = (word[0] & ~(<uint32_t>7 << shift)) | (mt << shift)
+
+
+cdef inline bint has_pageblock(const Pgdat *g, const Zone *zone, uint32_t pfn) noexcept nogil:
+    # The zone's pageblock flags reach to the end of the pageblock in which it ends.
+    return (zone.pageblock_flags != NULL
+            and pfn >> g.pageblock_order <= (zone.start_pfn + zone.spanned_pages - 1) >> g.pageblock_order)
 
 
 # ------------------------------------------------------------------ counters (mm/vmstat.c)
@@ -157,13 +171,7 @@ cdef inline void del_page_from_free_list(Pgdat *g, uint32_t pfn, Zone *zone, uin
 
 # ------------------------------------------------------------------ bad pages
 
-cdef const char **BAD_REASONS = [
-    NULL, "nonzero mapcount", "non-NULL mapping", "nonzero _refcount",
-    "PAGE_FLAGS_CHECK_AT_FREE flag(s) set", "PAGE_FLAGS_CHECK_AT_PREP flag(s) set",
-]
-
-
-cdef int page_bad_reason(const Page *page, uint32_t flags) noexcept nogil:
+cdef inline int page_bad_reason(const Page *page, uint32_t flags) noexcept nogil:
     # An index of BAD_REASONS. As in the kernel, the last matching reason wins.
     cdef int reason = 0
     if page.page_type:
@@ -177,7 +185,7 @@ cdef int page_bad_reason(const Page *page, uint32_t flags) noexcept nogil:
     return reason
 
 
-cdef void bad_page(Pgdat *g, uint32_t pfn, int reason) noexcept nogil:
+cdef inline void bad_page(Pgdat *g, uint32_t pfn, int reason) noexcept nogil:
     # Kept until Python can log it; what does not fit is counted.
     if g.nr_bad < MAX_BAD_PAGES:
         g.bad[g.nr_bad].pfn = pfn
@@ -203,3 +211,50 @@ cdef inline bint check_new_page(Pgdat *g, uint32_t pfn) noexcept nogil:
         return False
     bad_page(g, pfn, page_bad_reason(&g.map[pfn], PAGE_FLAGS_CHECK_AT_PREP))
     return True
+
+
+# ------------------------------------------------------------------ merging
+
+cdef inline bint page_is_buddy(Pgdat *g, const Zone *zone, uint32_t buddy_pfn, uint32_t order) noexcept nogil:
+    cdef const Page *buddy = &g.map[buddy_pfn]
+    return PageBuddy(buddy) and buddy.private_ == order and zone_spans_pfn(zone, buddy_pfn)
+
+
+cdef inline bint buddy_merge_likely(Pgdat *g, const Zone *zone, uint32_t pfn, uint32_t buddy_pfn,
+                                    uint32_t order) noexcept nogil:
+    # The next higher block may soon be whole: then this one had better wait at the tail.
+    cdef uint32_t combined_pfn = buddy_pfn & pfn
+    if order >= g.max_order - 2:
+        return False
+    return page_is_buddy(g, zone, combined_pfn ^ (<uint32_t>1 << (order + 1)), order + 1)
+
+
+cdef inline bint isolation_border(Pgdat *g, const Zone *zone, uint32_t pfn, uint32_t order, uint32_t mt) noexcept nogil:
+    # Above pageblock_order, blocks on the two sides of an isolated range must not merge.
+    cdef uint32_t buddy_mt
+    if not zone.nr_isolate_pageblock:
+        return False
+    buddy_mt = get_pfnblock_migratetype(g, zone, pfn ^ (<uint32_t>1 << order))
+    return mt != buddy_mt and (mt == MIGRATE_ISOLATE or buddy_mt == MIGRATE_ISOLATE)
+
+
+cdef inline void __free_one_page(Pgdat *g, uint32_t pfn, Zone *zone, uint32_t order, uint32_t mt,
+                                 uint32_t fpi_flags) noexcept nogil:
+    cdef uint32_t top = g.max_order - 1
+    cdef uint32_t buddy_pfn = pfn
+    if mt != MIGRATE_ISOLATE:
+        __mod_zone_freepage_state(g, zone, <int64_t>1 << order, mt)
+    while order < top:
+        buddy_pfn = pfn ^ (<uint32_t>1 << order)
+        if order >= g.pageblock_order and isolation_border(g, zone, pfn, order, mt):
+            break
+        if not page_is_buddy(g, zone, buddy_pfn, order):
+            break
+        del_page_from_free_list(g, buddy_pfn, zone, order)
+        pfn &= buddy_pfn
+        order += 1
+    set_buddy_order(&g.map[pfn], order)
+    if fpi_flags & FPI_TO_TAIL or buddy_merge_likely(g, zone, pfn, buddy_pfn, order):
+        add_to_free_list_tail(g, pfn, zone, order, mt)
+    else:
+        add_to_free_list(g, pfn, zone, order, mt)

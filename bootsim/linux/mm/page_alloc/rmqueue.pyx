@@ -1,34 +1,14 @@
-# The way out: free lists, fallback between migrate types, per-cpu lists, watermarks, zonelists.
+"""The way out: free lists, fallback between migrate types, per-cpu lists, watermarks, zonelists (mm/page_alloc.c)."""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t
+
+from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.gfp cimport *
+from bootsim.linux.mm.page_alloc.structs cimport *
 
 cdef enum:
-    GFP_HIGHMEM_BIT = 0x02
-    GFP_MOVABLE_BIT = 0x08
-    GFP_MOVABLE_MASK = 0x18
-    GFP_MOVABLE_SHIFT = 3
-    GFP_HIGH_BIT = 0x20
-    GFP_ATOMIC_BIT = 0x200
-    GFP_DIRECT_RECLAIM_BIT = 0x400
-    GFP_KSWAPD_RECLAIM_BIT = 0x800
-    GFP_MEMALLOC_BIT = 0x20000
-    GFP_COMP_BIT = 0x40000
-    GFP_NOMEMALLOC_BIT = 0x80000
-    GFP_ZONEMASK = 0x0F
-
-    ALLOC_WMARK_MASK = 0x03
-    ALLOC_NO_WATERMARKS = 0x04
-    ALLOC_OOM = 0x08
-    ALLOC_HARDER = 0x10
-    ALLOC_HIGH = 0x20
-    ALLOC_CPUSET = 0x40
-    ALLOC_CMA = 0x80
-    ALLOC_KSWAPD = 0x800
-
     COMPOUND_PAGE_DTOR = 1
     MAX_STEALS = 64
-
-
-cdef inline uint32_t min_u32(uint32_t a, uint32_t b) noexcept nogil:
-    return a if a < b else b
 
 
 cdef inline void expand(Pgdat *g, Zone *zone, uint32_t pfn, uint32_t low, uint32_t high, uint32_t mt) noexcept nogil:
@@ -189,14 +169,14 @@ cdef bint __rmqueue_fallback(Pgdat *g, Zone *zone, uint32_t order, uint32_t star
 
 cdef inline uint32_t __rmqueue(Pgdat *g, Zone *zone, uint32_t order, uint32_t mt, uint32_t alloc_flags) noexcept nogil:
     cdef uint32_t pfn
-    cdef int tries
+    cdef int _tries
     # Movable requests take from CMA once more than half of the free memory is there.
     if alloc_flags & ALLOC_CMA and zone.vm_stat[NR_FREE_CMA_PAGES] > zone.vm_stat[NR_FREE_PAGES] // 2:
         pfn = __rmqueue_smallest(g, zone, order, MIGRATE_CMA)
         if pfn != NO_PAGE:
             return pfn
     # One round of stealing gives the page, unless a bad page lost its mark on the free list: there the kernel hangs.
-    for tries in range(MAX_STEALS):
+    for _tries in range(MAX_STEALS):
         pfn = __rmqueue_smallest(g, zone, order, mt)
         if pfn == NO_PAGE and alloc_flags & ALLOC_CMA:
             pfn = __rmqueue_smallest(g, zone, order, MIGRATE_CMA)
@@ -208,9 +188,9 @@ cdef inline uint32_t __rmqueue(Pgdat *g, Zone *zone, uint32_t order, uint32_t mt
 cdef int32_t rmqueue_bulk(Pgdat *g, Zone *zone, int32_t count, uint32_t head, uint32_t mt,
                           uint32_t alloc_flags) noexcept nogil:
     # At order 0, the only one it is used for.
-    cdef int32_t i, alloced = 0, taken = 0
+    cdef int32_t _i, alloced = 0, taken = 0
     cdef uint32_t pfn
-    for i in range(count):
+    for _i in range(count):
         pfn = __rmqueue(g, zone, 0, mt, alloc_flags)
         if pfn == NO_PAGE:
             break
@@ -328,7 +308,7 @@ cdef inline bint zone_watermark_fast(Pgdat *g, const Zone *z, uint32_t order, in
     if zone_watermark_ok_of(g, z, order, mark, highest_zoneidx, alloc_flags, free_pages):
         return True
     # Order-0 atomic requests may ignore the boost.
-    if (not order and gfp_mask & GFP_ATOMIC_BIT and z.watermark_boost
+    if (not order and gfp_mask & __GFP_ATOMIC and z.watermark_boost
             and alloc_flags & ALLOC_WMARK_MASK == WMARK_MIN):
         return zone_watermark_ok_of(g, z, order, z.watermark[WMARK_MIN], highest_zoneidx, alloc_flags, free_pages)
     return False
@@ -387,7 +367,7 @@ cdef inline void prep_new_page(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t 
     cdef Page *page = &g.map[pfn]
     page.private_ = 0
     page.refcount = 1
-    if order and gfp_flags & GFP_COMP_BIT:
+    if order and gfp_flags & __GFP_COMP:
         prep_compound_page(g, pfn, order)
     # page_is_pfmemalloc(): an index of -1
     page.index = 0xFFFFFFFFU if alloc_flags & ALLOC_NO_WATERMARKS else 0
@@ -431,9 +411,9 @@ cdef inline uint32_t current_alloc_flags(const Pgdat *g, uint32_t gfp_mask, uint
 
 cdef uint32_t gfp_to_alloc_flags(const Pgdat *g, uint32_t gfp_mask) noexcept nogil:
     cdef uint32_t alloc_flags = WMARK_MIN | ALLOC_CPUSET
-    alloc_flags |= gfp_mask & (GFP_HIGH_BIT | GFP_KSWAPD_RECLAIM_BIT)
-    if gfp_mask & GFP_ATOMIC_BIT:
-        if not gfp_mask & GFP_NOMEMALLOC_BIT:
+    alloc_flags |= gfp_mask & (__GFP_HIGH | __GFP_KSWAPD_RECLAIM)
+    if gfp_mask & __GFP_ATOMIC:
+        if not gfp_mask & __GFP_NOMEMALLOC:
             alloc_flags |= ALLOC_HARDER
         alloc_flags &= ~<uint32_t>ALLOC_CPUSET
     return current_alloc_flags(g, gfp_mask, alloc_flags)
@@ -442,18 +422,18 @@ cdef uint32_t gfp_to_alloc_flags(const Pgdat *g, uint32_t gfp_mask) noexcept nog
 cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
     # There is nothing to reclaim or migrate here, so every retry that hopes for progress is left out.
     cdef uint32_t alloc_flags, pfn
-    if gfp_mask & GFP_ATOMIC_BIT and gfp_mask & GFP_DIRECT_RECLAIM_BIT:
-        gfp_mask &= ~<uint32_t>GFP_ATOMIC_BIT
+    if gfp_mask & __GFP_ATOMIC and gfp_mask & __GFP_DIRECT_RECLAIM:
+        gfp_mask &= ~<uint32_t>__GFP_ATOMIC
     alloc_flags = gfp_to_alloc_flags(g, gfp_mask)
     pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
     if pfn != NO_PAGE:
         return pfn
-    if gfp_mask & GFP_MEMALLOC_BIT and not gfp_mask & GFP_NOMEMALLOC_BIT:
+    if gfp_mask & __GFP_MEMALLOC and not gfp_mask & __GFP_NOMEMALLOC:
         alloc_flags = current_alloc_flags(g, gfp_mask, ALLOC_NO_WATERMARKS)
         pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
         if pfn != NO_PAGE:
             return pfn
-    if gfp_mask & GFP_DIRECT_RECLAIM_BIT:
+    if gfp_mask & __GFP_DIRECT_RECLAIM:
         # should_reclaim_retry() gives up the high-atomic reserves before it gives up
         while unreserve_highatomic_pageblock(g, g.gfp_zone[gfp_mask & GFP_ZONEMASK], gfp_migratetype(g, gfp_mask),
                                              True):
@@ -470,7 +450,7 @@ cdef uint32_t alloc_pages_nodemask(Pgdat *g, uint32_t gfp_mask, uint32_t order) 
         return NO_PAGE
     gfp_mask &= g.gfp_allowed_mask
     pfn = get_page_from_freelist(g, gfp_mask, order, current_alloc_flags(
-        g, gfp_mask, WMARK_LOW | (gfp_mask & GFP_KSWAPD_RECLAIM_BIT)))
+        g, gfp_mask, WMARK_LOW | (gfp_mask & __GFP_KSWAPD_RECLAIM)))
     if pfn == NO_PAGE:
         pfn = __alloc_pages_slowpath(g, gfp_mask, order)
     return pfn

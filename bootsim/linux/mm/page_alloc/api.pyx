@@ -1,0 +1,246 @@
+# cython: nonecheck=True
+"""Allocating and freeing, for Python (mm/page_alloc.c)."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.free cimport (
+    drain_pages_zone_of, free_pages_by_refcount, free_pages_ok, free_unref_page_of)
+from bootsim.linux.mm.page_alloc.gfp cimport *
+from bootsim.linux.mm.page_alloc.node cimport (
+    Pglist, check_gfp, check_migratetype, check_not_free, check_pfn, check_pfn_range)
+from bootsim.linux.mm.page_alloc.report cimport alloc_failed, log_bad_pages
+from bootsim.linux.mm.page_alloc.rmqueue cimport alloc_pages_nodemask
+from bootsim.linux.mm.page_alloc.structs cimport *
+
+from bootsim.linux.kernel.printk import KERN_WARNING, step
+from bootsim.linux.mm.page_alloc.node import PageFrameError
+from bootsim.linux.mm.page_poison import page_poisoning_enabled, poison_byte
+
+
+def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
+    """Allocate 2**order pages; return the first pfn, or None when there are none, which the log then tells.
+
+    Source: include/linux/gfp.h alloc_pages(), mm/page_alloc.c __alloc_pages_nodemask()
+    Differs: nothing is reclaimed, compacted or killed for memory; the failure's stack trace and Mem-Info are left out.
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_gfp(gfp_mask)
+    cdef uint32_t pfn = alloc_pages_nodemask(p.g, gfp_mask, order)
+    if p.g.nr_bad:
+        log_bad_pages(k, p)
+    if pfn == NO_PAGE:
+        alloc_failed(k, p, gfp_mask, order)
+        return None
+    if gfp_mask & __GFP_ZERO or p.clears_allocated:
+        if not want_init_on_free(k):
+            k.machine.ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>PAGE_SIZE << order)
+    return pfn
+
+
+def want_init_on_alloc(k, uint32_t gfp_mask):
+    """Whether a request's pages are cleared: it says so, or init_on_alloc does. Poisoning goes before that.
+
+    Source: include/linux/mm.h want_init_on_alloc()
+    """
+    return bool((k.mm.init_on_alloc.taken and not page_poisoning_enabled(k)) or gfp_mask & __GFP_ZERO)
+
+
+def want_init_on_free(k):
+    """Whether freed pages are cleared.
+
+    Source: include/linux/mm.h want_init_on_free()
+    """
+    return bool(k.mm.init_on_free.taken and not page_poisoning_enabled(k))
+
+
+def __free_pages(k, uint32_t pfn, uint32_t order):
+    """Drop a reference to the block at `pfn` and free it when that was the last.
+
+    Raises PageFrameError for a block outside the memory map.
+    Source: mm/page_alloc.c __free_pages()
+    Differs: a block of several pages that is free already stays as it is, which a line tells; the kernel would put
+        parts of it on its lists a second time, and they would be broken from then on.
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, order)
+    if order and p.g.map[pfn].refcount <= 0:
+        step(k, "__free_pages: pfn {pfn:#x} order {order} has no owner: freed twice; the kernel's lists would "
+             "be broken from here on", func="__free_pages", pfn=pfn, order=order, level=KERN_WARNING)
+        return
+    if p.g.map[pfn].refcount == 1:
+        check_not_free(p.g, pfn, order)
+    if p.fills_freed and p.g.map[pfn].refcount == 1:
+        fill_freed(k, pfn, <uint32_t>1 << order)
+    free_pages_by_refcount(p.g, pfn, order)
+    if p.g.nr_bad:
+        log_bad_pages(k, p)
+
+
+def free_unref_page(k, uint32_t pfn):
+    """Free one page whose last reference is gone, through the per-cpu list.
+
+    Source: mm/page_alloc.c free_unref_page()
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, 0)
+    check_not_free(p.g, pfn)
+    free_unref_page_of(p.g, pfn)
+    if p.g.nr_bad:
+        log_bad_pages(k, p)
+
+
+def __free_pages_ok(k, uint32_t pfn, uint32_t order, uint32_t fpi_flags=FPI_NONE):
+    """Free a block whose last reference is gone straight to the free lists.
+
+    Source: mm/page_alloc.c __free_pages_ok()
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, order)
+    check_not_free(p.g, pfn, order)
+    free_pages_ok(p.g, pfn, order, fpi_flags)
+    if p.g.nr_bad:
+        log_bad_pages(k, p)
+
+
+def split_page(k, uint32_t pfn, uint32_t order):
+    """Make 2**order single pages of an allocated block that is no compound page.
+
+    Source: mm/page_alloc.c split_page()
+    """
+    cdef Pglist p = k.mm.pgdat
+    cdef uint32_t i
+    check_pfn(p.g, pfn, order)
+    check_not_free(p.g, pfn, order)
+    for i in range(pfn + 1, pfn + (<uint32_t>1 << order)):
+        p.g.map[i].refcount = 1
+
+
+def set_page_count(k, uint32_t pfn, int count):
+    """Set the references to a page.
+
+    Source: include/linux/page_ref.h set_page_count()
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, 0)
+    p.g.map[pfn].refcount = count
+
+
+def ClearPageReserved(k, uint32_t pfn):
+    """Take the reservation of the boot off a page.
+
+    Source: include/linux/page-flags.h ClearPageReserved()
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, 0)
+    p.g.map[pfn].flags &= ~<uint32_t>PG_reserved
+
+
+def alloc_pages_exact(k, uint32_t size, uint32_t gfp_mask):
+    """Allocate the pages that `size` bytes need, and not one more; return the first pfn, or None.
+
+    Source: mm/page_alloc.c alloc_pages_exact()
+    """
+    cdef uint32_t pages = <uint32_t>((<uint64_t>size + PAGE_SIZE - 1) >> PAGE_SHIFT)
+    cdef uint32_t order = max(int(pages) - 1, 0).bit_length()
+    cdef uint32_t i
+    pfn = alloc_pages(k, gfp_mask & ~<uint32_t>__GFP_COMP, order)
+    if pfn is None:
+        return None
+    split_page(k, pfn, order)
+    for i in range(pfn + pages, pfn + (<uint32_t>1 << order)):
+        __free_pages(k, i, 0)
+    return pfn
+
+
+def free_pages_exact(k, uint32_t pfn, uint32_t size):
+    """Free what alloc_pages_exact() gave for `size` bytes.
+
+    Source: mm/page_alloc.c free_pages_exact()
+    """
+    cdef Pglist p = k.mm.pgdat
+    cdef uint64_t end = pfn + ((<uint64_t>size + PAGE_SIZE - 1) >> PAGE_SHIFT)
+    cdef uint32_t i
+    if size:
+        check_pfn_range(p.g, pfn, end)
+        for i in range(pfn, <uint32_t>end):
+            __free_pages(k, i, 0)
+
+
+def drain_pages_zone(k, uint32_t cpu, uint32_t zone):
+    """Free everything on one cpu's list of the zone with index `zone`.
+
+    Source: mm/page_alloc.c drain_pages_zone()
+    """
+    cdef Pglist p = k.mm.pgdat
+    if cpu >= p.g.nr_cpus or zone >= p.g.nr_zones:
+        raise PageFrameError(f"cpu {cpu}, zone {zone}: no such per-cpu list")
+    drain_pages_zone_of(p.g, cpu, &p.g.zones[zone])
+    if p.g.nr_bad:
+        log_bad_pages(k, p)
+
+
+def drain_all_pages(k, zone=None):
+    """Free every cpu's lists, of one zone (by index) or of all.
+
+    Source: mm/page_alloc.c drain_all_pages()
+    """
+    cdef Pglist p = k.mm.pgdat
+    cdef uint32_t i, cpu
+    for cpu in range(p.g.nr_cpus):
+        for i in range(p.g.nr_zones):
+            if p.g.zones[i].present_pages and (zone is None or zone == i):
+                drain_pages_zone_of(p.g, cpu, &p.g.zones[i])
+    if p.g.nr_bad:
+        log_bad_pages(k, p)
+
+
+def get_pageblock_migratetype(k, uint32_t pfn):
+    """The migrate type of the pageblock that holds `pfn`.
+
+    Source: include/linux/mmzone.h get_pageblock_migratetype()
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, 0)
+    return get_pfnblock_migratetype(p.g, page_zone(p.g, pfn), pfn)
+
+
+def set_pageblock_migratetype(k, uint32_t pfn, uint32_t migratetype):
+    """Give the pageblock that holds `pfn` a migrate type.
+
+    Source: mm/page_alloc.c set_pageblock_migratetype()
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, 0)
+    check_migratetype(p, migratetype)
+    set_pfnblock_migratetype(p.g, page_zone(p.g, pfn), pfn, migratetype)
+
+
+def page_zone_name(k, uint32_t pfn):
+    """The name of the zone that holds `pfn`."""
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, 0)
+    return p.zone_names[page_zone(p.g, pfn).index]
+
+
+def page_zone_index(k, uint32_t pfn):
+    """The index of the zone that holds `pfn`.
+
+    Source: include/linux/mm.h page_zonenum()
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, 0)
+    return page_zone(p.g, pfn).index
+
+
+# What kernel_init_free_pages() and kernel_poison_pages() write into freed pages.
+cdef int fill_freed(k, uint32_t pfn, uint32_t pages, bint poison=True) except -1:
+    cdef Pglist p = k.mm.pgdat
+    if p.fills_freed:
+        if page_poisoning_enabled(k):
+            if poison:
+                k.machine.ram.fill32(<int64_t>pfn << PAGE_SHIFT, <int64_t>pages << PAGE_SHIFT,
+                                     poison_byte(k) * 0x01010101)
+        else:
+            k.machine.ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>pages << PAGE_SHIFT)
+    return 0

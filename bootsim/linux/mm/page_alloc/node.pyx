@@ -1,0 +1,276 @@
+# cython: nonecheck=True
+"""The node: struct pages and zones (struct pglist_data), and what a caller from Python may name of them."""
+
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
+from bootsim.linux.mm.page_alloc.gfp cimport *
+from bootsim.linux.mm.page_alloc.rmqueue cimport alloc_pages_nodemask
+from bootsim.linux.mm.page_alloc.structs cimport *
+
+from bootsim.errors import BootsimError, InputError
+
+
+cdef extern from "<sys/mman.h>" nogil:
+    void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)
+    int mprotect(void *addr, size_t length, int prot)
+    int munmap(void *addr, size_t length)
+    int madvise(void *addr, size_t length, int advice)
+    int PROT_NONE, PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_HUGEPAGE
+    void *MAP_FAILED
+
+
+cdef enum:
+    MAX_CPUS = 1024
+
+cdef size_t GUARD_BYTES = 1 << 16
+
+
+class PageFrameError(BootsimError):
+    """A page frame number, order, range or migrate type that the machine has not, or a page in the wrong state."""
+
+
+@cython.final
+cdef class Pglist:
+    """The machine's one node: its struct pages and zones, and page_alloc.c's variables (struct pglist_data).
+
+    `zone_names` are the build's zones in index order. `bank_pfns` are the (start, end) of all memory, `valid_pfns` of
+    the frames for which pfn_valid() holds: every pageblock that memory touches.
+    """
+
+    def __cinit__(self, config):
+        cdef Pgdat *g = <Pgdat *>calloc(1, sizeof(Pgdat))
+        cdef uint32_t i
+        if g == NULL:
+            raise MemoryError
+        self.g = g
+        if not 2 <= config.FORCE_MAX_ZONEORDER <= MAX_ORDERS:
+            raise InputError(f"CONFIG_FORCE_MAX_ZONEORDER is {config.FORCE_MAX_ZONEORDER}, "
+                             f"expected 2 to {int(MAX_ORDERS)}")
+        if not 1 <= config.NR_CPUS <= MAX_CPUS:
+            raise InputError(f"CONFIG_NR_CPUS is {config.NR_CPUS}, expected 1 to {int(MAX_CPUS)}")
+        g.max_order = config.FORCE_MAX_ZONEORDER
+        g.pageblock_order = g.max_order - 1
+        g.nr_cpus = config.NR_CPUS
+        g.cma = config.CMA
+        g.debug_vm = config.DEBUG_VM
+        g.watermark_boost_factor = 15000
+        g.gfp_allowed_mask = GFP_BOOT_MASK
+        self.zone_names = _zone_names(config)
+        g.nr_zones = len(self.zone_names)
+        self.nr_migrate_types = MIGRATE_TYPES if config.CMA else 5 if config.MEMORY_ISOLATION else 4
+        self.bank_pfns = []
+        self.valid_pfns = []
+        self.min_free_kbytes = 1024
+        self.user_min_free_kbytes = -1
+        self.watermark_scale_factor = 10
+        self.sysctl_lowmem_reserve_ratio = [{"DMA": 256, "Normal": 32}.get(name, 0) for name in self.zone_names]
+        for i in range(g.nr_zones):
+            g.zones[i].index = i
+            # zone_movable_is_highmem(): with one node, Movable counts as highmem when HighMem lies below it
+            g.zones[i].highmem = config.HIGHMEM and self.zone_names[i] in ("HighMem", "Movable")
+            g.zones[i].pageset = <PerCpuPages *>calloc(g.nr_cpus, sizeof(PerCpuPages))
+            if g.zones[i].pageset == NULL:
+                raise MemoryError("the host refused the memory for per-cpu lists")
+        _fill_gfp_zone(g, self.zone_names)
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        if self.map_memory != NULL:
+            munmap(self.map_memory, self.map_bytes)
+        if self.g != NULL:
+            for i in range(self.g.nr_zones):
+                free(self.g.zones[i].pageset)
+                if self.section_flags == NULL:
+                    free(self.g.zones[i].pageblock_flags)
+            free(self.section_flags)
+            free(self.g)
+
+    cdef int map_pages(self, uint32_t base, uint32_t end) except -1:
+        # struct pages for [base, end), and after them the list heads
+        cdef Pgdat *g = self.g
+        cdef uint32_t i, cpu, head = end
+        cdef uint32_t order_heads = g.max_order * MIGRATE_TYPES
+        g.base, g.end, g.heads_base = base, end, end
+        g.nr_heads = g.nr_zones * (order_heads + g.nr_cpus * MIGRATE_PCPTYPES) + 1
+        cdef size_t bytes = ((<size_t>(end - base) + g.nr_heads) * sizeof(Page) + GUARD_BYTES - 1) & ~(GUARD_BYTES - 1)
+        cdef char *memory
+        # what is before and behind may not be touched
+        self.map_bytes = bytes + 2 * GUARD_BYTES
+        self.map_memory = mmap(NULL, self.map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if self.map_memory == MAP_FAILED:
+            self.map_memory = NULL
+            raise MemoryError("the host refused the memory for struct pages")
+        memory = <char *>self.map_memory + GUARD_BYTES
+        if mprotect(memory, bytes, PROT_READ | PROT_WRITE):
+            raise MemoryError("the host refused the memory for struct pages")
+        madvise(memory, bytes, MADV_HUGEPAGE)  # every page of it is written; a refusal costs time alone
+        g.map = <Page *>memory - base
+        for i in range(g.nr_zones):
+            g.zones[i].free_list = head
+            head += order_heads
+            for cpu in range(g.nr_cpus):
+                g.zones[i].pageset[cpu].lists = head
+                head += MIGRATE_PCPTYPES
+        g.tmp_list = head
+        for i in range(g.heads_base, g.heads_base + g.nr_heads):
+            list_init(g.map, i)
+        return 0
+
+    @property
+    def cpu(self):
+        """The cpu that the kernel runs on now (smp_processor_id())."""
+        return self.g.cpu
+
+    @cpu.setter
+    def cpu(self, uint32_t cpu):
+        if cpu >= self.g.nr_cpus:
+            raise PageFrameError(f"cpu {cpu}: the build has {self.g.nr_cpus}")
+        self.g.cpu = cpu
+
+    @property
+    def page_group_by_mobility_disabled(self):
+        """Whether there was too little memory to group pages by mobility."""
+        return bool(self.g.page_group_by_mobility_disabled)
+
+    @property
+    def node_present_pages(self):
+        """Pages of memory, without holes."""
+        return self.g.node_present_pages
+
+    @property
+    def gfp_allowed_mask(self):
+        """The flags that requests keep: GFP_BOOT_MASK until the kernel's threads run."""
+        return self.g.gfp_allowed_mask
+
+    @gfp_allowed_mask.setter
+    def gfp_allowed_mask(self, uint32_t mask):
+        self.g.gfp_allowed_mask = mask
+
+    def alloc(self, uint32_t gfp_mask, uint32_t order):
+        """alloc_pages() without log and contents: the first pfn, or None."""
+        check_gfp(gfp_mask)
+        cdef uint32_t pfn = alloc_pages_nodemask(self.g, gfp_mask, order)
+        return None if pfn == NO_PAGE else pfn
+
+    def free(self, uint32_t pfn, uint32_t order):
+        """__free_pages() without log and contents. Raises PageFrameError outside the memory map."""
+        check_pfn(self.g, pfn, order)
+        if self.g.map[pfn].refcount == 1 or order:
+            check_not_free(self.g, pfn, order)
+        free_pages_by_refcount(self.g, pfn, order)
+
+
+cdef int check_pfn(Pgdat *g, uint32_t pfn, uint32_t order) except -1:
+    # An aligned block of the memory map; a range's end is a 64-bit number.
+    if (g.map == NULL or g.nr_spans == 0 or order >= g.max_order or pfn < g.span_start[0]
+            or <uint64_t>pfn + (<uint64_t>1 << order) > g.end or pfn & ((<uint32_t>1 << order) - 1)
+            or not has_pageblock(g, page_zone(g, pfn), pfn)):
+        raise PageFrameError(f"pfn {pfn:#x} order {order}: expected an aligned block from {g.span_start[0]:#x} below "
+                             f"{g.end:#x}, order below {g.max_order}")
+    return 0
+
+
+cdef int check_pfn_range(Pgdat *g, uint64_t start_pfn, uint64_t end_pfn) except -1:
+    # [start_pfn, end_pfn) lies in the memory map, and is not empty.
+    if start_pfn >= end_pfn or end_pfn > g.end:
+        raise PageFrameError(f"pfns {start_pfn:#x}-{end_pfn:#x}: expected a range of pages below {g.end:#x}")
+    check_pfn(g, <uint32_t>start_pfn, 0)
+    check_pfn(g, <uint32_t>(end_pfn - 1), 0)
+    return 0
+
+
+cdef int check_migratetype(Pglist p, uint32_t migratetype) except -1:
+    if migratetype not in migratetypes(p):
+        raise PageFrameError(f"migrate type {migratetype}: the build has {', '.join(map(str, migratetypes(p)))}")
+    return 0
+
+
+cdef int check_pageblocks(Pglist p, uint64_t start_pfn, uint64_t end_pfn, uint32_t migratetype) except -1:
+    # A range that begins with a pageblock, to be isolated or given back as this type.
+    if start_pfn & ((<uint32_t>1 << p.g.pageblock_order) - 1):
+        raise PageFrameError(f"pfn {start_pfn:#x}: expected the first of a pageblock")
+    check_pfn_range(p.g, start_pfn, end_pfn)
+    return check_migratetype(p, migratetype)
+
+
+cdef int check_not_free(Pgdat *g, uint32_t pfn, uint32_t order=0) except -1:
+    # A page that some list holds must not be put on another: the real kernel's lists would be broken from then on. Free
+    # blocks inside the block are not meant: freeing it meets their marks, and tells a bad page.
+    cdef uint32_t i
+    cdef uint32_t end = pfn + (<uint32_t>1 << order)
+    if end > g.freed_end:
+        g.freed_end = end
+    if in_free_block(g, pfn):
+        raise PageFrameError(f"pfn {pfn:#x} is free already")
+    for i in range(pfn, end):
+        if g.map[i].flags & PG_on_pcp:
+            raise PageFrameError(f"pfn {i:#x} is free already")
+    return 0
+
+
+cdef int check_untouched(Pgdat *g, uint32_t start_pfn, uint32_t end_pfn) except -1:
+    # Nothing in the range was ever freed. The boot goes upwards, so that there is nothing to look at.
+    cdef uint32_t i
+    if start_pfn < g.freed_end:
+        for i in range(start_pfn, end_pfn):
+            if g.map[i].flags & PG_on_pcp or in_free_block(g, i):
+                raise PageFrameError(f"pfn {i:#x} is free already")
+    if end_pfn > g.freed_end:
+        g.freed_end = end_pfn
+    return 0
+
+
+cdef int check_gfp(uint32_t gfp_mask) except -1:
+    if gfp_mask & GFP_MOVABLE_MASK == GFP_MOVABLE_MASK:
+        raise PageFrameError(f"gfp mask {gfp_mask:#x}: __GFP_MOVABLE and __GFP_RECLAIMABLE exclude each other")
+    return 0
+
+
+cdef migratetypes(Pglist p):
+    # The types the build has, as indices here: without CMA, Isolate takes its number.
+    return {6: range(6), 5: (0, 1, 2, 3, MIGRATE_ISOLATE), 4: range(4)}[p.nr_migrate_types]
+
+
+cdef list _zone_names(config):
+    names = ["DMA"] if config.ZONE_DMA else []
+    names.append("Normal")
+    if config.HIGHMEM:
+        names.append("HighMem")
+    names.append("Movable")
+    return names
+
+
+cdef void _fill_gfp_zone(Pgdat *g, list names):
+    # GFP_ZONE_TABLE: the highest zone each combination of the four zone bits may use
+    normal = names.index("Normal")
+    for bits in range(16):
+        zone = normal
+        if bits & __GFP_DMA and not bits & __GFP_HIGHMEM:
+            zone = names.index("DMA") if "DMA" in names else normal
+        elif bits & __GFP_HIGHMEM:
+            zone = names.index("HighMem") if "HighMem" in names else normal
+            if bits & __GFP_MOVABLE:
+                zone = names.index("Movable")
+        g.gfp_zone[bits] = zone
+
+
+# ------------------------------------------------------------------ what the boot's parts share
+
+cdef list zone_fact_names(k, what):
+    return [fact.name for fact in k.facts if fact.name.startswith("zone.") and fact.name.endswith(f".{what}")]
+
+
+cdef smp_cache_bytes(k):
+    return 1 << k.build.config.ARM_L1_CACHE_SHIFT
+
+
+cdef clamp(value, low, high):
+    return low if value < low else high if value > high else value
+
+
+cdef round_up(value, unit):
+    return (value + unit - 1) // unit * unit
