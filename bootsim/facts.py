@@ -37,6 +37,9 @@ class Fact(NamedTuple):
             return self.value
         return f"{self.value:#x}" if self.unit in ADDRESS_UNITS else str(self.value)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Fact:
+        return self  # as Shared; a NamedTuple takes no other base
+
 
 class Derivation(NamedTuple):
     """A node of a derivation tree: a fact and what it rests on. A root has `fact` None and no children."""

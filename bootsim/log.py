@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from itertools import count
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -64,10 +64,11 @@ def _lazy_getattr(package: ModuleType) -> Any:
     return from_its_home
 
 
-def make_logger(sink: RecordSink) -> Any:
+def make_logger(sink: RecordSink, seq: int = 0) -> Any:
     """A structlog logger whose `msg(text, level=, stage=, func=, kernel=, fields=)` appends a Record to `sink`.
 
-    Records are numbered from 0 in the order they come. Loggers made from it by `bind` share its numbers and its sink.
+    Records are numbered from `seq` in the order they come. Loggers made from it by `bind` share its numbers and its
+    sink.
     """
     from structlog import BoundLoggerBase
 
@@ -81,13 +82,16 @@ def make_logger(sink: RecordSink) -> Any:
             args, kwargs = self._process_event("append", event, event_kw)
             self._logger.append(*args, **kwargs)
 
-    next_seq = count().__next__
+        def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+            return make_logger(deepcopy(self._logger, memo), seq)
 
     # The last processor: its answer becomes the arguments of sink.append().
     def make_record(_sink: Any, _method: str, event: MutableMapping[str, Any]) -> tuple[Any, ...]:
+        nonlocal seq
         record = Record(
-            next_seq(), event["level"], event["stage"], event["func"], event["event"], event["kernel"], event["fields"]
+            seq, event["level"], event["stage"], event["func"], event["event"], event["kernel"], event["fields"]
         )
+        seq += 1
         return (record,), {}
 
     return KernelLogger(sink, [make_record], {})

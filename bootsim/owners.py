@@ -63,6 +63,9 @@ class Change(NamedTuple):
     purpose: Purpose
     flag: int = 0
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Change:
+        return self  # as Shared; a NamedTuple takes no other base
+
 
 class Holding(NamedTuple):
     """[base, end) as one owner holds it. `serial` is the number of the change that gave it."""

@@ -9,7 +9,8 @@ One anonymous private mapping without swap reservation. Pages nobody wrote read 
 """
 
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -21,14 +22,22 @@ cdef extern from "<sys/mman.h>" nogil:
     void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)
     int munmap(void *addr, size_t length)
     int madvise(void *addr, size_t length, int advice)
+    int mincore(void *addr, size_t length, unsigned char *vec)
     int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_DONTNEED
     void *MAP_FAILED
+
+cdef extern from "<sys/sysinfo.h>" nogil:
+    struct HostInfo "sysinfo":
+        unsigned long totalswap, freeswap
+    int sysinfo(HostInfo *info)
 
 
 cdef unsigned long long SPAN_BYTES = 1ULL << 32
 # A 32-bit load at the last address must not leave the mapping.
 cdef unsigned long long PAD_BYTES = 4096
 cdef unsigned long long HOST_PAGE_BYTES = 4096
+# How many pages the host is asked of at once.
+cdef size_t _STEP_PAGES = 1 << 16
 
 
 class PhysicalAddressError(BootsimError):
@@ -104,8 +113,78 @@ cdef class PhysicalMemory:
             memset(self.base + first, 0, last - first)
         memset(self.base + last, 0, pa + size - last)
 
+    def __deepcopy__(self, memo):
+        cdef PhysicalMemory new = PhysicalMemory()
+        # what goes to swap while mincore() runs counts at the second look, if nobody reads it back meanwhile
+        cdef bint swapped = host_swaps()
+        copy_touched(new.base, self.base, SPAN_BYTES, swapped)
+        if not swapped and host_swaps():
+            copy_touched(new.base, self.base, SPAN_BYTES, True)
+        return new
+
     def __repr__(self):
         return "<PhysicalMemory 4 GiB>"
+
+
+cdef int copy_touched(unsigned char *to, const unsigned char *source, size_t size, bint swapped) except -1:
+    """Copy what was ever written of [source, source + size) to memory that nobody wrote yet.
+
+    Both are whole pages of private anonymous mappings. Pages that the host does not hold are zero, and stay untouched.
+    `swapped`: some may be in swap; only /proc/self/pagemap tells them from those never written, and it takes longer.
+    """
+    cdef size_t pages = size // HOST_PAGE_BYTES
+    cdef size_t done = 0
+    cdef size_t n
+    cdef unsigned char *held = <unsigned char *>malloc(_STEP_PAGES)
+    if held == NULL:
+        raise MemoryError
+    try:
+        while done < pages:
+            n = min(pages - done, _STEP_PAGES)
+            if swapped:
+                ask_pagemap(source + done * HOST_PAGE_BYTES, n, held)
+            elif mincore(<void *>(source + done * HOST_PAGE_BYTES), n * HOST_PAGE_BYTES, held) != 0:
+                raise MemoryError("the host does not tell which pages it holds")
+            copy_held(to + done * HOST_PAGE_BYTES, source + done * HOST_PAGE_BYTES, n, held)
+            done += n
+    finally:
+        free(held)
+    return 0
+
+
+cdef void copy_held(unsigned char *to, const unsigned char *source, size_t pages, const unsigned char *held) noexcept:
+    cdef size_t page = 0
+    cdef size_t end
+    while page < pages:
+        if not held[page] & 1:
+            page += 1
+            continue
+        end = page
+        while end < pages and held[end] & 1:
+            end += 1
+        memcpy(to + page * HOST_PAGE_BYTES, source + page * HOST_PAGE_BYTES, (end - page) * HOST_PAGE_BYTES)
+        page = end
+
+
+cdef int ask_pagemap(const unsigned char *source, size_t pages, unsigned char *held) except -1:
+    cdef const uint64_t[::1] entries
+    cdef size_t i
+    try:
+        with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
+            pagemap.seek(<size_t>source // HOST_PAGE_BYTES * 8)
+            entries = memoryview(pagemap.read(pages * 8)).cast("Q")
+    except (OSError, TypeError) as error:
+        raise MemoryError(f"/proc/self/pagemap does not tell which pages are used: {error}") from None
+    if <size_t>entries.shape[0] != pages:
+        raise MemoryError("/proc/self/pagemap ends early")
+    for i in range(pages):
+        held[i] = entries[i] >> 62 != 0  # present, or in swap
+    return 0
+
+
+cdef bint host_swaps() noexcept nogil:
+    cdef HostInfo info
+    return sysinfo(&info) != 0 or info.totalswap != info.freeswap
 
 
 cdef int _check(long long pa, long long size, int align_mask) except -1:

@@ -81,6 +81,9 @@ cdef class Cp15:
         return Cp15(self.sctlr, self.ttbr0, self.ttbr1, self.ttbcr, self.dacr, self.prrr, self.nmrr, self.contextidr,
                     self.id_mmfr0)
 
+    def __deepcopy__(self, memo):
+        return self.copy()
+
     def __repr__(self):
         return (f"Cp15(sctlr={self.sctlr:#x}, ttbr0={self.ttbr0:#x}, ttbr1={self.ttbr1:#x}, ttbcr={self.ttbcr:#x}, "
                 f"dacr={self.dacr:#x}, prrr={self.prrr:#x}, nmrr={self.nmrr:#x}, contextidr={self.contextidr:#x}, "

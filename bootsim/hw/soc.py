@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
+from bootsim.shared import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,7 +55,7 @@ _PRIVATE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Soc:
+class Soc(Shared):
     """One system on chip: `scu_base_pa` is what a Cortex-A5 or A9 reads as the base of its private peripherals.
 
     `registers` are words by physical address; `stated` are the addresses that a person gave a value.

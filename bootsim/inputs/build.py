@@ -10,6 +10,8 @@ importing pydantic, takes longer than the boot.
 
 from typing import Any, ClassVar, Literal, Self, dataclass_transform
 
+from bootsim.shared import Shared
+
 _REQUIRED: Any = object()
 
 
@@ -40,7 +42,7 @@ def without_effect(default: Any, why: str) -> Any:
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(named, without_effect))
-class Values:
+class Values(Shared):
     """Named values that never change, declared as in a dataclass: `name: type`, `= default` where it may be left out.
 
     `KERNEL_NAMES` maps each attribute to what the kernel and YAML call it, `DEFAULTS` the optional ones to a value,

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.escape import escaped
+from bootsim.shared import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,7 +71,7 @@ class Processor(NamedTuple):
     affinity: int
 
 
-class Tree:
+class Tree(Shared):
     """A device tree: `root`, memory `reservations` as (pa, bytes), and the `blob` that holds both.
 
     `name` is the file's name for messages. `lines` maps (path, property or None) to "file:line"; it is empty for a tree

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import proxy
@@ -230,6 +231,22 @@ class Kernel:
         self.setup_max_cpus = config.NR_CPUS
         # resources: (name, first pa, last pa)
         self.iomem: list[tuple[str, int, int]] = []
+
+    def copy(self) -> Kernel:
+        """Return another machine in the same state: what happens to one, the other does not see. Nobody observes it.
+
+        Memory that was never touched is not copied.
+        """
+        return deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Kernel:
+        copied = memo.get(id(self))
+        if copied is not None:  # asked for by memblock's messages, which hold their kernel weakly
+            return proxy(copied)  # type: ignore[return-value]
+        memo[id(self)] = new = Kernel.__new__(Kernel)
+        for name, value in vars(self).items():
+            setattr(new, name, None if name == "observer" else deepcopy(value, memo))
+        return new
 
     def virt_to_phys(self, va: int) -> int:
         """__pa(): the physical address of a linear-mapping virtual address, 32 bits."""

@@ -12,6 +12,7 @@ from bootsim.linux.include.linux.err import Err
 from bootsim.linux.lib.cmdline import CoreParam, EarlyParam, SetupParam, memparse
 from bootsim.linux.mm.memblock import memblock_alloc, memblock_free
 from bootsim.owners import Purpose
+from bootsim.shared import Shared
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -22,7 +23,7 @@ LINE_MAX = 989  # LOG_LINE_MAX, less the two bytes that hold the level and the f
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Record(Shared):
     """One message of the log: the kernel's own words, or one of bootsim's step records.
 
     `kernel` is False for bootsim's own lines (their text starts with "bootsim: "). `fields` holds the numbers the text

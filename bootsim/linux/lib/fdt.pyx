@@ -37,6 +37,9 @@ cdef class FlatNode:
     def __repr__(self):
         return f"<FlatNode {self.path}>"
 
+    def __deepcopy__(self, memo):
+        return self  # nothing changes a node once it is read
+
     def be32_to_cpup(self, str name):
         """The first cell of the first property called `name`, or None; of a shorter one with what lies behind it.
 
@@ -54,6 +57,9 @@ cdef class FlatTree:
 
     def __init__(self, int totalsize, list reservations, list nodes):
         self.totalsize, self.reservations, self.nodes = totalsize, reservations, nodes
+
+    def __deepcopy__(self, memo):
+        return self
 
 
 def fdt_check_header(blob):

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 
 from bootsim.errors import KernelPanic
 from bootsim.linux.kernel.printk import step
+from bootsim.shared import Shared
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 
 @dataclass(slots=True, eq=False)
-class DeviceNode:
-    """struct device_node: `name` without, `full_name` with the unit address; properties by name and in order."""
+class DeviceNode(Shared):
+    """struct device_node: `name` without, `full_name` with the unit address; properties by name and in order.
+
+    Nothing changes after the tree is unflattened.
+    """
 
     name: str
     full_name: str

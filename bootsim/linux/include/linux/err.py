@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from bootsim.shared import Shared
 
-class Err(int):
+
+class Err(Shared, int):
     """What a failing function returns: the kernel's own number (-ENOMEM, or 0 for "no address"), with why it failed.
 
     `why` says it in words or plain values, and goes up with the number; nobody has to guess it from that.

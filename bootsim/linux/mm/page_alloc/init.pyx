@@ -6,7 +6,9 @@ from libc.stdlib cimport calloc
 
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.gfp cimport *
-from bootsim.linux.mm.page_alloc.node cimport Pglist, clamp, round_up, smp_cache_bytes, zone_fact_names
+from bootsim.linux.mm.page_alloc.node cimport (
+    Pglist, clamp, round_up, section_flags_words, smp_cache_bytes, usemap_size, zone_fact_names,
+)
 from bootsim.linux.mm.page_alloc.setup cimport zone_batchsize
 from bootsim.linux.mm.page_alloc.structs cimport *
 
@@ -289,16 +291,14 @@ cdef setup_usemap(k, Pglist p, i):
     cdef Zone *zone = &p.g.zones[i]
     if k.build.config.SPARSEMEM:
         if p.section_flags == NULL:
-            p.section_flags = <uint32_t *>calloc(((p.g.end - p.g.base) >> p.g.pageblock_order) // 8 + 1, 4)
+            p.section_flags = <uint32_t *>calloc(section_flags_words(p.g), 4)
             if p.section_flags == NULL:
                 raise MemoryError
         zone.pageblock_flags = p.section_flags
         zone.first_block = p.g.base >> p.g.pageblock_order
         return
     zone.first_block = zone.start_pfn >> p.g.pageblock_order
-    block_pages = 1 << p.g.pageblock_order
-    pages = round_up(zone.spanned_pages + (zone.start_pfn & (block_pages - 1)), block_pages)
-    size = round_up((pages >> p.g.pageblock_order) * PAGEBLOCK_BITS, 32) // 8
+    size = usemap_size(p.g, zone)
     pa = memblock_alloc_node(k.mm.memblock, size, smp_cache_bytes(k), 0, "setup_usemap",
                              Purpose("memmap", f"pageblock flags of zone {p.zone_names[i]}"))
     if not pa:

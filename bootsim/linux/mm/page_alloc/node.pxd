@@ -1,6 +1,6 @@
 from libc.stdint cimport uint32_t, uint64_t
 
-from bootsim.linux.mm.page_alloc.structs cimport Pgdat
+from bootsim.linux.mm.page_alloc.structs cimport Pgdat, Zone
 
 cdef class Pglist:
     cdef Pgdat *g
@@ -24,8 +24,12 @@ cdef class Pglist:
     cdef public list sysctl_lowmem_reserve_ratio
 
     cdef int map_pages(self, uint32_t base, uint32_t end) except -1
+    cdef int reserve_map(self) except -1
+    cdef int copy_from(self, Pglist other) except -1
 
 
+cdef size_t usemap_size(const Pgdat *g, const Zone *zone) noexcept nogil
+cdef size_t section_flags_words(const Pgdat *g) noexcept nogil
 cdef int check_pfn(Pgdat *g, uint32_t pfn, uint32_t order) except -1
 cdef int check_pfn_range(Pgdat *g, uint64_t start_pfn, uint64_t end_pfn) except -1
 cdef int check_migratetype(Pglist p, uint32_t migratetype) except -1

@@ -3,8 +3,10 @@
 
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
 
+from bootsim.hw.memory cimport copy_touched
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
@@ -33,6 +35,27 @@ class PageFrameError(BootsimError):
     """A page frame number, order, range or migrate type that the machine has not, or a page in the wrong state."""
 
 
+cdef size_t usemap_size(const Pgdat *g, const Zone *zone) noexcept nogil:
+    # bytes of a zone's pageblock flags
+    cdef uint64_t block_pages = <uint64_t>1 << g.pageblock_order
+    cdef uint64_t pages = zone.spanned_pages + (zone.start_pfn & (block_pages - 1))
+    cdef uint64_t blocks = (pages + block_pages - 1) >> g.pageblock_order
+    return (blocks * PAGEBLOCK_BITS + 31) // 32 * 4
+
+
+cdef size_t section_flags_words(const Pgdat *g) noexcept nogil:
+    # of the pageblock flags of all zones together
+    return ((g.end - g.base) >> g.pageblock_order) // PAGEBLOCKS_PER_WORD + 1
+
+
+cdef void *duplicate(const void *source, size_t size) except NULL:
+    cdef void *new = malloc(size)
+    if new == NULL:
+        raise MemoryError
+    memcpy(new, source, size)
+    return new
+
+
 @cython.final
 cdef class Pglist:
     """The machine's one node: its struct pages and zones, and page_alloc.c's variables (struct pglist_data).
@@ -47,6 +70,8 @@ cdef class Pglist:
         if g == NULL:
             raise MemoryError
         self.g = g
+        if config is None:  # a copy, that __deepcopy__ fills
+            return
         if not 2 <= config.FORCE_MAX_ZONEORDER <= MAX_ORDERS:
             raise InputError(f"CONFIG_FORCE_MAX_ZONEORDER is {config.FORCE_MAX_ZONEORDER}, "
                              f"expected 2 to {int(MAX_ORDERS)}")
@@ -89,6 +114,43 @@ cdef class Pglist:
             free(self.section_flags)
             free(self.g)
 
+    def __deepcopy__(self, memo):
+        cdef Pglist new = Pglist(None)
+        new.copy_from(self)
+        new.zone_names, new.bank_pfns = list(self.zone_names), list(self.bank_pfns)
+        new.valid_pfns = list(self.valid_pfns)
+        new.sysctl_lowmem_reserve_ratio = list(self.sysctl_lowmem_reserve_ratio)
+        new.nr_migrate_types = self.nr_migrate_types
+        new.clears_allocated, new.fills_freed = self.clears_allocated, self.fills_freed
+        new.mem_map_pa, new.mem_map_bytes = self.mem_map_pa, self.mem_map_bytes
+        new.nr_bad_shown, new.totalreserve_pages = self.nr_bad_shown, self.totalreserve_pages
+        new.min_free_kbytes, new.user_min_free_kbytes = self.min_free_kbytes, self.user_min_free_kbytes
+        new.watermark_scale_factor = self.watermark_scale_factor
+        return new
+
+    cdef int copy_from(self, Pglist other) except -1:
+        # The same Pgdat, but for its pointers. Links are numbers, and stay what they are.
+        cdef Pgdat *g = self.g
+        cdef uint32_t i
+        g[0] = other.g[0]
+        g.map = NULL
+        for i in range(g.nr_zones):
+            g.zones[i].pageset, g.zones[i].pageblock_flags = NULL, NULL
+        for i in range(g.nr_zones):
+            g.zones[i].pageset = <PerCpuPages *>duplicate(other.g.zones[i].pageset, g.nr_cpus * sizeof(PerCpuPages))
+        if other.map_memory != NULL:
+            self.reserve_map()
+            copy_touched(<unsigned char *>self.map_memory + GUARD_BYTES,
+                         <unsigned char *>other.map_memory + GUARD_BYTES, self.map_bytes - 2 * GUARD_BYTES, True)
+        if other.section_flags != NULL:
+            self.section_flags = <uint32_t *>duplicate(other.section_flags, section_flags_words(g) * 4)
+        for i in range(g.nr_zones):
+            if other.g.zones[i].pageblock_flags == NULL:
+                continue
+            g.zones[i].pageblock_flags = (self.section_flags if self.section_flags != NULL else <uint32_t *>duplicate(
+                other.g.zones[i].pageblock_flags, usemap_size(g, &g.zones[i])))
+        return 0
+
     cdef int map_pages(self, uint32_t base, uint32_t end) except -1:
         # struct pages for [base, end), and after them the list heads
         cdef Pgdat *g = self.g
@@ -96,7 +158,23 @@ cdef class Pglist:
         cdef uint32_t order_heads = g.max_order * MIGRATE_TYPES
         g.base, g.end, g.heads_base = base, end, end
         g.nr_heads = g.nr_zones * (order_heads + g.nr_cpus * MIGRATE_PCPTYPES) + 1
-        cdef size_t bytes = ((<size_t>(end - base) + g.nr_heads) * sizeof(Page) + GUARD_BYTES - 1) & ~(GUARD_BYTES - 1)
+        self.reserve_map()
+        for i in range(g.nr_zones):
+            g.zones[i].free_list = head
+            head += order_heads
+            for cpu in range(g.nr_cpus):
+                g.zones[i].pageset[cpu].lists = head
+                head += MIGRATE_PCPTYPES
+        g.tmp_list = head
+        for i in range(g.heads_base, g.heads_base + g.nr_heads):
+            list_init(g.map, i)
+        return 0
+
+    cdef int reserve_map(self) except -1:
+        # the host's memory for the struct pages and list heads of [base, end)
+        cdef Pgdat *g = self.g
+        cdef size_t entries = <size_t>(g.end - g.base) + g.nr_heads
+        cdef size_t bytes = (entries * sizeof(Page) + GUARD_BYTES - 1) & ~(GUARD_BYTES - 1)
         cdef char *memory
         # what is before and behind may not be touched
         self.map_bytes = bytes + 2 * GUARD_BYTES
@@ -108,16 +186,7 @@ cdef class Pglist:
         if mprotect(memory, bytes, PROT_READ | PROT_WRITE):
             raise MemoryError("the host refused the memory for struct pages")
         madvise(memory, bytes, MADV_HUGEPAGE)  # every page of it is written; a refusal costs time alone
-        g.map = <Page *>memory - base
-        for i in range(g.nr_zones):
-            g.zones[i].free_list = head
-            head += order_heads
-            for cpu in range(g.nr_cpus):
-                g.zones[i].pageset[cpu].lists = head
-                head += MIGRATE_PCPTYPES
-        g.tmp_list = head
-        for i in range(g.heads_base, g.heads_base + g.nr_heads):
-            list_init(g.map, i)
+        g.map = <Page *>memory - g.base
         return 0
 
     @property

@@ -21,6 +21,7 @@ from bootsim.linux.arch.arm.mm.proc_v7_2level import (
     TTB_FLAGS_SMP,
     TTB_FLAGS_UP,
 )
+from bootsim.shared import Shared
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -30,7 +31,7 @@ CR_TE = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class ProcInfo:
+class ProcInfo(Shared):
     """struct proc_info_list: one processor the kernel knows, by value and mask of MIDR.
 
     How head.S maps the kernel depends on whether there are several processors: see `mm_mmuflags`.

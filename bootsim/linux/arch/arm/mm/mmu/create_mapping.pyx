@@ -40,6 +40,9 @@ cdef class MemType:
         self.prot_sect = prot_sect
         self.domain = domain
 
+    def __deepcopy__(self, memo):
+        return MemType(self.prot_pte, self.prot_l1, self.prot_sect, self.domain)
+
     def __repr__(self):
         return (f"MemType(prot_pte={self.prot_pte:#x}, prot_l1={self.prot_l1:#x}, prot_sect={self.prot_sect:#x}, "
                 f"domain={self.domain})")
