@@ -11,10 +11,12 @@ first sets its watermarks, which is one initcall later), and which pages could h
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from bootsim.linux.mm.page_alloc cimport (
-    FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, MIGRATE_CMA, MIGRATE_HIGHATOMIC, MIGRATE_ISOLATE, MIGRATE_MOVABLE,
-    NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_on_pcp, PG_reserved, Page, Pgdat, Pglist, Zone,
+    FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_ZONEMASK, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
+    MIGRATE_ISOLATE, MIGRATE_MOVABLE, NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_on_pcp, PG_reserved,
+    Page, Pgdat, Pglist, Zone,
     alloc_pages_nodemask, block_of, drain_pages_zone_of, free_list_of, free_pages_ok, free_unref_page_of,
-    get_pageblock, isolate_contig, isolate_free_page, move_block, put_free_block, take_free_page, zone_of)
+    get_pageblock, gfp_migratetype, isolate_contig, isolate_free_page, move_block, put_free_block, take_free_page,
+    unreserve_highatomic_pageblock, zone_of)
 
 cdef enum:
     REQUEST = 1
@@ -84,7 +86,7 @@ cdef class PageTraffic:
                                             and self.contig_now is None):
                 return i
             elif kind < 20 or kind == TURN_LIST:
-                self.rare(i, kind, events[i, 1], events[i, 2], events[i, 3], answers)
+                self.rare(i, kind, events[i, 1], events[i, 2], events[i, 3], events, answers)
             i += 1
         return stop
 
@@ -93,7 +95,7 @@ cdef class PageTraffic:
         cdef Pgdat *g = self.p.g
         cdef uint32_t pfn = alloc_pages_nodemask(g, gfp_mask, order)
         g.nr_movable_seen = g.movable_used = 0
-        g.nr_bad = 0
+        g.nr_bad = g.nr_events = 0
         self.asked += 1
         answers[i, 3] = pfn
         if pfn != real:
@@ -154,7 +156,7 @@ cdef class PageTraffic:
         return 0
 
     cdef int rare(self, Py_ssize_t i, uint32_t kind, uint32_t a, uint32_t b, uint32_t c,
-                  uint32_t[:, ::1] answers) except -1:
+                  const uint32_t[:, ::1] events, uint32_t[:, ::1] answers) except -1:
         cdef Pgdat *g = self.p.g
         if kind == FREE_BLOCK:
             self.free_block(a, b, c)
@@ -162,7 +164,7 @@ cdef class PageTraffic:
             if a < g.nr_cpus and b < g.nr_zones:
                 drain_pages_zone_of(g, a, &g.zones[b])
         elif kind == PAGEBLOCK:
-            self.pageblock(a, b)
+            self.pageblock(events, i, a, b)
         elif kind == CONTIG_ENTER:
             self.contig_now = [a, b, c, False]
             self.undoing = False
@@ -207,11 +209,11 @@ cdef class PageTraffic:
         g.nr_bad = 0
         return 0
 
-    cdef int pageblock(self, uint32_t pfn, uint32_t migratetype) except -1:
+    cdef int pageblock(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t pfn,
+                       uint32_t migratetype) except -1:
         # What is an answer (an allocation that steals or reserves a block) was done by the request itself, or will be.
         cdef Pgdat *g = self.p.g
         cdef uint32_t old
-        cdef Zone *zone
         if not self.holds(pfn, 0):
             return 0
         old = get_pageblock(g, pfn)
@@ -224,9 +226,25 @@ cdef class PageTraffic:
             # unset_migratetype_isolate(): a block that was taken whole is put back after this
             move_block(g, pfn, migratetype, self.last_isolated != pfn)
         elif old == MIGRATE_HIGHATOMIC and self.contig_now is None and migratetype != MIGRATE_HIGHATOMIC:
-            zone = zone_of(g, pfn)
-            zone.nr_reserved_highatomic -= min(zone.nr_reserved_highatomic, <uint32_t>1 << g.pageblock_order)
-            move_block(g, pfn, migratetype, True)
+            self.unreserve(events, i, pfn)
+        return 0
+
+    cdef int unreserve(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t pfn) except -1:
+        # A request gives up a block that was kept for high-order atomic ones: when is recorded, which is answered.
+        cdef Pgdat *g = self.p.g
+        cdef Py_ssize_t ahead = i
+        cdef uint32_t gfp_mask
+        while ahead < events.shape[0] and events[ahead, 0] != REQUEST:
+            ahead += 1
+        if ahead == events.shape[0]:
+            return 0
+        gfp_mask = events[ahead, 1]
+        if not unreserve_highatomic_pageblock(g, g.gfp_zone[gfp_mask & GFP_ZONEMASK], gfp_migratetype(g, gfp_mask),
+                                              False):
+            unreserve_highatomic_pageblock(g, g.gfp_zone[gfp_mask & GFP_ZONEMASK], gfp_migratetype(g, gfp_mask), True)
+        g.nr_events = 0
+        if get_pageblock(g, pfn) == MIGRATE_HIGHATOMIC:
+            self.differs(i, f"the block of page {pfn:#x} was given up for others in the recording, another one here")
         return 0
 
     cdef int isolate(self, uint32_t pfn, uint32_t order) except -1:

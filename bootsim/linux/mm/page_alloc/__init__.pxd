@@ -6,3 +6,4 @@ from bootsim.linux.mm.page_alloc.free cimport *
 from bootsim.linux.mm.page_alloc.rmqueue cimport *
 from bootsim.linux.mm.page_alloc.contig cimport *
 from bootsim.linux.mm.page_alloc.node cimport *
+from bootsim.linux.mm.page_alloc.slowpath cimport *

@@ -7,6 +7,7 @@ The C core works on a Pgdat and knows no Python; the functions that take `k` wra
     gfp            GFP_* and their names
     free           freeing
     rmqueue        allocating: fallback, watermarks, zonelists
+    slowpath       requests that look again: reserves, reclaim, the OOM killer
     contig         isolation, alloc_contig_range()
     node           the node (Pglist), and what a caller may name of it
     parameters     early parameters
@@ -119,6 +120,7 @@ from bootsim.linux.mm.page_alloc.parameters import (
     early_init_on_free,
     init_debug_pagealloc,
 )
+from bootsim.linux.mm.page_alloc.report import show_free_areas, show_mem
 from bootsim.linux.mm.page_alloc.setup import (
     __setup_per_zone_wmarks,
     build_all_zonelists,

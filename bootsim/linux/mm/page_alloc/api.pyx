@@ -9,8 +9,8 @@ from bootsim.linux.mm.page_alloc.free cimport (
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport (
     Pglist, check_gfp, check_migratetype, check_not_free, check_pfn, check_pfn_range)
-from bootsim.linux.mm.page_alloc.report cimport alloc_failed, log_bad_pages
-from bootsim.linux.mm.page_alloc.rmqueue cimport alloc_pages_nodemask
+from bootsim.linux.mm.page_alloc.report cimport alloc_failed, log_bad_pages, tell_events
+from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 from bootsim.linux.kernel.printk import KERN_WARNING, step
@@ -22,13 +22,16 @@ def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
     """Allocate 2**order pages; return the first pfn, or None when there are none, which the log then tells.
 
     Source: include/linux/gfp.h alloc_pages(), mm/page_alloc.c __alloc_pages_nodemask()
-    Differs: nothing is reclaimed, compacted or killed for memory; the failure's stack trace and Mem-Info are left out.
+    Differs: nothing is reclaimed, compacted or killed for memory, which lines tell; the failure's stack trace is left
+        out.
     """
     cdef Pglist p = k.mm.pgdat
     check_gfp(gfp_mask)
     cdef uint32_t pfn = alloc_pages_nodemask(p.g, gfp_mask, order)
     if p.g.nr_bad:
         log_bad_pages(k, p)
+    if p.g.nr_events:
+        tell_events(k, p)
     if pfn == NO_PAGE:
         alloc_failed(k, p, gfp_mask, order)
         return None

@@ -1,7 +1,8 @@
 # Lists, pageblock flags, zones, counters and merging: what both ways share (mm/page_alloc.c).
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
-from bootsim.linux.mm.page_alloc.gfp cimport MIGRATE_CMA, MIGRATE_ISOLATE, MIGRATE_UNMOVABLE
+from bootsim.linux.mm.page_alloc.gfp cimport (
+    GFP_MOVABLE_MASK, GFP_MOVABLE_SHIFT, MIGRATE_CMA, MIGRATE_ISOLATE, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE)
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 cdef enum:
@@ -258,3 +259,32 @@ cdef inline void __free_one_page(Pgdat *g, uint32_t pfn, Zone *zone, uint32_t or
         add_to_free_list_tail(g, pfn, zone, order, mt)
     else:
         add_to_free_list(g, pfn, zone, order, mt)
+
+
+# ------------------------------------------------------------------ requests
+
+cdef inline uint32_t gfp_migratetype(const Pgdat *g, uint32_t gfp_mask) noexcept nogil:
+    if g.page_group_by_mobility_disabled:
+        return MIGRATE_UNMOVABLE
+    return (gfp_mask & GFP_MOVABLE_MASK) >> GFP_MOVABLE_SHIFT
+
+
+cdef inline uint32_t current_alloc_flags(const Pgdat *g, uint32_t gfp_mask, uint32_t alloc_flags) noexcept nogil:
+    if g.cma and gfp_migratetype(g, gfp_mask) == MIGRATE_MOVABLE:
+        alloc_flags |= ALLOC_CMA
+    return alloc_flags
+
+
+cdef inline void tell(Pgdat *g, uint32_t what, uint32_t a, uint32_t b) noexcept nogil:
+    # An event, kept until Python can log it; one that is told already is counted.
+    cdef uint32_t i
+    for i in range(g.nr_events):
+        if g.events[i].what == what and g.events[i].a == a and g.events[i].b == b:
+            g.events[i].times += 1
+            return
+    if g.nr_events < MAX_EVENTS:
+        g.events[g.nr_events].what = what
+        g.events[g.nr_events].a = a
+        g.events[g.nr_events].b = b
+        g.events[g.nr_events].times = 1
+        g.nr_events += 1

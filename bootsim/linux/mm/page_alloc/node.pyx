@@ -10,7 +10,7 @@ from bootsim.hw.memory cimport copy_touched
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
-from bootsim.linux.mm.page_alloc.rmqueue cimport alloc_pages_nodemask
+from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 from bootsim.errors import BootsimError, InputError
@@ -88,6 +88,7 @@ cdef class Pglist:
         g.nr_zones = len(self.zone_names)
         self.nr_migrate_types = MIGRATE_TYPES if config.CMA else 5 if config.MEMORY_ISOLATION else 4
         self.bank_pfns = []
+        self.warned = set()
         self.valid_pfns = []
         self.min_free_kbytes = 1024
         self.user_min_free_kbytes = -1

@@ -8,6 +8,7 @@ from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.structs cimport *
 
+from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_ALERT, KERN_WARNING, printk, step
 from bootsim.linux.mm.page_alloc.gfp import format_gfp_flags
 
@@ -52,16 +53,172 @@ cdef log_bad_pages(k, Pglist p):
                    reason=BAD_REASONS[bad.reason])
 
 
+# ------------------------------------------------------------------ requests that were hard to meet, or failed
+
+cdef tell_events(k, Pglist p):
+    # What the C core did for a request and could not log.
+    cdef Pgdat *g = p.g
+    cdef uint32_t i, found = g.nr_events
+    g.nr_events = 0
+    for i in range(found):
+        tell_event(k, p, g.events[i])
+
+
+cdef tell_event(k, Pglist p, AllocEvent event):
+    a, b, times = event.a, event.b, event.times
+    if event.what == WOKE_KSWAPD:
+        step(k, "kswapd is woken for order {order}: zone {zone} has too little; it finds nothing to reclaim",
+             func="wakeup_kswapd", order=b, zone=p.zone_names[a])
+    elif event.what == DIRECT_RECLAIM:
+        step(k, "direct reclaim for order {order}, {times} times: no list of pages to reclaim, no progress",
+             func="__alloc_pages_direct_reclaim", order=a, times=times)
+    elif event.what == UNRESERVED:
+        step(k, "the pageblock of pfn {pfn:#x} in zone {zone} is no longer kept for high-order atomic requests",
+             func="unreserve_highatomic_pageblock", pfn=b, zone=p.zone_names[a])
+    elif event.what == OOM_KILL:
+        step(k, "the OOM killer acts here, for order {order}: no process is modelled that it could kill",
+             func="out_of_memory", order=a, level=KERN_WARNING)
+    elif event.what == TOOK_RESERVES:
+        step(k, "__GFP_NOFAIL: pages from the reserves of zone {zone}", func="__alloc_pages_slowpath",
+             zone=p.zone_names[a])
+    elif event.what == NOFAIL_WAITS:
+        step(k, "__GFP_NOFAIL, order {order}: the kernel would try on until somebody frees memory; nobody does here",
+             func="__alloc_pages_slowpath", order=a, level=KERN_WARNING)
+    elif event.what == ATOMIC_AND_SLEEPS:
+        _warn_once(k, p, "mm/page_alloc.c:4664", "__alloc_pages_slowpath")
+    elif event.what == NOFAIL_CANNOT_SLEEP:
+        _warn_once(k, p, "mm/page_alloc.c:4876", "__alloc_pages_slowpath")
+    elif event.what == NOFAIL_SEVERAL:
+        _warn_once(k, p, "mm/page_alloc.c:3451", "get_page_from_freelist")
+    elif event.what == NOFAIL_COSTLY:
+        _warn_once(k, p, "mm/page_alloc.c:4892", "__alloc_pages_slowpath")
+
+
+cdef _warn_once(k, Pglist p, where, func):
+    # WARN_ON_ONCE()
+    if where not in p.warned:
+        p.warned.add(where)
+        warn(k, where, func=func, pid=0 if k.cpus[0].comm == "swapper" else 1)
+
+
 cdef alloc_failed(k, Pglist p, uint32_t gfp_mask, uint32_t order):
+    # warn_alloc(). Its stack trace is left out; no time passes here, so that every failure is told, not one in 10 s.
     if order >= p.g.max_order:
         if not gfp_mask & __GFP_NOWARN:
-            step(k, "__alloc_pages_nodemask: order {order} is not below MAX_ORDER {max_order}; the kernel warns here",
-                 func="__alloc_pages_nodemask", order=order, max_order=p.g.max_order, level=KERN_WARNING)
-        return
-    if gfp_mask & __GFP_NOWARN:
+            _warn_once(k, p, "mm/page_alloc.c:4977", "__alloc_pages_nodemask")
         return
     mask = gfp_mask & p.g.gfp_allowed_mask
+    if mask & __GFP_NOWARN or (mask & __GFP_DMA and not has_managed_dma(p)):
+        return
     cpuset = ",cpuset=/,mems_allowed=0" if k.build.config.CPUSETS else ""
     printk(k, KERN_WARNING, "{comm}: page allocation failure: order:{order}, mode:{mode:#x}({names}), "
            "nodemask=(null){cpuset}", func="warn_alloc", comm=k.cpus[0].comm, order=order, mode=mask,
            names=format_gfp_flags(mask), cpuset=cpuset)
+    show_mem(k)
+
+
+cdef bint has_managed_dma(Pglist p):
+    # without CONFIG_ZONE_DMA, __GFP_DMA asks for no zone of its own, and a failure is not told
+    return p.zone_names[0] == "DMA" and p.g.zones[0].managed_pages > 0
+
+
+cdef _kib(pages):
+    return pages << (PAGE_SHIFT - 10)
+
+
+cdef _cached(k, Zone *zone):
+    cdef uint32_t cpu
+    return sum(zone.pageset[cpu].count for cpu in range(k.nr_online_cpus))
+
+
+def show_mem(k):
+    """Log where all memory is, as the kernel does when a request failed.
+
+    Source: lib/show_mem.c show_mem()
+    Differs: what processes, files, slabs and page tables hold is not counted here, and stands as 0, which a line tells.
+    """
+    cdef Pglist p = k.mm.pgdat
+    cdef uint32_t i
+    func = "show_mem"
+    total = reserved = highmem = 0
+    printk(k, KERN_WARNING, "Mem-Info:", func=func)
+    step(k, "Mem-Info: pages of processes, files, slabs and page tables are not counted, and are 0 below", func=func)
+    show_free_areas(k)
+    for i in range(p.g.nr_zones):
+        zone = &p.g.zones[i]
+        total += zone.present_pages
+        reserved += zone.present_pages - zone.managed_pages if zone.present_pages else 0
+        highmem += zone.present_pages if zone.highmem else 0
+    printk(k, KERN_WARNING, "{pages} pages RAM", func=func, pages=total)
+    printk(k, KERN_WARNING, "{pages} pages HighMem/MovableOnly", func=func, pages=highmem)
+    printk(k, KERN_WARNING, "{pages} pages reserved", func=func, pages=reserved)
+    if k.build.config.CMA:
+        printk(k, KERN_WARNING, "{pages} pages cma reserved", func=func, pages=k.mm.totalcma_pages)
+
+
+def show_free_areas(k):
+    """Log the node's and the zones' counters, and the free blocks of every order.
+
+    Source: mm/page_alloc.c show_free_areas()
+    """
+    cdef Pglist p = k.mm.pgdat
+    cdef uint32_t i
+    func = "show_free_areas"
+    populated = [i for i in range(p.g.nr_zones) if p.g.zones[i].present_pages]
+    free = cma = cached = 0
+    for i in populated:
+        zone = &p.g.zones[i]
+        free += max(zone.vm_stat[NR_FREE_PAGES], 0)
+        cma += max(zone.vm_stat[NR_FREE_CMA_PAGES], 0)
+        cached += _cached(k, zone)
+    for line in ("active_anon:0 inactive_anon:0 isolated_anon:0", " active_file:0 inactive_file:0 isolated_file:0",
+                 " unevictable:0 dirty:0 writeback:0", " slab_reclaimable:0 slab_unreclaimable:0",
+                 " mapped:0 shmem:0 pagetables:0 bounce:0"):
+        printk(k, KERN_WARNING, "{line}", func=func, line=line)
+    printk(k, KERN_WARNING, " free:{free} free_pcp:{cached} free_cma:{cma}", func=func, free=free, cached=cached,
+           cma=cma)
+    printk(k, KERN_WARNING, "Node 0 active_anon:0kB inactive_anon:0kB active_file:0kB inactive_file:0kB "
+           "unevictable:0kB isolated(anon):0kB isolated(file):0kB mapped:0kB dirty:0kB writeback:0kB shmem:0kB "
+           "writeback_tmp:0kB kernel_stack:0kB all_unreclaimable? no", func=func)
+    for i in populated:
+        _show_zone(k, p, i)
+    for i in populated:
+        _show_blocks(k, p, i)
+    printk(k, KERN_WARNING, "{pages} total pagecache pages", func=func, pages=0)
+    if k.build.config.SWAP:
+        for line in ("0 pages in swap cache", "Swap cache stats: add 0, delete 0, find 0/0", "Free swap  = 0kB",
+                     "Total swap = 0kB"):
+            printk(k, KERN_WARNING, "{line}", func="show_swap_cache_info", line=line)
+
+
+cdef _show_zone(k, Pglist p, uint32_t i):
+    cdef Zone *zone = &p.g.zones[i]
+    boost = zone.watermark_boost
+    printk(k, KERN_WARNING, "{zone} free:{free}kB min:{min_}kB low:{low}kB high:{high}kB "
+           "reserved_highatomic:{atomic}KB active_anon:0kB inactive_anon:0kB active_file:0kB inactive_file:0kB "
+           "unevictable:0kB writepending:0kB present:{present}kB managed:{managed}kB mlocked:0kB pagetables:0kB "
+           "bounce:0kB free_pcp:{cached}kB local_pcp:{local}kB free_cma:{cma}kB", func="show_free_areas",
+           zone=p.zone_names[i], free=_kib(max(zone.vm_stat[NR_FREE_PAGES], 0)),
+           min_=_kib(zone.watermark[WMARK_MIN] + boost), low=_kib(zone.watermark[WMARK_LOW] + boost),
+           high=_kib(zone.watermark[WMARK_HIGH] + boost), atomic=_kib(zone.nr_reserved_highatomic),
+           present=_kib(zone.present_pages), managed=_kib(zone.managed_pages), cached=_kib(_cached(k, zone)),
+           local=_kib(zone.pageset[p.g.cpu].count), cma=_kib(max(zone.vm_stat[NR_FREE_CMA_PAGES], 0)))
+    printk(k, KERN_WARNING, "lowmem_reserve[]: {reserves}", func="show_free_areas",
+           reserves=" ".join(str(zone.lowmem_reserve[j]) for j in range(p.g.nr_zones)))
+
+
+cdef _show_blocks(k, Pglist p, uint32_t i):
+    cdef Zone *zone = &p.g.zones[i]
+    cdef uint32_t order, mt
+    words = []
+    total = 0
+    for order in range(p.g.max_order):
+        blocks = zone.nr_free[order]
+        total += blocks << order
+        words.append(f"{blocks}*{_kib(1 << order)}kB")
+        if blocks:
+            types = [letter for mt, letter in enumerate("UMEHCI")
+                     if not list_empty(p.g.map, free_list(zone, order, mt))]
+            words.append(f"({''.join(types)})")
+    printk(k, KERN_WARNING, "{zone}: {blocks} = {total}kB", func="show_free_areas", zone=p.zone_names[i],
+           blocks=" ".join(words), total=_kib(total))

@@ -2,7 +2,8 @@ from libc.stdint cimport int64_t, uint32_t
 
 from bootsim.linux.mm.page_alloc.structs cimport Pgdat, Zone
 
-cdef uint32_t alloc_pages_nodemask(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil
+cdef uint32_t get_page_from_freelist(Pgdat *g, uint32_t gfp_mask, uint32_t order,
+                                     uint32_t alloc_flags) noexcept nogil
 cdef uint32_t move_freepages_block(Pgdat *g, Zone *zone, uint32_t pfn, uint32_t mt,
                                    uint32_t *num_movable) noexcept nogil
 cdef bint zone_watermark_ok_of(Pgdat *g, const Zone *z, uint32_t order, int64_t mark, uint32_t highest_zoneidx,

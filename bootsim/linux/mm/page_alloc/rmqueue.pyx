@@ -250,7 +250,9 @@ cdef inline uint32_t rmqueue(Pgdat *g, Zone *zone, uint32_t order, uint32_t allo
                 break
         __mod_zone_freepage_state(g, zone, -(<int64_t>1 << order), g.map[pfn].index)
         g.nr_pgalloc += <int64_t>1 << order
-    zone.boosted_watermark = False  # kswapd would be woken here
+    if zone.boosted_watermark:
+        zone.boosted_watermark = False
+        tell(g, WOKE_KSWAPD, zone.index, 0)
     return pfn
 
 
@@ -329,27 +331,6 @@ cdef void reserve_highatomic_pageblock(Pgdat *g, uint32_t pfn, Zone *zone) noexc
         move_freepages_block(g, zone, pfn, MIGRATE_HIGHATOMIC, NULL)
 
 
-cdef bint unreserve_highatomic_pageblock(Pgdat *g, uint32_t highest_zoneidx, uint32_t mt, bint force) noexcept nogil:
-    cdef uint32_t pageblock_pages = <uint32_t>1 << g.pageblock_order
-    cdef uint32_t i, order, pfn, head
-    cdef Zone *zone
-    for i in range(g.nr_zonelist):
-        zone = &g.zones[g.zonelist[i]]
-        if zone.index > highest_zoneidx or (not force and zone.nr_reserved_highatomic <= pageblock_pages):
-            continue
-        for order in range(g.max_order):
-            head = free_list(zone, order, MIGRATE_HIGHATOMIC)
-            pfn = g.map[head].next
-            if pfn == head:
-                continue
-            if get_pfnblock_migratetype(g, zone, pfn) == MIGRATE_HIGHATOMIC:
-                zone.nr_reserved_highatomic -= min_u32(pageblock_pages, zone.nr_reserved_highatomic)
-            set_pfnblock_migratetype(g, zone, pfn, mt)
-            if move_freepages_block(g, zone, pfn, mt, NULL):
-                return True
-    return False
-
-
 # ------------------------------------------------------------------ requests
 
 cdef void prep_compound_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
@@ -373,12 +354,6 @@ cdef inline void prep_new_page(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t 
     page.index = 0xFFFFFFFFU if alloc_flags & ALLOC_NO_WATERMARKS else 0
 
 
-cdef inline uint32_t gfp_migratetype(const Pgdat *g, uint32_t gfp_mask) noexcept nogil:
-    if g.page_group_by_mobility_disabled:
-        return MIGRATE_UNMOVABLE
-    return (gfp_mask & GFP_MOVABLE_MASK) >> GFP_MOVABLE_SHIFT
-
-
 cdef uint32_t get_page_from_freelist(Pgdat *g, uint32_t gfp_mask, uint32_t order,
                                      uint32_t alloc_flags) noexcept nogil:
     cdef uint32_t highest_zoneidx = g.gfp_zone[gfp_mask & GFP_ZONEMASK]
@@ -394,6 +369,8 @@ cdef uint32_t get_page_from_freelist(Pgdat *g, uint32_t gfp_mask, uint32_t order
         if (not zone_watermark_fast(g, zone, order, mark, highest_zoneidx, alloc_flags, gfp_mask)
                 and not alloc_flags & ALLOC_NO_WATERMARKS):
             continue
+        if order > 1 and gfp_mask & __GFP_NOFAIL:
+            tell(g, NOFAIL_SEVERAL, order, 0)
         pfn = rmqueue(g, zone, order, alloc_flags, mt)
         if pfn != NO_PAGE:
             prep_new_page(g, pfn, order, gfp_mask, alloc_flags)
@@ -401,56 +378,3 @@ cdef uint32_t get_page_from_freelist(Pgdat *g, uint32_t gfp_mask, uint32_t order
                 reserve_highatomic_pageblock(g, pfn, zone)
             return pfn
     return NO_PAGE
-
-
-cdef inline uint32_t current_alloc_flags(const Pgdat *g, uint32_t gfp_mask, uint32_t alloc_flags) noexcept nogil:
-    if g.cma and gfp_migratetype(g, gfp_mask) == MIGRATE_MOVABLE:
-        alloc_flags |= ALLOC_CMA
-    return alloc_flags
-
-
-cdef uint32_t gfp_to_alloc_flags(const Pgdat *g, uint32_t gfp_mask) noexcept nogil:
-    cdef uint32_t alloc_flags = WMARK_MIN | ALLOC_CPUSET
-    alloc_flags |= gfp_mask & (__GFP_HIGH | __GFP_KSWAPD_RECLAIM)
-    if gfp_mask & __GFP_ATOMIC:
-        if not gfp_mask & __GFP_NOMEMALLOC:
-            alloc_flags |= ALLOC_HARDER
-        alloc_flags &= ~<uint32_t>ALLOC_CPUSET
-    return current_alloc_flags(g, gfp_mask, alloc_flags)
-
-
-cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
-    # There is nothing to reclaim or migrate here, so every retry that hopes for progress is left out.
-    cdef uint32_t alloc_flags, pfn
-    if gfp_mask & __GFP_ATOMIC and gfp_mask & __GFP_DIRECT_RECLAIM:
-        gfp_mask &= ~<uint32_t>__GFP_ATOMIC
-    alloc_flags = gfp_to_alloc_flags(g, gfp_mask)
-    pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
-    if pfn != NO_PAGE:
-        return pfn
-    if gfp_mask & __GFP_MEMALLOC and not gfp_mask & __GFP_NOMEMALLOC:
-        alloc_flags = current_alloc_flags(g, gfp_mask, ALLOC_NO_WATERMARKS)
-        pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
-        if pfn != NO_PAGE:
-            return pfn
-    if gfp_mask & __GFP_DIRECT_RECLAIM:
-        # should_reclaim_retry() gives up the high-atomic reserves before it gives up
-        while unreserve_highatomic_pageblock(g, g.gfp_zone[gfp_mask & GFP_ZONEMASK], gfp_migratetype(g, gfp_mask),
-                                             True):
-            pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
-            if pfn != NO_PAGE:
-                return pfn
-    return NO_PAGE
-
-
-cdef uint32_t alloc_pages_nodemask(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
-    # __alloc_pages_nodemask(); NO_PAGE when there is none
-    cdef uint32_t pfn
-    if order >= g.max_order or g.nr_zonelist == 0 or gfp_mask & GFP_MOVABLE_MASK == GFP_MOVABLE_MASK:
-        return NO_PAGE
-    gfp_mask &= g.gfp_allowed_mask
-    pfn = get_page_from_freelist(g, gfp_mask, order, current_alloc_flags(
-        g, gfp_mask, WMARK_LOW | (gfp_mask & __GFP_KSWAPD_RECLAIM)))
-    if pfn == NO_PAGE:
-        pfn = __alloc_pages_slowpath(g, gfp_mask, order)
-    return pfn

@@ -36,6 +36,7 @@ cdef enum:
     PAGEBLOCK_BITS = 4
     PAGEBLOCKS_PER_WORD = 8
     MAX_BAD_PAGES = 64
+    MAX_EVENTS = 32
 
 cdef enum:  # page flags, by their bits
     PG_locked = 1 << 0
@@ -110,6 +111,26 @@ cdef struct BadPage:        # one "BUG: Bad page state", until Python can log it
     Page page
 
 
+cdef enum:                  # what a request did beside taking pages, and what `a` and `b` of it are
+    WOKE_KSWAPD             # zone, order
+    DIRECT_RECLAIM          # order
+    UNRESERVED              # zone, first page that moved
+    OOM_KILL                # order
+    TOOK_RESERVES           # zone: __GFP_NOFAIL took what is kept for others
+    NOFAIL_WAITS            # order: the kernel would try on for ever
+    ATOMIC_AND_SLEEPS       # the two exclude each other
+    NOFAIL_CANNOT_SLEEP     # nor do these go together
+    NOFAIL_SEVERAL          # __GFP_NOFAIL for more than two pages
+    NOFAIL_COSTLY           # and for more than eight
+
+
+cdef struct AllocEvent:
+    uint32_t what
+    uint32_t a
+    uint32_t b
+    uint32_t times
+
+
 cdef struct Pgdat:          # struct pglist_data, and the variables of page_alloc.c
     Page *map               # indexed by pfn and by list head
     uint32_t base
@@ -143,5 +164,7 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     uint32_t nr_movable_seen    # what is known of movable pages from outside, for the blocks that are stolen next
     uint32_t movable_used
     uint32_t movable_seen[16]
+    uint32_t nr_events
+    AllocEvent events[32]
     uint32_t nr_bad
     BadPage bad[64]

@@ -152,9 +152,7 @@ def late_alloc(k, size, what):
     """
     from bootsim.linux.mm.page_alloc import GFP_KERNEL, __GFP_ZERO, alloc_pages
 
-    cdef int order = 0
-    while PAGE_SIZE << order < size:
-        order += 1
+    order = max((int(size) - 1) >> PAGE_SHIFT, 0).bit_length()
     pfn = alloc_pages(k, GFP_KERNEL | __GFP_ZERO, order)
     if pfn is None:
         raise KernelPanic(None, f"BUG in late_alloc: no free block of order {order} for the {what}")

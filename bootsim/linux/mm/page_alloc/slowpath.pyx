@@ -1,0 +1,158 @@
+"""When no zone has enough: requests that look again, ask for reclaim, and give up (mm/page_alloc.c)."""
+
+from libc.stdint cimport int64_t, uint32_t
+
+from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.gfp cimport *
+from bootsim.linux.mm.page_alloc.rmqueue cimport get_page_from_freelist, move_freepages_block, zone_watermark_ok_of
+from bootsim.linux.mm.page_alloc.structs cimport *
+
+cdef enum:
+    PAGE_ALLOC_COSTLY_ORDER = 3
+    MAX_RECLAIM_RETRIES = 16
+
+
+cdef bint unreserve_highatomic_pageblock(Pgdat *g, uint32_t highest_zoneidx, uint32_t mt, bint force) noexcept nogil:
+    cdef uint32_t pageblock_pages = <uint32_t>1 << g.pageblock_order
+    cdef uint32_t i, order, pfn, head
+    cdef Zone *zone
+    for i in range(g.nr_zonelist):
+        zone = &g.zones[g.zonelist[i]]
+        if zone.index > highest_zoneidx or (not force and zone.nr_reserved_highatomic <= pageblock_pages):
+            continue
+        for order in range(g.max_order):
+            head = free_list(zone, order, MIGRATE_HIGHATOMIC)
+            pfn = g.map[head].next
+            if pfn == head:
+                continue
+            if get_pfnblock_migratetype(g, zone, pfn) == MIGRATE_HIGHATOMIC:
+                zone.nr_reserved_highatomic -= min_u32(pageblock_pages, zone.nr_reserved_highatomic)
+            set_pfnblock_migratetype(g, zone, pfn, mt)
+            if move_freepages_block(g, zone, pfn, mt, NULL):
+                tell(g, UNRESERVED, zone.index, pfn)
+                return True
+    return False
+
+
+cdef void wake_all_kswapds(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
+    # One node, so one kswapd, woken for the first zone of the request.
+    cdef uint32_t i
+    for i in range(g.nr_zonelist):
+        if g.zonelist[i] <= g.gfp_zone[gfp_mask & GFP_ZONEMASK]:
+            tell(g, WOKE_KSWAPD, g.zonelist[i], order)
+            return
+
+
+cdef uint32_t gfp_to_alloc_flags(const Pgdat *g, uint32_t gfp_mask) noexcept nogil:
+    cdef uint32_t alloc_flags = WMARK_MIN | ALLOC_CPUSET
+    alloc_flags |= gfp_mask & (__GFP_HIGH | __GFP_KSWAPD_RECLAIM)
+    if gfp_mask & __GFP_ATOMIC:
+        if not gfp_mask & __GFP_NOMEMALLOC:
+            alloc_flags |= ALLOC_HARDER
+        alloc_flags &= ~<uint32_t>ALLOC_CPUSET
+    return current_alloc_flags(g, gfp_mask, alloc_flags)
+
+
+cdef inline bint gfp_pfmemalloc_allowed(uint32_t gfp_mask) noexcept nogil:
+    return gfp_mask & __GFP_MEMALLOC and not gfp_mask & __GFP_NOMEMALLOC
+
+
+cdef bint should_reclaim_retry(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint32_t alloc_flags,
+                               int *no_progress_loops) noexcept nogil:
+    # Reclaim made no progress, and there is no page that it could make any with.
+    cdef uint32_t highest_zoneidx = g.gfp_zone[gfp_mask & GFP_ZONEMASK]
+    cdef uint32_t i, cpu
+    cdef int64_t available
+    cdef Zone *zone
+    no_progress_loops[0] += 1
+    if no_progress_loops[0] > MAX_RECLAIM_RETRIES:
+        return unreserve_highatomic_pageblock(g, highest_zoneidx, gfp_migratetype(g, gfp_mask), True)
+    for i in range(g.nr_zonelist):
+        zone = &g.zones[g.zonelist[i]]
+        if zone.index > highest_zoneidx:
+            continue
+        available = zone.vm_stat[NR_FREE_PAGES]
+        for cpu in range(g.nr_cpus):
+            available += zone.pageset[cpu].vm_stat_diff[NR_FREE_PAGES]
+        if available < 0:
+            available = 0
+        if zone_watermark_ok_of(g, zone, order, <int64_t>zone.watermark[WMARK_MIN] + zone.watermark_boost,
+                                highest_zoneidx, alloc_flags, available):
+            return True
+    return False
+
+
+cdef uint32_t __alloc_pages_may_oom(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
+    # The OOM killer finds no process here. For a request that must not fail the kernel then opens the reserves.
+    cdef uint32_t pfn = get_page_from_freelist(g, (gfp_mask | __GFP_HARDWALL) & ~<uint32_t>__GFP_DIRECT_RECLAIM, order,
+                                               WMARK_HIGH | ALLOC_CPUSET)
+    if (pfn != NO_PAGE or order > PAGE_ALLOC_COSTLY_ORDER or gfp_mask & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)
+            or g.gfp_zone[gfp_mask & GFP_ZONEMASK] < g.gfp_zone[0]):
+        return pfn
+    tell(g, OOM_KILL, order, 0)
+    if gfp_mask & __GFP_NOFAIL:
+        pfn = get_page_from_freelist(g, gfp_mask, order, ALLOC_NO_WATERMARKS | ALLOC_CPUSET)
+        if pfn != NO_PAGE:
+            tell(g, TOOK_RESERVES, page_zone(g, pfn).index, 0)
+    return pfn
+
+
+cdef uint32_t nofail(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
+    # The end of __alloc_pages_slowpath() for __GFP_NOFAIL; then it would begin again, and here nothing would change.
+    cdef uint32_t pfn
+    if not gfp_mask & __GFP_DIRECT_RECLAIM:
+        tell(g, NOFAIL_CANNOT_SLEEP, order, 0)
+        return NO_PAGE
+    if order > PAGE_ALLOC_COSTLY_ORDER:
+        tell(g, NOFAIL_COSTLY, order, 0)
+    pfn = get_page_from_freelist(g, gfp_mask, order, ALLOC_HARDER | ALLOC_CPUSET)
+    if pfn == NO_PAGE:
+        tell(g, NOFAIL_WAITS, order, 0)
+    else:
+        tell(g, TOOK_RESERVES, page_zone(g, pfn).index, 0)
+    return pfn
+
+
+cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
+    cdef uint32_t alloc_flags, pfn
+    cdef int no_progress_loops = 0
+    if gfp_mask & __GFP_ATOMIC and gfp_mask & __GFP_DIRECT_RECLAIM:
+        tell(g, ATOMIC_AND_SLEEPS, 0, 0)
+        gfp_mask &= ~<uint32_t>__GFP_ATOMIC
+    alloc_flags = gfp_to_alloc_flags(g, gfp_mask)
+    if alloc_flags & ALLOC_KSWAPD:
+        wake_all_kswapds(g, gfp_mask, order)
+    pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
+    if pfn != NO_PAGE:
+        return pfn
+    while True:
+        if gfp_pfmemalloc_allowed(gfp_mask):
+            alloc_flags = current_alloc_flags(g, gfp_mask, ALLOC_NO_WATERMARKS)
+        pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
+        if pfn != NO_PAGE:
+            return pfn
+        if not gfp_mask & __GFP_DIRECT_RECLAIM:
+            break
+        tell(g, DIRECT_RECLAIM, order, 0)
+        if gfp_mask & __GFP_NORETRY or order > PAGE_ALLOC_COSTLY_ORDER and not gfp_mask & __GFP_RETRY_MAYFAIL:
+            break
+        if should_reclaim_retry(g, gfp_mask, order, alloc_flags, &no_progress_loops):
+            continue
+        pfn = __alloc_pages_may_oom(g, gfp_mask, order)
+        if pfn != NO_PAGE:
+            return pfn
+        break
+    return nofail(g, gfp_mask, order) if gfp_mask & __GFP_NOFAIL else NO_PAGE
+
+
+cdef uint32_t alloc_pages_nodemask(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
+    # __alloc_pages_nodemask(); NO_PAGE when there is none
+    cdef uint32_t pfn
+    if order >= g.max_order or g.nr_zonelist == 0 or gfp_mask & GFP_MOVABLE_MASK == GFP_MOVABLE_MASK:
+        return NO_PAGE
+    gfp_mask &= g.gfp_allowed_mask
+    pfn = get_page_from_freelist(g, gfp_mask, order, current_alloc_flags(
+        g, gfp_mask, WMARK_LOW | (gfp_mask & __GFP_KSWAPD_RECLAIM)))
+    if pfn == NO_PAGE:
+        pfn = __alloc_pages_slowpath(g, gfp_mask, order)
+    return pfn

@@ -1,0 +1,172 @@
+"""Pages as drivers ask for them, on a booted machine: what comes back, what is told, and that nothing leaks."""
+
+import re
+
+import pytest
+
+import bootsim
+from bootsim.linux.include.linux import gfp
+from bootsim.linux.include.linux.mm_types import Page
+from bootsim.linux.mm import page_alloc as pa
+
+
+@pytest.fixture
+def k():
+    machine = bootsim.boot("vexpress.dts", config="3G/1G", mem="1G")
+    yield machine
+    assert pa.check_buddy_invariants(machine.mm.pgdat) == []
+
+
+def free_pages_of(k):
+    pa.drain_all_pages(k)
+    zones = pa.zones_snapshot(k)
+    return sum(area["nr_free"] << order for zone in zones for order, area in enumerate(zone["free_area"]))
+
+
+def told(k, since):
+    return [record.text for record in k.log.records[since:]]
+
+
+def test_pages_come_as_objects_and_go_back(k):
+    before = free_pages_of(k)
+    page = gfp.alloc_pages(k, pa.GFP_KERNEL, 2)
+    assert isinstance(page, Page)
+    assert (page.zone, page.refcount) == ("Normal", 1)
+    assert page.pfn % 4 == 0
+    single = gfp.alloc_page(k, pa.GFP_HIGHUSER)
+    assert single.zone == "HighMem"
+    gfp.__free_pages(k, page, 2)
+    gfp.__free_page(k, single)
+    assert free_pages_of(k) == before
+
+
+def test_addresses_of_lowmem(k):
+    before = free_pages_of(k)
+    va = gfp.__get_free_pages(k, pa.GFP_KERNEL | pa.__GFP_HIGHMEM, 1)
+    assert k.virt_to_phys(va) >> 12 < k.mm.max_low_pfn
+    k.machine.ram.write(k.virt_to_phys(va), b"\xff" * 4096)
+    gfp.free_pages(k, va, 1)
+    zeroed = gfp.get_zeroed_page(k, pa.GFP_KERNEL)
+    assert k.read(zeroed, 4096) == bytes(4096)
+    gfp.free_page(k, zeroed)
+    gfp.free_page(k, 0)
+    gfp.free_page(k, gfp.__get_free_page(k, pa.GFP_ATOMIC))
+    assert free_pages_of(k) == before
+
+
+def test_exact_sizes_and_split_blocks(k):
+    before = free_pages_of(k)
+    va = gfp.alloc_pages_exact(k, 5 * 4096 - 1, pa.GFP_KERNEL)
+    assert before - free_pages_of(k) == 5
+    gfp.free_pages_exact(k, va, 5 * 4096 - 1)
+    block = gfp.alloc_pages(k, pa.GFP_KERNEL, 3)
+    gfp.split_page(k, block, 3)
+    for pfn in range(block.pfn, block.pfn + 8):
+        assert Page(k, pfn).refcount == 1
+        gfp.__free_page(k, Page(k, pfn))
+    assert free_pages_of(k) == before
+
+
+def test_compound_pages_know_their_head(k):
+    page = gfp.alloc_pages(k, pa.GFP_KERNEL | pa.__GFP_COMP, 2)
+    assert page.head
+    assert [Page(k, page.pfn + i).compound_head for i in range(1, 4)] == [page.pfn] * 3
+    gfp.__free_pages(k, page, 2)
+
+
+@pytest.mark.parametrize("addr", [0x1000, 0xFFFFFFFF, 0xF8000000])
+def test_other_addresses_are_refused(k, addr):
+    with pytest.raises(pa.PageFrameError, match="address of lowmem"):
+        gfp.free_page(k, addr)
+
+
+def exhaust(k, mask, order):
+    taken = []
+    while (page := gfp.alloc_pages(k, mask | pa.__GFP_NOWARN, order)) is not None:
+        taken.append(page)
+    return taken
+
+
+def test_a_failure_is_reported_with_the_state_of_memory(k):
+    taken = exhaust(k, pa.GFP_KERNEL | pa.__GFP_NORETRY, 3)
+    start = len(k.log.records)
+    assert gfp.alloc_pages(k, pa.GFP_KERNEL, 3) is None
+    lines = told(k, start)
+    failure = lines.index("swapper: page allocation failure: order:3, mode:0xcc0(GFP_KERNEL), nodemask=(null),cpuset=/,"
+                          "mems_allowed=0")
+    assert lines[failure + 1] == "Mem-Info:"
+    normal = next(zone for zone in pa.zones_snapshot(k) if zone["name"] == "Normal")
+    line = next(line for line in lines if line.startswith("Normal free:"))
+    figures = {name: int(kib) for name, kib in re.findall(r"(\w+):(\d+)kB", line)}
+    assert figures["free"] == normal["nr_free_pages"] * 4
+    boost = figures["min"] // 4 - normal["watermark"][0]  # stolen pageblocks raise all three
+    assert boost >= 0
+    assert [figures[mark] for mark in ("low", "high")] == [(mark + boost) * 4 for mark in normal["watermark"][1:]]
+    blocks = next(line for line in lines if line.startswith("Normal: "))
+    total = sum(area["nr_free"] << order for order, area in enumerate(normal["free_area"])) * 4
+    assert blocks.endswith(f"= {total}kB")
+    assert "262144 pages RAM" in lines
+    assert "65536 pages HighMem/MovableOnly" in lines
+    assert any("the OOM killer acts here, for order 3" in line for line in lines)
+    for page in taken:
+        gfp.__free_pages(k, page, 3)
+
+
+def test_no_warning_when_none_is_wanted(k):
+    start = len(k.log.records)
+    exhaust(k, pa.GFP_KERNEL, 10)
+    assert not [line for line in told(k, start) if "failure" in line or "Mem-Info" in line]
+
+
+def test_a_request_that_may_sleep_is_told_of_reclaim(k):
+    exhaust(k, pa.GFP_KERNEL | pa.__GFP_NORETRY, 0)
+    start = len(k.log.records)
+    assert gfp.alloc_page(k, pa.GFP_KERNEL | pa.__GFP_NOWARN) is None
+    lines = told(k, start)
+    assert any("kswapd is woken for order 0" in line for line in lines)
+    assert any("direct reclaim for order 0" in line for line in lines)
+    assert any("the OOM killer acts" in line for line in lines)
+    start = len(k.log.records)
+    assert gfp.alloc_page(k, pa.GFP_NOWAIT | pa.__GFP_NOWARN) is None
+    assert not any("direct reclaim" in line for line in told(k, start))
+
+
+def test_reserves_by_flags(k):
+    def left():
+        return next(zone for zone in pa.zones_snapshot(k) if zone["name"] == "Normal")["nr_free_pages"]
+
+    exhaust(k, pa.GFP_KERNEL | pa.__GFP_NORETRY, 0)
+    low = left()
+    assert gfp.alloc_page(k, pa.GFP_ATOMIC) is not None  # half of the watermark, and a quarter less
+    exhaust(k, pa.GFP_ATOMIC, 0)
+    assert left() < low
+    lower = left()
+    assert gfp.alloc_page(k, pa.GFP_KERNEL | pa.__GFP_NOFAIL) is not None
+    exhaust(k, pa.GFP_ATOMIC | pa.__GFP_MEMALLOC, 0)
+    assert left() < lower // 2
+    start = len(k.log.records)
+    assert gfp.alloc_page(k, pa.GFP_KERNEL | pa.__GFP_NOFAIL | pa.__GFP_NOWARN) is None
+    assert any("the kernel would try on" in line for line in told(k, start))
+
+
+def test_masks_that_contradict_themselves(k):
+    with pytest.raises(pa.PageFrameError):
+        gfp.alloc_page(k, pa.__GFP_MOVABLE | pa.__GFP_RECLAIMABLE)
+    start = len(k.log.records)
+    for _ in range(2):
+        assert gfp.alloc_pages(k, pa.GFP_KERNEL, k.mm.max_order) is None
+    warnings = [line for line in told(k, start) if line.startswith("WARNING:")]
+    assert len(warnings) == 1  # WARN_ON_ONCE()
+    assert warnings[0].endswith("__alloc_pages_nodemask")
+
+
+def test_a_block_kept_for_atomic_requests_stays_when_reclaim_has_no_hope(k):
+    atomic = gfp.alloc_pages(k, pa.GFP_ATOMIC, 1)
+    exhaust(k, pa.GFP_KERNEL | pa.__GFP_NORETRY, 0)
+    first = gfp.alloc_pages(k, pa.GFP_ATOMIC, 1)  # only now with ALLOC_HARDER
+    assert first is not None
+    assert first.migratetype == pa.MIGRATE_HIGHATOMIC
+    gfp.__free_pages(k, first, 1)
+    gfp.__free_pages(k, atomic, 1)
+    exhaust(k, pa.GFP_KERNEL, 0)
+    assert Page(k, first.pfn).migratetype == pa.MIGRATE_HIGHATOMIC  # 5.10 gives it up after 16 hopeful rounds alone
