@@ -35,5 +35,6 @@ cdef class PhysicalMemory:
         bootsim_le32_store(self.base + pa, word)
 
     cdef void clear(self, unsigned long long pa, unsigned long long size) noexcept nogil
+    cdef void populate(self, unsigned long long start, unsigned long long end) noexcept nogil
 
 cdef int copy_touched(unsigned char *to, const unsigned char *source, size_t size, bint swapped) except -1

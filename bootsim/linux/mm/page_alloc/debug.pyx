@@ -85,9 +85,10 @@ def check_buddy_invariants(Pglist pgdat not None):
                 broken.append(f"{p.zone_names[i]}: {free_pages} free and {cached} cached pages, "
                               f"{p.g.zones[i].managed_pages} managed")
     owned.sort()
-    for (pfn, pages, where), (other, _, owner) in zip(owned, owned[1:]):
-        if pfn + pages > other:
-            broken.append(f"{where} overlaps {owner}")
+    for n in range(len(owned) - 1):
+        pfn, pages, where = owned[n]
+        if pfn + pages > owned[n + 1][0]:
+            broken.append(f"{where} pfn {pfn:#x} overlaps {owned[n + 1][2]} pfn {owned[n + 1][0]:#x}")
     return broken
 
 
@@ -103,9 +104,10 @@ cdef _check_free_lists(Pglist p, uint32_t i, list owned, list broken):
             pfns = _list_pfns(g, free_list(zone, order, mt), zone.spanned_pages)
             blocks += len(pfns)
             isolated += len(pfns) << order if mt == MIGRATE_ISOLATE else 0
+            where = f"{p.zone_names[i]} order {order} type {mt}" if pfns else ""
             for pfn in pfns:
-                where = f"{p.zone_names[i]} order {order} type {mt} pfn {pfn:#x}"
-                broken.extend(f"{where}: {what}" for what in _block_faults(g, zone, order, pfn))
+                for what in _block_faults(g, zone, order, pfn):
+                    broken.append(f"{where} pfn {pfn:#x}: {what}")
                 owned.append((pfn, 1 << order, where))
         if blocks != zone.nr_free[order]:
             broken.append(f"{p.zone_names[i]} order {order}: nr_free {zone.nr_free[order]}, {blocks} blocks on lists")
@@ -147,11 +149,12 @@ cdef _check_pcp_lists(Pglist p, uint32_t i, list owned, list broken):
         for mt in range(MIGRATE_PCPTYPES):
             pfns = _list_pfns(p.g, zone.pageset[cpu].lists + mt, zone.spanned_pages)
             length += len(pfns)
+            where = f"{p.zone_names[i]} cpu {cpu} type {mt}" if pfns else ""
             for pfn in pfns:
-                where = f"{p.zone_names[i]} cpu {cpu} type {mt} pfn {pfn:#x}"
                 owned.append((pfn, 1, where))
                 if p.g.map[pfn].refcount or PageBuddy(&p.g.map[pfn]):
-                    broken.append(f"{where}: refcount {p.g.map[pfn].refcount}, buddy {PageBuddy(&p.g.map[pfn])}")
+                    broken.append(f"{where} pfn {pfn:#x}: refcount {p.g.map[pfn].refcount}, "
+                                  f"buddy {PageBuddy(&p.g.map[pfn])}")
         if length != zone.pageset[cpu].count:
             broken.append(f"{p.zone_names[i]} cpu {cpu}: count {zone.pageset[cpu].count}, {length} pages on lists")
         cached += length

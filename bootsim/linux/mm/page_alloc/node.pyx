@@ -20,8 +20,7 @@ cdef extern from "<sys/mman.h>" nogil:
     void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)
     int mprotect(void *addr, size_t length, int prot)
     int munmap(void *addr, size_t length)
-    int madvise(void *addr, size_t length, int advice)
-    int PROT_NONE, PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_HUGEPAGE
+    int PROT_NONE, PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
     void *MAP_FAILED
 
 
@@ -186,7 +185,6 @@ cdef class Pglist:
         memory = <char *>self.map_memory + GUARD_BYTES
         if mprotect(memory, bytes, PROT_READ | PROT_WRITE):
             raise MemoryError("the host refused the memory for struct pages")
-        madvise(memory, bytes, MADV_HUGEPAGE)  # every page of it is written; a refusal costs time alone
         g.map = <Page *>memory - g.base
         return 0
 
