@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bootsim.linux.lib.fdt import FlatNode
 
 _USES_OF_RESERVED = frozenset((b"shared-dma-pool", b"ramoops", b"removed-dma-pool"))  # compatible, without case
+_TELLING = frozenset(("device_type", "compatible"))  # only a node with one of these, or so called, is looked at further
 # properties of /chosen with which a bootloader or another architecture's kernel limits memory
 _CHOSEN_UNREAD = ("linux,usable-memory-range", "linux,elfcorehdr", "linux,initrd-size")
 
@@ -36,7 +37,7 @@ def unused_parts(k: Kernel) -> Iterator[tuple[str, str | None, str]]:
             seen = seen or area is not None
         if area is not None and node.depth > 1:
             yield from _in_reserved_memory(node)
-        else:
+        elif "memory" in node.name or not _TELLING.isdisjoint(node.first):
             yield from _elsewhere(node)
         if node.path in ("/chosen", "/chosen@0"):
             yield from _in_chosen(k, node)

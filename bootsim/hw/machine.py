@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bootsim.hw.cpu import CORTEX_A9, Cpu
@@ -11,10 +10,11 @@ from bootsim.hw.mmu import Cp15, Fault, Translation, translate
 from bootsim.hw.soc import Soc
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bootsim.inputs.bootloader import Handover
 
 
-@dataclass(slots=True)
 class Machine:
     """The hardware state a kernel finds and changes.
 
@@ -24,16 +24,19 @@ class Machine:
     answers for what is not RAM.
     """
 
-    cpu: Cpu = CORTEX_A9
-    cpus: int = 1
-    soc: Soc = field(default_factory=Soc)
-    banks: list[tuple[int, int]] = field(default_factory=list)
-    dtb_pa: int = 0
-    kernel_pa: int = 0
-    initrd_pa: int | None = None
-    initrd_bytes: int = 0
-    ram: PhysicalMemory = field(default_factory=PhysicalMemory)
-    cp15: Cp15 = field(default_factory=Cp15)
+    def __init__(self, cpu: Cpu = CORTEX_A9, cpus: int = 1, soc: Soc | None = None,
+                 banks: Sequence[tuple[int, int]] = (), dtb_pa: int = 0, kernel_pa: int = 0,
+                 initrd_pa: int | None = None, initrd_bytes: int = 0, cp15: Cp15 | None = None) -> None:
+        self.cpu = cpu
+        self.cpus = cpus
+        self.soc = soc or Soc()
+        self.banks = list(banks)
+        self.dtb_pa = dtb_pa
+        self.kernel_pa = kernel_pa
+        self.initrd_pa = initrd_pa
+        self.initrd_bytes = initrd_bytes
+        self.ram = PhysicalMemory()
+        self.cp15 = cp15 or Cp15()
 
     def translate(
         self, va: int, access: Literal["read", "write", "execute"] = "read", privileged: bool = True

@@ -29,7 +29,8 @@ def test_the_search_for_clear_bits_keeps_alignment_and_skips_taken_ones():
 
 
 def test_a_range_beyond_the_area_is_not_its_own():
-    area = Cma(0x1000, 16, 0, "area", bitmap=bytearray(b"\1" * 16))
+    area = Cma(0x1000, 16, 0, "area")
+    area.bitmap[:] = b"\1" * 16
     assert not cma_release(None, area, 0x100F, 2, free=False)
     assert cma_release(None, area, 0x1002, 4, free=False)
     assert area.set_bits == [[0, 2], [6, 10]]

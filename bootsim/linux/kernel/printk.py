@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.causes import cause
 from bootsim.escape import escaped
@@ -12,7 +11,6 @@ from bootsim.linux.include.linux.err import Err
 from bootsim.linux.lib.cmdline import CoreParam, EarlyParam, SetupParam, memparse
 from bootsim.linux.mm.memblock import memblock_alloc, memblock_free
 from bootsim.owners import Purpose
-from bootsim.shared import Shared
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -22,8 +20,7 @@ KERN_EMERG, KERN_ALERT, KERN_CRIT, KERN_ERR, KERN_WARNING, KERN_NOTICE, KERN_INF
 LINE_MAX = 989  # LOG_LINE_MAX, less the two bytes that hold the level and the final NUL
 
 
-@dataclass(frozen=True, slots=True)
-class Record(Shared):
+class Record(NamedTuple):
     """One message of the log: the kernel's own words, or one of bootsim's step records.
 
     `kernel` is False for bootsim's own lines (their text starts with "bootsim: "). `fields` holds the numbers the text
@@ -37,6 +34,9 @@ class Record(Shared):
     text: str
     kernel: bool
     fields: dict[str, Any]
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Record:
+        return self
 
     def tells_cause(self) -> bool:
         """Whether this is bootsim's own line on the cause of what the kernel complains of, or warns in its place."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bootsim.causes import asked_by, cause, holders, memory_end, unheeded
@@ -31,7 +30,6 @@ CMA_MAX_NAME = 64
 EBUSY, EINVAL, ENOMEM, ENOSPC = 16, 22, 12, 28
 
 
-@dataclass(slots=True)
 class Cma:
     """struct cma: `count` pages from `base_pfn`; one bit of the bitmap, a byte here, stands for 2**order_per_bit pages.
 
@@ -39,12 +37,16 @@ class Cma:
     `wanted_by` names the input that asked for the area.
     """
 
-    base_pfn: int
-    count: int
-    order_per_bit: int
-    name: str
-    wanted_by: str = ""
-    bitmap: bytearray = field(default_factory=bytearray)
+    def __init__(self, base_pfn: int, count: int, order_per_bit: int, name: str, wanted_by: str = "") -> None:
+        self.base_pfn = base_pfn
+        self.count = count
+        self.order_per_bit = order_per_bit
+        self.name = name
+        self.wanted_by = wanted_by
+        self.bitmap = bytearray()
+
+    def __repr__(self) -> str:
+        return f"<Cma {self.name}: {self.count} pages from {self.base_pfn:#x}>"
 
     @property
     def set_bits(self) -> list[list[int]]:

@@ -93,15 +93,16 @@ def memblock_merge_regions(type_: MemblockType) -> None:
 
     Source: mm/memblock.c memblock_merge_regions()
     """
-    regions = type_.regions
-    i = 0
-    while i < len(regions) - 1:
-        this, after = regions[i], regions[i + 1]
-        if this.base + this.size == after.base and this.flags == after.flags:
-            this.size += after.size
-            del regions[i + 1]
+    merged: list[MemblockRegion] = []
+    end, flags = -1, MEMBLOCK_NONE
+    for r in type_.regions:
+        if r.base == end and r.flags == flags:
+            merged[-1].size += r.size
         else:
-            i += 1
+            merged.append(r)
+            flags = r.flags
+        end = r.base + r.size
+    type_.regions[:] = merged
 
 
 def memblock_add_range(mb: Memblock, type_: MemblockType, base: int, size: int, flags: int = MEMBLOCK_NONE) -> int:
@@ -353,6 +354,8 @@ def memblock_find_in_range_node(mb: Memblock, size: int, align: int, start: int,
     none = Err(0, Shortage(size, align, start, end))
     if mb.bottom_up:
         for this_start, this_end in for_each_free_mem_range(mb, flags):
+            if this_end - this_start < size:
+                continue
             this_start = min(max(this_start, start), end)
             this_end = min(max(this_end, start), end)
             cand = (this_start + align - 1) & ~(align - 1)
@@ -360,6 +363,8 @@ def memblock_find_in_range_node(mb: Memblock, size: int, align: int, start: int,
                 return cand
         return none
     for this_start, this_end in for_each_free_mem_range_reverse(mb, flags):
+        if this_end - this_start < size:
+            continue
         this_start = min(max(this_start, start), end)
         this_end = min(max(this_end, start), end)
         if this_end < size:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bootsim.causes import cause
@@ -28,19 +27,15 @@ _INFO = Purpose("percpu", "per-cpu layout, freed again")
 _CHUNK = Purpose("percpu", "per-cpu first chunk")
 
 
-@dataclass(slots=True)
 class PcpuAllocInfo:
     """struct pcpu_alloc_info of one group: sizes in bytes of each part of a unit, of a unit, and of an allocation."""
 
-    pa: int
-    bytes: int
-    static_size: int
-    reserved_size: int
-    dyn_size: int
-    unit_size: int
-    atom_size: int
-    alloc_size: int
-    cpu_map: list[int]
+    def __init__(self, pa: int, size: int) -> None:
+        self.pa = pa
+        self.bytes = size
+        self.static_size = self.reserved_size = self.dyn_size = 0
+        self.unit_size = self.atom_size = self.alloc_size = 0
+        self.cpu_map: list[int] = []
 
 
 def _pfn_align(size: int) -> int:
@@ -83,7 +78,7 @@ def pcpu_alloc_alloc_info(k: Kernel, nr_units: int) -> PcpuAllocInfo:
     sizeof = k.build.sizeof
     size = _pfn_align(sizeof.pcpu_alloc_info + sizeof.pcpu_group_info + nr_units * 4)
     pa = memblock_alloc(k.mm.memblock, size, PAGE_SIZE, "pcpu_alloc_alloc_info", _INFO)
-    return PcpuAllocInfo(pa, size, 0, 0, 0, 0, 0, 0, [])
+    return PcpuAllocInfo(pa, size)
 
 
 def pcpu_build_alloc_info(k: Kernel, reserved_size: int, dyn_size: int, atom_size: int) -> PcpuAllocInfo:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
@@ -21,8 +20,7 @@ ENOMEM = 12
 VM_IOREMAP = 0x00000001
 
 
-@dataclass(slots=True)
-class VmStruct:
+class VmStruct(NamedTuple):
     """struct vm_struct: [addr, addr + size) (va, bytes), mapped to phys_addr (pa); `caller` is a function's name."""
 
     addr: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bootsim.errors import KernelPanic
@@ -14,25 +13,32 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 
-@dataclass(slots=True, eq=False)
 class DeviceNode(Shared):
     """struct device_node: `name` without, `full_name` with the unit address; properties by name and in order.
 
     Nothing changes after the tree is unflattened.
     """
 
-    name: str
-    full_name: str
-    path: str
-    properties: dict[str, bytes]
-    order: list[str]
-    children: list[DeviceNode] = field(default_factory=list)
+    __slots__ = ("children", "full_name", "name", "order", "path", "properties")
+
+    def __init__(self, name: str, full_name: str, path: str, properties: dict[str, bytes], order: list[str]) -> None:
+        self.name = name
+        self.full_name = full_name
+        self.path = path
+        self.properties = properties
+        self.order = order
+        self.children: list[DeviceNode] = []
+
+    def __repr__(self) -> str:
+        return f"<DeviceNode {self.path}>"
 
     def walk(self) -> Iterator[DeviceNode]:
         """Yield the node and all below it, in tree order."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        todo = [self]
+        while todo:
+            node = todo.pop()
+            yield node
+            todo += reversed(node.children)
 
 
 def of_find_node_by_path(k: Kernel, path: str, followed: tuple[str, ...] = ()) -> DeviceNode | None:
@@ -108,11 +114,12 @@ def of_find_matching_node_and_match(k: Kernel, matches: tuple[str, ...]) -> tupl
 
     Source: drivers/of/base.c of_find_matching_node_and_match(), __of_match_node(), __of_device_is_compatible()
     """
+    wanted = {match.lower().encode("latin-1"): match for match in reversed(matches)}
     for node in k.of.of_root.walk():
         for name in node.properties.get("compatible", b"").split(b"\0"):
-            for match in matches:
-                if name.decode("latin-1").lower() == match.lower():
-                    return node, match
+            match = wanted.get(name.lower())
+            if match is not None:
+                return node, match
     return None, ""
 
 

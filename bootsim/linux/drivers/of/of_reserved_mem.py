@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bootsim.causes import asked_by, cause, holders, unheeded
@@ -31,14 +30,19 @@ MAX_RESERVED_REGIONS = 64
 _PREFIX = "OF: reserved mem: "
 
 
-@dataclass(slots=True, eq=False)
 class ReservedMem:
     """struct reserved_mem: one region of /reserved-memory; base (pa) and size (bytes) are 0 until it is placed."""
 
-    node: FlatNode
-    name: str
-    base: int
-    size: int
+    __slots__ = ("base", "name", "node", "size")
+
+    def __init__(self, node: FlatNode, name: str, base: int, size: int) -> None:
+        self.node = node
+        self.name = name
+        self.base = base
+        self.size = size
+
+    def __repr__(self) -> str:
+        return f"<ReservedMem {self.name}: {self.size:#x} bytes at {self.base:#x}>"
 
     def purpose(self) -> Purpose:
         """The region as an owner of memory, with the property that decided where it lies or how large it is."""

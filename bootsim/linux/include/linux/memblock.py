@@ -10,7 +10,6 @@ range ever reaches past it. Ranges are half-open [base, base + size).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,27 +27,38 @@ INIT_MEMBLOCK_REGIONS = 128
 MEMBLOCK_NONE, MEMBLOCK_HOTPLUG, MEMBLOCK_MIRROR, MEMBLOCK_NOMAP = 0, 1, 2, 4
 
 
-@dataclass(slots=True)
+# Not dataclasses: generating the code of one takes half a millisecond, at every start.
 class MemblockRegion:
     """One range of physical memory: base and size in bytes, flags MEMBLOCK_*."""
 
-    base: int
-    size: int
-    flags: int = MEMBLOCK_NONE
+    __slots__ = ("base", "flags", "size")
+
+    def __init__(self, base: int, size: int, flags: int = MEMBLOCK_NONE) -> None:
+        self.base = base
+        self.size = size
+        self.flags = flags
+
+    def __repr__(self) -> str:
+        return f"MemblockRegion(base={self.base:#x}, size={self.size:#x}, flags={self.flags:#x})"
 
 
-@dataclass(slots=True)
 class MemblockType:
     """An array of regions. An empty array holds one dummy region of size 0, as in the kernel.
 
     `max` is the array's capacity in regions; `array_pa` is where a doubled array lies, None for the static one.
     """
 
-    name: str
-    regions: list[MemblockRegion] = field(default_factory=lambda: [MemblockRegion(0, 0)])
-    max: int = INIT_MEMBLOCK_REGIONS
-    total_size: int = 0
-    array_pa: int | None = None
+    __slots__ = ("array_pa", "max", "name", "regions", "total_size")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.regions = [MemblockRegion(0, 0)]
+        self.max = INIT_MEMBLOCK_REGIONS
+        self.total_size = 0
+        self.array_pa: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<MemblockType {self.name}: {self.regions}>"
 
 
 def _silent(level: int, template: str, /, **fields: Any) -> None:
@@ -59,7 +69,6 @@ def _nobody(op: str, base: int, size: int, caller: str, purpose: Purpose, flag: 
     """The listener of a memblock that nobody listens to."""
 
 
-@dataclass(slots=True)
 class Memblock:
     """struct memblock: the memory there is, and what of it is reserved.
 
@@ -68,17 +77,23 @@ class Memblock:
     Owners.hear() does.
     """
 
-    printk: Callable[..., None] = _silent
-    zero: Callable[[int, int, str], None] = lambda pa, size, what: None
-    region_bytes: int = 12
-    listener: Callable[..., None] = _nobody
-    memory: MemblockType = field(default_factory=lambda: MemblockType("memory"))
-    reserved: MemblockType = field(default_factory=lambda: MemblockType("reserved"))
-    bottom_up: bool = False
-    current_limit: int = MEMBLOCK_ALLOC_ANYWHERE
-    debug: bool = False
-    can_resize: bool = False
-    movable_node: bool = False
+    def __init__(self, printk: Callable[..., None] = _silent,
+                 zero: Callable[[int, int, str], None] = lambda pa, size, what: None, region_bytes: int = 12,
+                 listener: Callable[..., None] = _nobody, debug: bool = False) -> None:
+        self.printk = printk
+        self.zero = zero
+        self.region_bytes = region_bytes
+        self.listener = listener
+        self.memory = MemblockType("memory")
+        self.reserved = MemblockType("reserved")
+        self.bottom_up = False
+        self.current_limit = MEMBLOCK_ALLOC_ANYWHERE
+        self.debug = debug
+        self.can_resize = False
+        self.movable_node = False
+
+    def __repr__(self) -> str:
+        return f"<Memblock: {self.memory}, {self.reserved}>"
 
 
 def _skipped(mb: Memblock, r: MemblockRegion, flags: int) -> bool:

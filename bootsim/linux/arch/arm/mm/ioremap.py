@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.linux.mm.vmalloc import VmStruct, vm_area_add_early
 
@@ -24,8 +23,7 @@ def VM_ARM_MTYPE(mtype: int) -> int:
     return mtype << 20
 
 
-@dataclass(slots=True)
-class StaticVm:
+class StaticVm(NamedTuple):
     """struct static_vm: a mapping that stays; `pa` is where the structure itself lies."""
 
     vm: VmStruct

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.linux.arch.arm.asm.pgtable_2level import (
     PMD_SECT_AF,
@@ -21,7 +20,6 @@ from bootsim.linux.arch.arm.mm.proc_v7_2level import (
     TTB_FLAGS_SMP,
     TTB_FLAGS_UP,
 )
-from bootsim.shared import Shared
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -30,8 +28,7 @@ CR_SW = 1 << 10
 CR_TE = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class ProcInfo(Shared):
+class ProcInfo(NamedTuple):
     """struct proc_info_list: one processor the kernel knows, by value and mask of MIDR.
 
     How head.S maps the kernel depends on whether there are several processors: see `mm_mmuflags`.
