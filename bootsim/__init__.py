@@ -10,7 +10,7 @@ Everything heavy is imported by the functions that need it, so that `import boot
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import os
@@ -137,6 +137,27 @@ def prepare(
     processor = stated(cpu, lambda: processor_of(tree, of_tree(tree)))
     machine = power_on(handover, processor, cpus, soc_for(tree, map(_register, soc), cpus))
     return Kernel(build, machine, observer=observer, where=tree.where)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext bootsim` in a notebook: `%bootsim TREE [OPTIONS]` boots, as `bootsim shell` does.
+
+    The machine's names come into the notebook, and `lab`, which shows itself as a picture.
+    """
+    from bootsim.cli.inputs import parsed
+
+    def boot_here(line: str) -> Any:
+        from bootsim.lab.session import Session
+        from bootsim.views import alive
+
+        tree, inputs = parsed(line, "%bootsim")
+        k = prepare(tree, **inputs)
+        run(k)
+        session = Session(k, alive.text)
+        shell.push(session.names())
+        return session
+
+    shell.register_magic_function(boot_here, "line", "bootsim")
 
 
 def _bytes(size: int | str | None, what: str) -> int | None:

@@ -1,4 +1,4 @@
-"""bootsim in pytest: the fixture `boot`, and check files (*.bootsim.yaml) as tests.
+"""bootsim in pytest: the fixture `boot`, and check files (*.bootsim.yaml) and scripts (*.bootsim.py) as tests.
 
     def test_lowmem(boot):
         k = boot("board.dts", mem="1G", cmdline="vmalloc=384M")
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LAST_LINES = 20
 SUFFIXES = (".bootsim.yaml", ".bootsim.yml")
+SCRIPT_SUFFIX = ".bootsim.py"
 
 
 @pytest.fixture
@@ -56,8 +57,11 @@ def boot(request: pytest.FixtureRequest) -> Callable[..., Kernel]:
     return booted
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CheckCollector | None:
-    """Collect check files."""
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.File | None:
+    """Collect check files and scripts."""
+    if file_path.name.endswith(SCRIPT_SUFFIX):
+        scripts: ScriptCollector = ScriptCollector.from_parent(parent, path=file_path)
+        return scripts
     if file_path.name.endswith(SUFFIXES):
         collector: CheckCollector = CheckCollector.from_parent(parent, path=file_path)
         return collector
@@ -137,3 +141,46 @@ class CheckItem(pytest.Item):
         """The expectation's place in the file, and the heading of its failure."""
         line = self._made.boot.expectations[self._index].line
         return self.path, line - 1, f"{self.name} ({self.path.name}:{line})"
+
+
+class ScriptCollector(pytest.File):
+    """A script as one test. Its first line names tree and options: `# bootsim: vexpress.dts --mem 1G`."""
+
+    def collect(self) -> Iterator[ScriptItem]:
+        """Yield the test."""
+        item: ScriptItem = ScriptItem.from_parent(self, name="script")
+        yield item
+
+
+class ScriptItem(pytest.Item):
+    """A script, run on a machine of its own."""
+
+    def runtest(self) -> None:
+        """Boot, and run the script."""
+        import bootsim
+        from bootsim.cli.inputs import parsed
+        from bootsim.errors import InputError
+        from bootsim.lab.script import FIRST_LINE, Script
+        from bootsim.lab.session import Session
+        from bootsim.views import alive
+
+        script = Script(self.path)
+        if not script.arguments:
+            raise InputError(f"{self.path}:1: expected `{FIRST_LINE} TREE [OPTIONS]`, as `bootsim run` takes them")
+        tree, inputs = parsed(script.arguments, f"{self.path}:1")
+        beside = self.path.parent / tree
+        k = bootsim.prepare(str(beside) if beside.is_file() else tree, **inputs)
+        bootsim.run(k)
+        script.run(Session(k, alive.text))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show what the script says as one line, a bug as a traceback."""
+        from bootsim.errors import BootsimError
+
+        if isinstance(excinfo.value, BootsimError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """The script, and the heading of its failure."""
+        return self.path, 0, self.path.name

@@ -80,3 +80,21 @@ def test_a_panic_shows_the_end_of_the_log(run):
     at = out.index("The log ended:")
     assert "Booting Linux on physical CPU" in out[at:] or "Memory policy: " in out[at:]
     assert "bootsim: cause: " in out[at:]
+
+
+def test_scripts_are_tests(run):
+    good = "# bootsim: board.dts --cmdline 'vmalloc=300M'\nassert alloc_pages(GFP_KERNEL, 0)\n"
+    code, output = run(
+        **{
+            "good.bootsim.py": good,
+            "bad.bootsim.py": "# bootsim: board.dts\nx = 1\nassert x == 2, 'why'\n",
+            "none.bootsim.py": "x = 1\n",
+            "wrong.bootsim.py": "# bootsim: board.dts --nonsense\n",
+        }
+    )
+    assert code == 1
+    assert "1 passed" in output
+    assert "3 failed" in output
+    assert "bad.bootsim.py:3: assert x == 2, 'why': why" in output
+    assert "none.bootsim.py:1: expected `# bootsim: TREE [OPTIONS]`" in output
+    assert "wrong.bootsim.py:1: No such option" in output

@@ -33,6 +33,8 @@ COMMANDS = {
     "profile": ("bootsim.cli.profile", "Describe a kernel build from its own files."),
     "replay": ("bootsim.cli.replay", "Replay a recording of a real kernel's memory traffic."),
     "report": ("bootsim.cli.report", "Write one HTML page that shows a boot, or two side by side."),
+    "run": ("bootsim.cli.run", "Run a Python script on a booted machine."),
+    "shell": ("bootsim.cli.shell", "Give Python's prompt on a booted machine."),
     "show": ("bootsim.cli.show", "Show a boot's state as the kernel's own files show it."),
     "sweep": ("bootsim.cli.sweep", "Boot every combination of trees, builds, sizes and command lines."),
     "where": ("bootsim.cli.where", "Tell where a board's RAM went, every byte by its owner."),
@@ -52,7 +54,7 @@ _HELP = """Replay the memory side of booting 32-bit ARM Linux 5.10.
       bootsim boot vexpress.dts --config 3G/1G --mem 1G
     """
 _EXIT_CODES = (
-    "Exit codes: 0 done, 1 different, or no (diff, compare, check, golden, replay, why-not), 2 bad input, "
+    "Exit codes: 0 done, 1 different, or no (diff, compare, check, golden, replay, run, why-not), 2 bad input, "
     "3 the replayed kernel panicked, 70 a bug in bootsim, 130 interrupted."
 )
 _COMPLETE = "_BOOTSIM_COMPLETE"  # what a shell sets when it asks for completions

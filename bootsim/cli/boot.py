@@ -77,7 +77,7 @@ def _run(
             recorder(stage, k)
 
     k = prepare_from(tree, inputs, observer=observer)
-    blob = _received_tree(k) if state is not None else b""
+    blob = received_tree(k) if state is not None else b""
     panic = None
     try:
         bootsim.run(k, until=until)
@@ -87,7 +87,7 @@ def _run(
         log.show(k.log.records)
     if state is not None and recorder is not None:
         how = {"until": until, "panic": None if panic is None else str(panic)}
-        _write_state(state, k, blob, recorder.stages.values(), how)
+        write_state(state, k, blob, recorder.stages.values(), how)
     return panic is not None
 
 
@@ -124,13 +124,14 @@ def _renderer(form: str, steps: bool, color: bool) -> Callable[[Iterable[Record]
     return lambda records: lines(records, steps=steps)
 
 
-def _received_tree(k: Kernel) -> bytes:
-    # The blob as it lies in RAM before the kernel runs; its header says how long it is.
+def received_tree(k: Kernel) -> bytes:
+    """Return the blob as it lies in RAM before the kernel runs; its header says how long it is."""
     ram, pa = k.machine.ram, k.machine.dtb_pa
     return ram.read(pa, int.from_bytes(ram.read(pa + 4, 4), "big"))
 
 
-def _write_state(path: str, k: Kernel, blob: bytes, stages: Iterable[Any], how: dict[str, Any]) -> None:
+def write_state(path: str, k: Kernel, blob: bytes, stages: Iterable[Any], how: dict[str, Any]) -> None:
+    """Write a state directory of a boot: its stages, the tree it received, and `how` it was made."""
     from bootsim import __version__
     from bootsim.state import directory
     from bootsim.views.dmesg import console

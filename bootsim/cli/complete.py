@@ -81,7 +81,7 @@ def _those(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 # What the help calls a parameter, and what completes it.
 WHAT = {
     **dict.fromkeys(("TREE", "TREE [TREE]", "[TREE]...", "SOURCE", "A [B]", "BOOT...", "REAL", "REPLAY"), trees),
-    **dict.fromkeys(("FILE", "FILE.yaml", "FILE.yaml...", "FILE[@ADDR]"), files),
+    **dict.fromkeys(("FILE", "FILE.yaml", "FILE.yaml...", "FILE[@ADDR]", "SCRIPT"), files),
     "NAME|FILE": builds,
     "DIR": folders,
     "STAGE": stages,

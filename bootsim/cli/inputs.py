@@ -72,6 +72,19 @@ def inputs_from(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**inputs, "initrd": None if initrd is None else (initrd.path, initrd.address_pa)}
 
 
+def parsed(words: str, place: str) -> tuple[str, dict[str, Any]]:
+    """Return tree and inputs that a line of a file names as a command line would. Raises InputError, with `place`."""
+    import shlex
+
+    reader = click.command(add_help_option=False)(click.argument("tree")(input_options(lambda **_: None)))
+    try:
+        options = reader.make_context("bootsim", shlex.split(words)).params
+    except (click.ClickException, ValueError) as error:
+        said = error.format_message() if isinstance(error, click.ClickException) else error
+        raise InputError(f"{place}: {said}") from None
+    return options.pop("tree"), inputs_from(options)
+
+
 def prepare_from(
     tree: str, options: Mapping[str, Any], *, observer: Callable[[str, Kernel], None] | None = None
 ) -> Kernel:

@@ -1,0 +1,24 @@
+"""What a shell or a script may write bare: the kernel's functions and constants. A new one is listed here alone."""
+
+from __future__ import annotations
+
+# Functions by their module. Each takes the machine first, which the session gives it.
+FUNCTIONS = {
+    "bootsim.linux.mm.page_alloc": (
+        "alloc_pages", "__free_pages", "alloc_pages_exact", "free_pages_exact", "split_page", "free_unref_page",
+        "drain_all_pages", "drain_pages_zone", "get_pageblock_migratetype", "page_zone_name", "nr_free_pages",
+        "set_page_count", "alloc_contig_range", "free_contig_range", "page_info",
+    ),
+    "bootsim.linux.mm.cma": ("cma_alloc", "cma_release"),
+}  # fmt: skip
+
+# Modules of which every name that begins so is a constant of the kernel's.
+CONSTANTS = {"bootsim.linux.mm.page_alloc": ("GFP_", "__GFP_", "MIGRATE_")}
+
+# Functions that give memory, and what their answer is: the frame of its first page, or its address (va).
+GIVES = {
+    "alloc_pages": "pfn", "alloc_pages_exact": "pfn", "cma_alloc": "pfn",
+    "kmalloc": "va", "kzalloc": "va", "kmem_cache_alloc": "va",
+}  # fmt: skip
+# Functions that take an object back, and which argument is its address.
+TAKES = {"kfree": 0, "kmem_cache_free": 1}

@@ -1,0 +1,250 @@
+"""A booted machine at hand: the kernel's functions bound to it, and what one asks of it. For the shell and for scripts.
+
+    lab = Session(k, show)
+    lab.alloc_pages(lab.GFP_KERNEL, 2)      # the same names are bare in a shell or script: lab.names()
+
+Every call is told in the log, as a line of bootsim's own. Who got memory, and where in the caller's text, is kept:
+`holders()` tells who has not given it back.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bootsim.errors import InputError
+from bootsim.lab import names
+from bootsim.linux.kernel.printk import step
+from bootsim.linux.mm.page_alloc import format_gfp_flags, page_info
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bootsim.linux import Kernel
+
+_PACKAGE = str(Path(__file__).parents[1])
+_PAGE_SHIFT = 12
+
+
+class Text(str):
+    """Lines to look at: a prompt shows them as they are."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Held(NamedTuple):
+    """Memory that a call gave: its frame (`pfn`) or object (`va`), the call in words, and the line that made it."""
+
+    pfn: int | None
+    va: int | None
+    call: str
+    place: str
+
+
+class Bound:
+    """A function of the kernel with its machine."""
+
+    def __init__(self, session: Session, function: Callable[..., Any]) -> None:
+        self._session = session
+        self._function = function
+        self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+        try:
+            self._parameters = list(inspect.signature(function).parameters)[1:]
+        except (TypeError, ValueError):
+            self._parameters = []
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Call it on the session's machine. Raises InputError for arguments that it cannot take."""
+        try:
+            answer = self._function(self._session.k, *args, **options)
+        except (TypeError, OverflowError) as error:
+            below = error.__traceback__ and error.__traceback__.tb_next
+            if below is None or below.tb_next is None:
+                raise InputError(f"{self.__name__}(): {error}") from None
+            raise
+        self._session.heard(self.__name__, self._words(args, options), args, answer)
+        return answer
+
+    def _words(self, args: tuple[Any, ...], options: dict[str, Any]) -> str:
+        named = self._parameters + [""] * len(args)
+        words = [_word(name, value) for name, value in zip(named, args, strict=False)]
+        words += [f"{name}={_word(name, value)}" for name, value in options.items()]
+        return f"{self.__name__}({', '.join(words)})"
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__}({', '.join(self._parameters)})>"
+
+
+def _word(name: str, value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if name.startswith("gfp"):
+            return format_gfp_flags(value)
+        return f"{value:#x}" if value >= 1 << _PAGE_SHIFT else str(value)
+    called = getattr(value, "name", None)
+    return called if isinstance(called, str) else repr(value)
+
+
+class Session:
+    """A machine with the kernel's functions as attributes; `names()` has everything a shell or script may write bare.
+
+    `show(k, name, *arguments)` returns a view of the machine as text. The machine is `k`; `back` and `branch` change
+    or copy it.
+    """
+
+    def __init__(self, k: Kernel, show: Callable[..., str], held: dict[int, Held] | None = None) -> None:
+        self.k = k
+        self.show = show
+        self.held = held or {}  # by frame or address; no frame is as large a number as an address
+        self.past: list[tuple[Kernel, dict[int, Held], dict[str, Any]]] = []
+        self.bare: dict[str, Any] | None = None
+        self._kernel: dict[str, Any] = {}
+        for module, wanted in names.FUNCTIONS.items():
+            home = importlib.import_module(module)
+            self._kernel |= {name: Bound(self, getattr(home, name)) for name in wanted}
+        for module, starts in names.CONSTANTS.items():
+            found = vars(importlib.import_module(module)).items()
+            self._kernel |= {name: value for name, value in found if name.startswith(starts) and isinstance(value, int)}
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_kernel"][name]
+        except KeyError:
+            raise AttributeError(f"no function or constant {name!r}; there are {', '.join(self._kernel)}") from None
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._kernel})
+
+    def names(self) -> dict[str, Any]:
+        """Return what a shell or script may write bare: the machine, its functions, and the questions below."""
+        own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area")
+        self.bare = {**self._kernel, **{name: getattr(self, name) for name in own}, "k": self.k, "lab": self}
+        return self.bare
+
+    def heard(self, name: str, call: str, args: tuple[Any, ...], answer: Any) -> None:
+        """A bound function was called: tell it in the log, and keep who got memory."""
+        told = _word("", answer) if not isinstance(answer, dict) else "..."
+        step(self.k, "{call} = {answer}", func=name, call=call, answer=told)
+        given, taken = names.GIVES.get(name), names.TAKES.get(name)
+        if given is not None and answer:
+            pfn, va = (answer, None) if given == "pfn" else (None, answer)
+            self.held.pop(answer, None)
+            self.held[answer] = Held(pfn, va, call, _place())
+        elif taken is not None and len(args) > taken:
+            self.held.pop(args[taken], None)
+
+    # ------------------------------------------------------------------ questions
+
+    def cat(self, name: str) -> Text:
+        """Return a file of the kernel's as it is now, by its path ("/proc/buddyinfo") or the view's name."""
+        return Text(self.show(self.k, name))
+
+    def vtop(self, va: Any) -> Text:
+        """Return where a virtual address leads, with every word on the way."""
+        if not isinstance(va, int) or not 0 <= va < 1 << 32:
+            raise InputError(f"vtop: {va!r} is no address of 32 bits")
+        return Text(self.show(self.k, "vtop", va))
+
+    def cma_area(self, name: str | None = None) -> Any:
+        """Return a contiguous area by its name, or the default one. Raises InputError when there is none."""
+        area = self.k.mm.dma_contiguous_default_area
+        if name is not None:
+            area = next((found for found in self.k.mm.cma_areas if found.name == name), None)
+        if area is None:
+            there = ", ".join(found.name for found in self.k.mm.cma_areas) or "none"
+            raise InputError(f"no contiguous area {name or 'by default'}; there are: {there}")
+        return area
+
+    def kmem(self, addr: Any, *, physical: bool | None = None) -> Text:
+        """Return who owns an address: a virtual one from PAGE_OFFSET on, else a physical one, unless `physical` says.
+
+        Raises InputError where the page tables lead nowhere.
+        """
+        if not isinstance(addr, int) or not 0 <= addr < 1 << 32:
+            raise InputError(f"kmem: {addr!r} is no address of 32 bits")
+        if physical is None:
+            physical = addr < self.k.build.config.PAGE_OFFSET
+        pa, lines = addr, []
+        if not physical:
+            found = self.k.translate(addr)
+            if not found:
+                raise InputError(f"kmem: nothing is mapped at {addr:#010x}")
+            pa = found.pa
+            lines.append(f"va {addr:#010x} -> pa {pa:#010x}")
+        return Text("\n".join([*lines, *self._owners(pa)]))
+
+    def _owners(self, pa: int) -> Iterator[str]:
+        pfn = pa >> _PAGE_SHIFT
+        owner = next((h for h in self.k.owners.claims() if h.base <= pa < h.end), None)
+        if not self.k.machine.has_ram(pa):
+            yield f"pa {pa:#010x}: no RAM"
+            return
+        yield f"pa {pa:#010x}: boot: {owner.purpose.what} ({owner.span()})" if owner else f"pa {pa:#010x}: boot: nobody"
+        for area in self.k.mm.cma_areas:
+            if area.base_pfn <= pfn < area.base_pfn + area.count:
+                yield f"contiguous area {area.name}: frames {area.base_pfn:#x}-{area.base_pfn + area.count:#x}"
+        yield repr(self.k.page(pfn))
+        head = page_info(self.k, pfn)["compound_head"]
+        for held in self.holders():
+            if held.pfn in (pfn, head):
+                yield f"held since {held.place}: {held.call}"
+
+    def holders(self) -> list[Held]:
+        """Return who got memory through this session and still has it, oldest first."""
+        return [h for h in self.held.values() if h.pfn is None or page_info(self.k, h.pfn)["refcount"] > 0]
+
+    # ------------------------------------------------------------------ which processor, which machine
+
+    @contextmanager
+    def cpu(self, number: int) -> Iterator[None]:
+        """Run what is below the `with` on another processor, with its per-cpu lists. Raises InputError."""
+        if not 0 <= number < self.k.nr_online_cpus:
+            raise InputError(f"cpu({number}): {self.k.nr_online_cpus} processors run; --smp says how many")
+        k, before = self.k, self.k.mm.pgdat.cpu
+        k.mm.pgdat.cpu = number
+        try:
+            yield
+        finally:
+            k.mm.pgdat.cpu = before
+
+    def branch(self) -> Session:
+        """Return a second machine in the same state, with the same functions as attributes."""
+        return Session(self.k.copy(), self.show, dict(self.held))
+
+    def remember(self, most: int = 32) -> None:
+        """Keep the machine and the bare names as they are, for `back`; the prompt calls it before each line."""
+        self.past.append((self.k.copy(), dict(self.held), dict(self.bare or {})))
+        del self.past[:-most]
+
+    def back(self) -> None:
+        """Undo the last line of the prompt: the machine and all names are as before it. Raises InputError."""
+        if len(self.past) < 2:  # the last one is of the line that says back()
+            at_prompt = "back(): no line to undo"
+            raise InputError(at_prompt if self.past else "back() undoes lines of a prompt; use branch()")
+        self.past.pop()
+        self.k, self.held, known = self.past.pop()
+        if self.bare is not None:
+            self.bare.clear()
+            self.bare.update(known, k=self.k)
+
+    def _repr_html_(self) -> str:
+        from bootsim.lab.picture import memory_map
+
+        return memory_map(self.k)
+
+
+def _place() -> str:
+    # the line that called, outside of bootsim
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    function = frame.f_code.co_name
+    where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return where if function == "<module>" else f"{where} in {function}"

@@ -1,0 +1,84 @@
+"""`bootsim run` and `bootsim shell`: what is told, what is written, what they exit with."""
+
+import pytest
+
+
+@pytest.fixture
+def script(tmp_path):
+    def write(text, name="work.py"):
+        file = tmp_path / name
+        file.write_text(text)
+        return file
+
+    return write
+
+
+def test_a_script_that_holds(bootsim, script):
+    done = bootsim("run", "vexpress.dts", script("p = alloc_pages(GFP_KERNEL, 0)\nassert p\nprint(hex(p))\n"))
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.startswith("0x")
+
+
+@pytest.mark.parametrize(("text", "code", "told"), [
+    ("x = 1\nassert x == 2\n", 1, "work.py:2: assert x == 2"),
+    ("assert 0, 'so it is'\n", 1, "work.py:1: assert 0, 'so it is': so it is"),
+    ("def f():\n    assert False\nf()\n", 1, "work.py:2: assert False"),
+    ("x = (\n", 2, "work.py:1:"),
+    ("x = 1\nnothing\n", 2, "work.py:2: NameError: name 'nothing' is not defined"),
+    ("alloc_pages('x', 1)\n", 2, "work.py:1: alloc_pages():"),
+    ("cat('/proc/nothing')\n", 2, "work.py:1: no view"),
+    ("import json\njson.loads('{')\n", 2, "work.py:2: JSONDecodeError"),
+    ("__free_pages(1, 0)\n", 2, "work.py:1: pfn 0x1 order 0"),
+    ("back()\n", 2, "work.py:1: back() undoes lines of a prompt"),
+    ("\0", 2, "work.py"),
+])
+def test_a_script_that_does_not(bootsim, script, text, code, told):
+    done = bootsim("run", "vexpress.dts", script(text))
+    assert done.exit_code == code
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_bug_is_a_bug(script, monkeypatch):
+    from click.testing import CliRunner
+
+    from bootsim.cli import cli
+    from bootsim.lab.session import Session
+
+    def broken(self):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Session, "holders", broken)
+    monkeypatch.setattr("bootsim.lab.script._PACKAGE", __file__)
+    done = CliRunner().invoke(cli, ["run", "vexpress.dts", str(script("holders()\n"))])
+    assert done.exit_code == 70
+
+
+def test_a_script_that_is_not_there(bootsim, tmp_path):
+    done = bootsim("run", "vexpress.dts", tmp_path / "none.py")
+    assert done.exit_code == 2
+    assert "none.py: No such file" in done.stderr
+
+
+def test_what_a_script_leaves(bootsim, script, tmp_path):
+    done = bootsim("run", "vexpress.dts", script("p = alloc_pages(GFP_KERNEL, 10)\n"), "--state", tmp_path / "s")
+    assert done.exit_code == 0, done.stderr
+    end = bootsim("show", tmp_path / "s", "buddyinfo")
+    before = bootsim("show", tmp_path / "s", "buddyinfo", "--stage", "mark_readonly")
+    assert end.exit_code == before.exit_code == 0, end.stderr
+    assert end.stdout.splitlines()[0] != before.stdout.splitlines()[0]
+
+
+def test_the_prompt(bootsim, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    lines = ["page = alloc_pages(GFP_KERNEL, 2)", "page == page", "back()", "page", "kmem(1 << 40)", "len(holders())"]
+    done = bootsim("shell", "vexpress.dts", input="\n".join(lines) + "\n")
+    assert done.exit_code == 0
+    assert "bootsim: alloc_pages(GFP_KERNEL, 2) = 0x" in done.stdout
+    assert "free blocks: order" in done.stdout
+    assert "True" in done.stdout
+    assert "kmem: 1099511627776 is no address" in done.output
+
+
+def test_the_prompt_of_a_tree_that_is_not_there(bootsim):
+    assert bootsim("shell", "none.dts").exit_code == 2

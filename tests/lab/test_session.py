@@ -1,0 +1,174 @@
+"""The surroundings of shell and scripts: functions bound to a machine, who holds what, back and branch."""
+
+import importlib
+
+import pytest
+
+import bootsim
+from bootsim.errors import InputError
+from bootsim.lab import names
+from bootsim.lab.effects import effects
+from bootsim.lab.picture import free_by_block, memory_map
+from bootsim.lab.session import Session
+from bootsim.linux.mm import page_alloc as pa
+from bootsim.views import alive
+
+
+@pytest.fixture
+def lab():
+    return Session(bootsim.boot("vexpress.dts", mem="256M", smp=2, cmdline="cma=16M"), alive.text)
+
+
+def typed(lab, *lines):
+    """Run lines as the prompt does."""
+    bare = lab.bare if lab.bare is not None else lab.names()
+    for line in lines:
+        lab.remember()
+        exec(line, bare)
+    return bare
+
+
+def test_what_is_listed_is_there(lab):
+    for module, listed in names.FUNCTIONS.items():
+        for name in listed:
+            assert callable(getattr(importlib.import_module(module), name))
+            assert name in lab.names()
+    assert lab.names()["GFP_KERNEL"] == pa.GFP_KERNEL
+    assert lab.names()["k"] is lab.k
+
+
+def test_a_call_is_told_in_the_log(lab):
+    pfn = lab.alloc_pages(lab.GFP_KERNEL | lab.__GFP_COMP, 2)
+    assert lab.k.log.records[-1].text == f"bootsim: alloc_pages(GFP_KERNEL|__GFP_COMP, 2) = {pfn:#x}"
+    assert lab.k.log.records[-1].func == "alloc_pages"
+
+
+def test_arguments_that_do_not_fit_are_bad_input(lab):
+    with pytest.raises(InputError, match=r"alloc_pages\(\)"):
+        lab.alloc_pages("x", 2)
+    with pytest.raises(InputError, match=r"alloc_pages\(\)"):
+        lab.alloc_pages(lab.GFP_KERNEL, -1)
+    with pytest.raises(AttributeError, match="alloc_pages"):
+        lab.alloc_page_typo  # noqa: B018
+
+
+def test_who_holds_pages(lab):
+    first = lab.alloc_pages(lab.GFP_KERNEL, 1)
+    second = lab.alloc_pages(lab.GFP_KERNEL, 0)
+    assert [held.pfn for held in lab.holders()] == [first, second]
+    assert all("test_session.py" in held.place and "test_who_holds_pages" in held.place for held in lab.holders())
+    lab.__free_pages(first, 1)
+    assert [held.pfn for held in lab.holders()] == [second]
+    third = lab.alloc_pages(lab.GFP_KERNEL, 1)
+    assert [held.pfn for held in lab.holders()] == [second, third]
+    assert "alloc_pages(GFP_KERNEL, 0)" in lab.kmem(second << 12)
+
+
+def test_who_owns_an_address(lab):
+    k = lab.k
+    area = lab.cma_area()
+    assert "contiguous area" in lab.kmem(area.base_pfn << 12)
+    taken = next(h for h in k.owners.claims() if h.purpose.what == "mem_map of node 0")
+    assert "mem_map of node 0" in lab.kmem(taken.base)
+    assert f"pa {taken.base:#010x}" in lab.kmem(k.phys_to_virt(taken.base))
+    assert "no RAM" in lab.kmem(0x10000000)
+    for wrong in (0xFF000000, -1, 1 << 32, "x"):
+        with pytest.raises(InputError, match="kmem"):
+            lab.kmem(wrong)
+
+
+def test_another_processor_has_lists_of_its_own(lab):
+    lab.drain_all_pages()
+    with lab.cpu(1):
+        lab.alloc_pages(lab.GFP_KERNEL, 0)
+    first, second = lab.k.zone("Normal").pcp[:2]
+    assert (first["count"], second["count"]) == (0, second["batch"] - 1)
+    assert lab.k.mm.pgdat.cpu == 0
+    with pytest.raises(InputError, match="2 processors run"), lab.cpu(2):
+        pass
+
+
+def test_back_undoes_lines(lab):
+    before = lab.k.zones
+    bare = typed(lab, "a = alloc_pages(GFP_KERNEL, 3)", "b = alloc_pages(GFP_KERNEL, 0)")
+    assert len(bare["holders"]()) == 2
+    typed(lab, "back()")
+    assert "b" not in bare
+    assert [held.pfn for held in lab.holders()] == [bare["a"]]
+    typed(lab, "back()")
+    assert "a" not in bare
+    assert lab.k.zones == before
+    assert bare["k"] is lab.k
+    with pytest.raises(InputError, match="no line to undo"):
+        typed(lab, "back()")
+    typed(lab, "c = alloc_pages(GFP_KERNEL, 3)")
+    assert "c" in bare
+
+
+def test_back_is_of_prompts(lab):
+    with pytest.raises(InputError, match=r"branch\(\)"):
+        lab.back()
+
+
+def test_the_past_is_bounded(lab):
+    typed(lab, *["x = 1"] * 40)
+    assert len(lab.past) == 32
+
+
+def test_a_branch_is_a_machine_of_its_own(lab):
+    pfn = lab.alloc_pages(lab.GFP_KERNEL, 0)
+    other = lab.branch()
+    other.__free_pages(pfn, 0)
+    assert other.holders() == []
+    assert [held.pfn for held in lab.holders()] == [pfn]
+    assert other.k is not lab.k
+
+
+def test_views_of_the_machine_as_it_is_now(lab):
+    before = lab.cat("/proc/buddyinfo")
+    assert lab.cat("buddyinfo") == before
+    lab.alloc_pages(lab.GFP_KERNEL, 10)
+    assert lab.cat("/proc/buddyinfo") != before
+    assert repr(before) == str(before)
+    assert "PAGE DIRECTORY" in lab.vtop(0xC0008000)
+    for wrong in ("nothing", "vtop"):
+        with pytest.raises(InputError, match="no view"):
+            lab.cat(wrong)
+
+
+def test_what_a_line_did(lab):
+    before = lab.k.copy()
+    lab.alloc_pages(lab.GFP_KERNEL, 10)
+    lab.cma_alloc(lab.cma_area(), 256, 0)
+    told = list(effects(before, lab.k))
+    assert any(line.startswith("Normal: free blocks: ") and "order 10 -" in line for line in told)
+    assert any("contiguous area" in line and "0 -> 256" in line for line in told)
+    assert list(effects(lab.k, lab.k.copy())) == []
+
+
+def test_the_picture_has_every_pageblock(lab):
+    blocks = sum(-(-zone["spanned"] // 1024) for zone in lab.k.zones if zone["present"])
+    assert memory_map(lab.k).count("<title>") == blocks
+    free = sum(zone["nr_free_pages"] for zone in lab.k.zones)
+    listed = sum(area["nr_free"] << o for zone in lab.k.zones for o, area in enumerate(zone["free_area"]))
+    assert sum(free_by_block(lab.k).values()) == listed
+    assert abs(listed - free) < 1024
+
+
+def test_a_notebook_boots_with_a_line():
+    class Notebook:
+        def register_magic_function(self, function, kind, name):
+            self.function, self.kind, self.name = function, kind, name
+
+        def push(self, names):
+            self.names = names
+
+    notebook = Notebook()
+    bootsim.load_ipython_extension(notebook)
+    assert (notebook.kind, notebook.name) == ("line", "bootsim")
+    lab = notebook.function("vexpress.dts --mem 128M")
+    assert notebook.names["k"] is lab.k
+    assert lab.k.machine.banks == [(0x60000000, 128 << 20)]
+    assert lab._repr_html_().startswith("<svg")
+    with pytest.raises(InputError, match="--nonsense"):
+        notebook.function("vexpress.dts --nonsense")
