@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 _HELP = """Replay a recording of a real kernel's memory traffic, and tell how many answers agree.
 
     RECORDING is a folder with boot.dtb, meta.json and mmtrace.bin.xz. The machine boots from the same tree; then the
-    page allocator gets the recorded requests and answers them itself. The build is the one that meta.json names, in a
-    folder builds/ above the recording, or --config.
+    page and slab allocators get the recorded requests and answer them themselves. The build is the one that meta.json
+    names, in a folder builds/ above the recording, or --config.
 
     Or RECORDING is a text trace of any system: kmem: events of `trace-cmd report` or of ftrace's trace file (also .gz,
     .xz, or - for standard input). What that system asked for is then put to the machine of --tree: what fails here, how
@@ -28,6 +29,7 @@ _HELP = """Replay a recording of a real kernel's memory traffic, and tell how ma
       bootsim replay traces/kl-slub-256
       bootsim replay traces/kl-slub-256 --answers answers.bin --state end
       bootsim replay traces/kl-slub-256 --at 40000 --page 0x61930
+      bootsim replay traces/kl-slub-256 --object 0xc1805bc0
       trace-cmd report -F kmem | bootsim replay - --tree board.dtb --mem 256M
       bootsim replay trace.txt --tree board.dtb --object 0xc1a0adc0
     """
@@ -68,7 +70,7 @@ def replay(
             raise InputError("--answers: a text trace has no answers to give")
         sys.exit(replay_text(recording, tree, config, mem, state=state, at=at, page=page, object_va=object_va,
                              everything=everything))
-    given = next((name for name, value in (("--tree", tree), ("--mem", mem), ("--object", object_va)) if value), None)
+    given = next((name for name, value in (("--tree", tree), ("--mem", mem)) if value), None)
     if given:
         raise InputError(f"{given}: only for a text trace; a recording has its own board")
     found = Recording(recording)
@@ -80,13 +82,18 @@ def replay(
     if state is not None:
         stage = Stage(found.last_stage, run.state(), None, None)
         directory.write(state, [stage], dtb=found.dtb.read_bytes(), dmesg="", meta={"recording": recording.name})
+        caches = run.caches()
+        if caches is not None:
+            files.write(state / "objects.json", json.dumps(caches).encode())
     right, asked, first = run.score()
-    click.echo(f"{recording.name}: {right} of {asked} answers of pages agree, {run.at} of {total} records")
+    click.echo(f"{recording.name}: {right} of {asked} answers of {run.answered} agree, {run.at} of {total} records")
     if first is not None:
         record, real, ours = first
         click.echo(f"first difference: record {record}: {_words(real)} in the recording, {_words(ours)} here")
     if page is not None:
         click.echo("\n".join(run.life_of(page)) or f"nothing happened to page {page:#x}")
+    if object_va is not None:
+        click.echo("\n".join(run.life_of_object(object_va)) or f"nothing happened to object {object_va:#x}")
     if right != asked:
         sys.exit(EXIT_DIFFERS)
 

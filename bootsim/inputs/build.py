@@ -294,14 +294,15 @@ class Config(Values):
     SLAB: bool = False
     SLOB: bool = False
     SLUB_DEBUG: bool = False
-    SLUB_DEBUG_ON: bool = without_effect(False, "no slab is made")
-    SLUB_CPU_PARTIAL: bool = without_effect(False, "no slab is made")
+    SLUB_DEBUG_ON: bool = without_effect(False, "objects are not checked")
+    SLUB_CPU_PARTIAL: bool = False
     SLUB_STATS: bool = without_effect(False, "no slab is made")
     SLAB_MERGE_DEFAULT: bool = False
-    SLAB_FREELIST_RANDOM: bool = without_effect(False, "no slab is made")
-    SLAB_FREELIST_HARDENED: bool = without_effect(False, "no slab is made")
+    SLAB_FREELIST_RANDOM: bool = False
+    SLAB_FREELIST_HARDENED: bool = False
     SHUFFLE_PAGE_ALLOCATOR: bool = False
     HARDENED_USERCOPY: bool = False
+    STACKTRACE: bool = False
     # boot
     BLK_DEV_INITRD: bool = False
     BLK_DEV_RAM: bool = False  # built in or as a module

@@ -45,18 +45,6 @@ cdef class PageTraffic:
     each alloc_contig_range() since the last answer of CMA.
     """
 
-    cdef Pglist p
-    cdef object contig_now       # inside alloc_contig_range(): its entry of `contig`
-    cdef list free_pages         # compaction's free pages, in list order
-    cdef list isolated           # blocks taken since that list was used up: (pfn, order)
-    cdef uint32_t last_isolated
-    cdef uint32_t last_answer
-    cdef bint undoing            # inside alloc_contig_range(): isolation ends
-    cdef readonly list contig
-    cdef readonly Py_ssize_t asked
-    cdef readonly Py_ssize_t wrong
-    cdef readonly object first_wrong
-
     def __init__(self, Pglist pgdat not None):
         self.p = pgdat
         self.free_pages = []
@@ -73,22 +61,25 @@ cdef class PageTraffic:
         a contiguous range) and of CMA (48, 49).
         """
         cdef Py_ssize_t i = start
-        cdef uint32_t kind
         if stop > events.shape[0] or stop > answers.shape[0] or start < 0:
             raise ValueError("more records asked for than there are")
-        while i < stop:
-            kind = events[i, 0]
-            if kind == REQUEST:
-                self.request(i, events[i, 1], events[i, 2], events[i, 3], answers)
-            elif kind == FREE_ONE:
-                self.free_one(events[i, 1], events[i, 3])
-            elif kind in (6, 7, 48, 49) or (kind == PAGEBLOCK and events[i, 2] == MIGRATE_CMA
-                                            and self.contig_now is None):
-                return i
-            elif kind < 20 or kind == TURN_LIST:
-                self.rare(i, kind, events[i, 1], events[i, 2], events[i, 3], events, answers)
+        while i < stop and not self.is_for_caller(events[i, 0], events[i, 2]):
+            self.one(events, i, answers)
             i += 1
-        return stop
+        return i
+
+    cdef bint is_for_caller(self, uint32_t kind, uint32_t b) noexcept:
+        return kind in (6, 7, 48, 49) or (kind == PAGEBLOCK and b == MIGRATE_CMA and self.contig_now is None)
+
+    cdef int one(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t[:, ::1] answers) except -1:
+        cdef uint32_t kind = events[i, 0]
+        if kind == REQUEST:
+            self.request(i, events[i, 1], events[i, 2], events[i, 3], answers)
+        elif kind == FREE_ONE:
+            self.free_one(events[i, 1], events[i, 3])
+        elif kind < 20 or kind == TURN_LIST:
+            self.rare(i, kind, events[i, 1], events[i, 2], events[i, 3], events, answers)
+        return 0
 
     cdef int request(self, Py_ssize_t i, uint32_t gfp_mask, uint32_t order, uint32_t real,
                      uint32_t[:, ::1] answers) except -1:

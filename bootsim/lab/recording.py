@@ -56,6 +56,16 @@ class Recording:
         stages = self._json("stages.json")
         return "end" if "end" in stages or not stages else list(stages)[-1]
 
+    def cache_names(self) -> dict[int, tuple[str, int]]:
+        """Name and object size of the slab caches that were there at the end, by address: records have no names."""
+        if not (self.path / "trace.json").is_file():
+            return {}
+        try:
+            return {int(cache["addr"]): (str(cache["name"]), int(cache["object_size"]))
+                    for cache in self._json("trace.json")["slab_caches"]}
+        except (KeyError, TypeError, ValueError):
+            return {}
+
     def build(self) -> KernelBuild:
         """The build that meta.json names, out of builds/ in a folder above: System.map and config.
 

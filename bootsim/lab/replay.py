@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import bootsim
 from bootsim.errors import InputError
 from bootsim.inputs.devicetree import load_tree
+from bootsim.lab.objects import ObjectTraffic
 from bootsim.lab.pages import PageTraffic
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.cma import cma_alloc, cma_release
@@ -24,12 +25,13 @@ NO_PAGE = 0xFFFFFFFF
 EBUSY = 16
 # Records whose words hold an answer: which words.
 ANSWER_WORDS = {1: (3,), 19: (2, 3), 48: (3,), 49: (3,)}
+OBJECT_ANSWER_WORDS = {21: (2,), 51: (3,), 54: (1,)}
 ALL_GFP_BITS = __GFP_BITS_MASK  # inside a class the name would be mangled
 _CHUNK = 1 << 16
 
 
 class PageReplay:
-    """A kernel under the recorded page traffic.
+    """A kernel under the recorded traffic of pages and, where SLUB is the allocator, of objects.
 
     `answers` are the records with the replay's own answers in the answer words; those of records that are not replayed
     are zero. `k` is the machine, `at` the next record.
@@ -52,14 +54,17 @@ class PageReplay:
         bootsim.run(self.k, until="mem_init")
         data = bytearray(self.records.tobytes())
         self.answers = memoryview(data).cast("I", shape=list(self.records.shape or ()))
+        self.answer_words = {**ANSWER_WORDS, **(OBJECT_ANSWER_WORDS if build.config.SLUB else {})}
         self._clear_answers()
         self.traffic = PageTraffic(self.k.mm.pgdat)
+        self.objects = (ObjectTraffic(self.k, self.traffic, self.records, recording.cache_names())
+                        if build.config.SLUB else None)
         # What comes before the first request is the boot's own doing, and done.
         self.at = next((i for i in range(len(self.records)) if self.records[i, 0] == REQUEST), len(self.records))
 
     def _clear_answers(self) -> None:
         for i in range(len(self.records)):
-            for word in ANSWER_WORDS.get(self.records[i, 0], ()):
+            for word in self.answer_words.get(self.records[i, 0], ()):
                 self.answers[i, word] = 0
 
     def run(self, stop: int | None = None, progress: Callable[[int], None] | None = None) -> None:
@@ -68,7 +73,7 @@ class PageReplay:
         while self.at < end:
             limit = min(end, self.at + _CHUNK)
             try:
-                self.at = self.traffic.run(self.records, self.answers, self.at, limit)
+                self.at = (self.objects or self.traffic).run(self.records, self.answers, self.at, limit)
                 if self.at < limit:
                     self._own(self.at)
                     self.at += 1
@@ -119,13 +124,18 @@ class PageReplay:
 
     # ------------------------------------------------------------------ what came of it
 
+    @property
+    def answered(self) -> str:
+        """What the answers are of: the objects of SLAB and SLOB are not replayed."""
+        return "pages" if self.objects is None else "pages and objects"
+
     def score(self) -> tuple[int, int, tuple[int, list[int], list[int]] | None]:
         """Answers that agree, answers, and the first that does not: (record, recorded words, the replay's)."""
         right = total = 0
         first = None
         for i in range(self.at):
-            words = ANSWER_WORDS.get(self.records[i, 0], ())
-            if not words:
+            words = self.answer_words.get(self.records[i, 0], ())
+            if not words or (self.objects is not None and self.objects.waits(i, self.records[i, 0])):
                 continue
             total += 1
             if all(self.records[i, w] == self.answers[i, w] for w in words):
@@ -150,6 +160,10 @@ class PageReplay:
                   "order_per_bit": area.order_per_bit, "set_bits": area.set_bits} for area in self.k.mm.cma_areas]
         return {"zones": zones, "areas": areas, "totalram_pages": self.k.mm.totalram_pages}
 
+    def caches(self) -> dict[str, Any] | None:
+        """The slab allocator's caches with their lists, as objects.json has them; None when none is replayed."""
+        return None if self.objects is None else {"allocator": "slub", "state": self.objects.allocator.snapshot()}
+
     def life_of(self, pfn: int) -> list[str]:
         """What happened to a page frame, up to the record that comes next."""
         told = []
@@ -166,3 +180,28 @@ class PageReplay:
             elif kind == CMA_ALLOC and c != NO_PAGE and c <= pfn < c + a:
                 told.append(f"{i}: taken with {a} pages at {c:#x} from a contiguous area")
         return told
+
+    def life_of_object(self, va: int) -> list[str]:
+        """What happened to the object that holds an address, and where it lies, up to the record that comes next."""
+        told = []
+        sizes: dict[int, int] = {}
+        asked = {51: "kmalloc", 54: "kmem_cache_create"}
+        for i in range(self.at):
+            kind, a, b, c = (self.answers[i, word] for word in range(4))
+            if kind == 20:
+                sizes[a] = b
+            elif kind in (21, 22, 27, 28) and b <= va < b + max(sizes.get(a, 1), 1):
+                what = {21: f"handed out, asked with {pa.format_gfp_flags(c)}", 28: "taken, the first of all",
+                        22: "freed" if c == 1 else f"freed with {c - 1} others", 27: "freed with others"}[kind]
+                told.append(f"{i}: object {b:#x} of cache {self._cache_name(a)}: {what}")
+            elif kind == 51 and c == va:
+                told.append(f"{i}: {asked[kind]} of {a} bytes")
+            elif kind == 54 and a == va:
+                told.append(f"{i}: {asked[kind]}: it describes cache {self._cache_name(a)}")
+        if self.objects is not None and self.objects.allocator.owner_of(va):
+            told.append(f"now: {self.objects.allocator.owner_of(va)}")
+        return told
+
+    def _cache_name(self, va: int) -> str:
+        cache = self.objects.allocator.cache_at.get(va) if self.objects is not None else None
+        return f"{va:#x}" if cache is None else f"{cache.name} ({va:#x})"

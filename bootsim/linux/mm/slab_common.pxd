@@ -125,6 +125,8 @@ cdef class SlabAllocator:
     cdef int setup_kmalloc_cache_index_table(self) except -1
     cdef int new_kmalloc_cache(self, uint32_t index, uint32_t type_, uint32_t flags) except -1
     cdef int create_kmalloc_caches(self, uint32_t flags) except -1
+    cdef uint32_t create_flags(self, uint32_t flags) noexcept
+    cdef KmemCache adopt(self, uint32_t va, uint32_t size, uint32_t align, uint32_t flags, object ctor)
     cdef KmemCache kmalloc_slab(self, uint32_t size, uint32_t gfp_mask)         # None: size 0, or too large
     cdef uint32_t kmalloc_order(self, uint32_t size, uint32_t gfp_mask) except? 1
     cdef uint32_t head_page(self, uint32_t va) except? 0                        # virt_to_head_page(); NO_PAGE
@@ -145,3 +147,4 @@ cdef class SlabAllocator:
         return <uint32_t>(va - self.page_offset + self.phys_offset) >> 12
 
 cdef uint32_t get_order(uint32_t size) noexcept nogil
+cdef uint32_t fix_flags(k, uint32_t gfp_mask) except? 0xFFFFFFFFU

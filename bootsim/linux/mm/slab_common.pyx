@@ -37,6 +37,15 @@ class SlabError(BootsimError):
     """An object, cache or size with which the real kernel would go on in memory that is not its own."""
 
 
+def slab_warning(k, place, text=None, *, func):
+    """Log a warning about how the slab allocator is used.
+
+    Source: kernel/panic.c __warn()
+    Differs: the line is that of 5.10.223, in every build.
+    """
+    warn(k, place, text, func=func)
+
+
 cdef uint32_t get_order(uint32_t size) noexcept nogil:
     """The order of the smallest block of pages that holds `size` bytes."""
     cdef uint32_t order = 0
@@ -209,7 +218,7 @@ cdef class SlabAllocator:
         if page.flags & PG_slab:
             return (<KmemCache>self.cache_at[page.mapping]).object_size
         if not page.flags & PG_head:
-            warn(self.k, "mm/slub.c:4096", func="__ksize")
+            slab_warning(self.k, "mm/slub.c:4096", func="__ksize")
             return PAGE_SIZE
         return <uint32_t>PAGE_SIZE << (self.g.map[pfn + 1].prev & 0xFF)
 
@@ -336,6 +345,29 @@ cdef class SlabAllocator:
                     self.new_kmalloc_cache(i, KMALLOC_DMA, SLAB_CACHE_DMA | flags)
         return 0
 
+    def nr_kmalloc_caches(self):
+        """How many caches create_kmalloc_caches() makes."""
+        sizes = (self.kmalloc_shift_high + 1 - self.kmalloc_shift_low + (self.kmalloc_min_size <= 32)
+                 + (self.kmalloc_min_size <= 64))
+        return sizes * (3 if self.zone_dma else 2)
+
+    cdef uint32_t create_flags(self, uint32_t flags) noexcept:
+        # of those that a new cache is asked with, the ones that this allocator knows
+        return flags & self.cache_create_mask
+
+    cdef KmemCache adopt(self, uint32_t va, uint32_t size, uint32_t align, uint32_t flags, object ctor):
+        # create_cache() with a descriptor that is there already; None when there is no memory
+        cdef KmemCache s = self.new_cache()
+        s.va = va
+        s.size = s.object_size = size
+        s.align = align
+        s.ctor = ctor
+        if self.open(s, flags):
+            return None
+        s.refcount = 1
+        self.add(s)
+        return s
+
     cdef KmemCache kmalloc_slab(self, uint32_t size, uint32_t gfp_mask):
         cdef uint32_t index = 0
         cdef uint32_t type_ = KMALLOC_NORMAL
@@ -372,7 +404,7 @@ cdef class SlabAllocator:
     cdef KmemCache virt_to_cache(self, uint32_t va):
         cdef uint32_t pfn = self.head_page(va)
         if pfn == NO_PAGE or not self.g.map[pfn].flags & PG_slab:
-            warn(self.k, "mm/slab.h:435", "virt_to_cache: Object is not a Slab page!", func="virt_to_cache")
+            slab_warning(self.k, "mm/slab.h:435", "virt_to_cache: Object is not a Slab page!", func="virt_to_cache")
             return None
         return self.cache_at.get(self.g.map[pfn].mapping)
 

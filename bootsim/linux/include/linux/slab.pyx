@@ -9,9 +9,8 @@ from libc.string cimport memcpy
 from bootsim.linux.mm.slab_common cimport SLAB_PANIC, UP, ZERO_SIZE_PTR, KmemCache, SlabAllocator
 
 from bootsim.errors import KernelPanic
-from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_WARNING, printk
-from bootsim.linux.mm.slab_common import SlabError
+from bootsim.linux.mm.slab_common import SlabError, slab_warning
 
 cdef enum:
     EINVAL = 22
@@ -53,10 +52,10 @@ def kmem_cache_create_usercopy(k, str name not None, uint32_t size, uint32_t ali
     else:
         flags &= a.cache_create_mask
         if not usersize and useroffset:
-            warn(k, "mm/slab_common.c:335", func="kmem_cache_create_usercopy")
+            slab_warning(k, "mm/slab_common.c:335", func="kmem_cache_create_usercopy")
             useroffset = 0
         elif size < usersize or size - usersize < useroffset:
-            warn(k, "mm/slab_common.c:336", func="kmem_cache_create_usercopy")
+            slab_warning(k, "mm/slab_common.c:336", func="kmem_cache_create_usercopy")
             useroffset = usersize = 0
         if not usersize:
             s = a.alias(name, size, align, flags, ctor)

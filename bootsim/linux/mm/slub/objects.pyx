@@ -1,0 +1,463 @@
+"""SLUB's objects: allocating, freeing, and the caches of the boot (mm/slub.c).
+
+    cpu slab: page ----> slab, frozen        freelist: its objects that only this CPU takes, without a lock
+              partial -> slab -> slab ...    frozen too, the next to be used
+    node:     partial -> slab <-> slab ...   slabs with free objects that no CPU holds
+"""
+
+from libc.stdint cimport uint32_t
+from libc.string cimport memset
+
+from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page
+from bootsim.linux.mm.slab_common cimport (
+    FULL, GFP_ZERO, PARTIAL, SLAB_CONSISTENCY_CHECKS, SLAB_HWCACHE_ALIGN, SLAB_POISON, SLAB_RED_ZONE, SLAB_STORE_USER,
+    SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource, get_order)
+from bootsim.linux.mm.slub.slabs cimport (
+    LIST_END, TO_TAIL, KmemCacheCpu, SlabList, SlubCache, SlubSlabs, inuse_of, objects_of)
+
+from bootsim.linux.kernel.printk import KERN_CRIT, KERN_WARNING, printk
+from bootsim.linux.mm.page_alloc import format_gfp_flags
+from bootsim.linux.mm.slab_common import SlabError, slab_warning
+
+cdef enum:
+    GFP_NOWAIT = 0x800
+    GFP_NOWARN = 0x2000
+    FROZEN = 0x80000000U
+    # where the two first descriptors lie, in the image, is not known; these stand for them
+    BOOT_KMEM_CACHE_NODE = 1
+    BOOT_KMEM_CACHE = 2
+
+
+cdef class Slub(SlubSlabs):
+    """SLUB on one machine.
+
+    Differs: what sysfs allocates for caches is not allocated.
+    """
+
+    def __init__(self, k, PageSource pages=None):
+        super().__init__(k, pages)
+        self.init_on_alloc = k.mm.init_on_alloc.taken
+        self.init_on_free = k.mm.init_on_free.taken
+
+    # ---------------------------------------------------------------- the boot's caches
+
+    def init(self):
+        """Make the first caches, and kmalloc's.
+
+        Raises KernelPanic when there is no memory for them.
+        Source: mm/slub.c kmem_cache_init()
+        """
+        cdef SlubCache node = self.new_cache()
+        cdef SlubCache cache = self.new_cache()
+        node_bytes, cache_bytes = struct_sizes(self.k.build.config)
+        node.va, cache.va = BOOT_KMEM_CACHE_NODE, BOOT_KMEM_CACHE
+        self.cache_at[node.va], self.cache_at[cache.va] = node, cache
+        self.create_boot_cache(node, "kmem_cache_node", node_bytes, SLAB_HWCACHE_ALIGN, 0, 0)
+        self.slab_state = PARTIAL
+        self.kmem_cache = cache
+        self.create_boot_cache(cache, "kmem_cache", cache_bytes, SLAB_HWCACHE_ALIGN, 0, 0)
+        self.bootstrap(cache)
+        self.bootstrap(node)
+        self.setup_kmalloc_cache_index_table()
+        self.create_kmalloc_caches(0)
+        self.slab_state = FULL
+
+    cdef SlubCache bootstrap(self, SlubCache s):
+        # the descriptor moves from the image to an object of its own
+        cdef uint32_t va = self.alloc(self.kmem_cache, GFP_NOWAIT | GFP_ZERO)
+        cdef uint32_t pfn
+        self.cache_at.pop(s.va)
+        s.va = va
+        self.flush_cpu_slab(s, self.g.cpu)
+        for pfn in self.slabs_in(s.partial) + self.slabs_in(s.full):
+            self.g.map[pfn].mapping = va
+        self.add(s)
+        return s
+
+    cdef list slabs_in(self, SlabList list_):
+        cdef list pfns = []
+        cdef uint32_t pfn = list_.first
+        while pfn != LIST_END:
+            pfns.append(pfn)
+            pfn = self.g.map[pfn].next
+        return pfns
+
+    # ---------------------------------------------------------------- allocating
+
+    cdef uint32_t alloc(self, KmemCache cache, uint32_t gfp_mask) except? 1:
+        cdef SlubCache s = <SlubCache>cache
+        cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
+        cdef uint32_t va = c.freelist
+        if va and c.page != LIST_END:
+            c.freelist = self.get_freepointer(s, va)
+            c.tid += self.tid_step
+        else:
+            va = self.slow_alloc(s, gfp_mask, c)
+        if va:
+            self.initialize(s, va, gfp_mask)
+        return va
+
+    cdef void initialize(self, SlubCache s, uint32_t va, uint32_t gfp_mask) noexcept:
+        cdef bint passed_over = s.ctor is not None or s.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON) != 0
+        if self.init_on_free and not passed_over:
+            memset(self.at(va + s.offset), 0, 4)
+        if gfp_mask & GFP_ZERO:
+            if not self.init_on_alloc or s.ctor is None:
+                memset(self.at(va), 0, s.object_size)
+        elif self.init_on_alloc and not passed_over:
+            memset(self.at(va), 0, s.object_size)
+
+    cdef uint32_t slow_alloc(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c) except? 1:
+        # ___slab_alloc()
+        cdef Page *map = self.g.map
+        cdef Page *page
+        cdef uint32_t va, pfn
+        while True:
+            if c.page != LIST_END:
+                va = c.freelist
+                if not va:  # get_freelist(): what others freed to the slab
+                    page = &map[c.page]
+                    va = page.index
+                    page.index = 0
+                    page.private_ = objects_of(page) << 16 | objects_of(page) | (FROZEN if va else 0)
+                if va:
+                    c.freelist = self.get_freepointer(s, va)
+                    c.tid += self.tid_step
+                    return va
+                c.page = LIST_END
+                c.tid += self.tid_step
+            if c.partial != LIST_END:
+                c.page = c.partial
+                c.partial = map[c.page].next
+                continue
+            va = self.new_slab_objects(s, gfp_mask, c, True)
+            if not va:
+                self.out_of_memory(s, gfp_mask)
+                return 0
+            if not s.debug:
+                c.freelist = self.get_freepointer(s, va)
+                c.tid += self.tid_step
+                return va
+            pfn = c.page
+            if self.alloc_debug_processing(s, pfn, va):
+                self.deactivate_slab(s, pfn, self.get_freepointer(s, va), c)
+                return va
+            # a slab that failed its checks stays behind; the next one is needed
+            c.page = LIST_END
+            c.freelist = 0
+
+    cdef void let_go(self, SlubCache s) noexcept:
+        # what an allocation does first that finds its cpu slab used up
+        cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
+        cdef Page *page = &self.g.map[c.page] if c.page != LIST_END else NULL
+        if page != NULL and not c.freelist and not page.index:
+            page.private_ = objects_of(page) << 16 | objects_of(page)
+            c.page = LIST_END
+            c.tid += self.tid_step
+
+    cdef uint32_t new_slab_objects(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c, bint look) except? 1:
+        # `look`: among the node's partial slabs first
+        cdef uint32_t va, pfn
+        if s.ctor is not None and gfp_mask & GFP_ZERO:
+            slab_warning(self.k, "mm/slub.c:2575", func="new_slab_objects")
+        if look:
+            va = self.get_partial_node(s, c)
+            if va:
+                return va
+        pfn = self.allocate_slab(s, gfp_mask)
+        if pfn == NO_PAGE:
+            return 0
+        if c.page != LIST_END:
+            self.deactivate_slab(s, c.page, c.freelist, c)
+        va = self.g.map[pfn].index
+        self.g.map[pfn].index = 0
+        c.page = pfn
+        return va
+
+    cdef uint32_t alloc_from_new_slab(self, SlubCache s, uint32_t gfp_mask) except? 1:
+        # An allocation that had looked everywhere in vain, and while it waited for a page objects were freed.
+        cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
+        cdef uint32_t va = self.new_slab_objects(s, gfp_mask, c, False)
+        if va:
+            c.freelist = self.get_freepointer(s, va)
+            c.tid += self.tid_step
+            self.initialize(s, va, gfp_mask)
+        return va
+
+    cdef int out_of_memory(self, SlubCache s, uint32_t gfp_mask) except -1:
+        # slab_out_of_memory()
+        cdef uint32_t nr_free = 0
+        if not self.slub_debug or gfp_mask & GFP_NOWARN:
+            return 0
+        for pfn in self.slabs_in(s.partial):
+            nr_free += objects_of(&self.g.map[<uint32_t>pfn]) - inuse_of(&self.g.map[<uint32_t>pfn])
+        printk(self.k, KERN_WARNING, "SLUB: Unable to allocate memory on node -1, gfp={gfp:#x}({names})",
+               func="slab_out_of_memory", gfp=gfp_mask, names=format_gfp_flags(gfp_mask))
+        printk(self.k, KERN_WARNING, "  cache: {name}, object size: {object_size}, buffer size: {size}, default order: "
+               "{order}, min order: {least}", func="slab_out_of_memory", name=s.name, object_size=s.object_size,
+               size=s.size, order=s.oo >> 16, least=s.min_oo >> 16)
+        if s.min_oo >> 16 > get_order(s.object_size):
+            printk(self.k, KERN_WARNING, "  {name} debugging increased min order, use slub_debug=O to disable.",
+                   func="slab_out_of_memory", name=s.name)
+        printk(self.k, KERN_WARNING, "  node 0: slabs: {slabs}, objs: {objects}, free: {free}",
+               func="slab_out_of_memory", slabs=s.nr_slabs, objects=s.total_objects, free=nr_free)
+        return 0
+
+    cdef list alloc_bulk(self, KmemCache cache, uint32_t gfp_mask, uint32_t count):
+        # kmem_cache_alloc_bulk()
+        cdef SlubCache s = cache
+        cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
+        cdef list objects = []
+        cdef uint32_t va
+        while <uint32_t>len(objects) < count:
+            va = c.freelist
+            if va:
+                c.freelist = self.get_freepointer(s, va)
+            else:
+                c.tid += self.tid_step
+                va = self.slow_alloc(s, gfp_mask, c)
+                if not va:
+                    SlubSlabs.free_bulk(self, s, objects)
+                    return []
+            self.initialize(s, va, gfp_mask)
+            objects.append(va)
+        c.tid += self.tid_step
+        return objects
+
+    # ---------------------------------------------------------------- freeing
+
+    cdef uint32_t slab_of(self, SlubCache s, uint32_t va) except? 0:
+        # The slab of an object of `s`. A kernel without checks would write into memory that is not the cache's.
+        cdef uint32_t pfn = self.head_page(va)
+        cdef Page *page
+        if pfn != NO_PAGE:
+            page = &self.g.map[pfn]
+            if page.flags & PG_slab and page.mapping == s.va and (va - self.page_va(pfn)) % s.size == 0:
+                return pfn
+        raise SlabError(f"{va:#x} is no object of cache {s.name}; the kernel would free it all the same")
+
+    cdef uint32_t page_of(self, uint32_t va) except? 0:
+        cdef uint32_t pfn = self.head_page(va)
+        if pfn == NO_PAGE:
+            raise SlabError(f"{va:#x} is no address of the linear mapping; the kernel would read past struct pages")
+        return pfn
+
+    cdef int free(self, KmemCache cache, uint32_t va) except -1:
+        # kmem_cache_free(), kfree()
+        cdef SlubCache s = <SlubCache>cache
+        cdef KmemCache found
+        cdef uint32_t pfn
+        if self.hardened or (s.debug and s.flags & SLAB_CONSISTENCY_CHECKS):
+            found = self.virt_to_cache(va)
+            if found is None:
+                return 0
+            if found is not s:
+                slab_warning(self.k, "mm/slab.h:455", f"cache_from_obj: Wrong slab cache. {s.name} but object is from "
+                     f"{found.name}", func="cache_from_obj")
+            s = found
+        pfn = self.page_of(va) if s.debug else self.slab_of(s, va)
+        return self.slab_free(s, pfn, va, va, 1)
+
+    cdef int slab_free(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1:
+        # with slab_free_freelist_hook(), which turns the list of objects round
+        cdef uint32_t first = 0
+        cdef uint32_t object_, next_ = head
+        cdef bint clears = self.init_on_free and s.ctor is None and not s.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON)
+        while True:
+            object_ = next_
+            next_ = self.get_freepointer(s, object_) if object_ != tail else 0
+            if clears:
+                memset(self.at(object_), 0, s.object_size)
+                memset(self.at(object_ + s.inuse), 0, s.size - s.inuse - s.red_left_pad)
+            self.set_freepointer(s, object_, first)
+            first = object_
+            if object_ == tail:
+                break
+        return self.do_slab_free(s, pfn, first, head, count)
+
+    cdef int do_slab_free(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1:
+        cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
+        if pfn != c.page:
+            return self.slow_free(s, pfn, head, tail, count)
+        if self.hardened and tail == c.freelist:
+            printk(self.k, KERN_CRIT, "kernel BUG at {place}!", func="set_freepointer", place="mm/slub.c:305")
+            return 0
+        self.set_freepointer(s, tail, c.freelist)
+        c.freelist = head
+        c.tid += self.tid_step
+        return 0
+
+    cdef int slow_free(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1:
+        # __slab_free()
+        cdef Page *page = &self.g.map[pfn]
+        cdef uint32_t prior, inuse
+        cdef bint was_frozen
+        if s.debug and not self.free_debug_processing(s, pfn, head, tail, count):
+            return 0
+        prior = page.index
+        was_frozen = page.private_ & FROZEN != 0
+        inuse = inuse_of(page) - count & 0xFFFF
+        self.set_freepointer(s, tail, prior)
+        page.index = head
+        page.private_ = (page.private_ & ~<uint32_t>0xFFFF) | inuse
+        if was_frozen or (inuse and prior):
+            return 0
+        if s.has_cpu_partial and not prior:
+            page.private_ |= FROZEN
+            return self.put_cpu_partial(s, pfn, True)
+        if not inuse and s.nr_partial >= s.min_partial:
+            if prior:
+                self.remove_partial(s, pfn)
+            else:
+                self.remove_full(s, pfn)
+            return self.discard_slab(s, pfn)
+        if not prior:
+            self.remove_full(s, pfn)
+            self.add_partial(s, pfn, TO_TAIL)
+        return 0
+
+    cdef int free_linked(self, SlubCache s, list objects) except -1:
+        # slab_free() of objects of one slab, in the order in which they are linked
+        cdef uint32_t va, last = 0
+        for va in reversed(objects):
+            self.set_freepointer(s, va, last)
+            last = va
+        return self.slab_free(s, self.slab_of(s, objects[0]), objects[0], objects[len(objects) - 1], len(objects))
+
+    cdef int free_bulk(self, KmemCache cache, list objects) except -1:
+        # kmem_cache_free_bulk(): objects of one slab go together, those near each other in the list are looked at
+        cdef SlubCache s
+        cdef uint32_t va, pfn
+        cdef int lookahead
+        left = objects.copy()
+        if not left:
+            slab_warning(self.k, "mm/slub.c:3264", func="kmem_cache_free_bulk")
+        while left:
+            va = left.pop() or 0
+            if not va:
+                continue
+            pfn = self.page_of(va)
+            if cache is None and not self.g.map[pfn].flags & PG_slab:
+                self.kfree(va)
+                continue
+            s = self.cache_at[self.g.map[pfn].mapping] if cache is None else cache
+            if not s.debug:
+                self.slab_of(s, va)
+            taken, skipped, lookahead = [va], [], 3
+            while left:
+                va = left.pop() or 0
+                if va and self.head_page(va) == pfn:
+                    taken.append(va)
+                elif va:
+                    skipped.append(va)
+                    lookahead -= 1
+                    if not lookahead:
+                        break
+            left.extend(reversed(skipped))
+            self.free_detached(s, pfn, taken)
+        return 0
+
+    cdef int free_detached(self, SlubCache s, uint32_t pfn, list objects) except -1:
+        cdef uint32_t va, last = 0
+        for va in objects:
+            self.set_freepointer(s, va, last)
+            last = va
+        return self.slab_free(s, pfn, objects[len(objects) - 1], objects[0], len(objects))
+
+    # ---------------------------------------------------------------- caches as a whole
+
+    cdef int shrink(self, KmemCache cache) except -1:
+        self.flush_all(cache)
+        return self.shrink_node(cache)
+
+    cdef int shutdown(self, KmemCache cache) except -1:
+        self.flush_all(cache)
+        return self.free_partial(cache)
+
+    cdef int release(self, KmemCache cache) except -1:
+        # __kmem_cache_release()
+        return self.free(self.kmem_cache_node, (<SlubCache>cache).node_va)
+
+    cdef uint32_t ksize(self, uint32_t va) except? 1:
+        cdef uint32_t pfn = self.head_page(va) if va > 16 else NO_PAGE
+        cdef SlubCache s
+        if pfn == NO_PAGE or not self.g.map[pfn].flags & PG_slab:
+            return SlubSlabs.ksize(self, va)
+        s = self.cache_at[self.g.map[pfn].mapping]
+        if self.slub_debug and s.flags & (SLAB_RED_ZONE | SLAB_POISON):
+            return s.object_size
+        return s.inuse if s.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_STORE_USER) else s.size
+
+    # ---------------------------------------------------------------- looking at it
+
+    cdef list free_objects(self, SlubCache s, uint32_t first):
+        # a list of free objects, as far as it makes sense
+        cdef list found = []
+        while first and len(found) <= <int>(s.max_oo & 0xFFFF) and self.head_page(first) != NO_PAGE:
+            found.append(first)
+            first = self.get_freepointer(s, first)
+        return found
+
+    def slab_info(self, SlubCache s not None, uint32_t pfn):
+        """One slab, as objects.json has it; None for no slab."""
+        if pfn == LIST_END or pfn < self.g.base or pfn >= self.g.end:
+            return None
+        cdef Page *page = &self.g.map[pfn]
+        return {"pfn": pfn, "inuse": inuse_of(page), "objects": objects_of(page), "frozen": page.private_ >> 31,
+                "freelist": self.free_objects(s, page.index)}
+
+    def owner_of(self, uint32_t va):
+        """In words: the cache, slab and state of the object that holds an address; "" for one that is no object's."""
+        cdef uint32_t pfn = self.head_page(va)
+        cdef SlubCache s
+        cdef Page *page
+        cdef uint32_t object_, i
+        if pfn == NO_PAGE or not self.g.map[pfn].flags & PG_slab:
+            return ""
+        page = &self.g.map[pfn]
+        s = self.cache_at[page.mapping]
+        i = min((va - self.page_va(pfn)) // s.size, objects_of(page) - 1)
+        object_ = self.page_va(pfn) + i * s.size + (s.red_left_pad if s.debug else 0)
+        vacant = object_ in self.free_objects(s, page.index) or any(
+            s.cpus[cpu].page == pfn and object_ in self.free_objects(s, s.cpus[cpu].freelist)
+            for cpu in range(self.g.nr_cpus))
+        return (f"object {i} of {objects_of(page)} in slab pfn {pfn:#x} of cache {s.name}, "
+                f"{'free' if vacant else 'in use'}; free pointer at {object_ + s.offset:#x}")
+
+    def cache_info(self, SlubCache s not None):
+        """One cache with its slabs, as objects.json has it; the first CPU's lists alone."""
+        cdef KmemCacheCpu *c = &s.cpus[0]
+        cdef uint32_t pfn = c.partial
+        partial = []
+        while pfn != LIST_END:
+            partial.append(self.slab_info(s, pfn))
+            pfn = self.g.map[pfn].next
+        cpu = {"page": self.slab_info(s, c.page), "freelist": self.free_objects(s, c.freelist), "tid": c.tid,
+               "partial": partial}
+        node = {"addr": s.node_va, "nr_partial": s.nr_partial,
+                "partial": [self.slab_info(s, pfn) for pfn in self.slabs_in(s.partial)]}
+        if self.slub_debug:
+            node["nr_slabs"], node["total_objects"] = s.nr_slabs, s.total_objects
+        info = {"addr": s.va, "name": s.name, "size": s.size, "object_size": s.object_size, "offset": s.offset,
+                "min_partial": s.min_partial, "flags": s.flags, "align": s.align, "refcount": s.refcount & 0xFFFFFFFF,
+                "inuse": s.inuse, "red_left_pad": s.red_left_pad, "oo": s.oo}
+        if self.slub_cpu_partial:
+            info["cpu_partial"] = s.cpu_partial
+        return {**info, "cpu": [cpu], "node": node}
+
+    def snapshot(self):
+        """Every cache with its slabs and lists, in the form of a recording's objects.json."""
+        return [self.cache_info(s) for s in reversed(self.slab_caches)]
+
+
+def struct_sizes(config):
+    """The bytes of struct kmem_cache_node, and of struct kmem_cache up to its only node's pointer.
+
+    Source: mm/slab.h struct kmem_cache_node, include/linux/slub_def.h struct kmem_cache
+    Differs: as compiled with plain locks. Debugging of locks or kobjects adds to them, and both are rounded up to a
+        cache line, so that the sizes of the caches seldom change.
+    """
+    node = 12 + (4 if config.SMP else 0) + (16 if config.SLUB_DEBUG else 0)
+    cache = (92 + (36 if config.SYSFS else 0) + (4 if config.SLUB_CPU_PARTIAL else 0)
+             + (4 if config.SLAB_FREELIST_HARDENED else 0) + (4 if config.SLAB_FREELIST_RANDOM else 0))
+    return node, cache

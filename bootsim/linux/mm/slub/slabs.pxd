@@ -1,0 +1,127 @@
+# SLUB's data, for other Cython modules.
+#
+# A slab's fields are unions in struct page (include/linux/mm_types.h), so in Page:
+#
+#     next, prev   slab_list (in a list of the node), or: next cpu partial slab, and pages | pobjects << 16
+#     mapping      slab_cache: the address of its descriptor
+#     index        freelist: the address of the first free object, or 0
+#     private_     counters: inuse | objects << 16 | frozen << 31
+#
+# A list of slabs ends with LIST_END on both sides; its head is a SlabList.
+from libc.stdint cimport uint32_t, uint64_t
+
+from bootsim.hw.memory cimport bootsim_le32_load, bootsim_le32_store
+from bootsim.linux.mm.page_alloc cimport Page
+from bootsim.linux.mm.slab_common cimport KmemCache, SlabAllocator
+
+cdef enum:
+    LIST_END = 0x7FFFFFFF
+    OBJECT_POISON = 0x80000000U     # __OBJECT_POISON of flags: the object itself is poisoned
+    DEBUG_FLAGS = 0x100 | 0x400 | 0x800 | 0x10000 | 0x200000   # SLAB_DEBUG_FLAGS
+    TO_HEAD = 0
+    TO_TAIL = 1
+
+
+cdef struct SlabList:
+    uint32_t first
+    uint32_t last
+
+
+cdef struct KmemCacheCpu:   # struct kmem_cache_cpu
+    uint32_t freelist       # the lockless list
+    uint32_t tid
+    uint32_t page           # LIST_END: none
+    uint32_t partial        # the first cpu partial slab
+
+
+cdef class SlubCache(KmemCache):
+    cdef readonly uint32_t min_partial
+    cdef readonly uint32_t cpu_partial
+    cdef readonly uint32_t offset       # of the free pointer in a free object
+    cdef readonly uint32_t inuse        # where what is not the user's begins
+    cdef readonly uint32_t red_left_pad
+    cdef readonly uint32_t oo           # order << 16 | objects
+    cdef readonly uint32_t min_oo
+    cdef readonly uint32_t max_oo
+    cdef readonly uint32_t allocflags
+    cdef readonly uint32_t random       # of FREELIST_HARDENED
+    cdef bint has_cpu_partial
+    cdef bint debug                     # kmem_cache_debug()
+    cdef KmemCacheCpu *cpus
+    # struct kmem_cache_node; node_va is its address, 0 before it is there
+    cdef readonly uint32_t node_va
+    cdef readonly uint32_t nr_partial
+    cdef readonly uint32_t nr_slabs
+    cdef readonly uint32_t total_objects
+    cdef SlabList partial
+    cdef SlabList full
+
+
+cdef class SlubSlabs(SlabAllocator):
+    cdef readonly SlubCache kmem_cache_node
+    cdef readonly uint32_t slub_min_order
+    cdef readonly uint32_t slub_max_order
+    cdef readonly uint32_t slub_min_objects
+    cdef readonly bint slub_debug           # CONFIG_SLUB_DEBUG
+    cdef readonly bint slub_cpu_partial     # CONFIG_SLUB_CPU_PARTIAL
+    cdef bint debug_enabled                 # the key slub_debug_enabled
+    cdef bint disable_higher_order_debug
+    cdef bint hardened
+    cdef uint32_t track_bytes               # sizeof(struct track)
+    cdef uint32_t nr_cpu_ids
+    cdef uint32_t tid_step
+    cdef uint32_t gfp_lifted                # what requests keep beyond gfp_allowed_mask: a recording tells
+    cdef uint32_t kept_va                   # an object for the node of the next cache, when it is there already
+
+    cdef int calculate_order(self, uint32_t size) noexcept
+    cdef uint32_t slab_order(self, uint32_t size, uint32_t min_objects, uint32_t max_order, uint32_t fract) noexcept
+    cdef bint calculate_sizes(self, SlubCache s)
+    cdef uint32_t gfp_allowed(self) noexcept
+    cdef uint32_t slab_gfp(self, SlubCache s, uint32_t gfp_mask) noexcept
+    cdef uint32_t allocate_slab(self, SlubCache s, uint32_t gfp_mask) except? 0
+    cdef int discard_slab(self, SlubCache s, uint32_t pfn) except -1
+    cdef int early_kmem_cache_node_alloc(self) except -1
+    cdef void add_partial(self, SlubCache s, uint32_t pfn, int tail) noexcept
+    cdef void remove_partial(self, SlubCache s, uint32_t pfn) noexcept
+    cdef void add_full(self, SlubCache s, uint32_t pfn) noexcept
+    cdef void remove_full(self, SlubCache s, uint32_t pfn) noexcept
+    cdef uint32_t get_partial_node(self, SlubCache s, KmemCacheCpu *c) except? 1
+    cdef int deactivate_slab(self, SlubCache s, uint32_t pfn, uint32_t freelist, KmemCacheCpu *c) except -1
+    cdef int unfreeze_partials(self, SlubCache s, KmemCacheCpu *c) except -1
+    cdef int put_cpu_partial(self, SlubCache s, uint32_t pfn, bint drain) except -1
+    cdef int flush_cpu_slab(self, SlubCache s, uint32_t cpu) except -1
+    cdef int flush_all(self, SlubCache s) except -1
+    cdef int shrink_node(self, SlubCache s) except -1
+    cdef int free_partial(self, SlubCache s) except -1
+    cdef int discard_slabs(self, SlubCache s, uint32_t pfn) except -1
+
+    # Hooks of CONFIG_SLUB_DEBUG: nothing happens here, SlubDebug overrides them.
+    cdef int setup_object(self, SlubCache s, uint32_t va) except -1
+    cdef int setup_page_debug(self, SlubCache s, uint32_t pfn) except -1
+    cdef int setup_first_object(self, SlubCache s, uint32_t va) except -1
+    cdef bint alloc_debug_processing(self, SlubCache s, uint32_t pfn, uint32_t va) except -1
+    cdef bint free_debug_processing(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail,
+                                    uint32_t count) except -1
+    cdef int check_freed_slab(self, SlubCache s, uint32_t pfn) except -1
+    cdef bint freelist_corrupted(self, SlubCache s, uint32_t pfn, uint32_t *freelist, uint32_t next_) except -1
+    cdef int list_slab_objects(self, SlubCache s, uint32_t pfn) except -1
+
+    cdef inline uint32_t freelist_ptr(self, SlubCache s, uint32_t ptr, uint32_t at) noexcept:
+        # FREELIST_HARDENED: what is stored is the pointer, the cache's number and the swapped place of the pointer
+        if self.hardened:
+            return ptr ^ s.random ^ (at >> 24 | at >> 8 & 0xFF00 | (at & 0xFF00) << 8 | at << 24)
+        return ptr
+
+    cdef inline uint32_t get_freepointer(self, SlubCache s, uint32_t va) noexcept:
+        return self.freelist_ptr(s, bootsim_le32_load(self.at(va + s.offset)), va + s.offset)
+
+    cdef inline void set_freepointer(self, SlubCache s, uint32_t va, uint32_t ptr) noexcept:
+        bootsim_le32_store(self.at(va + s.offset), self.freelist_ptr(s, ptr, va + s.offset))
+
+
+cdef inline uint32_t inuse_of(const Page *page) noexcept nogil:
+    return page.private_ & 0xFFFF
+
+
+cdef inline uint32_t objects_of(const Page *page) noexcept nogil:
+    return page.private_ >> 16 & 0x7FFF
