@@ -11,7 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from bootsim.cli import cli
+from bootsim.cli.group import cli
 from bootsim.sweep.checkfile import read
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bootsim.cli import cli
+from bootsim.cli.group import cli
 
 TEXT = (Path(__file__).parents[1] / "docs" / "diff.md").read_text()
 BLOCKS = re.findall(r"^```console\n\$ bootsim (.*?)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)

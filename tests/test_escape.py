@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bootsim
-from bootsim.cli import cli
+from bootsim.cli.group import cli
 from bootsim.errors import EXIT_BUG, InputError, KernelPanic
 from bootsim.escape import escaped, for_terminal, printable
 from bootsim.inputs.dtb import read_tree

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bootsim.cli import cli
+from bootsim.cli.group import cli
 from bootsim.stages import STAGES
 from bootsim.views.catalog import VIEWS
 

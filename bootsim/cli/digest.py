@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootsim.cli.inputs import input_options, inputs_from
+from bootsim.cli.inputs import input_options
+from bootsim.cli.values import inputs_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

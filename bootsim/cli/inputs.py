@@ -16,20 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE, SIZE_AT, File
+from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE, SIZE_AT
+from bootsim.cli.values import INPUT_NAMES, File, inputs_from
 from bootsim.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bootsim.linux import Kernel
-
 _F = TypeVar("_F", bound="Callable[..., Any]")
-
-INPUT_NAMES = (
-    "config", "mem", "smp", "cmdline", "bootloader", "dtb_addr", "load_addr", "ram", "cpu", "soc", "initrd",
-    "include_dirs", "allow_outside",
-)  # fmt: skip
 
 _OPTIONS = (
     click.option("--config", default="3G/1G", metavar="NAME|FILE", show_default=True, help="Kernel build to boot."),
@@ -65,13 +59,6 @@ def input_options(function: _F) -> _F:
     return function
 
 
-def inputs_from(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that bootsim.prepare() takes beside the tree, out of a command's options."""
-    initrd: File | None = options["initrd"]
-    inputs = {name: options[name] for name in INPUT_NAMES}
-    return {**inputs, "initrd": None if initrd is None else (initrd.path, initrd.address_pa)}
-
-
 def parsed(words: str, place: str) -> tuple[str, dict[str, Any]]:
     """Return tree and inputs that a line of a file names as a command line would. Raises InputError, with `place`."""
     import shlex
@@ -83,15 +70,6 @@ def parsed(words: str, place: str) -> tuple[str, dict[str, Any]]:
         said = error.format_message() if isinstance(error, click.ClickException) else error
         raise InputError(f"{place}: {said}") from None
     return options.pop("tree"), inputs_from(options)
-
-
-def prepare_from(
-    tree: str, options: Mapping[str, Any], *, observer: Callable[[str, Kernel], None] | None = None
-) -> Kernel:
-    """Return a kernel at its first instruction, made from a command's options. Raises InputError."""
-    import bootsim
-
-    return bootsim.prepare(tree, observer=observer, **inputs_from(options))
 
 
 def replayable(source: str, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

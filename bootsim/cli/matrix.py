@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bootsim.cli.sizes import ADDRESS, FILE_AT, File
+from bootsim.cli.sizes import ADDRESS, FILE_AT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bootsim.cli.values import File
     from bootsim.sweep.case import Case
 
 _F = TypeVar("_F", bound="Callable[..., Any]")

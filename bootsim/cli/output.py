@@ -100,6 +100,12 @@ def occupy_standard_files() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
+def complain(text: str) -> None:
+    """Write a line to standard error at once."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
 class LineOutput:
     """Writes lines to standard output, each lot handed to the reader at once."""
 

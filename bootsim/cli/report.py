@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bootsim.cli.inputs import directory_boot, input_options, inputs_from, is_directory
+from bootsim.cli.inputs import directory_boot, input_options, is_directory
 from bootsim.cli.sizes import SIZE
+from bootsim.cli.values import inputs_from
 from bootsim.errors import EXIT_PANICKED
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootsim.cli.boot import received_tree, write_state
-from bootsim.cli.inputs import input_options, prepare_from
+from bootsim.cli.booting import received_tree, write_state
+from bootsim.cli.inputs import input_options
+from bootsim.cli.values import prepare_from
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from bootsim.cli.inputs import input_options, known_stage, prepare_from
+from bootsim.cli.inputs import input_options, known_stage
+from bootsim.cli.values import prepare_from
 
 _HELP = """Boot TREE and give Python's prompt on the machine.
 

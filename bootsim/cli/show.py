@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from click.core import ParameterSource
 
-from bootsim.cli.inputs import INPUT_NAMES, input_options, known_stage, prepare_from
+from bootsim.cli.inputs import input_options, known_stage
 from bootsim.cli.output import LineOutput, wants_color
+from bootsim.cli.values import INPUT_NAMES, prepare_from
 from bootsim.errors import EXIT_BAD_INPUT, EXIT_PANICKED, InputError, KernelPanic
 
 if TYPE_CHECKING:

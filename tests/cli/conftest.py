@@ -6,7 +6,7 @@ import fdt
 import pytest
 from click.testing import CliRunner
 
-from bootsim.cli import cli
+from bootsim.cli.group import cli
 
 HEAD = """/dts-v1/;
 / {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import bootsim as package
-from bootsim.cli import COMMANDS
+from bootsim.cli.group import COMMANDS
 
 
 def test_version_is_the_projects(bootsim):
@@ -47,7 +47,7 @@ HEAVY = ("pydantic", "yaml", "structlog", "fdt", "pcpp", "devicetree", "rich", "
 
 
 @pytest.mark.parametrize(
-    "code", ["import bootsim", "import bootsim.cli; bootsim.cli.cli(['--help'], standalone_mode=False)"]
+    "code", ["import bootsim", "import bootsim.cli.group as g; g.cli(['--help'], standalone_mode=False)"]
 )
 def test_start_up_loads_nothing_heavy(code):
     check = f"{code}\nimport sys\nprint('loaded:', [m for m in {HEAVY!r} if m in sys.modules])"
@@ -58,12 +58,13 @@ def test_start_up_loads_nothing_heavy(code):
 def test_a_bug_says_how_to_report_it(monkeypatch):
     from click.testing import CliRunner
 
-    from bootsim.cli import boot, cli
+    from bootsim.cli import booting
+    from bootsim.cli.group import cli
 
     def broken(*_args, **_kwargs):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(boot, "_run", broken)
+    monkeypatch.setattr(booting, "run", broken)
     done = CliRunner().invoke(cli, ["boot", "x.dts"])
     assert done.exit_code == 70
     assert "ZeroDivisionError: oops" in done.output

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bootsim.cli import cli
+from bootsim.cli.group import cli
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "a9-3gh-512.tar.xz"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
-from bootsim.cli import COMMANDS, cli
 from bootsim.cli.complete import WHAT
+from bootsim.cli.group import COMMANDS, cli
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import fdt
 import pytest
 from click.testing import CliRunner
 
-from bootsim.cli import cli
+from bootsim.cli.group import cli
 
 EVIL = "a\x1b]0;PWNED\x07\n::error title=x::pwned"
 PLACE = "P" * len(EVIL)  # what stands for it while the blob is made

@@ -42,7 +42,7 @@ def test_a_script_that_does_not(bootsim, script, text, code, told):
 def test_a_bug_is_a_bug(script, monkeypatch):
     from click.testing import CliRunner
 
-    from bootsim.cli import cli
+    from bootsim.cli.group import cli
     from bootsim.lab.session import Session
 
     def broken(self):

@@ -3,7 +3,8 @@
 import click
 import pytest
 
-from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE, File
+from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE
+from bootsim.cli.values import File
 from bootsim.sizes import parse_number
 
 

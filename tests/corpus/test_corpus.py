@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner
 
 import bootsim
-from bootsim.cli import cli
+from bootsim.cli.group import cli
 from bootsim.errors import KernelPanic
 from bootsim.hw.machine import power_on
 from bootsim.inputs.bootloader import Handover

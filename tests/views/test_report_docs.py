@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bootsim.cli import cli
+from bootsim.cli.group import cli
 
 TEXT = (Path(__file__).parents[2] / "docs/report.md").read_text()
 COMMANDS = [
