@@ -213,10 +213,7 @@ def run(k: Kernel, *, until: str | None = None) -> None:
     from bootsim import linux
     from bootsim.errors import InputError
     from bootsim.stages import STAGES
-    from bootsim.views import layout
 
     if until is not None and until not in STAGES:
         raise InputError(f"no stage {until!r}; the stages are {', '.join(STAGES)}")
     linux.boot(k, until=until)
-    if until is None:
-        layout.record(k)

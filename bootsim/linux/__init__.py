@@ -11,6 +11,7 @@ from weakref import proxy
 from bootsim.errors import FaultError, KernelPanic
 from bootsim.escape import escaped
 from bootsim.facts import Facts
+from bootsim.linux.arch.arm.asm.memory import Layout
 from bootsim.linux.include.linux.mm_types import MmStruct, Page
 from bootsim.linux.kernel.jump_label import StaticKey
 from bootsim.linux.kernel.printk import Console
@@ -80,6 +81,7 @@ class Mm:
     def __init__(self, config: Config, memblock: Memblock) -> None:
         self.memblock = memblock
         self.phys_offset = 0
+        self.layout = Layout(config)
         self.init_mm = MmStruct("init_mm")
         # geometry of the buddy allocator
         self.max_order = config.FORCE_MAX_ZONEORDER
@@ -114,10 +116,14 @@ class Mm:
         self.arm_dma_zone_size = 0
         self.arm_dma_limit = 0xFFFFFFFF
         self.arm_lowmem_limit = 0
-        self.high_memory = 0
         self.min_low_pfn = 0
         self.max_low_pfn = 0
         self.max_pfn = 0
+
+    @property
+    def high_memory(self) -> int:
+        """The end of lowmem (va), 0 until it is known."""
+        return self.layout.high_memory
 
 
 class OpenFirmware:
@@ -343,6 +349,7 @@ def boot(k: Kernel, until: str | None = None) -> Kernel:
     Raises KernelPanic when the replayed kernel dies; its last words are in `k.log.records`, the panic in `k.panicked`.
     Source: arch/arm/kernel/head.S stext, init/main.c start_kernel()
     """
+    from bootsim.linux.arch.arm.mm.init import tell_layout
     from bootsim.linux.init.main import start_kernel
     from bootsim.linux.kernel.panic import panic
     from bootsim.unused import tell_unused
@@ -353,6 +360,8 @@ def boot(k: Kernel, until: str | None = None) -> Kernel:
     try:
         start_kernel(k)
         tell_unused(k)
+        if until is None:
+            tell_layout(k)
     except StageReached:
         pass
     except KernelPanic as e:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bootsim.linux.arch.arm.asm.memory import VMALLOC_END, VMALLOC_START
+from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -42,7 +42,7 @@ def _largest_block(zones: list[dict[str, Any]]) -> int:
 
 # The largest hole of the vmalloc area that the static mappings leave; each mapping has a guard page behind it.
 def _vmalloc_room(k: Kernel) -> int:
-    start, room = VMALLOC_START(k.mm.high_memory), 0
+    start, room = k.mm.layout.VMALLOC_START, 0
     taken = sorted((vm.addr, vm.addr + vm.size) for vm in k.mm.vmlist)
     for low, high in [*taken, (VMALLOC_END, VMALLOC_END)]:
         room = max(room, min(low, VMALLOC_END) - start)

@@ -122,6 +122,6 @@ def _area(k: Kernel, index: int) -> str:
 
 
 def _layout(k: Kernel) -> list[str]:
-    # the table that ends the log of a boot (views.layout records it)
+    # the table that ends the log of a boot (tell_layout() records it)
     table = next((r.text for r in reversed(k.log.records) if not r.kernel and r.text.startswith(_LAYOUT)), _LAYOUT)
     return [" ".join(line.split()) for line in table.removeprefix(_LAYOUT).split("\n") if line]

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.errors import BootsimError
-from bootsim.linux.arch.arm.asm.memory import VMALLOC_END, VMALLOC_START
+from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
 from bootsim.linux.include.linux.memblock import MEMBLOCK_NOMAP, PAGE_SHIFT, PAGE_SIZE
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_WARNING
 from bootsim.sizes import parse_number
@@ -112,10 +112,10 @@ TABLE: tuple[Quantity, ...] = (
     Quantity("reserved_pages", "pages", "present, and not given to the allocator",
              lambda k: _total("present")(k) - _total("managed")(k), _PAGES),
     Quantity("vmalloc.start", "va", "start of the vmalloc area",
-             lambda k: VMALLOC_START(_after_paging(k, k.mm.high_memory)), ("VMALLOC_START",)),
+             lambda k: _after_paging(k, k.mm.layout.VMALLOC_START), ("VMALLOC_START",)),
     Quantity("vmalloc.end", "va", "end of the vmalloc area", lambda _: VMALLOC_END),
     Quantity("vmalloc.size", "bytes", "room in the vmalloc area",
-             lambda k: max(0, VMALLOC_END - VMALLOC_START(_after_paging(k, k.mm.high_memory))), ("VMALLOC_START",)),
+             lambda k: max(0, VMALLOC_END - _after_paging(k, k.mm.layout.VMALLOC_START)), ("VMALLOC_START",)),
     Quantity("cma", "bytes", "in all CMA areas", lambda k: k.mm.totalcma_pages << PAGE_SHIFT, ("cma.default.size",)),
     Quantity("cma.areas", "count", "CMA areas", lambda k: len(k.mm.cma_areas)),
     Quantity("coherent_pool.max", "bytes", "the largest coherent_pool= that the kernel can give",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bootsim.linux.arch.arm.asm.memory import AREAS
 from bootsim.state.logdiff import from_start, steps_against
 from bootsim.state.quantities import Quantities, UnknownQuantityError
 from bootsim.state.ranges import Range
@@ -34,12 +35,6 @@ _SETTLED = ("memblock_free_all", "mem_init")  # later a real kernel has allocate
 _LIMITS = ("phys_offset", "atags", "lowmem_limit", "high_memory", "min_low_pfn", "max_low_pfn", "max_pfn")
 # Where a stage has what a part shows; of the layout each number stands for itself.
 _FIELDS = {"memblock": "memblock", "tables": "tables", "zones": "zones", "lists": "zones", "cma": "areas"}
-_LAYOUT = {
-    "lowmem": ("PAGE_OFFSET", "high_memory"),
-    "vmalloc": ("VMALLOC_START", "VMALLOC_END"),
-    "modules": ("MODULES_VADDR", "MODULES_END"),
-    "pkmap": ("PKMAP_BASE", "PAGE_OFFSET"),
-}
 # What people ask of a boot first.
 PRINCIPAL = ("memory", "lowmem", "highmem", "vmalloc.size", "cma", "cma.default.base", "reserved", "free_pages")
 
@@ -168,7 +163,7 @@ def _areas(areas: list[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
 
 
 def _layout(facts: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[str, str]]:
-    for name, (low, high) in _LAYOUT.items():
+    for name, (low, high) in AREAS.items():
         ends = [facts[end][-1] for end in (low, high) if end in facts]
         if len(ends) == 2 and all(isinstance(end, int) for end in ends):
             yield name, f"{ends[0]:#010x}-{ends[1] - 1:#010x}"

@@ -13,14 +13,14 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, NamedTuple
 
-from bootsim.linux.arch.arm.asm import domain, memory
+from bootsim.linux.arch.arm.asm import domain
 from bootsim.linux.arch.arm.asm import pgtable_2level as pt
 from bootsim.linux.arch.arm.asm.fixmap import FIXADDR_START
+from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE, VMALLOC_END, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bootsim.inputs.build import Config
     from bootsim.views.held import Held, Tables
 
 
@@ -82,18 +82,18 @@ _DOMAINS = {domain.DOMAIN_KERNEL: "KERNEL ", domain.DOMAIN_USER: "USER   ", doma
 _LAST = Marker(0xFFFFFFFF, "")
 
 
-def markers(config: Config, high_memory: int) -> tuple[Marker, ...]:
-    """Return the file's markers; the start of the vmalloc area is left out while `high_memory` (va) is 0."""
+def markers(layout: Layout) -> tuple[Marker, ...]:
+    """Return the file's markers; the start of the vmalloc area is left out while the end of lowmem is not known."""
     found = (
-        Marker(memory.MODULES_VADDR(config), "Modules"),
-        Marker(config.PAGE_OFFSET, "Kernel Mapping"),
-        Marker(memory.VMALLOC_START(high_memory), "vmalloc() Area"),
-        Marker(memory.VMALLOC_END, "vmalloc() End"),
+        Marker(layout.MODULES_VADDR, "Modules"),
+        Marker(layout.PAGE_OFFSET, "Kernel Mapping"),
+        Marker(layout.VMALLOC_START, "vmalloc() Area"),
+        Marker(VMALLOC_END, "vmalloc() End"),
         Marker(FIXADDR_START, "Fixmap Area"),
-        Marker(memory.VECTORS_BASE, "Vectors"),
-        Marker(memory.VECTORS_BASE + 2 * pt.PAGE_SIZE, "Vectors End"),
+        Marker(VECTORS_BASE, "Vectors"),
+        Marker(VECTORS_BASE + 2 * pt.PAGE_SIZE, "Vectors End"),
     )
-    return found if high_memory else found[:2] + found[3:]
+    return found if layout.high_memory else found[:2] + found[3:]
 
 
 def dump(tables: Tables, marks: tuple[Marker, ...]) -> Iterator[Marker | Range]:
@@ -145,7 +145,7 @@ def data(held: Held) -> list[dict[str, object]]:
     """Return the ranges, each with the marker it stands below and its size in bytes."""
     found: list[dict[str, object]] = []
     area = ""
-    for item in dump(held.tables(), markers(held.build.config, held.high_memory)):
+    for item in dump(held.tables(), markers(Layout(held.build.config, held.high_memory))):
         if isinstance(item, Marker):
             area = item.name
         else:
@@ -158,7 +158,7 @@ def data(held: Held) -> list[dict[str, object]]:
 
 def lines(held: Held) -> Iterator[str]:
     """Yield the file's lines."""
-    for item in dump(held.tables(), markers(held.build.config, held.high_memory)):
+    for item in dump(held.tables(), markers(Layout(held.build.config, held.high_memory))):
         yield f"---[ {item.name} ]---" if isinstance(item, Marker) else _line(item)
 
 

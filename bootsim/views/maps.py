@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.escape import escaped
-from bootsim.views import layout
+from bootsim.linux.arch.arm.asm.memory import Layout, Region
 from bootsim.views.held import NotHeld
 from bootsim.views.memblock import size_text
 
@@ -77,11 +77,11 @@ def _split(banks: list[Area], limit_pa: int) -> Iterator[Area]:
             yield Area("highmem", max(bank.start, limit_pa), bank.end)
 
 
-def virtual(held: Held) -> list[layout.Region]:
+def virtual(held: Held) -> list[Region]:
     """Return the regions of the virtual map."""
     if not held.high_memory:
         raise NotHeld(f"{held.stage}: the end of lowmem is not known yet; adjust_lowmem_bounds() works it out")
-    return layout.regions(held.build, held.high_memory)
+    return Layout(held.build.config, held.high_memory).regions(held.build.symbols)
 
 
 def data(held: Held) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.memory import VMALLOC_END, VMALLOC_START
+from bootsim.linux.arch.arm.asm.memory import VMALLOC_END, Layout
 from bootsim.views.zoneinfo import nr_free_cma
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def data(held: Held) -> dict[str, int]:
     """Return the lines' values in KiB, by the file's labels."""
     zones, total = held.part("zones"), held.part("totalram_pages")
     config = held.build.config
+    layout = Layout(config, held.high_memory)
     free = sum(zone["nr_free_pages"] for zone in zones)
     pages = {"MemTotal": total, "MemFree": free}
     if held.is_live():
@@ -32,7 +33,7 @@ def data(held: Held) -> dict[str, int]:
     if config.HIGHMEM:
         pages |= _highmem(zones, total, free)
     pages |= {"SwapTotal": 0, "SwapFree": 0, "NFS_Unstable": 0, "CommitLimit": total * _OVERCOMMIT_PERCENT // 100,
-              "VmallocTotal": (VMALLOC_END - VMALLOC_START(held.high_memory)) >> 12, "VmallocChunk": 0}  # fmt: skip
+              "VmallocTotal": (VMALLOC_END - layout.VMALLOC_START) >> 12, "VmallocChunk": 0}  # fmt: skip
     if held.is_live():
         k = held.kernel("per-cpu memory")
         pages["Percpu"] = (getattr(k.mm, "pcpu_unit_size", 0) >> 12) * (k.num_possible_cpus if config.SMP else 1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bootsim.causes import cause
 from bootsim.errors import KernelPanic
-from bootsim.linux.arch.arm.asm.memory import VMALLOC_END, VMALLOC_START
+from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
 from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import EarlyParam
@@ -122,7 +122,7 @@ def pcpu_embed_first_chunk(k: Kernel, reserved_size: int, dyn_size: int, atom_si
                                       caller="pcpu_dfl_fc_alloc", purpose=_CHUNK)
     if not isinstance(base, Err):
         max_distance = ai.unit_size * len(ai.cpu_map)
-        vmalloc_total = VMALLOC_END - VMALLOC_START(k.mm.high_memory)
+        vmalloc_total = VMALLOC_END - k.mm.layout.VMALLOC_START
         if max_distance > vmalloc_total * 3 // 4:
             printk(k, KERN_WARNING, "percpu: max_distance={max_distance:#x} too large for vmalloc space "
                    "{vmalloc_total:#x}", max_distance=max_distance, vmalloc_total=vmalloc_total)

@@ -18,7 +18,6 @@ from bootsim.state.digest import of_stages, whole
 from bootsim.state.quantities import Quantities, UnknownQuantityError, verdict
 from bootsim.state.replay import Replay
 from bootsim.state.side import record_lines
-from bootsim.views import layout
 from bootsim.views.dmesg import console
 from bootsim.views.report.facts import facts_data
 from bootsim.views.report.tables import Meanings, Tables
@@ -216,7 +215,7 @@ def _area(area: dict[str, Any]) -> list[Any]:
 def _layout(k: Kernel) -> list[list[Any]]:
     if not k.mm.high_memory:
         return []
-    return [[region.name, region.start_va, region.end_va] for region in layout.regions(k.build, k.mm.high_memory)]
+    return [[region.name, region.start_va, region.end_va] for region in k.mm.layout.regions(k.build.symbols)]
 
 
 def page_data(boots: Sequence[tuple[str, Watch]]) -> dict[str, Any]:

@@ -273,6 +273,20 @@ def mem_init(k: Kernel) -> None:
     mem_init_print_info(k)
 
 
+def tell_layout(k: Kernel) -> None:
+    """Log the table of the virtual address space, as a line of bootsim: kernels from 5.6 on keep silent about it.
+
+    Source: arch/arm/mm/init.c mem_init(), of v5.5
+    """
+    numbers: dict[str, int] = {}
+    regions = k.mm.layout.regions(k.build.symbols)
+    for region in regions:
+        name = region.name.lstrip(".")
+        numbers |= {f"{name}_start": region.start_va, f"{name}_end": region.end_va}
+    text = "\n".join(["Virtual kernel memory layout:", *(region.line() for region in regions)])
+    step(k, text, func="mem_init", **numbers)
+
+
 def _set_section_perms(k: Kernel, name: str, start: int, end: int, mask: int, prot: int) -> None:
     # set_section_perms() for init_mm: change the given bits of every section of [start, end) (va)
     if not k.cpus[0].cp15.sctlr & CR_XP:

@@ -25,7 +25,7 @@ from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.cp15 import CR_V
 from bootsim.linux.arch.arm.asm.fixmap import FIXADDR_START
 from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MT_NAMES
-from bootsim.linux.arch.arm.asm.memory import TASK_SIZE, VECTORS_BASE, VMALLOC_END, VMALLOC_START
+from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE, VMALLOC_END
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_WARNING, printk, step
 from bootsim.linux.mm.memblock import memblock_alloc
 from bootsim.owners import Purpose
@@ -291,14 +291,14 @@ def create_mapping(k, md, what="mapping"):
     Source: arch/arm/mm/mmu.c create_mapping()
     """
     cdef Counts n = Counts(0, 0, 0, 0)
-    config = k.build.config
+    layout = k.mm.layout
     vectors_base = VECTORS_BASE if k.cpus[0].cp15.sctlr & CR_V else 0
-    if md.virtual != vectors_base and md.virtual < TASK_SIZE(config):
+    if md.virtual != vectors_base and md.virtual < layout.TASK_SIZE:
         printk(k, KERN_WARNING, "BUG: not creating mapping for {pa:#010x} at {va:#010x} in user region",
                func="create_mapping", pa=md.pfn << PAGE_SHIFT, va=md.virtual)
         return
-    if (md.type == MT_DEVICE and config.PAGE_OFFSET <= md.virtual < FIXADDR_START
-            and not VMALLOC_START(k.mm.high_memory) <= md.virtual < VMALLOC_END):
+    if (md.type == MT_DEVICE and layout.PAGE_OFFSET <= md.virtual < FIXADDR_START
+            and not layout.VMALLOC_START <= md.virtual < VMALLOC_END):
         printk(k, KERN_WARNING, "BUG: mapping for {pa:#010x} at {va:#010x} out of vmalloc space",
                func="create_mapping", pa=md.pfn << PAGE_SHIFT, va=md.virtual)
     __create_mapping(k, k.mm.init_mm, md, early_alloc, False, &n)
@@ -332,5 +332,5 @@ def set_pte_at(k, addr, pte_pa, pte):
     Differs: caches are not modelled, so nothing is flushed.
     """
     cdef uint32_t user = L_PTE_VALID | L_PTE_USER | L_PTE_YOUNG
-    cdef bint ng = addr < TASK_SIZE(k.build.config) and <uint32_t>pte & user == user
+    cdef bint ng = addr < k.mm.layout.TASK_SIZE and <uint32_t>pte & user == user
     set_pte_ext(k.machine.ram, pte_pa, pte, PTE_EXT_NG if ng else 0)

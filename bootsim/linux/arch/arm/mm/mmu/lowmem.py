@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bootsim.causes import owner, unheeded
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_RW, MT_MEMORY_RWX, MapDesc
-from bootsim.linux.arch.arm.asm.memory import MODULES_VADDR, SZ_16M, SZ_32M, VMALLOC_END, VMALLOC_START
+from bootsim.linux.arch.arm.asm.memory import SZ_16M, SZ_32M, VMALLOC_END
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PMD_SIZE, SECTION_SIZE
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import clear_pmds, create_mapping
 from bootsim.linux.kernel.printk import KERN_NOTICE, KERN_WARNING, printk, step
@@ -85,7 +85,7 @@ def adjust_lowmem_bounds(k: Kernel) -> None:
             step(k, "cause: {border} {base:#010x}, so that the first mapped memory starts at no multiple of 2 MiB: "
                  "{size:#x} bytes marked no-map", border=border, base=first[0], size=size)
     k.mm.arm_lowmem_limit, boundary, why = _lowmem_limit(k, vmalloc_limit)
-    k.mm.high_memory = k.phys_to_virt(k.mm.arm_lowmem_limit - 1) + 1
+    k.mm.layout.high_memory = k.phys_to_virt(k.mm.arm_lowmem_limit - 1) + 1
     limit = (boundary or k.mm.arm_lowmem_limit) // PMD_SIZE * PMD_SIZE
     if not k.build.config.HIGHMEM and memblock_end_of_DRAM(mb) > k.mm.arm_lowmem_limit:
         end = memblock_end_of_DRAM(mb)
@@ -162,7 +162,7 @@ def _record_lowmem(k: Kernel, vmalloc_limit: int, memblock_limit: int, why: tupl
         source)
     add("high_memory", k.mm.high_memory, "va", "arm_lowmem_limit in the linear mapping",
         ("arm_lowmem_limit", "PAGE_OFFSET", "PHYS_OFFSET"), source)
-    add("VMALLOC_START", VMALLOC_START(k.mm.high_memory), "va", "high_memory + 8 MiB, rounded down to 8 MiB",
+    add("VMALLOC_START", k.mm.layout.VMALLOC_START, "va", "high_memory + 8 MiB, rounded down to 8 MiB",
         ("high_memory",), "arch/arm/include/asm/pgtable.h")
     add("memblock.current_limit", memblock_limit, "pa",
         "arm_lowmem_limit, or the first bank boundary that is no multiple of 2 MiB, rounded down to 2 MiB",
@@ -192,11 +192,11 @@ def prepare_page_table(k: Kernel) -> None:
 
     Source: arch/arm/mm/mmu.c prepare_page_table()
     """
-    config, mm, first = k.build.config, k.mm.init_mm, k.mm.memblock.memory.regions[0]
-    gone = clear_pmds(k, mm, 0, MODULES_VADDR(config)) + clear_pmds(k, mm, MODULES_VADDR(config), config.PAGE_OFFSET)
+    layout, mm, first = k.mm.layout, k.mm.init_mm, k.mm.memblock.memory.regions[0]
+    gone = clear_pmds(k, mm, 0, layout.MODULES_VADDR) + clear_pmds(k, mm, layout.MODULES_VADDR, layout.PAGE_OFFSET)
     step(k, "{words} first-level words below PAGE_OFFSET {page_offset:#010x} cleared, the identity mapping among them",
-         words=gone, page_offset=config.PAGE_OFFSET)
-    start, end = k.phys_to_virt(min(first.base + first.size, k.mm.arm_lowmem_limit)), VMALLOC_START(k.mm.high_memory)
+         words=gone, page_offset=layout.PAGE_OFFSET)
+    start, end = k.phys_to_virt(min(first.base + first.size, k.mm.arm_lowmem_limit)), layout.VMALLOC_START
     gone = clear_pmds(k, mm, start, end)
     step(k, "{words} first-level words of {start:#010x}-{end:#010x} cleared", words=gone, start=start, end=end)
     _expect_kernel_mapped(k, k.build.symbols.init_end, "prepare_page_table")

@@ -25,10 +25,8 @@ from bootsim.linux.arch.arm.asm.mach.map import (
 from bootsim.linux.arch.arm.asm.memory import (
     FDT_FIXED_BASE,
     FDT_FIXED_SIZE,
-    PKMAP_BASE,
     SECTION_MASK,
     VECTORS_BASE,
-    VMALLOC_START,
 )
 from bootsim.linux.arch.arm.asm.pgtable_2level import (
     _PAGE_KERNEL_TABLE,
@@ -134,7 +132,7 @@ def devicemaps_init(k: Kernel, mdesc: MachineDesc | None) -> None:
     """
     vectors = early_alloc(k, PAGE_SIZE * 2, "vectors and stubs pages")
     early_trap_init(k, vectors)
-    start, end = VMALLOC_START(k.mm.high_memory), FIXADDR_TOP & ~(PMD_SIZE - 1)
+    start, end = k.mm.layout.VMALLOC_START, FIXADDR_TOP & ~(PMD_SIZE - 1)
     gone = clear_pmds(k, k.mm.init_mm, start, end)
     step(k, "{words} first-level words of {start:#010x}-{end:#010x} cleared", words=gone, start=start, end=end)
     if k.atags_pointer:
@@ -159,8 +157,8 @@ def kmap_init(k: Kernel) -> None:
 
     Source: arch/arm/mm/mmu.c kmap_init()
     """
-    if k.build.config.HIGHMEM:
-        base = PKMAP_BASE(k.build.config)
+    base = k.mm.layout.PKMAP_BASE
+    if base is not None:
         k.mm.pkmap_page_table_pa = early_pte_alloc(k, pmd_off_k(k, base), base, _PAGE_KERNEL_TABLE)
         step(k, "pkmap: {va:#010x}-{last:#010x}, page table at {pa:#010x}", va=base, last=base + PMD_SIZE - 1,
              pa=k.mm.pkmap_page_table_pa)

@@ -1,9 +1,11 @@
-"""The table of the virtual address space, in the form ARM kernels used to print it."""
+"""The layout of virtual memory: its boundaries, and the table in the form ARM kernels used to print it."""
 
 from types import SimpleNamespace
 
+import bootsim
+from bootsim.linux.arch.arm.asm.memory import Layout
+from bootsim.linux.arch.arm.mm.init import tell_layout
 from bootsim.log import make_logger
-from bootsim.views import layout
 
 EXPECTED = """\
 bootsim: Virtual kernel memory layout:
@@ -28,7 +30,7 @@ def kernel(highmem=True, modules=True):
     records = []
     return SimpleNamespace(
         build=SimpleNamespace(symbols=symbols, config=config),
-        mm=SimpleNamespace(high_memory=0xF0000000),
+        mm=SimpleNamespace(layout=Layout(config, 0xF0000000)),
         stage="free_initmem",
         log=SimpleNamespace(records=records, logger=make_logger(records)),
     )
@@ -36,7 +38,7 @@ def kernel(highmem=True, modules=True):
 
 def test_the_table():
     k = kernel()
-    layout.record(k)
+    tell_layout(k)
     (record,) = k.log.records
     assert record.text == EXPECTED
     assert not record.kernel
@@ -45,6 +47,18 @@ def test_the_table():
 
 
 def test_regions_a_build_lacks_are_absent():
-    names = [region.name for region in layout.regions(kernel(highmem=False, modules=False).build, 0xF0000000)]
+    k = kernel(highmem=False, modules=False)
+    names = [region.name for region in k.mm.layout.regions(k.build.symbols)]
     assert "pkmap" not in names
     assert "modules" not in names
+
+
+def test_facts_and_log_have_the_kernels_own_layout():
+    k = bootsim.boot("vexpress.dts", cmdline="vmalloc=300M")
+    layout = k.mm.layout
+    for name in ("PAGE_OFFSET", "TASK_SIZE", "MODULES_VADDR", "MODULES_END", "PKMAP_BASE", "VMALLOC_START"):
+        assert k.facts.value(name) == getattr(layout, name), name
+    told = next(r for r in k.log.records if r.text.startswith("bootsim: Virtual kernel memory layout"))
+    assert (told.fields["vmalloc_start"], told.fields["lowmem_end"]) == (layout.VMALLOC_START, layout.high_memory)
+    assert layout.VMALLOC_START % (8 << 20) == 0
+    assert 0 < layout.VMALLOC_START - layout.high_memory <= 8 << 20
