@@ -114,6 +114,10 @@ cdef class SlabAllocator:
     cdef int kfree(self, uint32_t va) except -1
     cdef uint32_t ksize(self, uint32_t va) except? 1
 
+    # What a copy of the machine needs: a cache with all that it has, and what is not a cache's.
+    cdef KmemCache copy_of(self, KmemCache s)
+    cdef int copy_rest(self, SlabAllocator new, dict memo) except -1
+
     # What they share.
     cdef uint32_t calculate_alignment(self, uint32_t flags, uint32_t align, uint32_t size) noexcept
     cdef bint unmergeable(self, KmemCache s)

@@ -5,7 +5,8 @@ Source: mm/slab_common.c, mm/slab.h, include/linux/slab.h
 
 from libc.stdint cimport uint32_t
 
-from weakref import proxy
+from copy import deepcopy
+from weakref import ProxyType, proxy
 
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_head, PG_slab, TAIL_MARK, Page
 
@@ -67,7 +68,7 @@ cdef class PageSource:
     """
 
     def __init__(self, k):
-        self.k = proxy(k)
+        self.k = k if isinstance(k, ProxyType) else proxy(k)
 
     cdef uint32_t alloc(self, uint32_t gfp_mask, uint32_t order) except? 0:
         pfn = alloc_pages(self.k, gfp_mask, order)
@@ -98,7 +99,7 @@ cdef class SlabAllocator:
     def __init__(self, k, PageSource pages=None):
         config = k.build.config
         cdef uint32_t page_shift_max = config.FORCE_MAX_ZONEORDER + PAGE_SHIFT - 1
-        self.k = proxy(k)
+        self.k = k if isinstance(k, ProxyType) else proxy(k)
         self.pglist = k.mm.pgdat
         self.g = self.pglist.g
         self.memory = k.machine.ram
@@ -137,6 +138,37 @@ cdef class SlabAllocator:
         self.flags_permitted = (core | debug | SLAB_MEM_SPREAD | SLAB_NOLEAKTRACE | SLAB_RECLAIM_ACCOUNT
                                 | (SLAB_ACCOUNT if config.MEMCG_KMEM else 0))
         self.cache_create_mask = core | cache | (debug if config.SLUB and config.SLUB_DEBUG else 0)
+
+    def __deepcopy__(self, memo):
+        cdef SlabAllocator new = type(self)(self.k)
+        cdef KmemCache s
+        new.k = deepcopy(self.k, memo)
+        new.pglist, new.memory = deepcopy(self.pglist, memo), deepcopy(self.memory, memo)
+        new.g, new.ram = new.pglist.g, new.memory.base
+        new.pages = PageSource(new.k)
+        new.slab_state, new.slab_nomerge = self.slab_state, self.slab_nomerge
+        for s in self.slab_caches:
+            new.add(self.copy_of(s))
+        for s in self.cache_at.values():
+            if s.va not in new.cache_at:  # going, but its slabs are not yet free
+                new.cache_at[s.va] = self.copy_of(s)
+        new.kmem_cache = new.cache_at.get(self.kmem_cache.va)
+        new.kmalloc_caches = [[s and new.cache_at[s.va] for s in row] for row in self.kmalloc_caches]
+        for i in range(24):
+            new.size_index[i] = self.size_index[i]
+        self.copy_rest(new, memo)
+        return new
+
+    cdef int copy_rest(self, SlabAllocator new, dict memo) except -1:
+        # what an allocator has beyond caches
+        return 0
+
+    cdef KmemCache copy_of(self, KmemCache s):
+        cdef KmemCache new = self.new_cache()
+        new.name, new.va, new.name_va, new.ctor, new.aliases = s.name, s.va, s.name_va, s.ctor, list(s.aliases)
+        new.object_size, new.size, new.align, new.flags = s.object_size, s.size, s.align, s.flags
+        new.useroffset, new.usersize, new.refcount = s.useroffset, s.usersize, s.refcount
+        return new
 
     # ---------------------------------------------------------------- what each allocator does its own way
 

@@ -20,9 +20,30 @@ cdef enum:
 
 cdef SlabAllocator _allocator(k):
     cdef SlabAllocator a = k.mm.slab
+    if a is None:
+        slab_start(k)
+        a = k.mm.slab
     if a is None or a.slab_state < UP:
         raise SlabError("no slab allocator yet: the boot has not come to kmem_cache_init()")
     return a
+
+
+def slab_start(k):
+    """Make the first caches of the build's slab allocator, where the machine has one and has them not yet.
+
+    Source: init/main.c mm_init()
+    Differs: at the first use of the machine, not during its boot; so the boot's own objects are not there, and the
+        first slabs lie where the page allocator is then.
+    """
+    config = k.build.config
+    if k.mm.slab is not None or not k.owners.reached("mem_init"):
+        return
+    if config.SLUB:
+        from bootsim.linux.mm.slub import new_allocator
+
+        allocator = new_allocator(k)
+        allocator.init()
+        k.mm.slab = allocator
 
 
 cdef int _check_cache(SlabAllocator a, KmemCache s) except -1:

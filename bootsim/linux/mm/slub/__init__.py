@@ -9,6 +9,7 @@ from bootsim.linux.lib.cmdline import SetupParam, get_option
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
+    from bootsim.linux.mm.slub.objects import Slub
 
 PAGE_ALLOC_COSTLY_ORDER = 3
 
@@ -85,9 +86,17 @@ def kmem_cache_init(k: Kernel) -> None:
     """Log how SLUB will size its slabs.
 
     Source: mm/slub.c kmem_cache_init()
-    Differs: only the line; no cache is made yet, so nothing is taken from the buddy allocator.
+    Differs: only the line. The caches are made when the machine is first used for objects (slab_start()), so that
+        the boot's objects take nothing from the buddy allocator.
     """
     max_order = 0 if k.mm.debug_guardpage_minorder else k.options.get("slub_max_order", PAGE_ALLOC_COSTLY_ORDER)
     printk(k, KERN_INFO, "SLUB: HWalign={align}, Order={min_order}-{max_order}, MinObjects={min_objects}, CPUs={cpus}, "
            "Nodes={nodes}", align=k.mm.smp_cache_bytes, min_order=k.options.get("slub_min_order", 0),
            max_order=max_order, min_objects=k.options.get("slub_min_objects", 0), cpus=k.nr_cpu_ids, nodes=1)
+
+
+def new_allocator(k: Kernel) -> Slub:
+    """SLUB for a machine, without a cache yet."""
+    from bootsim.linux.mm.slub.objects import Slub  # the boot itself does without
+
+    return Slub(k)

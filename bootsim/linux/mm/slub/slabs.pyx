@@ -9,6 +9,7 @@ Differs: one node; no slab comes from the reserves (pfmemalloc); memory control 
 
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_head, PG_slab, Page
 from bootsim.linux.mm.slab_common cimport (
@@ -170,6 +171,23 @@ cdef class SlubSlabs(SlabAllocator):
             s.cpus[cpu].page = s.cpus[cpu].partial = LIST_END
             s.cpus[cpu].tid = cpu
         return s
+
+    cdef KmemCache copy_of(self, KmemCache s):
+        cdef SlubCache old = s
+        cdef SlubCache new = SlabAllocator.copy_of(self, s)
+        new.min_partial, new.cpu_partial = old.min_partial, old.cpu_partial
+        new.offset, new.inuse = old.offset, old.inuse
+        new.red_left_pad, new.oo, new.min_oo, new.max_oo = old.red_left_pad, old.oo, old.min_oo, old.max_oo
+        new.allocflags, new.random, new.has_cpu_partial = old.allocflags, old.random, old.has_cpu_partial
+        new.debug, new.node_va, new.nr_partial = old.debug, old.node_va, old.nr_partial
+        new.nr_slabs, new.total_objects = old.nr_slabs, old.total_objects
+        new.partial, new.full = old.partial, old.full
+        memcpy(new.cpus, old.cpus, self.g.nr_cpus * sizeof(KmemCacheCpu))
+        return new
+
+    cdef int copy_rest(self, SlabAllocator new, dict memo) except -1:
+        (<SlubSlabs>new).kmem_cache_node = new.cache_at[self.kmem_cache_node.va]
+        return 0
 
     cdef uint32_t slab_order(self, uint32_t size, uint32_t min_objects, uint32_t max_order, uint32_t fract) noexcept:
         cdef uint32_t order = max(self.slub_min_order, get_order(min_objects * size))
