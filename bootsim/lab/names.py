@@ -10,6 +10,7 @@ FUNCTIONS = {
         "set_page_count", "alloc_contig_range", "free_contig_range", "page_info",
     ),
     "bootsim.linux.mm.cma": ("cma_alloc", "cma_release"),
+    "bootsim.linux.mm.percpu": ("__alloc_percpu", "__alloc_percpu_gfp", "free_percpu", "per_cpu_ptr"),
 }  # fmt: skip
 
 # Modules of which every name that begins so is a constant of the kernel's.
@@ -19,6 +20,7 @@ CONSTANTS = {"bootsim.linux.mm.page_alloc": ("GFP_", "__GFP_", "MIGRATE_")}
 GIVES = {
     "alloc_pages": "pfn", "alloc_pages_exact": "pfn", "cma_alloc": "pfn",
     "kmalloc": "va", "kzalloc": "va", "kmem_cache_alloc": "va",
+    "__alloc_percpu": "va", "__alloc_percpu_gfp": "va",
 }  # fmt: skip
 # Functions that take an object back, and which argument is its address.
-TAKES = {"kfree": 0, "kmem_cache_free": 1}
+TAKES = {"kfree": 0, "kmem_cache_free": 1, "free_percpu": 0}

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bootsim.linux.lib.fdt import FlatTree
     from bootsim.linux.mm.cma import Cma
     from bootsim.linux.mm.page_alloc import Pglist
+    from bootsim.linux.mm.percpu import Percpu
     from bootsim.linux.mm.slab_common import SlabAllocator
     from bootsim.linux.mm.vmalloc import VmStruct
 
@@ -58,6 +59,7 @@ class Mm:
     pgdat: Pglist
     pcpu_base_pa: int
     pcpu_unit_size: int
+    pcpu: Percpu
     # the variables of arch/arm/mm: mmu_data() gives them the values that lie in the kernel image
     cachepolicy: int
     initial_pmd_value: int

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bootsim.linux.mm import percpu
+from bootsim.linux.mm.page_alloc import __GFP_NOWARN, GFP_ATOMIC, GFP_KERNEL
+from bootsim.linux.mm.percpu.area import PcpuChunk, pcpu_alloc_area, pcpu_find_block_fit, pcpu_free_area
 
 CPUS = "cpus { #address-cells = <1>; #size-cells = <0>; " + "".join(
     f'cpu@{i} {{ device_type = "cpu"; compatible = "arm,cortex-a9"; reg = <{i}>; }}; ' for i in range(4)) + "};\n"
@@ -38,3 +44,144 @@ def test_without_smp_there_is_one_unit_and_no_message(board):
 def test_no_choice_is_compiled_in(board, name):
     k = board.boot(f"percpu_alloc={name}", until="setup_machine_fdt")
     assert board.said(k, "percpu") == [f"percpu: unknown allocator {name} specified"]
+
+
+# ------------------------------------------------------------------ alloc_percpu() on the first chunks
+
+
+@pytest.fixture
+def k(board):
+    return board.boot("", CPUS, smp=4, until="mem_init")
+
+
+def first_dynamic(k):
+    """Where the dynamic part of a unit begins: behind the static data and what is reserved for modules."""
+    sym = k.build.symbols
+    static = sym.per_cpu_end - sym.per_cpu_start
+    return sym.per_cpu_start + (static + 3 & ~3) + (8 << 10)
+
+
+def test_the_first_area_begins_where_dynamic_memory_does(k):
+    ptr = percpu.__alloc_percpu(k, 4, 4)
+    assert ptr == first_dynamic(k)
+    assert percpu.__alloc_percpu(k, 6, 1) == ptr + 4  # whole words
+    assert percpu.__alloc_percpu(k, 4, 4) == ptr + 12
+
+
+def test_each_processor_has_its_own_cleared(k):
+    ptr = percpu.__alloc_percpu(k, 64, 64)
+    places = [percpu.per_cpu_ptr(k, ptr, cpu) for cpu in range(4)]
+    assert [va - places[0] for va in places] == [cpu * k.mm.pcpu_unit_size for cpu in range(4)]
+    assert places[0] - k.phys_to_virt(k.mm.pcpu_base_pa) == ptr - k.build.symbols.per_cpu_start
+    percpu.free_percpu(k, ptr)
+    for va in places:
+        k.machine.ram.write(k.virt_to_phys(va), b"x" * 64)
+    assert percpu.__alloc_percpu(k, 64, 64) == ptr
+    assert all(k.read(va, 64) == bytes(64) for va in places)
+    with pytest.raises(percpu.PercpuError, match="4 processors"):
+        percpu.per_cpu_ptr(k, ptr, 4)
+
+
+def test_freed_areas_grow_together(k):
+    one, two, three = (percpu.__alloc_percpu(k, 1024, 8) for _ in range(3))
+    percpu.free_percpu(k, one)
+    assert percpu.__alloc_percpu(k, 2048, 8) > three
+    percpu.free_percpu(k, two)
+    assert percpu.__alloc_percpu(k, 2048, 8) == one
+
+
+def test_modules_have_a_chunk_of_their_own(k):
+    ptr = percpu.__alloc_reserved_percpu(k, 100, 4)
+    assert ptr == first_dynamic(k) - (8 << 10)
+    assert percpu.__alloc_reserved_percpu(k, 8 << 10, 4) == 0
+    assert k.log.records[-1].text == ("percpu: allocation failed, size=8192 align=4 atomic=0, alloc from reserved "
+                                      "chunk failed")
+    percpu.free_percpu(k, ptr)
+    assert percpu.__alloc_reserved_percpu(k, 100, 4) == ptr
+
+
+def test_the_hint_of_a_chunk_may_be_off_by_up_to_a_page(k):
+    """A free inside one page tells the chunk of that page alone: the kernel then refuses what would fit."""
+    whole = 8 << 10
+    ptr = percpu.__alloc_reserved_percpu(k, 100, 4)
+    percpu.free_percpu(k, ptr)
+    assert percpu.__alloc_reserved_percpu(k, whole, 4) == 0
+    assert percpu.__alloc_reserved_percpu(k, whole - 100, 4) == ptr
+
+
+def test_without_modules_reserved_areas_come_from_the_dynamic_chunk(board):
+    k = board.boot("", CPUS, build={"MODULES": False}, smp=4, until="mem_init")
+    assert percpu.__alloc_reserved_percpu(k, 4, 4) == first_dynamic(k) - (8 << 10)
+
+
+def test_without_smp_a_pointer_is_an_address(board):
+    k = board.boot(build={"SMP": False, "SMP_ON_UP": False, "NR_CPUS": 1}, until="mem_init")
+    ptr = percpu.__alloc_percpu(k, 16, 8)
+    assert ptr == percpu.per_cpu_ptr(k, ptr, 0) == k.phys_to_virt(k.mm.pcpu_base_pa)
+
+
+@pytest.mark.parametrize(("size", "align"), [(0, 4), ((32 << 10) + 1, 4), (4, 12), (4, 8192)])
+def test_sizes_that_are_none(k, size, align):
+    assert percpu.__alloc_percpu(k, size, align) == 0
+    rounded = size + 3 & ~3
+    assert k.log.records[-1].text == f"illegal size ({rounded}) or align ({max(align, 4)}) for percpu allocation"
+    said = len(k.log.records)
+    assert percpu.__alloc_percpu_gfp(k, size, align, GFP_KERNEL | __GFP_NOWARN) == 0
+    assert len(k.log.records) == said
+
+
+def test_a_full_chunk_says_what_is_missing(k):
+    taken = []
+    while ptr := percpu.__alloc_percpu_gfp(k, 1024, 4, GFP_ATOMIC):
+        taken.append(ptr)
+    assert len(taken) == 23348 // 1024
+    said = len(k.log.records)
+    assert percpu.__alloc_percpu_gfp(k, 1024, 4, GFP_ATOMIC) == 0
+    assert len(k.log.records) == said  # the kernel is silent, too
+    assert percpu.__alloc_percpu(k, 1024, 4) == 0
+    assert "not modelled" in k.log.records[-1].text
+    percpu.free_percpu(k, taken[0])
+    assert percpu.__alloc_percpu(k, 1024, 4) == taken[0]
+
+
+def test_what_was_not_given_is_refused(k):
+    ptr = percpu.__alloc_percpu(k, 64, 4)
+    percpu.free_percpu(k, 0)
+    for wrong in (ptr + 4, ptr + 1, ptr + 64, 0x1000, k.build.symbols.per_cpu_start):
+        with pytest.raises(percpu.PercpuError, match="free_percpu"):
+            percpu.free_percpu(k, wrong)
+    percpu.free_percpu(k, ptr)
+    with pytest.raises(percpu.PercpuError, match="free_percpu"):
+        percpu.free_percpu(k, ptr)
+
+
+@pytest.mark.property
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 1023), st.lists(st.tuples(st.booleans(), st.integers(1, 1500), st.integers(0, 10)), max_size=80))
+def test_no_bit_twice_and_edges_are_exact(start, steps):
+    chunk = PcpuChunk(0xC0000000 + 4 * start, 20 << 10)
+    end = start + (20 << 10) // 4
+    held = {}
+    for frees, bits, align in steps:
+        if frees and held:
+            off = sorted(held)[bits % len(held)]
+            assert pcpu_free_area(chunk, off) == 4 * held.pop(off)
+        else:
+            at = pcpu_find_block_fit(chunk, bits, 1 << align)
+            off = -1 if at < 0 else pcpu_alloc_area(chunk, bits, 1 << align, at)
+            if off >= 0:
+                assert off % (4 << align) == 0
+                assert start <= off // 4 <= end - bits
+                assert all(off + 4 * bits <= other or other + 4 * n <= off for other, n in held.items())
+                held[off] = bits
+        taken = bytearray(b"\1" * start + bytes(end - start)).ljust(chunk.map_bits, b"\1")
+        for off, n in held.items():
+            taken[off // 4:off // 4 + n] = b"\1" * n
+        assert chunk.alloc_map == taken
+        assert chunk.free_bytes == 4 * taken.count(0)
+        for i, block in enumerate(chunk.md_blocks):
+            own = bytes(taken[i * 1024:(i + 1) * 1024])
+            free = [len(run) for run in own.split(b"\1")]
+            assert (block.left_free, block.right_free) == (free[0], free[-1])
+            assert block.contig_hint <= max(free)
+            assert bool(block.contig_hint) == (0 in own)

@@ -1,4 +1,10 @@
-"""The first per-cpu chunk (mm/percpu.c)."""
+"""Per-cpu areas (mm/percpu.c): the first chunk, set up.
+
+One C file, in parts:
+
+    area       bitmaps of a chunk, and hints of what is free
+    dynamic    alloc_percpu() and free_percpu()
+"""
 
 from __future__ import annotations
 
@@ -11,13 +17,27 @@ from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import EarlyParam
 from bootsim.linux.mm.memblock import PAGE_SHIFT, PAGE_SIZE, memblock_alloc, memblock_alloc_try_nid, memblock_free
+from bootsim.linux.mm.percpu.area import PCPU_MIN_ALLOC_SIZE, PcpuChunk
+from bootsim.linux.mm.percpu.dynamic import (
+    PCPU_MIN_UNIT_SIZE,
+    Percpu,
+    PercpuError,
+    __alloc_percpu,
+    __alloc_percpu_gfp,
+    __alloc_reserved_percpu,
+    free_percpu,
+    per_cpu_ptr,
+)
 from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-PCPU_MIN_UNIT_SIZE = 32 << 10
-PCPU_MIN_ALLOC_SIZE = 4
+__all__ = [
+    "EARLY_PARAMS", "PcpuChunk", "Percpu", "PercpuError", "__alloc_percpu", "__alloc_percpu_gfp",
+    "__alloc_reserved_percpu", "free_percpu", "per_cpu_ptr", "percpu_alloc_setup", "setup_per_cpu_areas",
+]  # fmt: skip
+
 PCPU_BITMAP_BLOCK_SIZE = PAGE_SIZE
 PERCPU_DYNAMIC_EARLY_SIZE = 12 << 10
 PERCPU_DYNAMIC_RESERVE = 20 << 10
@@ -185,9 +205,13 @@ def pcpu_setup_first_chunk(k: Kernel, ai: PcpuAllocInfo, base: int) -> None:
     _alloc(k, slots * 8 * types, func, "chunk lists")
     static_size = (ai.static_size + PCPU_MIN_ALLOC_SIZE - 1) & ~(PCPU_MIN_ALLOC_SIZE - 1)
     dyn_size = ai.dyn_size - (static_size - ai.static_size)
-    pcpu_alloc_first_chunk(k, base + static_size, ai.reserved_size or dyn_size)
+    base_va = k.phys_to_virt(base)
+    k.mm.pcpu = Percpu(base_va, ai.unit_size, k.build.symbols.per_cpu_start if k.build.config.SMP else base_va)
+    chunk = pcpu_alloc_first_chunk(k, base_va + static_size, ai.reserved_size or dyn_size)
     if ai.reserved_size:
-        pcpu_alloc_first_chunk(k, base + static_size + ai.reserved_size, dyn_size)
+        k.mm.pcpu.reserved_chunk = chunk
+        chunk = pcpu_alloc_first_chunk(k, base_va + static_size + ai.reserved_size, dyn_size)
+    k.mm.pcpu.link_first_chunk(chunk)
     k.mm.pcpu_base_pa, k.mm.pcpu_unit_size = base, ai.unit_size
     source = "mm/percpu.c setup_per_cpu_areas()"
     k.facts.add("pcpu_base", base, "pa", "one unit per possible CPU, below what is taken already",
@@ -199,11 +223,11 @@ def pcpu_setup_first_chunk(k: Kernel, ai: PcpuAllocInfo, base: int) -> None:
          unit=ai.unit_size, base=base)
 
 
-def pcpu_alloc_first_chunk(k: Kernel, start: int, map_size: int) -> None:
-    """Allocate a chunk descriptor with its maps for `map_size` bytes at `start` (pa).
+def pcpu_alloc_first_chunk(k: Kernel, start: int, map_size: int) -> PcpuChunk:
+    """Allocate a chunk descriptor with its maps for `map_size` bytes at `start` (va).
 
     Source: mm/percpu.c pcpu_alloc_first_chunk()
-    Differs: the maps' contents, which serve later alloc_percpu() calls, are not kept.
+    Differs: descriptor and maps take their memory, but their contents are not written there.
     """
     func = "pcpu_alloc_first_chunk"
     sizeof = k.build.sizeof
@@ -213,6 +237,7 @@ def pcpu_alloc_first_chunk(k: Kernel, start: int, map_size: int) -> None:
     _alloc(k, _longs(region_bits), func, "allocation map")
     _alloc(k, _longs(region_bits + 1), func, "boundary map")
     _alloc(k, region_size // PCPU_BITMAP_BLOCK_SIZE * sizeof.pcpu_block_md, func, "block descriptors")
+    return PcpuChunk(start, map_size)
 
 
 def setup_per_cpu_areas(k: Kernel) -> None:
