@@ -1,6 +1,7 @@
 """The rules of the house: where files lie, what may import what, how long a file may be."""
 
 import ast
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -72,11 +73,14 @@ def test_mirror_rule_can_fail():
 
 
 def imports(path: Path) -> set[str]:
-    """The bootsim modules a file imports when it runs; imports for type checkers alone do not count."""
+    """The bootsim modules a file imports when it runs; imports for type checkers alone do not count.
+
+    What is no module of its own, such as `from bootsim import boot`, is the package: "bootsim".
+    """
     if path.suffix != ".py":
         words = [line.split() for line in path.read_text().splitlines()]
         lines = [w for w in words if len(w) > 1 and w[0] in ("from", "import", "cimport")]
-        return {w[1] for w in lines if w[1].startswith("bootsim.")}
+        return {w[1] for w in lines if w[1].split(".")[0] == "bootsim"}
     tree = ast.parse(path.read_text())
     typing_only = {
         id(inner)
@@ -88,11 +92,44 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(tree):
         if id(node) in typing_only:
             continue
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {node.module} if node.module != "bootsim" else {f"bootsim.{alias.name}" for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module == "bootsim":
+            names = [alias.name for alias in node.names]
+            found |= {f"bootsim.{name}" if module(f"bootsim.{name}") else "bootsim" for name in names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return {name for name in found if name.startswith("bootsim.")}
+    return {name for name in found if name.split(".")[0] == "bootsim"}
+
+
+def module(name: str) -> Path | None:
+    """The file of a module or a floor right below the package; None when there is none of that name."""
+    path = PACKAGE / name.split(".")[1]
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+
+
+@cache
+def reached(name: str) -> frozenset[str]:
+    """The floors that importing a module leads to. `bootsim` itself stands for everything.
+
+    A module that lies on no floor leads where its own imports lead.
+    """
+    if name == "bootsim":
+        return frozenset(FLOORS)
+    seen: set[str] = set()
+    floors: set[str] = set()
+    todo = [name]
+    while todo:
+        each = todo.pop()
+        first = each.partition(".")[2].partition(".")[0]
+        if not first:
+            return frozenset(FLOORS)
+        if first in FLOORS:
+            floors.add(first)
+        elif first not in seen:
+            seen.add(first)
+            todo += imports(module(each))
+    return frozenset(floors)
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.suffix != ".pyi"], ids=shown)
@@ -100,17 +137,29 @@ def test_imports_go_down(path):
     parts = path.relative_to(PACKAGE).parts
     if parts[0] not in FLOORS:
         return
-    floor = FLOORS.index(parts[0])
-    upward = {name for name in imports(path) if name.split(".")[1] in FLOORS[:floor]}
+    above = set(FLOORS[: FLOORS.index(parts[0])])
+    upward = {name for name in imports(path) if reached(name) & above}
     assert not upward, f"{shown(path)} is on floor {parts[0]!r} and imports upwards"
 
 
-def test_import_rule_sees_both_kinds_of_import(tmp_path):
+def test_import_rule_sees_every_kind_of_import(tmp_path):
     module = tmp_path / "module.py"
     module.write_text("import bootsim.views.dmesg\ndef f():\n    from bootsim.cli import boot\n")
     assert imports(module) == {"bootsim.views.dmesg", "bootsim.cli"}
     module.write_text("if TYPE_CHECKING:\n    from bootsim.linux import Kernel\n")
     assert imports(module) == set()
+    module.write_text("import bootsim\n")
+    assert imports(module) == {"bootsim"}
+    module.write_text("from bootsim import boot, files, linux\n")
+    assert imports(module) == {"bootsim", "bootsim.files", "bootsim.linux"}
+
+
+def test_the_package_is_everything_and_other_modules_are_what_they_import():
+    assert reached("bootsim") == set(FLOORS)
+    assert reached("bootsim.views.dmesg") == {"views"}
+    assert reached("bootsim.sizes") == set()
+    assert reached("bootsim.start") == {"linux", "hw", "inputs"}
+    assert "sweep" in reached("bootsim.pytest_plugin")
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))], ids=shown)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import bootsim
 from bootsim.errors import InputError
 from bootsim.inputs.devicetree import load_tree
 from bootsim.lab.objects import ObjectTraffic
@@ -12,6 +11,7 @@ from bootsim.lab.pages import PageTraffic
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.cma import cma_alloc, cma_release
 from bootsim.linux.mm.page_alloc import __GFP_BITS_MASK
+from bootsim.start import prepare, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,8 +50,8 @@ class PageReplay:
         banks = [bank for bank in tree.banks if bank[1]]
         if not banks:
             raise InputError(f"{recording.dtb}: no memory node")
-        self.k: Kernel = bootsim.prepare(tree, build, dtb_addr=recording.dtb_pa(banks[0][0]))
-        bootsim.run(self.k, until="mem_init")
+        self.k: Kernel = prepare(tree, build, dtb_addr=recording.dtb_pa(banks[0][0]))
+        run(self.k, until="mem_init")
         data = bytearray(self.records.tobytes())
         self.answers = memoryview(data).cast("I", shape=list(self.records.shape or ()))
         self.answer_words = {**ANSWER_WORDS, **(OBJECT_ANSWER_WORDS if build.config.SLUB else {})}

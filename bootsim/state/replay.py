@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-import bootsim
 from bootsim.errors import KernelPanic
 from bootsim.inputs.tree import Tree
+from bootsim.start import prepare, run
 from bootsim.state.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class Replay:
             if watch is not None:
                 watch(stage, k)
 
-        self.k = bootsim.prepare(tree, observer=observer, **inputs)
+        self.k = prepare(tree, observer=observer, **inputs)
         ram, pa = self.k.machine.ram, self.k.machine.dtb_pa
         self.blob = bytes(ram.read(pa, int.from_bytes(ram.read(pa + 4, 4), "big")))
         with contextlib.suppress(KernelPanic):  # k.panicked tells
-            bootsim.run(self.k)
+            run(self.k)

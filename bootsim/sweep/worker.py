@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import bootsim
 from bootsim.errors import EXIT_BAD_INPUT, EXIT_BUG, EXIT_PANICKED, BootsimError, InputError, KernelPanic
 from bootsim.inputs.configfile import load_build
 from bootsim.inputs.devicetree import load_tree
+from bootsim.start import prepare, run
 from bootsim.state.digest import of_stages, whole
 from bootsim.state.quantities import Quantities, UnknownQuantityError, verdict
 from bootsim.state.recorder import Recorder
@@ -82,11 +82,11 @@ def boot(case: Case, loaded: Loaded | None = None, *, timeout_s: float = 0, stag
 def boot_from(tree: Tree, build: KernelBuild, given: Mapping[str, Any], *, stages: bool = False) -> Outcome:
     """`boot`, from a tree, a build, and the other arguments of bootsim.prepare(). A bug in bootsim is raised."""
     try:
-        k = bootsim.prepare(tree, build, observer=Recorder() if stages else None, **given)
+        k = prepare(tree, build, observer=Recorder() if stages else None, **given)
     except BootsimError as error:
         return Outcome("input error", str(error))
     try:
-        bootsim.run(k)
+        run(k)
     except KernelPanic as error:
         return Outcome("panic", _last_words(error), k)
     except BootsimError as error:

@@ -8,7 +8,7 @@ import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from bootsim import __version__
+from bootsim.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,3 @@
+"""The version of bootsim."""
+
+__version__ = "0.1.0"
