@@ -298,6 +298,7 @@ class Config(Values):
     SLUB_CPU_PARTIAL: bool = False
     SLUB_STATS: bool = without_effect(False, "no slab is made")
     SLAB_MERGE_DEFAULT: bool = False
+    DEBUG_SLAB: bool = False
     SLAB_FREELIST_RANDOM: bool = False
     SLAB_FREELIST_HARDENED: bool = False
     SHUFFLE_PAGE_ALLOCATOR: bool = False
@@ -372,6 +373,7 @@ class Symbols(Values):
     end: int = named("_end")
     init_on_alloc: int = 0  # static keys, whose addresses their warnings show
     init_on_free: int = 0
+    kmem_cache_boot: int = 0  # of SLAB and SLOB: the cache of the descriptors of caches
     want_page_poisoning: int = 0  # none without PAGE_POISONING
     per_cpu_load: int = named("__per_cpu_load", default=0)  # none on UP
     per_cpu_start: int = named("__per_cpu_start", default=0)  # none on UP

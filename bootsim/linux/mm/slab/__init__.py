@@ -1,0 +1,23 @@
+"""SLAB (mm/slab.c): its options; slabs.pyx has its slabs and lists, objects.pyx the arrays of objects before them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.linux.lib.cmdline import SetupParam, get_option
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+
+def slab_max_order_setup(k: Kernel, text: str) -> bool:
+    """slab_max_order=N: the largest order of a slab of several objects, below MAX_ORDER.
+
+    Source: mm/slab.c slab_max_order_setup()
+    """
+    order = get_option(text, k.options.get("slab_max_order", 0))[1]
+    k.options["slab_max_order"] = max(0, min(order, k.mm.max_order - 1))
+    return True
+
+
+SETUP_PARAMS = (SetupParam("slab_max_order=", slab_max_order_setup, ("SLAB",)),)
