@@ -82,11 +82,9 @@ def replay(
     if state is not None:
         stage = Stage(found.last_stage, run.state(), None, None)
         directory.write(state, [stage], dtb=found.dtb.read_bytes(), dmesg="", meta={"recording": recording.name})
-        caches = run.caches()
-        if caches is not None:
-            files.write(state / "objects.json", json.dumps(caches).encode())
+        files.write(state / "objects.json", json.dumps(run.caches()).encode())
     right, asked, first = run.score()
-    click.echo(f"{recording.name}: {right} of {asked} answers of {run.answered} agree, {run.at} of {total} records")
+    click.echo(f"{recording.name}: {right} of {asked} answers of pages and objects agree, {run.at} of {total} records")
     if first is not None:
         record, real, ours = first
         click.echo(f"first difference: record {record}: {_words(real)} in the recording, {_words(ours)} here")

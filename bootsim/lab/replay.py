@@ -8,6 +8,8 @@ from bootsim.errors import InputError
 from bootsim.inputs.devicetree import load_tree
 from bootsim.lab.objects import ObjectTraffic
 from bootsim.lab.pages import PageTraffic
+from bootsim.lab.slabtraffic import SlabTraffic
+from bootsim.lab.slobtraffic import SlobTraffic
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.cma import cma_alloc, cma_release
 from bootsim.linux.mm.page_alloc import __GFP_BITS_MASK
@@ -20,18 +22,18 @@ if TYPE_CHECKING:
     from bootsim.lab.recording import Recording
     from bootsim.linux import Kernel
 
-REQUEST, PAGEBLOCK, PAGESET, WATERMARKS, CMA_ALLOC, CMA_RELEASE = 1, 5, 6, 7, 48, 49
+REQUEST, PAGEBLOCK, PAGESET, WATERMARKS, CACHE, CMA_ALLOC, CMA_RELEASE = 1, 5, 6, 7, 20, 48, 49
 NO_PAGE = 0xFFFFFFFF
 EBUSY = 16
 # Records whose words hold an answer: which words.
 ANSWER_WORDS = {1: (3,), 19: (2, 3), 48: (3,), 49: (3,)}
-OBJECT_ANSWER_WORDS = {21: (2,), 51: (3,), 54: (1,)}
+OBJECT_ANSWER_WORDS = {21: (2,), 51: (3,), 54: (1,), 62: (2,), 64: (2, 3)}
 ALL_GFP_BITS = __GFP_BITS_MASK  # inside a class the name would be mangled
 _CHUNK = 1 << 16
 
 
 class PageReplay:
-    """A kernel under the recorded traffic of pages and, where SLUB is the allocator, of objects.
+    """A kernel under the recorded traffic of pages and objects.
 
     `answers` are the records with the replay's own answers in the answer words; those of records that are not replayed
     are zero. `k` is the machine, `at` the next record.
@@ -54,13 +56,18 @@ class PageReplay:
         run(self.k, until="mem_init")
         data = bytearray(self.records.tobytes())
         self.answers = memoryview(data).cast("I", shape=list(self.records.shape or ()))
-        self.answer_words = {**ANSWER_WORDS, **(OBJECT_ANSWER_WORDS if build.config.SLUB else {})}
+        self.answer_words = {**ANSWER_WORDS, **OBJECT_ANSWER_WORDS}
         self._clear_answers()
         self.traffic = PageTraffic(self.k.mm.pgdat)
-        self.objects = (ObjectTraffic(self.k, self.traffic, self.records, recording.cache_names())
-                        if build.config.SLUB else None)
-        # What comes before the first request is the boot's own doing, and done.
-        self.at = next((i for i in range(len(self.records)) if self.records[i, 0] == REQUEST), len(self.records))
+        names = recording.cache_names()
+        self.objects: ObjectTraffic | SlabTraffic | SlobTraffic
+        if build.config.SLUB:
+            self.objects = ObjectTraffic(self.k, self.traffic, self.records, names)
+        else:
+            self.objects = (SlabTraffic if build.config.SLAB else SlobTraffic)(self.k, self.traffic, names)
+        # What comes before the first cache and the first request is the boot's own doing, and done.
+        self.at = next((i for i in range(len(self.records)) if self.records[i, 0] in (CACHE, REQUEST)),
+                       len(self.records))
 
     def _clear_answers(self) -> None:
         for i in range(len(self.records)):
@@ -73,7 +80,7 @@ class PageReplay:
         while self.at < end:
             limit = min(end, self.at + _CHUNK)
             try:
-                self.at = (self.objects or self.traffic).run(self.records, self.answers, self.at, limit)
+                self.at = self.objects.run(self.records, self.answers, self.at, limit)
                 if self.at < limit:
                     self._own(self.at)
                     self.at += 1
@@ -124,18 +131,13 @@ class PageReplay:
 
     # ------------------------------------------------------------------ what came of it
 
-    @property
-    def answered(self) -> str:
-        """What the answers are of: the objects of SLAB and SLOB are not replayed."""
-        return "pages" if self.objects is None else "pages and objects"
-
     def score(self) -> tuple[int, int, tuple[int, list[int], list[int]] | None]:
         """Answers that agree, answers, and the first that does not: (record, recorded words, the replay's)."""
         right = total = 0
         first = None
         for i in range(self.at):
             words = self.answer_words.get(self.records[i, 0], ())
-            if not words or (self.objects is not None and self.objects.waits(i, self.records[i, 0])):
+            if not words or self.objects.waits(i, self.records[i, 0]):
                 continue
             total += 1
             if all(self.records[i, w] == self.answers[i, w] for w in words):
@@ -160,9 +162,10 @@ class PageReplay:
                   "order_per_bit": area.order_per_bit, "set_bits": area.set_bits} for area in self.k.mm.cma_areas]
         return {"zones": zones, "areas": areas, "totalram_pages": self.k.mm.totalram_pages}
 
-    def caches(self) -> dict[str, Any] | None:
-        """The slab allocator's caches with their lists, as objects.json has them; None when none is replayed."""
-        return None if self.objects is None else {"allocator": "slub", "state": self.objects.allocator.snapshot()}
+    def caches(self) -> dict[str, Any]:
+        """The slab allocator's caches with their lists, as objects.json has them."""
+        allocator = self.objects.allocator
+        return {"allocator": type(allocator).__name__.lower(), "state": allocator.snapshot()}
 
     def life_of(self, pfn: int) -> list[str]:
         """What happened to a page frame, up to the record that comes next."""
@@ -198,10 +201,10 @@ class PageReplay:
                 told.append(f"{i}: {asked[kind]} of {a} bytes")
             elif kind == 54 and a == va:
                 told.append(f"{i}: {asked[kind]}: it describes cache {self._cache_name(a)}")
-        if self.objects is not None and self.objects.allocator.owner_of(va):
+        if self.objects.allocator.owner_of(va):
             told.append(f"now: {self.objects.allocator.owner_of(va)}")
         return told
 
     def _cache_name(self, va: int) -> str:
-        cache = self.objects.allocator.cache_at.get(va) if self.objects is not None else None
+        cache = self.objects.allocator.cache_at.get(va)
         return f"{va:#x}" if cache is None else f"{cache.name} ({va:#x})"

@@ -1,0 +1,3 @@
+from bootsim.linux.mm.slab_common import PageSource
+
+class Lately(PageSource): ...

@@ -1,0 +1,90 @@
+"""Recorded objects of SLAB and SLOB, answered by the replay."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from bootsim.inputs.configfile import load_build
+from bootsim.lab.recording import Recording
+from bootsim.lab.replay import PageReplay
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+BUILDS = {"kl-slab-1024": "k3slab", "kl-slobu-256": "k3slobu"}
+KINDS = {"kl-slab-1024": (1, 21, 51, 54, 62, 64), "kl-slobu-256": (1, 21, 51, 54)}
+
+
+@pytest.fixture(scope="module", params=BUILDS)
+def recording(request, tmp_path_factory):
+    place = tmp_path_factory.mktemp("recordings")
+    with tarfile.open(GOLDEN / f"recordings/{request.param}.tar.xz") as archive:
+        archive.extractall(place, filter="data")
+    return place / request.param
+
+
+def replay_of(recording):
+    return PageReplay(Recording(recording), load_build(GOLDEN / f"builds/{BUILDS[recording.name]}.yaml"))
+
+
+@pytest.fixture(scope="module")
+def replayed(recording):
+    replay = replay_of(recording)
+    replay.run()
+    return replay
+
+
+@pytest.mark.golden
+def test_every_answer_is_the_real_kernels(replayed, recording):
+    right, asked, first = replayed.score()
+    assert (right, first) == (asked, None)
+    kinds = {replayed.records[i, 0] for i in range(replayed.at)}
+    assert kinds >= set(KINDS[recording.name])
+    assert asked > 50000
+    assert replayed.objects.first_wrong is None
+
+
+@pytest.mark.golden
+def test_what_is_left_holds_together(replayed):
+    assert replayed.objects.allocator.check() == []
+
+
+@pytest.mark.golden
+def test_an_object_of_the_allocator_has_an_owner(replayed):
+    handed_out = {}
+    for i in range(replayed.at):
+        if replayed.records[i, 0] in (21, 22):
+            handed_out[replayed.records[i, 2]] = replayed.records[i, 0] == 21
+    va = next(va for va, used in reversed(handed_out.items()) if used)
+    told = replayed.objects.allocator.owner_of(va)
+    assert told.endswith(("in use", "handed out"))
+    assert replayed.objects.allocator.owner_of(0x1000) == ""
+
+
+@pytest.mark.parametrize("kind", [21, 51, 64])
+def test_the_recorded_answer_is_not_what_the_replay_answers(recording, kind):
+    replay = replay_of(recording)
+    at = [i for i in range(len(replay.records)) if replay.records[i, 0] == kind]
+    if not at:
+        pytest.skip("this allocator has no such record")
+    changed = at[len(at) // 2]
+    word = 3 if kind == 51 else 2
+    real = replay.records[changed, word]
+    records = bytearray(replay.records.tobytes())
+    records[16 * changed + 4 * word:16 * changed + 4 * word + 4] = (real ^ 0x40).to_bytes(4, "little")
+    replay.records = memoryview(records).cast("I", shape=list(replay.records.shape))
+    replay.run(changed + 1)
+    assert replay.answers[changed, word] == real
+    assert replay.objects.first_wrong[0] == changed
+
+
+def test_a_replay_goes_on_after_a_wrong_answer(recording):
+    replay = replay_of(recording)
+    at = [i for i in range(len(replay.records)) if replay.records[i, 0] == 21]
+    records = bytearray(replay.records.tobytes())
+    for i in at[len(at) // 2::500]:
+        records[16 * i + 8:16 * i + 12] = (replay.records[i, 2] ^ 0x80).to_bytes(4, "little")
+    replay.records = memoryview(records).cast("I", shape=list(replay.records.shape))
+    replay.run()
+    assert replay.at == len(replay.records)
+    assert replay.objects.wrong > 0
+    replay.caches()
