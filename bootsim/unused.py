@@ -32,10 +32,11 @@ def unused_parts(k: Kernel) -> Iterator[tuple[str, str | None, str]]:
     area: FlatNode | None = None  # the /reserved-memory that the kernel reads, while its nodes come
     seen = False
     for node in k.of.fdt.nodes:
-        if node.depth <= 1:
+        depth = node.depth
+        if depth <= 1:
             area = node if node.path == "/reserved-memory" and not seen else None
             seen = seen or area is not None
-        if area is not None and node.depth > 1:
+        if area is not None and depth > 1:
             yield from _in_reserved_memory(node)
         elif "memory" in node.name or not _TELLING.isdisjoint(node.first):
             yield from _elsewhere(node)

@@ -72,6 +72,15 @@ def _total(field: str) -> Callable[[Kernel], int]:
     return lambda k: sum(zone[field] for zone in _zones(k))
 
 
+def _free_pages(k: Kernel) -> int:
+    # the zones' own counters: the lists of every free block would be made for nothing
+    from bootsim.linux.mm.page_alloc import nr_free_pages
+
+    if not hasattr(k.mm, "pgdat"):
+        raise UnknownQuantityError("", why="no zones before the kernel died")
+    return nr_free_pages(k)
+
+
 def messages(k: Kernel, level: int) -> list[Record]:
     """The kernel's own messages of that log level or worse (level numbers fall as things get worse)."""
     return [record for record in k.log.records if record.kernel and record.level <= level]
@@ -106,7 +115,7 @@ TABLE: tuple[Quantity, ...] = (
     Quantity("reserved", "bytes", "reserved in memblock at the end of boot",
              lambda k: sum(r.size for r in k.mm.memblock.reserved.regions)),
     Quantity("free_pages", "pages", "free in the buddy allocator at the end of boot, per-cpu lists left out",
-             _total("nr_free_pages"), _PAGES),
+             _free_pages, _PAGES),
     Quantity("managed_pages", "pages", "given to the buddy allocator, all zones", _total("managed"), _PAGES),
     Quantity("present_pages", "pages", "of RAM in all zones", _total("present"), ("nr_all_pages", *_LIMIT)),
     Quantity("reserved_pages", "pages", "present, and not given to the allocator",

@@ -34,6 +34,8 @@ COLUMNS = ("lowmem", "highmem", "free_pages", "cma.default.base", "vmalloc.size"
 SAID_BY_MESSAGES = frozenset({"warning", "error", "verdict", "panic"})
 VERDICTS = ("ok", "warnings", "panic", "input error", "timeout", "crash", "bug")
 FAILED = frozenset(VERDICTS[2:])
+# A boot makes some thousand objects and no cycle but in a panic: the usual 700 would look at each of them many times.
+_GC_THRESHOLD = 10_000
 _EXIT_CODES = ((("bug", "crash"), EXIT_BUG), (("input error", "timeout"), EXIT_BAD_INPUT), (("panic",), EXIT_PANICKED))
 
 
@@ -142,6 +144,7 @@ def settle() -> None:
     """Make a process fit for boots without end: what is loaded by now is never looked at by the garbage collector."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
 
 
 def _booted(k: Kernel) -> Outcome:

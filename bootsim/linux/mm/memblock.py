@@ -351,7 +351,6 @@ def memblock_find_in_range_node(mb: Memblock, size: int, align: int, start: int,
         end = mb.current_limit
     start = max(start, PAGE_SIZE)
     end = max(start, end)
-    none = Err(0, Shortage(size, align, start, end))
     if mb.bottom_up:
         for this_start, this_end in for_each_free_mem_range(mb, flags):
             if this_end - this_start < size:
@@ -361,7 +360,7 @@ def memblock_find_in_range_node(mb: Memblock, size: int, align: int, start: int,
             cand = (this_start + align - 1) & ~(align - 1)
             if cand < this_end and this_end - cand >= size:
                 return cand
-        return none
+        return Err(0, Shortage(size, align, start, end))
     for this_start, this_end in for_each_free_mem_range_reverse(mb, flags):
         if this_end - this_start < size:
             continue
@@ -372,7 +371,7 @@ def memblock_find_in_range_node(mb: Memblock, size: int, align: int, start: int,
         cand = (this_end - size) & ~(align - 1)
         if cand >= this_start:
             return cand
-    return none
+    return Err(0, Shortage(size, align, start, end))
 
 
 def memblock_find_in_range(mb: Memblock, start: int, end: int, size: int, align: int) -> int:

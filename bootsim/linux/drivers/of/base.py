@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 
 
 class DeviceNode(Shared):
-    """struct device_node: `name` without, `full_name` with the unit address; properties by name and in order.
+    """struct device_node: `name` without, `full_name` with the unit address; the first property of each name, and all.
 
     Nothing changes after the tree is unflattened.
     """
 
-    __slots__ = ("children", "full_name", "name", "order", "path", "properties")
+    __slots__ = ("children", "full_name", "name", "path", "properties", "props")
 
-    def __init__(self, name: str, full_name: str, path: str, properties: dict[str, bytes], order: list[str]) -> None:
+    def __init__(self, name: str, full_name: str, path: str, properties: dict[str, bytes],
+                 props: list[tuple[str, bytes]]) -> None:
         self.name = name
         self.full_name = full_name
         self.path = path
         self.properties = properties
-        self.order = order
+        self.props = props
         self.children: list[DeviceNode] = []
 
     def __repr__(self) -> str:
@@ -136,7 +137,7 @@ def of_alias_scan(k: Kernel, dt_alloc: Callable[[Kernel, int, int, str], int]) -
     aliases = of_find_node_by_path(k, "/aliases")
     if aliases is None:
         return
-    for name in aliases.order:
+    for name, _ in aliases.props:
         if name in ("name", "phandle", "linux,phandle"):
             continue
         target = aliases.properties[name].split(b"\0", 1)[0].decode("latin-1")

@@ -518,9 +518,8 @@ def _build_nodes(k: Kernel) -> DeviceNode:
     # last node of its depth, as the kernel's array of parents has it.
     last: dict[int, DeviceNode] = {}
     for flat in _populated(k):
-        props = dict(flat.first)
-        name = c_string(props["name"]) if "name" in props else _base_name(flat.name)
-        node = DeviceNode(name, flat.name, flat.path, props, [p for p, _ in flat.props])
+        name = c_string(flat.first["name"]) if "name" in flat.first else _base_name(flat.name)
+        node = DeviceNode(name, flat.name, flat.path, flat.first, flat.props)
         if flat.depth:
             last.get(flat.depth - 1, last[0]).children.append(node)
         last[flat.depth] = node

@@ -151,29 +151,8 @@ _CORE: tuple[CoreParam, ...] = (
 )  # fmt: skip
 
 
-def early_params(config: Config) -> list[EarlyParam]:
-    """The early_param() entries that a build has.
-
-    Source: include/asm-generic/vmlinux.lds.h INIT_SETUP()
-    """
-    return [param for param in _EARLY if lacks(param, config) is None]
-
-
-def setup_params(config: Config) -> list[SetupParam]:
-    """The __setup() entries that a build has.
-
-    Source: include/asm-generic/vmlinux.lds.h INIT_SETUP()
-    """
-    return [param for param in _SETUP if lacks(param, config) is None]
-
-
-def core_params(config: Config) -> list[CoreParam]:
-    """The core_param() entries that a build has, and those of modules that are always built in.
-
-    Source: include/asm-generic/vmlinux.lds.h __param
-    Differs: a module parameter that is not here may be known to the real kernel; no memory depends on one.
-    """
-    return [param for param in _CORE if lacks(param, config) is None]
+def _has(config: Config, entry: EarlyParam | SetupParam | CoreParam) -> bool:
+    return lacks(entry, config) is None
 
 
 def parse_early_param(k: Kernel) -> None:
@@ -181,12 +160,12 @@ def parse_early_param(k: Kernel) -> None:
 
     Source: init/main.c parse_early_param(), do_early_param()
     """
-    params = early_params(k.build.config)
+    config = k.build.config
 
     def do_early_param(param: str, val: str | None) -> None:
-        for entry in params:
+        for entry in _EARLY:
             if (parameq(param, entry.name) or (param == "console" and entry.name == "earlycon")) and \
-                    entry.handler(k, val):
+                    _has(config, entry) and entry.handler(k, val):
                 explained = k.log.records[-1].text.startswith("bootsim: cause:")
                 _printk(k, KERN_WARNING, "Malformed early option '{param}'", func="do_early_param", param=param)
                 if not explained:
@@ -201,11 +180,12 @@ def obsolete_checksetup(k: Kernel, line: str) -> bool:
 
     Source: init/main.c obsolete_checksetup()
     """
-    for entry in setup_params(k.build.config):
-        if parameqn(line, entry.name) and entry.handler(k, line[len(entry.name):]):
+    config = k.build.config
+    for entry in _SETUP:
+        if parameqn(line, entry.name) and _has(config, entry) and entry.handler(k, line[len(entry.name):]):
             return True
     name = line.partition("=")[0]
-    return any(parameq(name, entry.name) for entry in early_params(k.build.config))
+    return any(parameq(name, entry.name) and _has(config, entry) for entry in _EARLY)
 
 
 def unknown_bootoption(k: Kernel, param: str, val: str | None) -> None:
@@ -242,14 +222,15 @@ def parse_boot_params(k: Kernel) -> None:
     """The later options, and what is handed to init.
 
     Source: init/main.c start_kernel(), its calls of parse_args("Booting kernel") and parse_args("Setting init args")
+    Differs: a module parameter that is not in CORE_PARAMS may be known to the real kernel; no memory depends on one.
     """
-    params = core_params(k.build.config)
+    config = k.build.config
 
     def handle(param: str, val: str | None) -> None:
-        entry = next((entry for entry in params if parameq(param, entry.name)), None)
+        entry = next((entry for entry in _CORE if parameq(param, entry.name) and _has(config, entry)), None)
         if entry is not None:
             param_set(k, "Booting kernel", entry, val)
-        elif not (param == "crashkernel" and k.build.config.KEXEC):
+        elif not (param == "crashkernel" and config.KEXEC):
             unknown_bootoption(k, param, val)
 
     after_dashes = parse_args(k.boot_command_line, handle)
