@@ -10,6 +10,11 @@ FUNCTIONS = {
         "set_page_count", "alloc_contig_range", "free_contig_range", "page_info",
     ),
     "bootsim.linux.mm.cma": ("cma_alloc", "cma_release"),
+    "bootsim.linux.include.linux.slab": (
+        "kmem_cache_create", "kmem_cache_create_usercopy", "kmem_cache_destroy", "kmem_cache_shrink",
+        "kmem_cache_alloc", "kmem_cache_zalloc", "kmem_cache_alloc_bulk", "kmem_cache_free", "kmem_cache_free_bulk",
+        "kmalloc", "kzalloc", "kmalloc_array", "kcalloc", "krealloc", "kfree", "ksize",
+    ),
     "bootsim.linux.mm.percpu": ("__alloc_percpu", "__alloc_percpu_gfp", "free_percpu", "per_cpu_ptr"),
 }  # fmt: skip
 
@@ -19,8 +24,9 @@ CONSTANTS = {"bootsim.linux.mm.page_alloc": ("GFP_", "__GFP_", "MIGRATE_")}
 # Functions that give memory, and what their answer is: the frame of its first page, or its address (va).
 GIVES = {
     "alloc_pages": "pfn", "alloc_pages_exact": "pfn", "cma_alloc": "pfn",
-    "kmalloc": "va", "kzalloc": "va", "kmem_cache_alloc": "va",
+    "kmalloc": "va", "kzalloc": "va", "kmalloc_array": "va", "kcalloc": "va", "krealloc": "va",
+    "kmem_cache_alloc": "va", "kmem_cache_zalloc": "va",
     "__alloc_percpu": "va", "__alloc_percpu_gfp": "va",
 }  # fmt: skip
 # Functions that take an object back, and which argument is its address.
-TAKES = {"kfree": 0, "kmem_cache_free": 1, "free_percpu": 0}
+TAKES = {"kfree": 0, "kmem_cache_free": 1, "krealloc": 0, "free_percpu": 0}

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = str(Path(__file__).parents[1])
 _PAGE_SHIFT = 12
+_PG_SLAB = 1 << 9
 
 
 class Text(str):
@@ -58,6 +59,8 @@ class Bound:
         self.__doc__ = function.__doc__
         try:
             self._parameters = list(inspect.signature(function).parameters)[1:]
+            if "create" not in self.__name__:  # a cache's own flags are none of a request
+                self._parameters = ["gfp_flags" if name == "flags" else name for name in self._parameters]
         except (TypeError, ValueError):
             self._parameters = []
 
@@ -124,7 +127,7 @@ class Session:
 
     def names(self) -> dict[str, Any]:
         """Return what a shell or script may write bare: the machine, its functions, and the questions below."""
-        own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area")
+        own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache")
         self.bare = {**self._kernel, **{name: getattr(self, name) for name in own}, "k": self.k, "lab": self}
         return self.bare
 
@@ -133,12 +136,12 @@ class Session:
         told = _word("", answer) if not isinstance(answer, dict) else "..."
         step(self.k, "{call} = {answer}", func=name, call=call, answer=told)
         given, taken = names.GIVES.get(name), names.TAKES.get(name)
+        if taken is not None and len(args) > taken:
+            self.held.pop(args[taken], None)
         if given is not None and answer:
             pfn, va = (answer, None) if given == "pfn" else (None, answer)
             self.held.pop(answer, None)
             self.held[answer] = Held(pfn, va, call, _place())
-        elif taken is not None and len(args) > taken:
-            self.held.pop(args[taken], None)
 
     # ------------------------------------------------------------------ questions
 
@@ -161,6 +164,14 @@ class Session:
             there = ", ".join(found.name for found in self.k.mm.cma_areas) or "none"
             raise InputError(f"no contiguous area {name or 'by default'}; there are: {there}")
         return area
+
+    def cache(self, name: str) -> Any:
+        """Return the slab cache of a name. Raises InputError when there is none."""
+        caches = [] if self.k.mm.slab is None else self.k.mm.slab.slab_caches
+        found = next((s for s in caches if name in (s.name, *s.aliases)), None)
+        if found is None:
+            raise InputError(f"no cache {name!r}; there are: {', '.join(s.name for s in caches) or 'none yet'}")
+        return found
 
     def kmem(self, addr: Any, *, physical: bool | None = None) -> Text:
         """Return who owns an address: a virtual one from PAGE_OFFSET on, else a physical one, unless `physical` says.
@@ -192,9 +203,20 @@ class Session:
                 yield f"contiguous area {area.name}: frames {area.base_pfn:#x}-{area.base_pfn + area.count:#x}"
         yield repr(self.k.page(pfn))
         head = page_info(self.k, pfn)["compound_head"]
+        slab = self._slab(head)
+        if slab is not None:
+            yield f"slab of {slab!r}"
+        va = self.k.phys_to_virt(pa)
         for held in self.holders():
-            if held.pfn in (pfn, head):
+            inside = held.va is not None and slab is not None and held.va <= va < held.va + slab.object_size
+            if inside or held.pfn in (pfn, head):
                 yield f"held since {held.place}: {held.call}"
+
+    def _slab(self, pfn: int) -> Any:
+        # the cache whose slab begins at a frame, or None: page->slab_cache lies where others have their mapping
+        info = page_info(self.k, pfn)
+        is_slab = info["flags"] & _PG_SLAB and self.k.mm.slab is not None
+        return self.k.mm.slab.cache_at.get(info["mapping"]) if is_slab and self.k.mm.slab is not None else None
 
     def holders(self) -> list[Held]:
         """Return who got memory through this session and still has it, oldest first."""

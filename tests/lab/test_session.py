@@ -172,3 +172,36 @@ def test_a_notebook_boots_with_a_line():
     assert lab._repr_html_().startswith("<svg")
     with pytest.raises(InputError, match="--nonsense"):
         notebook.function("vexpress.dts --nonsense")
+
+
+def test_who_holds_objects(lab):
+    one = lab.kmalloc(100, lab.GFP_KERNEL)
+    other = lab.kmalloc(100, lab.GFP_KERNEL)
+    assert [held.va for held in lab.holders()] == [one, other]
+    told = lab.kmem(one + 8)
+    assert "kmalloc-128" in told
+    assert "test_who_holds_objects: kmalloc(100, GFP_KERNEL)" in told
+    assert told.count("held since") == 1
+    lab.kfree(one)
+    assert [held.va for held in lab.holders()] == [other]
+    assert "held since" not in lab.kmem(one)
+    grown = lab.krealloc(other, 1000, lab.GFP_KERNEL)
+    assert [held.va for held in lab.holders()] == [grown]
+
+
+def test_caches_by_name(lab):
+    with pytest.raises(InputError, match="there are: none yet"):
+        lab.cache("mine")
+    made = lab.kmem_cache_create("mine", 3000)
+    assert lab.cache("mine") is made
+    twin = lab.branch()
+    assert twin.cache("mine") is not made
+    va = lab.kmem_cache_alloc(made, lab.GFP_KERNEL)
+    assert twin.kmem_cache_alloc(twin.cache("mine"), lab.GFP_KERNEL) == va
+
+
+def test_per_cpu_areas_are_held_too(lab):
+    ptr = lab.__alloc_percpu(16, 8)
+    assert [held.call for held in lab.holders()] == ["__alloc_percpu(16, 8)"]
+    lab.free_percpu(ptr)
+    assert lab.holders() == []
