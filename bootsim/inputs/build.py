@@ -294,7 +294,7 @@ class Config(Values):
     SLAB: bool = False
     SLOB: bool = False
     SLUB_DEBUG: bool = False
-    SLUB_DEBUG_ON: bool = without_effect(False, "objects are not checked")
+    SLUB_DEBUG_ON: bool = False
     SLUB_CPU_PARTIAL: bool = False
     SLUB_STATS: bool = without_effect(False, "no slab is made")
     SLAB_MERGE_DEFAULT: bool = False

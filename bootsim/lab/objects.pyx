@@ -20,6 +20,7 @@ from bootsim.linux.mm.slub.objects cimport Slub
 from bootsim.linux.mm.slub.slabs cimport LIST_END, KmemCacheCpu, SlubCache
 
 from bootsim.linux.mm.slab_common import SlabError
+from bootsim.linux.mm.slub import new_allocator
 
 cdef enum:
     REQUEST = 1
@@ -117,7 +118,7 @@ cdef class ObjectTraffic:
         self.pages = pages
         self.g = pages.p.g
         self.source = RecordedPages(k)
-        self.slub = Slub(k, self.source)
+        self.slub = new_allocator(k, self.source)
         self.renamed = {}
         self.shrinking = set()
         self.boot_end = self.end_of_boot(events)

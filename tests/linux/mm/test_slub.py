@@ -153,8 +153,8 @@ def test_caches_of_like_sizes_are_one(k):
 
 
 def test_nomerge_keeps_them_apart():
-    k = machine(SLAB_MERGE_DEFAULT=False)
-    assert kmem_cache_create(k, "a", 100) is not kmem_cache_create(k, "b", 100)
+    for k in (machine(SLAB_MERGE_DEFAULT=False), machine("slub_nomerge"), machine("slab_nomerge")):
+        assert kmem_cache_create(k, "a", 100) is not kmem_cache_create(k, "b", 100)
 
 
 def test_an_alignment_to_cache_lines_shrinks_with_the_object(k):

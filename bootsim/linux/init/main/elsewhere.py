@@ -35,7 +35,7 @@ cgroup_no_v1= cgroup_debug rcu_nocbs= no_file_caps test_suspend noresume resume_
 nohibernate pm_debug_messages mem_sleep_default= ntp_tick_adj= highres= clocksource= nohz= dma_debug=
 dma_debug_entries= dma_debug_driver= reboot= print-fatal-signals= nodelayacct fail_futex= gcov_persist=
 coredump_filter= kasan_multi_shot vm_debug slub_memcg_sysfs= noaliencache stack_guard_gap= norandmaps
-failslab= fail_page_alloc=  cgroup.memory= swapaccount= slub_nomerge slab_nomerge mhash_entries=
+failslab= fail_page_alloc=  cgroup.memory= swapaccount= mhash_entries=
 mphash_entries= cifsroot= nfsrootdebug nfsroot= ddebug_query= debug_locks_verbose= fail_usercopy= enforcing= selinux=
 integrity_audit= ima_template= ima_template_fmt= ima_hash= ima_appraise= ima_tcb ima_policy= ima_appraise_tcb
 ima_canonical_fmt evm= TOMOYO_loader= TOMOYO_trigger= apparmor= security= lsm= lsm.debug blkdevparts= gpt

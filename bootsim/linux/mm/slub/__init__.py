@@ -9,6 +9,7 @@ from bootsim.linux.lib.cmdline import SetupParam, get_option
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
+    from bootsim.linux.mm.slab_common import PageSource
     from bootsim.linux.mm.slub.objects import Slub
 
 PAGE_ALLOC_COSTLY_ORDER = 3
@@ -42,39 +43,75 @@ def setup_slub_min_objects(k: Kernel, text: str) -> bool:
     return True
 
 
-def _parse_slub_debug_flags(k: Kernel, block: str) -> tuple[bool, bool]:
-    # parse_slub_debug_flags() of one block: does it ask for poison, is it for some slabs only
-    flags, comma, _ = block.partition(",")
-    if comma and not flags:
-        return True, True
-    poison = False
-    for c in flags:
+# The flags of slub_debug= by their letters (SLAB_CONSISTENCY_CHECKS and so on); `a` needs FAILSLAB.
+_DEBUG_LETTERS = {"f": 0x100, "z": 0x400, "p": 0x800, "u": 0x10000, "t": 0x200000, "a": 0}
+DEBUG_DEFAULT_FLAGS = 0x10D00
+SLAB_POISON = 0x800
+
+
+def parse_slub_debug_flags(k: Kernel, block: str) -> tuple[int, str | None]:
+    """Return the flags of one block of slub_debug=, and the names of the caches it is for; None for all.
+
+    Source: mm/slub.c parse_slub_debug_flags()
+    """
+    letters, comma, names = block.partition(",")
+    flags = DEBUG_DEFAULT_FLAGS if comma and not letters else 0
+    for c in letters:
         if c == "-":
-            poison = False
-        elif c.lower() == "p":
-            poison = True
-        elif c.lower() not in "fzutao":
+            flags = 0
+        elif c.lower() == "o":
+            k.options["slub_debug_o"] = 1
+        elif c.lower() in _DEBUG_LETTERS:
+            flags |= _DEBUG_LETTERS[c.lower()]
+        else:
             printk(k, KERN_ERR, "slub_debug option '{c}' unknown. skipped", func="parse_slub_debug_flags", c=c)
-    return poison, bool(comma)
+    return flags, names if comma else None
 
 
 def setup_slub_debug(k: Kernel, text: str) -> bool:
     """slub_debug[=FLAGS[,SLABS][;...]]: check the objects of slabs.
 
     Source: mm/slub.c setup_slub_debug()
-    Differs: no cache is made yet, so the larger objects take nothing from the buddy allocator.
     """
-    poison = True
+    flags = DEBUG_DEFAULT_FLAGS
+    named: list[tuple[int, str]] = []
     if text.startswith("=") and text != "=":
-        blocks = [_parse_slub_debug_flags(k, block) for block in text[1:].split(";") if block]
-        everywhere = [asked for asked, some in blocks if not some]
-        poison = everywhere[-1] if everywhere else False
-    if poison and (k.mm.init_on_alloc.taken or k.mm.init_on_free.taken):
+        blocks = [parse_slub_debug_flags(k, block) for block in text[1:].split(";") if block]
+        named = [(some, names) for some, names in blocks if names is not None]
+        everywhere = [some for some, names in blocks if names is None]
+        flags = everywhere[-1] if everywhere else 0
+    k.options["slub_debug"] = flags
+    k.options["slub_debug_blocks"] = named
+    if flags & SLAB_POISON and (k.mm.init_on_alloc.taken or k.mm.init_on_free.taken):
         printk(k, KERN_INFO, "mem auto-init: SLAB_POISON will take precedence over init_on_alloc/init_on_free")
     return True
 
 
+def slab_flags(flags: int, name: str, everywhere: int, blocks: list[tuple[int, str]]) -> int:
+    """Return a cache's flags with those that slub_debug= gives it: the first block that names it, else `everywhere`.
+
+    Source: mm/slub.c kmem_cache_flags()
+    """
+    for some, names in blocks:
+        for pattern in names.split(","):
+            start, star, _ = pattern.partition("*")
+            if name.startswith(start) if star else name == pattern:
+                return flags | some
+    return flags | everywhere
+
+
+def setup_slab_nomerge(k: Kernel, _text: str) -> bool:
+    """slab_nomerge, slub_nomerge: every cache has slabs of its own.
+
+    Source: mm/slab_common.c setup_slab_nomerge()
+    """
+    k.options["slab_nomerge"] = True
+    return True
+
+
 SETUP_PARAMS = (
+    SetupParam("slab_nomerge", setup_slab_nomerge, ()),
+    SetupParam("slub_nomerge", setup_slab_nomerge, ("SLUB",)),
     SetupParam("slub_min_objects=", setup_slub_min_objects, ("SLUB",)),
     SetupParam("slub_max_order=", setup_slub_max_order, ("SLUB",)),
     SetupParam("slub_min_order=", setup_slub_min_order, ("SLUB",)),
@@ -95,8 +132,16 @@ def kmem_cache_init(k: Kernel) -> None:
            max_order=max_order, min_objects=k.options.get("slub_min_objects", 0), cpus=k.nr_cpu_ids, nodes=1)
 
 
-def new_allocator(k: Kernel) -> Slub:
-    """SLUB for a machine, without a cache yet."""
+def new_allocator(k: Kernel, pages: PageSource | None = None) -> Slub:
+    """SLUB for a machine, without a cache yet; it checks objects when the build or slub_debug asks for that."""
     from bootsim.linux.mm.slub.objects import Slub  # the boot itself does without
 
-    return Slub(k)
+    config = k.build.config
+    if config.SLUB_DEBUG_ON:
+        k.options.setdefault("slub_debug", DEBUG_DEFAULT_FLAGS)
+    asked = config.SLUB_DEBUG_ON or k.options.get("slub_debug") or k.options.get("slub_debug_blocks")
+    if config.SLUB_DEBUG and asked:
+        from bootsim.linux.mm.slub.debug import SlubDebug
+
+        return SlubDebug(k, pages)
+    return Slub(k, pages)

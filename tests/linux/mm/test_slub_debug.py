@@ -1,0 +1,167 @@
+"""slub_debug (mm/slub.c): each mistake of a driver is reported in the kernel's words, and the machine stays usable."""
+
+from __future__ import annotations
+
+import pytest
+
+import bootsim
+from bootsim.inputs.configfile import load_build
+from bootsim.linux.include.linux.slab import (
+    kfree,
+    kmalloc,
+    kmem_cache_alloc,
+    kmem_cache_create,
+    kmem_cache_destroy,
+    kmem_cache_free,
+    kmem_cache_shrink,
+)
+from bootsim.linux.mm.slab_common import SLAB_CONSISTENCY_CHECKS, SLAB_POISON, SLAB_RED_ZONE, SLAB_STORE_USER
+from bootsim.linux.mm.slub import slab_flags
+
+GFP_KERNEL = 0xCC0
+ALL = SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER
+
+
+def machine(cmdline="slub_debug", **config):
+    build = load_build("3G/1G")
+    k = bootsim.prepare("vexpress-ca15", build.replace(config=build.config.replace(**{"SLUB_DEBUG": True, **config})),
+                        cmdline=cmdline)
+    bootsim.run(k)
+    kfree(k, kmalloc(k, 1, GFP_KERNEL))
+    return k
+
+
+@pytest.fixture
+def k():
+    return machine()
+
+
+def told(k, since):
+    return [record.text for record in k.log.records[since:]]
+
+
+def poke(k, va, data):
+    k.machine.ram.write(k.virt_to_phys(va), data)
+
+
+def test_objects_lie_between_red_zones_with_poison(k):
+    s = kmem_cache_create(k, "x", 20)
+    assert s.flags & ALL == ALL
+    a = kmem_cache_alloc(k, s, GFP_KERNEL)
+    assert (s.inuse, s.offset, s.red_left_pad) == (24, 24, 8)
+    assert k.read(a - 8, 8) == b"\xcc" * 8
+    assert k.read(a, 20) == b"\x6b" * 19 + b"\xa5"
+    assert k.read(a + 20, 4) == b"\xcc" * 4
+    kmem_cache_free(k, s, a)
+    assert k.read(a - 8, 8) == b"\xbb" * 8
+
+
+def test_writing_past_the_end_is_found_when_the_object_is_freed(k):
+    s = kmem_cache_create(k, "x", 20)
+    a = kmem_cache_alloc(k, s, GFP_KERNEL)
+    poke(k, a + 20, b"\0")
+    since = len(k.log.records)
+    kmem_cache_free(k, s, a)
+    lines = told(k, since)
+    assert lines[:4] == ["=" * 77, "BUG x (Not tainted): Right Redzone overwritten", "-" * 77, ""]
+    offset = a & 0xFFF
+    assert lines[4] == f"INFO: 0x{a + 20:08x}-0x{a + 20:08x} @offset={offset + 20}. First byte 0x0 instead of 0xcc"
+    assert lines[5].startswith("INFO: Allocated in ")
+    assert f"Redzone  {a + 20:08x}: {'00 cc cc cc':<49}...." in lines
+    assert f"FIX x: Restoring 0x{a + 20:08x}-0x{a + 20:08x}=0xcc" in lines
+    assert lines[-1] == f"FIX x: Object at 0x{a:08x} not freed"
+    assert kmem_cache_alloc(k, s, GFP_KERNEL) != a
+
+
+def test_writing_after_free_is_found_when_the_object_is_given_again(k):
+    s = kmem_cache_create(k, "x", 20)
+    a = kmem_cache_alloc(k, s, GFP_KERNEL)
+    kmem_cache_free(k, s, a)
+    poke(k, a + 3, b"xyz")
+    since = len(k.log.records)
+    b = kmem_cache_alloc(k, s, GFP_KERNEL)
+    lines = told(k, since)
+    assert "BUG x (Not tainted): Poison overwritten" in lines
+    assert any("First byte 0x78 instead of 0x6b" in line for line in lines)
+    assert lines[-1] == "FIX x: Marking all objects used"
+    assert b is not None
+    assert b != a
+    kmem_cache_free(k, s, b)
+
+
+def test_freeing_twice_is_found(k):
+    s = kmem_cache_create(k, "x", 20)
+    a, b = (kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(2))
+    kmem_cache_free(k, s, a)
+    since = len(k.log.records)
+    kmem_cache_free(k, s, a)
+    lines = told(k, since)
+    assert lines[1] == "BUG x (Not tainted): Object already free"
+    assert lines[-1] == f"FIX x: Object at 0x{a:08x} not freed"
+    since = len(k.log.records)
+    kmem_cache_free(k, s, b + 4)
+    assert told(k, since)[1] == f"BUG x (Tainted: G    B            ): Invalid object pointer 0x{b + 4:08x}"
+    # the hook before the checks has cut the list of free objects at `a`: the next free counts them
+    since = len(k.log.records)
+    kmem_cache_free(k, s, b)
+    assert any("Wrong object count. Counter is 1 but counted were 55" in line for line in told(k, since))
+    assert len({kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(100)}) == 100
+
+
+def test_a_destroyed_cache_names_what_is_left(k):
+    s = kmem_cache_create(k, "x", 20)
+    a = kmem_cache_alloc(k, s, GFP_KERNEL)
+    since = len(k.log.records)
+    kmem_cache_destroy(k, s)
+    lines = told(k, since)
+    assert lines[1] == "BUG x (Not tainted): Objects remaining in x on __kmem_cache_shutdown()"
+    assert f"INFO: Object 0x{a:08x} @offset={a & 0xFFF}" in lines
+    assert lines[-1] == "kmem_cache_destroy x: Slab cache still has objects"
+
+
+def test_kmalloc_is_checked_too_and_all_stays_usable(k):
+    objects = [kmalloc(k, size, GFP_KERNEL) for size in range(1, 3000, 7)]
+    assert all(va % 64 == 0 for va in objects)
+    for va in objects[::2]:
+        kfree(k, va)
+    poke(k, objects[1] + 64, b"\1")
+    since = len(k.log.records)
+    for va in objects[1::2]:
+        kfree(k, va)
+    assert sum("Right Redzone overwritten" in line for line in told(k, since)) == 1
+    for s in k.mm.slab.slab_caches:
+        kmem_cache_shrink(k, s)
+    assert k.mm.slab.check() == []
+
+
+def test_a_traced_cache_speaks():
+    k = machine("slub_debug=T,x")
+    s, y = kmem_cache_create(k, "x", 20), kmem_cache_create(k, "y", 24)
+    assert y is not s
+    since = len(k.log.records)
+    a = kmem_cache_alloc(k, s, GFP_KERNEL)
+    assert told(k, since)[0].startswith(f"TRACE x alloc 0x{a:08x} inuse=")
+    since = len(k.log.records)
+    kmem_cache_alloc(k, y, GFP_KERNEL)
+    assert told(k, since) == []
+
+
+def test_without_the_option_nothing_is_checked():
+    k = machine("")
+    s = kmem_cache_create(k, "x", 20)
+    assert s.flags & ALL == 0
+    assert machine("", SLUB_DEBUG_ON=True).mm.slab.slab_caches[0].flags & ALL == ALL
+
+
+@pytest.mark.parametrize(("name", "flags"), [
+    ("kmalloc-64", 0x100), ("kmalloc-128", 0x100), ("dentry", 0x800), ("dentry_x", 0x400), ("inode", 0x400),
+])  # fmt: skip
+def test_flags_are_for_the_caches_that_are_named(name, flags):
+    blocks = [(0x100, "kmalloc-*"), (0x800, "filp,dentry")]
+    assert slab_flags(0, name, 0x400, blocks) == flags
+
+
+def test_metadata_that_makes_slabs_larger_can_be_left_out():
+    k = machine("slub_debug=PO")
+    assert kmem_cache_create(k, "x", 4096).flags & ALL == 0
+    assert kmem_cache_create(k, "y", 100).flags & ALL == SLAB_POISON
