@@ -8,6 +8,9 @@ from libc.stdint cimport uint32_t
 
 from bootsim.linux.mm.page_alloc cimport NO_PAGE
 
+cdef enum:
+    TAKEN = 1  # neither the address of a cache, nor 0, which SLOB's kmalloc() has in its place
+
 
 cdef class Lately(PageSource):
     """The last pages and objects of a replay. As a page source: a slab's page is the one asked for last, just so."""
@@ -34,14 +37,13 @@ cdef class Lately(PageSource):
         self.nr_objects += 1
 
     cdef uint32_t take_object(self, uint32_t cache_va) noexcept:
-        # the newest of this cache, or 0
+        # the newest of this cache, or 0: there is none, or it was not to be had
         cdef uint32_t k, i
         for k in range(1, min(self.nr_objects, LATELY) + 1):
             i = (self.nr_objects - k) % LATELY
-            if self.cache[i] == cache_va and self.object_[i]:
-                k = self.object_[i]
-                self.object_[i] = 0
-                return k
+            if self.cache[i] == cache_va:
+                self.cache[i] = TAKEN
+                return self.object_[i]
         return 0
 
     cdef uint32_t alloc(self, uint32_t gfp_mask, uint32_t order) except? 0:

@@ -54,7 +54,7 @@ cdef class SlobTraffic:
         self.g = pages.p.g
         self.lately = Lately(k)
         self.slob = Slob(k, self.lately)
-        self.slob.kmem_cache_init()
+        self.slob.init()
         self.by_rcu = {}
 
     @property

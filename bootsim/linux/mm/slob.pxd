@@ -18,6 +18,7 @@ cdef class Slob(SlabAllocator):
     cdef SlobPage *pages_of     # by pfn from `base` on, then the three list heads
     cdef uint32_t base
     cdef uint32_t nr_pages
+    cdef uint32_t used_end      # no row of `pages_of` from here on was ever used, but the heads
 
     cdef int16_t word(self, uint32_t va) noexcept nogil
     cdef void set_word(self, uint32_t va, uint32_t value) noexcept nogil

@@ -14,7 +14,7 @@ cimport cython
 from libc.stdint cimport int16_t, int32_t, uint32_t
 from libc.stdlib cimport calloc
 from libc.stdlib cimport free as free_host
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_head, PG_slab
 from bootsim.linux.mm.slab_common cimport (
@@ -67,7 +67,7 @@ cdef class Slob(SlabAllocator):
     def __dealloc__(self):
         free_host(self.pages_of)
 
-    def kmem_cache_init(self):
+    def init(self):
         """Make kmem_cache, a variable of the kernel image, the cache of the descriptors.
 
         Source: mm/slob.c kmem_cache_init(), kmem_cache_init_late()
@@ -81,6 +81,13 @@ cdef class Slob(SlabAllocator):
         self.kmem_cache = s
         self.cache_at[s.va] = s
         self.slab_state = FULL
+
+    cdef int copy_rest(self, SlabAllocator new, dict memo) except -1:
+        cdef Slob other = new
+        other.used_end = self.used_end
+        memcpy(other.pages_of, self.pages_of, self.used_end * sizeof(SlobPage))
+        memcpy(other.pages_of + self.nr_pages, self.pages_of + self.nr_pages, 3 * sizeof(SlobPage))
+        return 0
 
     # ---------------------------------------------------------------- blocks
 
@@ -228,6 +235,7 @@ cdef class Slob(SlabAllocator):
         self.g.map[pfn].flags |= PG_slab
         sp = &self.pages_of[pfn - self.base]
         sp.used = True
+        self.used_end = max(self.used_end, pfn - self.base + 1)
         sp.units = UNITS_PER_PAGE
         sp.freelist = 0
         self.set_slob(self.page_va(pfn), 0, UNITS_PER_PAGE, UNITS_PER_PAGE)

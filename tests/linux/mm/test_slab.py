@@ -18,8 +18,8 @@ from bootsim.linux.include.linux.slab import (
     kmem_cache_free,
     kmem_cache_shrink,
     ksize,
+    slab_start,
 )
-from bootsim.linux.mm.slab.objects import Slab
 from bootsim.linux.mm.slab_common import SLAB_HWCACHE_ALIGN, SLAB_RECLAIM_ACCOUNT, SLAB_TYPESAFE_BY_RCU, SlabError
 
 GFP_KERNEL = 0xCC0
@@ -32,9 +32,7 @@ def machine(possible_cpus=1, **config):
         **{"SLUB": False, "SLAB": True, "SLOB": False, "SLAB_FREELIST_RANDOM": False, **config})))
     bootsim.run(k, until="mem_init")
     k.num_possible_cpus = possible_cpus
-    k.mm.slab = Slab(k)
-    k.mm.slab.kmem_cache_init()
-    k.mm.slab.kmem_cache_init_late()
+    slab_start(k)
     return k
 
 
@@ -236,3 +234,21 @@ def test_slabinfo_counts_what_is_handed_out(k):
                                      " : slabdata      0      0      0")
     kmem_cache_alloc(k, s, GFP_KERNEL)
     assert k.mm.slab.slabinfo(s).split()[1:3] == ["4", "4"]
+
+
+def test_a_copy_goes_its_own_way(k):
+    rnd = random.Random(3)
+    s = kmem_cache_create(k, "cache", 300)
+    objects = [kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(300)]
+    other = k.copy()
+    assert other.mm.slab.snapshot() == k.mm.slab.snapshot()
+    t = other.mm.slab.cache_at[s.va]
+    for va in rnd.sample(objects, 200):
+        kmem_cache_free(other, t, va)
+    assert other.mm.slab.snapshot() != k.mm.slab.snapshot()
+    assert (k.mm.slab.check(), other.mm.slab.check()) == ([], [])
+    third = k.copy()
+    for _ in range(50):
+        assert kmem_cache_alloc(k, s, GFP_KERNEL) == kmem_cache_alloc(third, third.mm.slab.cache_at[s.va], GFP_KERNEL)
+        assert kmalloc(k, 700, GFP_KERNEL) == kmalloc(third, 700, GFP_KERNEL)
+    assert k.mm.slab.snapshot() == third.mm.slab.snapshot()

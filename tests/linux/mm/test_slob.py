@@ -17,9 +17,9 @@ from bootsim.linux.include.linux.slab import (
     kmem_cache_destroy,
     kmem_cache_free,
     ksize,
+    slab_start,
 )
 from bootsim.linux.mm.slab_common import SLAB_TYPESAFE_BY_RCU, SlabError
-from bootsim.linux.mm.slob import Slob
 
 GFP_KERNEL = 0xCC0
 
@@ -29,8 +29,7 @@ def k():
     build = load_build("3G/1G")
     k = bootsim.prepare("vexpress-ca15", build.replace(config=build.config.replace(SLUB=False, SLAB=False, SLOB=True)))
     bootsim.run(k, until="mem_init")
-    k.mm.slab = Slob(k)
-    k.mm.slab.kmem_cache_init()
+    slab_start(k)
     return k
 
 
@@ -179,3 +178,21 @@ def test_random_traffic_hands_nothing_out_twice_and_loses_nothing(k):
     assert k.mm.slab.check() == []
     assert sum(map(sum, (u for u in ([p["units"] for p in rows] for rows in lists(k).values())))) == sum(
         map(sum, start.values()))
+
+
+def test_a_copy_goes_its_own_way(k):
+    rnd = random.Random(3)
+    s = kmem_cache_create(k, "cache", 300)
+    objects = [kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(300)]
+    other = k.copy()
+    assert other.mm.slab.snapshot() == k.mm.slab.snapshot()
+    t = other.mm.slab.cache_at[s.va]
+    for va in rnd.sample(objects, 200):
+        kmem_cache_free(other, t, va)
+    assert other.mm.slab.snapshot() != k.mm.slab.snapshot()
+    assert (k.mm.slab.check(), other.mm.slab.check()) == ([], [])
+    third = k.copy()
+    for _ in range(50):
+        assert kmem_cache_alloc(k, s, GFP_KERNEL) == kmem_cache_alloc(third, third.mm.slab.cache_at[s.va], GFP_KERNEL)
+        assert kmalloc(k, 700, GFP_KERNEL) == kmalloc(third, 700, GFP_KERNEL)
+    assert k.mm.slab.snapshot() == third.mm.slab.snapshot()

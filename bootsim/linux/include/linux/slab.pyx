@@ -40,10 +40,13 @@ def slab_start(k):
         return
     if config.SLUB:
         from bootsim.linux.mm.slub import new_allocator
-
-        allocator = new_allocator(k)
-        allocator.init()
-        k.mm.slab = allocator
+    elif config.SLAB:
+        from bootsim.linux.mm.slab import new_allocator
+    else:
+        from bootsim.linux.mm.slob import Slob as new_allocator
+    allocator = new_allocator(k)
+    allocator.init()
+    k.mm.slab = allocator
 
 
 cdef int _check_cache(SlabAllocator a, KmemCache s) except -1:

@@ -8,6 +8,7 @@ from bootsim.linux.lib.cmdline import SetupParam, get_option
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
+    from bootsim.linux.mm.slab.objects import Slab
 
 
 def slab_max_order_setup(k: Kernel, text: str) -> bool:
@@ -21,3 +22,10 @@ def slab_max_order_setup(k: Kernel, text: str) -> bool:
 
 
 SETUP_PARAMS = (SetupParam("slab_max_order=", slab_max_order_setup, ("SLAB",)),)
+
+
+def new_allocator(k: Kernel) -> Slab:
+    """SLAB for a machine, without a cache yet."""
+    from bootsim.linux.mm.slab.objects import Slab  # the boot itself does without
+
+    return Slab(k)

@@ -291,6 +291,11 @@ cdef class Slab(SlabSlabs):
 
     # ---------------------------------------------------------------- boot, and the reaper
 
+    def init(self):
+        """Start: kmem_cache_init(), kmem_cache_init_late()."""
+        self.kmem_cache_init()
+        self.kmem_cache_init_late()
+
     def kmem_cache_init(self):
         """Make the cache of descriptors, then those of kmalloc().
 

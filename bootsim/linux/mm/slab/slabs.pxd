@@ -70,6 +70,7 @@ cdef class SlabSlabs(SlabAllocator):
     cdef SlabPage *slabs                    # by pfn from `base` on
     cdef uint32_t base
     cdef uint32_t nr_pages
+    cdef uint32_t used_end                  # no row of `slabs` from here on was ever used
     cdef readonly uint32_t slab_max_order
     cdef readonly uint32_t possible_cpus
     cdef list boot_plan                     # caches of kmalloc() that a recording has not told yet

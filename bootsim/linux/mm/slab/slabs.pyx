@@ -10,6 +10,7 @@ in an array counts as in use for its slab.
 
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
 
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab
 from bootsim.linux.mm.slab_common cimport (
@@ -66,6 +67,18 @@ cdef ArrayCache *new_arrays(uint32_t count, uint32_t limit, uint32_t batchcount)
     return arrays
 
 
+cdef ArrayCache *copy_arrays(const ArrayCache *arrays, uint32_t count) except? NULL:
+    cdef ArrayCache *copied
+    cdef uint32_t i
+    if arrays == NULL or not count:
+        return NULL
+    copied = new_arrays(count, arrays[0].limit, arrays[0].batchcount)
+    for i in range(count):
+        copied[i].avail, copied[i].touched = arrays[i].avail, arrays[i].touched
+        memcpy(copied[i].entry, arrays[i].entry, arrays[i].limit * sizeof(uint32_t))
+    return copied
+
+
 cdef class SlabCache(KmemCache):
     """One cache of SLAB (struct kmem_cache, struct kmem_cache_node)."""
 
@@ -105,6 +118,35 @@ cdef class SlabSlabs(SlabAllocator):
 
     def __dealloc__(self):
         free(self.slabs)
+
+    cdef KmemCache copy_of(self, KmemCache s):
+        cdef SlabCache old = s
+        cdef SlabCache new = SlabAllocator.copy_of(self, s)
+        cdef int i
+        new.limit, new.batchcount, new.shared, new.num = old.limit, old.batchcount, old.shared, old.num
+        new.gfporder, new.allocflags, new.colour = old.gfporder, old.allocflags, old.colour
+        new.colour_off, new.freelist_size, new.nr_cpus, new.grown = (
+            old.colour_off, old.freelist_size, old.nr_cpus, old.grown)
+        new.node_va, new.shared_va, new.has_node = old.node_va, old.shared_va, old.has_node
+        new.total_slabs, new.free_slabs, new.free_objects = old.total_slabs, old.free_slabs, old.free_objects
+        new.free_limit, new.colour_next, new.free_touched = old.free_limit, old.colour_next, old.free_touched
+        for i in range(3):
+            new.lists[i] = old.lists[i]
+        new.cpu_cache = copy_arrays(old.cpu_cache, old.nr_cpus)
+        new.shared_array = copy_arrays(old.shared_array, 1)
+        return new
+
+    cdef int copy_rest(self, SlabAllocator new, dict memo) except -1:
+        cdef SlabSlabs other = new
+        cdef SlabCache s, copied
+        other.slab_max_order, other.possible_cpus = self.slab_max_order, self.possible_cpus
+        other.recorded, other.used_end = self.recorded, self.used_end
+        memcpy(other.slabs, self.slabs, self.used_end * sizeof(SlabPage))
+        for s in self.cache_at.values():
+            copied = other.cache_at[s.va]
+            if s.freelist_cache is not None:
+                copied.freelist_cache = other.cache_at[s.freelist_cache.va]
+        return 0
 
     # ---------------------------------------------------------------- slabs and their lists
 
@@ -301,6 +343,7 @@ cdef class SlabSlabs(SlabAllocator):
             slab.freelist = self.page_va(pfn) + (<uint32_t>PAGE_SIZE << s.gfporder) - s.freelist_size
         for i in range(<uint32_t>1 << s.gfporder):
             self.slab_at(pfn + i).head = pfn
+        self.used_end = max(self.used_end, pfn - self.base + (<uint32_t>1 << s.gfporder))
         self.g.map[pfn].flags |= PG_slab
         self.g.map[pfn].mapping = s.va
         indices = self.at(slab.freelist)
