@@ -10,6 +10,7 @@ from click.testing import CliRunner
 import bootsim as library
 from bootsim.cli.group import cli
 from bootsim.state.quantities import Quantities
+from bootsim.sweep import worker
 from bootsim.sweep.find import Answer, Flip, Found
 from bootsim.sweep.whynot import nearest
 
@@ -139,5 +140,5 @@ def test_a_bug_is_no_bad_input(monkeypatch, command):
     def broken(*_args, **_rest):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(library, "run", broken)
+    monkeypatch.setattr(worker, "run", broken)
     assert CliRunner().invoke(cli, command).exit_code == 70  # with a traceback, as a bug has
