@@ -71,7 +71,7 @@ def test_the_plugin_alone_loads_nothing_heavy():
     code = ("import sys, pytest; before = set(sys.modules); import bootsim.pytest_plugin;"
             "print(sorted(m for m in set(sys.modules) - before if not m.startswith('__')))")  # fmt: skip
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    assert out.strip() == "['bootsim', 'bootsim.pytest_plugin']"
+    assert out.strip() == "['bootsim', 'bootsim.pytest_plugin', 'bootsim.version']"
 
 
 def test_a_panic_shows_the_end_of_the_log(run):

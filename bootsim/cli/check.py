@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from bootsim.cli.matrix import machine_options, with_machine
 from bootsim.cli.output import LineOutput
 from bootsim.errors import InputError
 
@@ -27,13 +28,16 @@ _HELP = """Boot what the files say and hold the boots against what they expect.
         - cma.default.base in 0x60000000-0x9fffffff
         - no overlap and no warning
 
-    docs/ci.md has the whole language. With --names, the quantities of the first boot are listed instead.
+    docs/ci.md has the whole language. --ram, --cpu and --soc hold for all boots, in place of the files' own; whether a
+    tree may take in files from anywhere (--allow-outside) no file can say. With --names, the quantities of the first
+    boot are listed instead.
 
     \b
     Examples:
       bootsim check board.bootsim.yaml
       bootsim check *.bootsim.yaml --junit results.xml --github
       bootsim check board.bootsim.yaml --names
+      bootsim check board.bootsim.yaml --ram 1G --soc scu=0x1e000000
 
     \b
     Exit codes: 0 all hold, 1 some do not, 2 bad input: a check file, or a tree or build that cannot be booted.
@@ -46,11 +50,12 @@ _HELP = """Boot what the files say and hold the boots against what they expect.
 @click.option("--github", is_flag=True, help="Print annotations for GitHub as well, at lines of the tree.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what holds, too.")
 @click.option("--names", is_flag=True, help="List the quantities of the first boot, with their values, and stop.")
+@machine_options
 @click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Boots at a time.  [default: the processors]")
 @click.pass_context
 def check(
     ctx: click.Context, /, files: tuple[str, ...], junit: str | None, github: bool, verbose: bool, names: bool,
-    jobs: int | None,
+    jobs: int | None, **options: Any,
 ) -> None:  # fmt: skip
     """Check files; the help text is `_HELP`."""
     from bootsim.files import target_of, write
@@ -60,7 +65,7 @@ def check(
     import_structlog_lazily()
     if junit is not None:
         target_of(junit)
-    boots = _read(files)
+    boots = [boot._replace(case=with_machine(boot.case, options)) for boot in _read(files)]
     if names:
         _list_names(boots[0])
         return

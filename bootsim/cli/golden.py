@@ -125,9 +125,11 @@ def _name(case: Case) -> str:
     words += [size_text(case.mem)] if case.mem is not None else []
     words += [f"smp{case.smp}"] if case.smp is not None else []
     words += [case.bootloader] if case.bootloader != "none" else []
-    rest = (case.cmdline, case.dtb_addr, case.load_addr, case.initrd, case.initrd_addr, case.include_dirs)
+    rest: list[Any] = [case.cmdline, case.dtb_addr, case.load_addr, case.initrd, case.initrd_addr, case.include_dirs]
+    if case.ram is not None or case.cpu or case.soc:
+        rest += [case.ram, case.ram_addr, case.cpu, case.soc]
     if any(value not in (None, ()) for value in rest):
-        words.append(hashlib.sha256(repr(rest).encode(errors="surrogateescape")).hexdigest()[:8])
+        words.append(hashlib.sha256(repr(tuple(rest)).encode(errors="surrogateescape")).hexdigest()[:8])
     return "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", word).strip("-").lower() for word in words)
 
 

@@ -21,7 +21,7 @@ from bootsim.cli.values import INPUT_NAMES, File, inputs_from
 from bootsim.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -32,10 +32,19 @@ _OPTIONS = (
     click.option("--smp", type=click.IntRange(1, 32), metavar="N",
                  help="Processors that are powered.  [default: the tree's; 1 if QEMU loads or edited the tree]"),
     click.option("--cmdline", metavar="TEXT", help="Kernel command line, in place of the tree's bootargs."),
+)  # fmt: skip
+# Who loads, and what: the same for all boots of a sweep.
+LOADER_OPTIONS = (
     click.option("--bootloader", type=click.Choice(["qemu", "none"]), default="none", show_default=True,
                  help="Who edits the tree and places things in RAM: QEMU 7.2's loader, or nobody."),
     click.option("--dtb-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the device tree blob."),
     click.option("--load-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the kernel image."),
+    click.option("--initrd", type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk, and where to place it."),
+    click.option("-I", "include_dirs", multiple=True, metavar="DIR",
+                 help="Folder to search for includes; repeatable."),
+)  # fmt: skip
+# What the machine has that its tree does not tell, and how far the tree is trusted.
+MACHINE_OPTIONS = (
     click.option("--ram", type=SIZE_AT, metavar="SIZE[@BASE]",
                  help="RAM really there, where the tree does not tell the truth; the tree stays as it is."),
     click.option("--cpu", multiple=True, metavar="MODEL|REGISTER=VALUE",
@@ -44,9 +53,6 @@ _OPTIONS = (
     click.option("--soc", multiple=True, metavar="NAME=VALUE",
                  help="What a register of the SoC reads as, by name or address; scu=ADDR its Snoop Control Unit. "
                  "Repeatable."),
-    click.option("--initrd", type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk, and where to place it."),
-    click.option("-I", "include_dirs", multiple=True, metavar="DIR",
-                 help="Folder to search for includes; repeatable."),
     click.option("--allow-outside", is_flag=True,
                  help="Let the tree take in files outside its folder and -I by /incbin/, link or absolute path."),
 )  # fmt: skip
@@ -54,7 +60,12 @@ _OPTIONS = (
 
 def input_options(function: _F) -> _F:
     """Give a click command every option that says what to boot (INPUT_NAMES), but the tree itself."""
-    for option in reversed(_OPTIONS):
+    return with_options(function, (*_OPTIONS, *LOADER_OPTIONS, *MACHINE_OPTIONS))
+
+
+def with_options(function: _F, options: Sequence[Callable[[_F], _F]]) -> _F:
+    """Give a click command some options, in their order."""
+    for option in reversed(options):
         function = option(function)
     return function
 

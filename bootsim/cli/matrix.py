@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from bootsim.cli.sizes import ADDRESS, FILE_AT
+from bootsim.cli.inputs import LOADER_OPTIONS, MACHINE_OPTIONS, with_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,21 +36,31 @@ _OPTIONS = (
     click.option("--cmdline", "cmdlines", multiple=True, metavar="TEXT", help="Kernel command line; repeatable."),
     click.option("--smp", "smps", multiple=True, type=click.IntRange(1, 32), metavar="N",
                  help="Processors that are powered; repeatable."),
-    click.option("--bootloader", type=click.Choice(["qemu", "none"]), default="none", show_default=True,
-                 help="Who edits the tree and places things in RAM."),
-    click.option("--dtb-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the device tree blob."),
-    click.option("--load-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the kernel image."),
-    click.option("--initrd", type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk, and where to place it."),
-    click.option("-I", "include_dirs", multiple=True, metavar="DIR",
-                 help="Folder to search for includes; repeatable."),
 )  # fmt: skip
 
 
 def matrix_options(function: _F) -> _F:
     """Give a click command every option that says what to boot, most of them repeatable."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+    return with_options(function, (*_OPTIONS, *LOADER_OPTIONS, *MACHINE_OPTIONS))
+
+
+def machine_options(function: _F) -> _F:
+    """Give a click command the options that hold for all boots of a file: --ram, --cpu, --soc, --allow-outside."""
+    return with_options(function, MACHINE_OPTIONS)
+
+
+def with_machine(case: Case, options: Mapping[str, Any]) -> Case:
+    """The case with what `machine_options` were given in place of its own."""
+    return replace(case, **_machine(options))
+
+
+def _machine(options: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {name: tuple(options[name]) for name in ("cpu", "soc") if options[name]}
+    if options["ram"] is not None:
+        found["ram"], found["ram_addr"] = options["ram"]
+    if options["allow_outside"]:
+        found["allow_outside"] = True
+    return found
 
 
 def cases_from(trees: tuple[str, ...], options: Mapping[str, Any]) -> list[Case]:
@@ -69,4 +80,5 @@ def cases_from(trees: tuple[str, ...], options: Mapping[str, Any]) -> list[Case]
         initrd=None if initrd is None else initrd.path,
         initrd_addr=None if initrd is None else initrd.address_pa,
         include_dirs=tuple(options["include_dirs"]),
+        **_machine(options),
     )

@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from bootsim.cli.matrix import cases_from, matrix_options
+from bootsim.cli.matrix import cases_from, matrix_options, with_machine
 from bootsim.cli.output import LineOutput
 from bootsim.errors import EXIT_INTERRUPTED, InputError
 
@@ -30,6 +31,7 @@ _HELP = """Boot every combination of trees, builds, memory sizes, command lines 
     Examples:
       bootsim sweep board.dts --config 3G/1G --config 2G/2G --mem 256M-1G:64M -o results.jsonl
       bootsim sweep board.dts --mem 256M-1G:64M -o results.jsonl --resume
+      bootsim sweep board.dts --mem 512M --mem 1G --ram 1G --soc scu=0x1e000000
       bootsim sweep --from sweep.yaml --quantity zone.Normal.managed
       bootsim sweep board.dts --mem 1G --find "lowmem >= 760M" --tip vmalloc=
 
@@ -37,6 +39,9 @@ _HELP = """Boot every combination of trees, builds, memory sizes, command lines 
     Exit codes: 0 every boot went well (with --find: the search is done), 2 bad input, or some could not be made,
     3 some panicked, 130 interrupted: what is done is in the file, and --resume goes on.
     """
+
+
+_OF_A_FILE = ("configs", "mems", "cmdlines", "smps", "bootloader", "dtb_addr", "load_addr", "initrd", "include_dirs")
 
 
 def _span(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -106,11 +111,13 @@ def _what(ctx: click.Context, trees: tuple[str, ...], options: dict[str, Any]) -
         return cases_from(trees, options), (*COLUMNS, *options["quantities"])
     from bootsim.sweep.checkfile import read
 
-    given = [name for name in ("configs", "mems", "cmdlines", "smps") if options[name]]
+    given = [name for name in _OF_A_FILE if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
     if given:
-        ctx.fail("--from FILE.yaml says what to boot; --config, --mem, --cmdline and --smp do not go with it")
+        ctx.fail("--from FILE.yaml says what to boot; of the options that do, only --ram, --cpu, --soc and "
+                 "--allow-outside go with it")  # fmt: skip
     file = read(options["source"], what="a sweep's file")
-    return [boot.case for boot in file.boots], (*COLUMNS, *file.quantities, *options["quantities"])
+    cases = [with_machine(boot.case, options) for boot in file.boots]
+    return cases, (*COLUMNS, *file.quantities, *options["quantities"])
 
 
 @contextlib.contextmanager

@@ -37,6 +37,11 @@ class Case:
     initrd: str | None = None
     initrd_addr: int | None = None
     include_dirs: tuple[str, ...] = ()
+    ram: int | None = None
+    ram_addr: int | None = None
+    cpu: tuple[str, ...] = ()
+    soc: tuple[str, ...] = ()
+    allow_outside: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The fields that differ from their defaults, and the tree and build, as plain values."""
@@ -60,6 +65,10 @@ class Case:
             parts.append(f"bootloader={self.bootloader}")
         if self.initrd is not None:
             parts.append(f"initrd={self.initrd}")
+        if self.ram is not None:
+            parts.append(f"ram={size_text(self.ram)}" + (f"@{self.ram_addr:#x}" if self.ram_addr is not None else ""))
+        for name, words in (("cpu", self.cpu), ("soc", self.soc)):
+            parts += [f"{name}={word}" for word in words]
         return " ".join(parts)
 
 
@@ -91,6 +100,16 @@ def _smp(value: Any, at: str) -> int:
     return count
 
 
+def _texts(value: Any, at: str) -> tuple[str, ...]:
+    return tuple(listing(list(value) if isinstance(value, tuple) else value, at, text))
+
+
+def _flag(value: Any, at: str) -> bool:
+    if not isinstance(value, bool):
+        raise ShapeError(at, value, "true or false")
+    return value
+
+
 def _bootloader(value: Any, at: str) -> str:
     if value not in ("none", "qemu"):
         raise ShapeError(at, value, "none or qemu")
@@ -101,7 +120,8 @@ _SHAPES: dict[str, Callable[[Any, str], Any]] = {
     "tree": text, "config": text, "mem": _or_nothing(_mem), "cmdline": _or_nothing(text), "smp": _or_nothing(_smp),
     "bootloader": _bootloader, "dtb_addr": _or_nothing(number), "load_addr": _or_nothing(number),
     "initrd": _or_nothing(text), "initrd_addr": _or_nothing(number),
-    "include_dirs": lambda value, at: tuple(listing(list(value) if isinstance(value, tuple) else value, at, text)),
+    "include_dirs": _texts, "ram": _or_nothing(_mem), "ram_addr": _or_nothing(number), "cpu": _texts, "soc": _texts,
+    "allow_outside": _flag,
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@
         cmdline: ["", "vmalloc=512M"]       left out (or null): the tree's own
         smp: 1                              left out: as many as the tree or the loader says
         bootloader: none                    none or qemu; initrd: FILE[@ADDR]; dtb_addr, load_addr: addresses
+        ram: 1G@0x60000000                  RAM really there; cpu: [cortex-a15]; soc: [scu=0x1e000000]
         include: [include]                  folders for #include
         expect: [highmem == 0]              expectations on these boots only
     expect:                                 expectations on every boot
@@ -34,7 +35,8 @@ from bootsim.sweep.yamlnodes import Reader, compose, is_null
 if TYPE_CHECKING:
     import yaml
 
-_BOOT_KEYS = ("tree", "config", "mem", "cmdline", "smp", "bootloader", "dtb_addr", "load_addr", "initrd", "include")
+_BOOT_KEYS = ("tree", "config", "mem", "cmdline", "smp", "bootloader", "dtb_addr", "load_addr", "initrd", "include",
+              "ram", "cpu", "soc")  # fmt: skip
 
 
 class Expectation(NamedTuple):
@@ -149,6 +151,12 @@ class _CheckReader(Reader):
                 fields[name] = self._number(values[name], "a physical address such as 0x68000000")
         if "initrd" in values:
             fields |= self._initrd(values["initrd"])
+        if "ram" in values:
+            fields |= self._ram(values["ram"])
+        for name in ("cpu", "soc"):
+            if name in values:
+                words = self.many(values[name], lambda n: self.text(n, "MODEL, REGISTER=VALUE or NAME=VALUE"))
+                fields[name] = tuple(words)
         if "include" in values:
             folders = self.many(values["include"], lambda n: self.text(n, "a folder"))
             fields["include_dirs"] = tuple(os.path.normpath(self._folder / folder) for folder in folders)
@@ -171,6 +179,18 @@ class _CheckReader(Reader):
         except ValueError:
             address = None
         return {"initrd": self._beside(text if address is None else name), "initrd_addr": address}
+
+    def _ram(self, node: yaml.Node) -> dict[str, Any]:
+        found = self.scalar(node, "an amount of RAM such as 1G, or SIZE@BASE")
+        if found is None:
+            return {}
+        size, at, base = found.text.partition("@")
+        try:
+            (amount,), address = mem_sizes(size), parse_number(base) if at else None
+        except ValueError:
+            self.error(node, f"{found.text!r}, expected an amount of RAM such as 1G, or SIZE@BASE")
+            return {}
+        return {"ram": amount, "ram_addr": address}
 
     def _mem(self, node: yaml.Node) -> list[int | None] | None:
         if is_null(node):

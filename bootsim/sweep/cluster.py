@@ -50,11 +50,11 @@ def _connect(scheduler: str) -> Any:
 def _run(client: Any, cases: Sequence[Case], names: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any]]]:
     from distributed import as_completed
 
-    sent: dict[tuple[str, str, tuple[str, ...]], Any] = {}
+    sent: dict[tuple[str, str, tuple[str, ...], bool], Any] = {}
 
     def submit(index: int) -> Any:
         case = cases[index]
-        key = (case.tree, case.config, case.include_dirs)
+        key = (case.tree, case.config, case.include_dirs, case.allow_outside)
         if key not in sent:
             sent[key] = client.scatter(_Parcel(load(case)), hash=False)
         future = client.submit(_measure, case, names, sent[key], pure=False, retries=1)

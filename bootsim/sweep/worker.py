@@ -60,7 +60,8 @@ class Loaded(NamedTuple):
 
 def load(case: Case) -> Loaded:
     """Read the tree and the build of a case. This process keeps those it has seen until their files change."""
-    return Loaded(_tree(case.tree, case.include_dirs, _stamp(case.tree)), _build(case.config, _stamp(case.config)))
+    tree = _tree(case.tree, case.include_dirs, case.allow_outside, _stamp(case.tree))
+    return Loaded(tree, _build(case.config, _stamp(case.config)))
 
 
 def boot(case: Case, loaded: Loaded | None = None, *, timeout_s: float = 0, stages: bool = False) -> Outcome:
@@ -171,6 +172,9 @@ def arguments(case: Case) -> dict[str, Any]:
         "dtb_addr": case.dtb_addr,
         "load_addr": case.load_addr,
         "initrd": None if case.initrd is None else (case.initrd, case.initrd_addr),
+        "ram": None if case.ram is None else (case.ram, case.ram_addr),
+        "cpu": case.cpu,
+        "soc": case.soc,
     }
 
 
@@ -183,9 +187,11 @@ def _stamp(name: str) -> tuple[int, int] | None:
 
 
 @lru_cache(maxsize=64)
-def _tree(name: str, include_dirs: tuple[str, ...], _stamp: tuple[int, int] | None) -> Tree | InputError:
+def _tree(
+    name: str, include_dirs: tuple[str, ...], allow_outside: bool, _stamp: tuple[int, int] | None
+) -> Tree | InputError:
     try:
-        return load_tree(name, include_dirs=include_dirs)
+        return load_tree(name, include_dirs=include_dirs, allow_outside=allow_outside)
     except InputError as error:
         return error
 

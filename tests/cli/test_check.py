@@ -90,3 +90,16 @@ def test_an_unknown_name_does_not_hide_what_else_is_wrong(bootsim, check_file, t
     assert done.exit_code == 2
     assert "FAIL lowmem > 900M" in done.stdout
     assert "no quantity 'lowmen'" in done.stderr
+
+
+def test_what_the_machine_has_can_be_said_in_the_file_and_at_the_command(bootsim, check_file):
+    boots = "{tree: board.dts, mem: 256M, ram: 512M@0x60000000, cpu: cortex-a15, soc: [scu=0x1e000000]}"
+    file = check_file("no panic", boots)
+    assert bootsim("check", file).exit_code == 0
+    assert bootsim("check", file, "--ram", "128M").exit_code == 1
+    wrong = bootsim("check", check_file("no panic", "{tree: board.dts, ram: much}"))
+    assert wrong.exit_code == 2
+    assert "x.bootsim.yaml:1:31: 'much', expected an amount of RAM such as 1G, or SIZE@BASE" in wrong.stderr
+    wrong = bootsim("check", check_file("no panic", "{tree: board.dts, allow_outside: true}"))
+    assert wrong.exit_code == 2
+    assert "unknown name 'allow_outside'" in wrong.stderr

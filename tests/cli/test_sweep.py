@@ -92,6 +92,49 @@ def test_bad_options(bootsim, options, message):
     assert message in done.stderr
 
 
+def test_what_the_machine_has_holds_for_all_boots(bootsim, tree_file, tmp_path):
+    out = tmp_path / "r.jsonl"
+    machine = ("--ram", "256M@0x60000000", "--cpu", "cortex-a15", "--soc", "scu=0x1e000000")
+    done = bootsim("sweep", tree_file(), "--mem", "128M", "--mem", "512M", "-o", out, *machine)
+    assert done.exit_code == 3, done.output  # the second tree tells of RAM that is not there
+    results = lines_of(out)
+    assert [row["verdict"] for row in sorted(results, key=lambda row: row["case"]["mem"])] == ["ok", "panic"]
+    for row in results:
+        assert {name: row["case"][name] for name in ("ram", "ram_addr", "cpu", "soc")} == {
+            "ram": 256 << 20, "ram_addr": 0x60000000, "cpu": ["cortex-a15"], "soc": ["scu=0x1e000000"]}
+    again = bootsim("sweep", tree_file(), "--mem", "128M", "--mem", "512M", "-o", out, "--resume")
+    assert again.exit_code == 0, again.output  # without --ram these are other boots
+
+
+def test_machine_options_go_with_a_file_and_others_do_not(bootsim, tree_file, tmp_path):
+    tree_file()
+    file = tmp_path / "sweep.yaml"
+    file.write_text("boots: {tree: board.dts, ram: 512M}\n")
+    assert bootsim("sweep", "--from", file).exit_code == 0
+    assert bootsim("sweep", "--from", file, "--ram", "256M").exit_code == 3
+    for option in (("--dtb-addr", "0x68000000"), ("-I", "x"), ("--bootloader", "qemu"), ("--mem", "1G")):
+        done = bootsim("sweep", "--from", file, *option)
+        assert done.exit_code == 2
+        assert "says what to boot" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["sweep", "check"])
+def test_files_from_anywhere_are_for_the_person_to_allow(bootsim, source, tmp_path, command):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "blob.bin").write_bytes(b"\1\2\3\4")
+    (tmp_path / "here").mkdir()
+    board = tmp_path / "here" / "board.dts"
+    board.write_text(source(f'blob {{ data = /incbin/("{tmp_path}/elsewhere/blob.bin"); }};'))
+    what = board
+    if command == "check":
+        what = tmp_path / "here" / "x.bootsim.yaml"
+        what.write_text("boots: {tree: board.dts}\nexpect: [no panic]\n")
+    refused = bootsim(command, what)
+    assert refused.exit_code == 2
+    assert "board.dts:14" in refused.output
+    assert bootsim(command, what, "--allow-outside").exit_code == 0
+
+
 # -------------------------------------------------------------------- stopping and going on
 
 
@@ -288,5 +331,6 @@ def test_without_dask_it_says_what_to_install(bootsim, tree_file, monkeypatch):
 def test_cases_survive_json():
     from bootsim.sweep.case import from_json
 
-    for case in matrix(["a", "b"], ["c"], [None, 1 << 30], ["", None], [2], bootloader="qemu", include_dirs=("x",)):
+    for case in matrix(["a", "b"], ["c"], [None, 1 << 30], ["", None], [2], bootloader="qemu", include_dirs=("x",),
+                       ram=1 << 29, ram_addr=0x60000000, cpu=("cortex-a9",), soc=("scu=1",), allow_outside=True):
         assert from_json(json.loads(json.dumps(case.to_json()))) == case
