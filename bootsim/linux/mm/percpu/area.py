@@ -9,7 +9,6 @@ A bit, a byte here, stands for PCPU_MIN_ALLOC_SIZE bytes of each unit. A block o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,22 +19,18 @@ PCPU_MIN_ALLOC_SIZE = 4
 PCPU_BITMAP_BLOCK_BITS = PAGE_SIZE // PCPU_MIN_ALLOC_SIZE
 
 
-@dataclass(slots=True)
 class PcpuBlockMd:
-    """struct pcpu_block_md: all in bits; `nr_bits` is how many the block has."""
+    """struct pcpu_block_md of pcpu_init_md_block(): all in bits; `nr_bits` is how many the block has."""
 
-    nr_bits: int
-    scan_hint: int = 0
-    scan_hint_start: int = 0
-    contig_hint: int = 0
-    contig_hint_start: int = 0
-    left_free: int = 0
-    right_free: int = 0
-    first_free: int = 0
+    __slots__ = ("contig_hint", "contig_hint_start", "first_free", "left_free", "nr_bits", "right_free", "scan_hint",
+                 "scan_hint_start")  # fmt: skip
 
-    def __post_init__(self) -> None:
-        # pcpu_init_md_block()
-        self.contig_hint = self.left_free = self.right_free = self.nr_bits
+    def __init__(self, nr_bits: int) -> None:
+        self.nr_bits = self.contig_hint = self.left_free = self.right_free = nr_bits
+        self.scan_hint = self.scan_hint_start = self.contig_hint_start = self.first_free = 0
+
+    def __repr__(self) -> str:
+        return f"PcpuBlockMd({', '.join(f'{name}={getattr(self, name)}' for name in self.__slots__)})"
 
 
 class PcpuChunk:
