@@ -98,11 +98,13 @@ def _word(name: str, value: Any) -> str:
 class Session:
     """A machine with the kernel's functions as attributes; `names()` has everything a shell or script may write bare.
 
-    `show(k, name, *arguments)` returns a view of the machine as text. The machine is `k`; `back` and `branch` change
-    or copy it.
+    `show(k, name, *arguments)` returns a view of the machine as text, and what it leaves out, which the log tells
+    once. The machine is `k`; `back` and `branch` change or copy it.
     """
 
-    def __init__(self, k: Kernel, show: Callable[..., str], held: dict[int, Held] | None = None) -> None:
+    def __init__(
+        self, k: Kernel, show: Callable[..., tuple[str, str | None]], held: dict[int, Held] | None = None
+    ) -> None:
         self.k = k
         self.show = show
         self.held = held or {}  # by frame or address; no frame is as large a number as an address
@@ -147,13 +149,16 @@ class Session:
 
     def cat(self, name: str) -> Text:
         """Return a file of the kernel's as it is now, by its path ("/proc/buddyinfo") or the view's name."""
-        return Text(self.show(self.k, name))
+        text, missing = self.show(self.k, name)
+        if missing is not None and not any(missing in record.text for record in self.k.log.records):
+            step(self.k, "{missing}", func="cat", missing=missing)
+        return Text(text)
 
     def vtop(self, va: Any) -> Text:
         """Return where a virtual address leads, with every word on the way."""
         if not isinstance(va, int) or not 0 <= va < 1 << 32:
             raise InputError(f"vtop: {va!r} is no address of 32 bits")
-        return Text(self.show(self.k, "vtop", va))
+        return Text(self.show(self.k, "vtop", va)[0])
 
     def cma_area(self, name: str | None = None) -> Any:
         """Return a contiguous area by its name, or the default one. Raises InputError when there is none."""

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 
-def text(k: Kernel, name: str, *arguments: int) -> str:
-    """Return the view called `name`, or the file of that path; vtop takes a virtual address. Raises InputError."""
+def text(k: Kernel, name: str, *arguments: int) -> tuple[str, str | None]:
+    """Return the view called `name`, or the file of that path, and what it leaves out; vtop takes a virtual address.
+
+    Raises InputError.
+    """
     view = catalog.vtop_at(*arguments) if arguments else catalog.find(name)
     if view is None or (view.name == "vtop" and not arguments):
         files = ", ".join(view.path or view.name for view in catalog.VIEWS.values() if view.name != "vtop")
         raise InputError(f"no view {name!r}; there are {files}")
-    return "\n".join(view.lines(LiveState(k, END)))
+    held = LiveState(k, END)
+    return "\n".join(view.lines(held)), view.missing(held)

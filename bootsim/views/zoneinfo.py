@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bootsim.views.held import Held
 
-_NODE_STATS = (
+NODE_STATS = (
     "nr_inactive_anon", "nr_active_anon", "nr_inactive_file", "nr_active_file", "nr_unevictable",
     "nr_slab_reclaimable", "nr_slab_unreclaimable", "nr_isolated_anon", "nr_isolated_file", "workingset_nodes",
     "workingset_refault_anon", "workingset_refault_file", "workingset_activate_anon", "workingset_activate_file",
@@ -24,7 +24,7 @@ _NODE_STATS = (
     "nr_vmscan_write", "nr_vmscan_immediate_reclaim", "nr_dirtied", "nr_written", "nr_kernel_misc_reclaimable",
     "nr_foll_pin_acquired", "nr_foll_pin_released", "nr_kernel_stack",
 )  # fmt: skip
-_ZONE_STATS = (
+ZONE_STATS = (
     "nr_free_pages", "nr_zone_inactive_anon", "nr_zone_active_anon", "nr_zone_inactive_file", "nr_zone_active_file",
     "nr_zone_unevictable", "nr_zone_write_pending", "nr_mlock", "nr_page_table_pages", "nr_bounce", "nr_free_cma",
 )  # fmt: skip
@@ -80,7 +80,7 @@ def lines(held: Held) -> Iterator[str]:
         if zone["present"] and first:
             first = False
             yield "  per-node stats"
-            yield from (f"      {name:<12} 0" for name in _NODE_STATS)
+            yield from (f"      {name:<12} 0" for name in NODE_STATS)
         yield f"  pages free     {zone['free']}"
         yield from (f"        {key:<8} {zone[key]}" for key in ("min", "low", "high", "spanned", "present", "managed"))
         yield f"        protection: ({', '.join(map(str, zone['protection']))})"
@@ -90,7 +90,7 @@ def lines(held: Held) -> Iterator[str]:
 
 def _populated(zone: dict[str, Any]) -> Iterator[str]:
     moved = {"nr_free_pages": zone["free"], "nr_free_cma": zone["nr_free_cma"]}
-    yield from (f"      {name:<12} {moved.get(name, 0)}" for name in _ZONE_STATS)
+    yield from (f"      {name:<12} {moved.get(name, 0)}" for name in ZONE_STATS)
     yield "  pagesets"
     for cpu, pcp in enumerate(zone["pagesets"]):
         yield f"    cpu: {cpu}"

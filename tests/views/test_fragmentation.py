@@ -1,0 +1,91 @@
+"""extfrag and vmstat: indices and counters of zones whose free blocks are given."""
+
+from __future__ import annotations
+
+import pytest
+
+from bootsim.views import extfrag, vmstat
+from bootsim.views.catalog import find
+from bootsim.views.extfrag import fill_contig_page_info, fragmentation_index, unusable_free_index
+from bootsim.views.held import NotHeld
+
+
+def zone(*blocks):
+    return {"free_area": [{"nr_free": n} for n in blocks]}
+
+
+def index(function, order, *blocks):
+    return function(order, fill_contig_page_info(zone(*blocks), order))
+
+
+def test_a_zone_as_a_request_sees_it():
+    assert fill_contig_page_info(zone(3, 1, 0, 2), 2) == (3 + 2 + 16, 6, 4)
+
+
+@pytest.mark.parametrize(("blocks", "indices"), [
+    ((0, 0, 0), (1000, 1000, 1000)),       # nothing is free: all of it is of no use
+    ((0, 0, 5), (0, 0, 0)),
+    ((4, 0, 1), (0, 500, 500)),            # half of eight pages are single
+    ((1, 1, 0), (0, 333, 1000)),
+])
+def test_how_much_is_of_no_use(blocks, indices):
+    assert tuple(index(unusable_free_index, order, *blocks) for order in range(3)) == indices
+
+
+@pytest.mark.parametrize(("blocks", "indices"), [
+    ((0, 0, 0), (0, 0, 0)),                # nothing to say of an empty zone
+    ((0, 0, 5), (-1000, -1000, -1000)),    # nothing fails
+    ((1, 0, 0), (-1000, -500, -250)),      # 1 - (1 + 1/2) / 1: less than one block is there
+    ((8, 0, 0), (-1000, 375, 625)),        # 1 - (1 + 8/4) / 8
+    ((1024, 0, 0), (-1000, 500, 750)),     # enough pages, in pieces
+])
+def test_why_a_block_would_fail(blocks, indices):
+    assert tuple(index(fragmentation_index, order, *blocks) for order in range(3)) == indices
+
+
+def test_the_form_of_the_numbers():
+    """As C prints "%d.%03d" of a quotient and a remainder, both rounded towards zero."""
+    shown = {0: "0.000 ", 1000: "1.000 ", -1000: "-1.000 ", 42: "0.042 ", -500: "0.-500 ", -9: "0.-09 "}
+    assert {number: extfrag._shown(number) for number in shown} == shown
+
+
+@pytest.mark.parametrize("name", ["unusable_index", "extfrag_index"])
+def test_the_files(booted, name):
+    view = find(f"/sys/kernel/debug/extfrag/{name}")
+    lines = view.lines(booted())
+    assert [line[:21] for line in lines] == ["Node 0, zone   Normal", "Node 0, zone  HighMem"]
+    assert all(len(line.split()) == 4 + 11 for line in lines)
+    assert all(line.endswith(" ") for line in lines)
+
+
+def test_without_compaction_there_is_no_file(booted):
+    held = booted()
+    build = held.build
+
+    class Without(type(held)):
+        @property
+        def build(self):
+            return build.replace(config=build.config.replace(COMPACTION=False))
+
+    held.__class__ = Without
+    with pytest.raises(NotHeld, match="CONFIG_COMPACTION"):
+        extfrag.data(held, "unusable_index")
+
+
+def test_vmstat_has_the_counters_of_zones_and_node(booted, real):
+    names = [line.split()[0] for line in vmstat.lines(booted())]
+    theirs = [words[0] for words in map(str.split, real("zoneinfo")) if words[0].startswith(("nr_", "workingset_"))]
+    node = theirs[: theirs.index("nr_free_pages")]
+    zones = theirs[len(node) : theirs.index("nr_free_pages", len(node) + 1)]
+    assert names == [*zones, *node, "nr_dirty_threshold", "nr_dirty_background_threshold", "nr_unstable"]
+
+
+def test_dirty_thresholds(booted):
+    held = booted()
+    zones = {z["name"]: z for z in held.part("zones")}
+    high = zones["HighMem"]
+    free = sum(z["nr_free_pages"] for z in zones.values()) - held.kernel("").mm.pgdat.totalreserve_pages
+    dirtyable = free - (high["nr_free_pages"] - high["watermark"][2]) + 1
+    shown = vmstat.data(held)
+    assert shown["nr_dirty_threshold"] == pytest.approx(dirtyable * 0.2, abs=dirtyable / 4096 + 1)
+    assert shown["nr_dirty_background_threshold"] == pytest.approx(dirtyable * 0.1, abs=dirtyable / 4096 + 1)
