@@ -84,8 +84,19 @@ VIEWS = {
 _BY_PATH = {view.path: view for view in VIEWS.values() if view.path}
 
 
+SLABINFO = View("slabinfo", "slab caches", "slabinfo", "slab", "/proc/slabinfo")
+SLAB_FILES = "/sys/kernel/slab/"
+
+
 def find(name: str) -> View | None:
-    """Return the view called `name`: its own name, or the path of the real file."""
+    """Return the view called `name`: its own name, or the path of the real file.
+
+    Slab caches are there once a machine is used for objects: their files are no views of a boot.
+    """
+    if name in (SLABINFO.name, SLABINFO.path):
+        return SLABINFO
+    if name.startswith(SLAB_FILES):
+        return View(name, "a slab cache", "slabinfo", "slab", name, (name.removeprefix(SLAB_FILES),))
     return VIEWS.get(name) or _BY_PATH.get(name.rstrip("/"))
 
 

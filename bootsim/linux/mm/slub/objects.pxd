@@ -24,5 +24,6 @@ cdef class Slub(SlubSlabs):
     cdef int do_slab_free(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1
     cdef int slow_free(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1
     cdef int free_detached(self, SlubCache s, uint32_t pfn, list objects) except -1
+    cdef uint32_t count_free(self, SlubCache s)
     cdef list slab_faults(self, SlubCache s, uint32_t pfn, uint32_t lockless, bint frozen)
     cdef list free_objects(self, SlubCache s, uint32_t first)

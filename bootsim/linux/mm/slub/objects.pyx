@@ -10,8 +10,9 @@ from libc.string cimport memset
 
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page
 from bootsim.linux.mm.slab_common cimport (
-    FULL, GFP_ZERO, PARTIAL, SLAB_CONSISTENCY_CHECKS, SLAB_HWCACHE_ALIGN, SLAB_POISON, SLAB_RED_ZONE, SLAB_STORE_USER,
-    SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource, get_order)
+    FULL, GFP_ZERO, PARTIAL, SLAB_CACHE_DMA, SLAB_CONSISTENCY_CHECKS, SLAB_HWCACHE_ALIGN, SLAB_POISON,
+    SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TRACE, SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource,
+    get_order)
 from bootsim.linux.mm.slub.slabs cimport (
     LIST_END, TO_TAIL, KmemCacheCpu, SlabList, SlubCache, SlubSlabs, inuse_of, objects_of)
 
@@ -186,11 +187,9 @@ cdef class Slub(SlubSlabs):
 
     cdef int out_of_memory(self, SlubCache s, uint32_t gfp_mask) except -1:
         # slab_out_of_memory()
-        cdef uint32_t nr_free = 0
+        cdef uint32_t nr_free = self.count_free(s)
         if not self.slub_debug or gfp_mask & GFP_NOWARN:
             return 0
-        for pfn in self.slabs_in(s.partial):
-            nr_free += objects_of(&self.g.map[<uint32_t>pfn]) - inuse_of(&self.g.map[<uint32_t>pfn])
         printk(self.k, KERN_WARNING, "SLUB: Unable to allocate memory on node -1, gfp={gfp:#x}({names})",
                func="slab_out_of_memory", gfp=gfp_mask, names=format_gfp_flags(gfp_mask))
         printk(self.k, KERN_WARNING, "  cache: {name}, object size: {object_size}, buffer size: {size}, default order: "
@@ -444,6 +443,56 @@ cdef class Slub(SlubSlabs):
         if self.slub_cpu_partial:
             info["cpu_partial"] = s.cpu_partial
         return {**info, "cpu": [cpu], "node": node}
+
+    cdef uint32_t count_free(self, SlubCache s):
+        # free objects of the node's partial slabs
+        return sum([objects_of(&self.g.map[<uint32_t>pfn]) - inuse_of(&self.g.map[<uint32_t>pfn])
+                    for pfn in self.slabs_in(s.partial)])
+
+    def slabinfo(self, SlubCache s not None):
+        """A cache's line of /proc/slabinfo.
+
+        Source: mm/slab_common.c cache_show(), mm/slub.c get_slabinfo()
+        """
+        active = s.total_objects - self.count_free(s)
+        return (f"{s.name:<17} {active:6} {s.total_objects:6} {s.size:6} {s.oo & 0xFFFF:4} {1 << (s.oo >> 16):4}"
+                f" : tunables {0:4} {0:4} {0:4} : slabdata {s.nr_slabs:6} {s.nr_slabs:6} {0:6}")
+
+    def sysfs(self, SlubCache s not None):
+        """What the files of /sys/kernel/slab/<cache> say, by name, without the line's end.
+
+        Source: mm/slub.c slab_attrs[], show_slab_objects()
+        Differs: alloc_calls and free_calls are left out, and what only a write does (shrink, validate).
+        """
+        cdef uint32_t cpu, pages = 0, objects = 0, slabs = 0
+        cdef KmemCacheCpu *c
+        each = ""
+        for cpu in range(self.g.nr_cpus):
+            c = &s.cpus[cpu]
+            nr, held = (0, 0) if c.partial == LIST_END else divmod(self.g.map[c.partial].prev, 0x10000)[::-1]
+            pages, objects = pages + nr, objects + held
+            each += f" C{cpu}={held}({nr})" if nr and self.k.build.config.SMP else ""
+            slabs += 0 if c.page == LIST_END else 1 + nr
+        inuse = sum([inuse_of(&self.g.map[<uint32_t>pfn]) for pfn in self.slabs_in(s.partial)])
+        files = {
+            "slab_size": s.size, "object_size": s.object_size, "objs_per_slab": s.oo & 0xFFFF, "order": s.oo >> 16,
+            "min_partial": s.min_partial, "cpu_partial": s.cpu_partial, "objects_partial": inuse,
+            "partial": s.nr_partial, "cpu_slabs": slabs, "slabs_cpu_partial": f"{objects}({pages}){each}",
+            "aliases": max(s.refcount - 1, 0), "align": s.align, "hwcache_align": s.flags & SLAB_HWCACHE_ALIGN != 0,
+            "reclaim_account": s.flags & SLAB_RECLAIM_ACCOUNT != 0, "usersize": s.usersize,
+            "destroy_by_rcu": s.flags & SLAB_TYPESAFE_BY_RCU != 0,
+        }
+        if self.zone_dma:
+            files["cache_dma"] = s.flags & SLAB_CACHE_DMA != 0
+        if self.slub_debug:
+            flags = (("sanity_checks", SLAB_CONSISTENCY_CHECKS), ("trace", SLAB_TRACE), ("red_zone", SLAB_RED_ZONE),
+                     ("poison", SLAB_POISON), ("store_user", SLAB_STORE_USER))
+            files.update((name, s.flags & flag != 0) for name, flag in flags)
+            files["slabs"], files["total_objects"] = s.nr_slabs, s.total_objects
+            files["objects"] = s.total_objects - self.count_free(s)
+        else:
+            files["objects"] = 0
+        return {name: str(int(value) if isinstance(value, bool) else value) for name, value in files.items()}
 
     def check(self):
         """What is wrong with the slabs and lists: one line a fault; none on a machine nobody misused."""

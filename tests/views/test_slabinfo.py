@@ -1,0 +1,52 @@
+"""/proc/slabinfo and /sys/kernel/slab of a machine that is used for objects (mm/slub.c)."""
+
+from __future__ import annotations
+
+import pytest
+
+import bootsim
+from bootsim.errors import InputError
+from bootsim.inputs.configfile import load_build
+from bootsim.linux.include.linux.slab import kmem_cache_alloc, kmem_cache_create, kmem_cache_free
+from bootsim.views import catalog
+from bootsim.views.held import END, LiveState, NotHeld
+
+GFP_KERNEL = 0xCC0
+
+
+@pytest.fixture
+def k():
+    build = load_build("3G/1G")
+    k = bootsim.prepare("vexpress-ca15", build.replace(config=build.config.replace(SLUB_DEBUG=True)))
+    bootsim.run(k)
+    return k
+
+
+def show(k, path):
+    return catalog.find(path).lines(LiveState(k, END))
+
+
+def test_a_machine_nobody_used_has_no_caches(k):
+    with pytest.raises(NotHeld, match="not yet used for objects"):
+        show(k, "/proc/slabinfo")
+
+
+def test_a_cache_has_a_line_and_a_folder(k):
+    s = kmem_cache_create(k, "x", 1000, 0, 0, lambda va: None)
+    per_slab = s.oo & 0xFFFF
+    objects = [kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(2 * per_slab)]
+    kmem_cache_free(k, s, objects[0])
+    lines = show(k, "/proc/slabinfo")
+    assert lines[0] == "slabinfo - version: 2.1"
+    pages = 1 << (s.oo >> 16)
+    assert lines[2].split() == ["x", str(2 * per_slab), str(2 * per_slab), "1008", str(per_slab), str(pages), ":",
+                                "tunables", "0", "0", "0", ":", "slabdata", "2", "2", "0"]
+    assert show(k, "/sys/kernel/slab/x/order") == [str(s.oo >> 16)]
+    assert show(k, "/sys/kernel/slab/x/cpu_slabs") == ["2"]
+    assert show(k, "/sys/kernel/slab/x/slabs_cpu_partial") == ["1(1) C0=1(1)"]
+    assert show(k, "/sys/kernel/slab/x/object_size") == ["1000"]
+    assert "poison 0" in show(k, "/sys/kernel/slab/x")
+    with pytest.raises(InputError, match="no such cache"):
+        show(k, "/sys/kernel/slab/y")
+    with pytest.raises(InputError, match="there are slab_size"):
+        show(k, "/sys/kernel/slab/x/nonsense")
