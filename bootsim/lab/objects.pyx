@@ -166,12 +166,13 @@ cdef class ObjectTraffic:
             elif kind < CACHE or kind == 58:
                 if kind == FREE_ONE or kind == FREE_BLOCK:
                     self.before_free(events, answers, i)
-                self.pages.one(events, i, answers)
+                i = self.pages.one(events, i, answers)  # compaction is many records
+                continue
             elif i >= self.done and kind < 55:
                 self.object_record(events, answers, i)
                 self.done = i + 1
             i += 1
-        return stop
+        return i
 
     # ---------------------------------------------------------------- pages of slabs
 

@@ -1,7 +1,7 @@
 # The replay of page traffic, for the replay of objects.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.linux.mm.page_alloc cimport Pglist
+from bootsim.linux.mm.page_alloc cimport CompactControl, PageOwners, Pglist
 
 
 cdef class PageTraffic:
@@ -13,12 +13,23 @@ cdef class PageTraffic:
     cdef uint32_t last_answer
     cdef bint undoing            # inside alloc_contig_range(): isolation ends
     cdef readonly list contig
+    cdef public object driver    # whose run() does the records that come between compaction's steps; None: this
+    cdef public object own       # what does those that are the caller's
+    cdef public object held      # a byte a frame: what may move, where a recording tells; else None
+    cdef const uint32_t[:, ::1] events
+    cdef uint32_t[:, ::1] answers
+    cdef Py_ssize_t at           # the record after compaction's last step
+    cdef PageOwners owners       # what the recording tells of the pages
+    cdef CompactControl *cc      # the compaction that is under way
+    cdef set taken               # free pages that it took
+    cdef readonly dict ends      # how compactions ended: by the index of the record, (migrate scanner's pfn, result)
+    cdef object error            # raised below it
     cdef readonly Py_ssize_t asked
     cdef readonly Py_ssize_t wrong
     cdef readonly object first_wrong
 
     cdef bint is_for_caller(self, uint32_t kind, uint32_t b) noexcept
-    cdef int one(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t[:, ::1] answers) except -1
+    cdef Py_ssize_t one(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t[:, ::1] answers) except -1
     cdef int request(self, Py_ssize_t i, uint32_t gfp_mask, uint32_t order, uint32_t real,
                      uint32_t[:, ::1] answers) except -1
     cdef int differs(self, Py_ssize_t i, str what) except -1
@@ -35,4 +46,14 @@ cdef class PageTraffic:
     cdef int isolate(self, uint32_t pfn, uint32_t order) except -1
     cdef int fold(self, Py_ssize_t i, uint32_t which, uint32_t[:, ::1] answers) except -1
     cdef int moved(self, Py_ssize_t i, uint32_t old, uint32_t new, uint32_t result, uint32_t[:, ::1] answers) except -1
+    cdef int moves(self, uint32_t old, uint32_t new_) noexcept
+    cdef Py_ssize_t compact(self, Py_ssize_t i) except -1
+    cdef int ask(self, Py_ssize_t i, CompactControl *cc) except -1
+    cdef Py_ssize_t next_step(self)
+    cdef int meanwhile(self) noexcept
+    cdef bint gives_back(self, uint32_t kind, uint32_t pfn)
+    cdef bint is_next(self, uint32_t kind, uint32_t a) noexcept
+    cdef int done(self) noexcept
+    cdef int astray(self, str what) noexcept
+    cdef int finish(self, int result, int64_t migrate_pfn) except -1
     cdef int turn_list(self, uint32_t pfn, uint32_t tail, uint32_t order) except -1

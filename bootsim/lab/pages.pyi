@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 from bootsim.linux.mm.page_alloc import Pglist
 
 class PageTraffic:
@@ -6,4 +9,8 @@ class PageTraffic:
     wrong: int
     first_wrong: tuple[int, str] | None
     def __init__(self, pgdat: Pglist) -> None: ...
+    driver: Any
+    own: Callable[[int], None] | None
+    held: bytearray | None
+    ends: dict[int, tuple[int, int]]
     def run(self, events: memoryview, answers: memoryview, start: int, stop: int) -> int: ...

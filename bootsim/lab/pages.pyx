@@ -9,11 +9,13 @@ first sets its watermarks, which is one initcall later), and which pages could h
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.string cimport memset
 
+from bootsim.linux.mm.compaction.compact cimport compact_zone
 from bootsim.linux.mm.page_alloc cimport (
-    FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_ZONEMASK, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
+    FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
     MIGRATE_ISOLATE, MIGRATE_MOVABLE, NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_on_pcp, PG_reserved,
-    Page, Pgdat, Pglist, Zone,
+    MOVABLE_LRU, NOT_MOVABLE, CompactControl, Page, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone,
     alloc_pages_nodemask, block_of, drain_pages_zone_of, free_list_of, free_pages_ok, free_unref_page_of,
     get_pageblock, gfp_migratetype, isolate_contig, isolate_free_page, move_block, put_free_block, take_free_page,
     unreserve_highatomic_pageblock, zone_of)
@@ -37,6 +39,12 @@ cdef enum:
     TURN_LIST = 58
 
 
+cdef enum:
+    LRU_ISOLATED = 18
+    LEFT_ALONE = 0x7FFFFFFF     # a mode of record 17 without its mark
+    EAGAIN = 11
+
+
 cdef class PageTraffic:
     """One kernel's page allocator under recorded traffic, from record to record.
 
@@ -52,6 +60,14 @@ cdef class PageTraffic:
         self.contig = []
         self.last_isolated = NO_PAGE
         self.last_answer = NO_PAGE
+        self.taken = set()
+        self.ends = {}
+        self.owners.self = <void *>self
+        self.owners.movable = &movable
+        self.owners.isolate = &isolate
+        self.owners.putback = &putback
+        self.owners.move = &move
+        self.owners.told = &told
 
     def run(self, const uint32_t[:, ::1] events not None, uint32_t[:, ::1] answers not None, Py_ssize_t start,
             Py_ssize_t stop):
@@ -64,22 +80,25 @@ cdef class PageTraffic:
         if stop > events.shape[0] or stop > answers.shape[0] or start < 0:
             raise ValueError("more records asked for than there are")
         while i < stop and not self.is_for_caller(events[i, 0], events[i, 2]):
-            self.one(events, i, answers)
-            i += 1
+            i = self.one(events, i, answers)
         return i
 
     cdef bint is_for_caller(self, uint32_t kind, uint32_t b) noexcept:
         return kind in (6, 7, 48, 49) or (kind == PAGEBLOCK and b == MIGRATE_CMA and self.contig_now is None)
 
-    cdef int one(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t[:, ::1] answers) except -1:
+    cdef Py_ssize_t one(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t[:, ::1] answers) except -1:
+        # Handles the record, and what belongs to it; the one after it.
         cdef uint32_t kind = events[i, 0]
         if kind == REQUEST:
             self.request(i, events[i, 1], events[i, 2], events[i, 3], answers)
         elif kind == FREE_ONE:
             self.free_one(events[i, 1], events[i, 3])
+        elif kind == COMPACT and events[i, 3] > LEFT_ALONE and self.contig_now is None and self.cc == NULL:
+            self.events, self.answers = events, answers
+            return self.compact(i)
         elif kind < 20 or kind == TURN_LIST:
             self.rare(i, kind, events[i, 1], events[i, 2], events[i, 3], events, answers)
-        return 0
+        return i + 1
 
     cdef int request(self, Py_ssize_t i, uint32_t gfp_mask, uint32_t order, uint32_t real,
                      uint32_t[:, ::1] answers) except -1:
@@ -288,6 +307,24 @@ cdef class PageTraffic:
             self.differs(i, f"page {old:#x} moved to {new:#x} in the recording, {answers[i, 2]:#x} here")
         return 0
 
+    cdef int moves(self, uint32_t old, uint32_t new_) noexcept:
+        # Compaction moves a page: where to is answered; why it could not be moved is recorded.
+        cdef Py_ssize_t i = self.at
+        cdef int result
+        if not self.is_next(MOVED, old):
+            self.astray(f"page {old:#x} moves to {new_:#x}, in the recording another one, or none")
+            return -EAGAIN
+        self.answers[i, 2], self.answers[i, 3] = new_, self.events[i, 3]
+        if self.events[i, 2] != new_:
+            self.astray(f"page {old:#x} moves to {new_:#x}, in the recording to {self.events[i, 2]:#x}")
+        result = <int32_t>self.events[i, 3]
+        if result == 0:
+            self.taken.discard(new_)
+        if result == 0 and self.held is not None:
+            self.held[new_], self.held[old] = 1, 0
+        self.done()
+        return result
+
     cdef int turn_list(self, uint32_t pfn, uint32_t tail, uint32_t order) except -1:
         # move_freelist_head(), move_freelist_tail(): the list begins, or ends, with this page
         cdef Pgdat *g = self.p.g
@@ -306,3 +343,177 @@ cdef class PageTraffic:
         g.map[g.map[at].prev].next = head
         g.map[at].prev = head
         return 0
+
+    # ------------------------------------------------------------------ compaction
+
+    cdef Py_ssize_t compact(self, Py_ssize_t i) except -1:
+        """The two scanners run; each thing they do is held against the recording's next record of it.
+
+        In between, what other tasks did meanwhile is done. After a wrong step the recording's own are taken over.
+        """
+        cdef Pgdat *g = self.p.g
+        cdef CompactControl cc
+        cdef int ret
+        self.isolated.clear()
+        self.free_pages.clear()
+        self.at = i + 1
+        if self.events[i, 1] >= g.nr_zones:
+            return self.at
+        self.ask(i, &cc)
+        self.taken = set()
+        self.cc = &cc
+        self.owners.stop = False
+        g.owners = &self.owners
+        if cc.direct_compaction:
+            g.capturing = &cc
+            g.captured = NO_PAGE
+        self.meanwhile()
+        ret = compact_zone(g, &cc)
+        self.cc = NULL
+        g.capturing = NULL
+        self.finish(ret, cc.migrate_pfn)
+        if self.error is not None:
+            raise self.error
+        return self.at
+
+    cdef int ask(self, Py_ssize_t i, CompactControl *cc) except -1:
+        # What was to be compacted, and for whom: for the request that comes next, or by a thread of the kernel's.
+        cdef Pgdat *g = self.p.g
+        cdef Py_ssize_t ahead = i
+        memset(cc, 0, sizeof(CompactControl))
+        cc.zone = &g.zones[self.events[i, 1]]
+        cc.order = cc.search_order = <int32_t>self.events[i, 2]
+        cc.mode = self.events[i, 3] & LEFT_ALONE
+        cc.gfp_mask = GFP_KERNEL
+        if cc.order < 0:
+            cc.ignore_skip_hint = cc.whole_zone = True
+            return 0
+        while ahead < self.events.shape[0] and self.events[ahead, 0] in (COMPACT, DRAIN, PAGEBLOCK):
+            ahead += 1
+        if (ahead < self.events.shape[0] and self.events[ahead, 0] == REQUEST
+                and self.events[ahead, 2] == <uint32_t>cc.order or cc.mode == MIGRATE_ASYNC):
+            while ahead < self.events.shape[0] and not (self.events[ahead, 0] == REQUEST
+                                                        and self.events[ahead, 2] == <uint32_t>cc.order):
+                ahead += 1
+            cc.direct_compaction = True
+            if ahead < self.events.shape[0]:
+                cc.gfp_mask = self.events[ahead, 1]
+        cc.highest_zoneidx = g.gfp_zone[cc.gfp_mask & GFP_ZONEMASK] if cc.direct_compaction else g.nr_zones - 1
+        return 0
+
+    cdef Py_ssize_t next_step(self):
+        # Where compaction's next record is: that of a step, or of a page that it gives back.
+        cdef Py_ssize_t i = self.at
+        cdef uint32_t kind
+        cdef bint contig = self.contig_now is not None
+        while i < self.events.shape[0]:
+            kind = self.events[i, 0]
+            if kind == CONTIG_ENTER or kind == CONTIG_LEAVE:
+                contig = kind == CONTIG_ENTER
+            elif not contig and (kind in (ISOLATE_FREE, COMPACT, LRU_ISOLATED, MOVED, TURN_LIST)
+                                 or self.gives_back(kind, self.events[i, 1])):
+                break
+            i += 1
+        return i
+
+    cdef int meanwhile(self) noexcept:
+        # What is recorded before compaction's next step.
+        try:
+            end = self.next_step()
+            while self.at < end:
+                run = self.run if self.driver is None else self.driver.run
+                self.at = run(self.events, self.answers, self.at, end)
+                if self.at < end:
+                    if self.own is not None:
+                        self.own(self.at)
+                    self.at += 1
+        except Exception as error:
+            self.error = error
+            self.owners.stop = True
+        return 0
+
+    cdef bint gives_back(self, uint32_t kind, uint32_t pfn):
+        # Compaction ends, and frees what it took and did not need.
+        return self.cc != NULL and not self.owners.stop and kind == FREE_ONE and pfn in self.taken
+
+    cdef bint is_next(self, uint32_t kind, uint32_t a) noexcept:
+        return (not self.owners.stop and self.at < self.events.shape[0] and self.events[self.at, 0] == kind
+                and self.events[self.at, 1] == a)
+
+    cdef int done(self) noexcept:
+        self.at += 1
+        return self.meanwhile()
+
+    cdef int astray(self, str what) noexcept:
+        # The recording's own steps are taken over from here on.
+        cdef uint32_t pfn
+        cdef Pgdat *g = self.p.g
+        if not self.owners.stop:
+            self.owners.stop = True
+            self.wrong += 1
+            if self.first_wrong is None:
+                self.first_wrong = (self.at, f"compaction: {what}")
+            pfn = g.map[self.cc.freepages].next
+            while pfn != self.cc.freepages:
+                self.free_pages.append(pfn)
+                pfn = g.map[pfn].next
+        return 0
+
+    cdef int finish(self, int result, int64_t migrate_pfn) except -1:
+        cdef Py_ssize_t i = self.at
+        if self.owners.stop:
+            return 0
+        self.meanwhile()
+        i = self.at
+        if i >= self.events.shape[0] or self.events[i, 0] != COMPACT or self.events[i, 3] > LEFT_ALONE:
+            self.differs(i, f"compaction ends with {result} at {migrate_pfn:#x}, in the recording it goes on")
+            return 0
+        self.answers[i, 2], self.answers[i, 3] = <uint32_t>migrate_pfn, result
+        self.ends[i] = (self.answers[i, 2], self.answers[i, 3])
+        if self.events[i, 2] != self.answers[i, 2] or self.events[i, 3] != self.answers[i, 3]:
+            self.differs(i, f"compaction ends with {result} at {migrate_pfn:#x}, in the recording with "
+                         f"{self.events[i, 3]} at {self.events[i, 2]:#x}")
+        self.at = i + 1
+        return 0
+
+
+cdef int movable(void *self, uint32_t pfn, int mode) noexcept nogil:
+    with gil:
+        traffic = <PageTraffic>self
+        if traffic.held is None or traffic.cc.order >= 0:
+            return MOVABLE_LRU if traffic.is_next(LRU_ISOLATED, pfn) else NOT_MOVABLE
+        return MOVABLE_LRU if pfn < len(traffic.held) and traffic.held[pfn] else NOT_MOVABLE
+
+
+cdef bint isolate(void *self, uint32_t pfn, int mode) noexcept nogil:
+    with gil:
+        traffic = <PageTraffic>self
+        if not traffic.is_next(LRU_ISOLATED, pfn):
+            traffic.astray(f"page {pfn:#x} is taken to be moved, in the recording another one, or none")
+            return False
+        traffic.done()
+        return True
+
+
+cdef void putback(void *self, uint32_t pfn) noexcept nogil:
+    pass
+
+
+cdef int move(void *self, uint32_t old, uint32_t new_, int mode) noexcept nogil:
+    with gil:
+        return (<PageTraffic>self).moves(old, new_)
+
+
+cdef void told(void *self, int what, uint32_t a, uint32_t b, uint32_t c) noexcept nogil:
+    with gil:
+        traffic = <PageTraffic>self
+        if what == TOOK_FREE_BLOCK:
+            if traffic.is_next(ISOLATE_FREE, a):
+                traffic.taken.update(range(a, a + (1 << b)))
+                traffic.done()
+            else:
+                traffic.astray(f"takes the free block {a:#x} of order {b}, in the recording another one, or none")
+        elif traffic.is_next(TURN_LIST, a):
+            traffic.done()
+        else:
+            traffic.astray(f"turns the list of order {c} to {a:#x}, in the recording otherwise")

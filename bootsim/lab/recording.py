@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bootsim.inputs.build import KernelBuild
 
 RECORD_BYTES = 16
+PG_LRU = 1 << 4
 
 
 class Recording:
@@ -85,6 +86,27 @@ class Recording:
             raise InputError(f"{folder}: no System.map")
         facts = folder / "facts.json"
         return profile(system_map, folder / "config", facts_path=facts if facts.is_file() else None)
+
+    def movable_pages(self) -> bytearray | None:
+        """A byte a frame: 1 where a page may move at the stage compact_memory:entry; None without that stage.
+
+        Those on an LRU list, without a reference beside their maps and, as a file's or shared, the page cache's.
+        Raises InputError.
+        """
+        packed = self.path / "compact_memory.entry.pages.bin.xz"
+        if not packed.is_file():
+            return None
+        try:
+            layout = self._json("stages.json")["compact_memory:entry"]["struct_pages"]
+            first = int(layout["first_pfn"])
+            words = memoryview(lzma.decompress(packed.read_bytes())).cast("I")
+        except (OSError, EOFError, KeyError, TypeError, ValueError, lzma.LZMAError) as error:
+            raise InputError(f"{packed}: expected struct pages as stages.json tells: {error}") from None
+        found = bytearray(first + len(words) // 4)
+        for i in range(0, len(words) - 3, 4):
+            flags, refcount, mapcount = words[i], words[i + 1], words[i + 2] + 1 & 0xFFFFFFFF
+            found[first + i // 4] = flags & PG_LRU != 0 and refcount <= mapcount + 1
+        return found
 
     def dtb_pa(self, ram_base: int) -> int:
         """Where the tree lay: as recorded, else where QEMU puts it, in the middle of RAM or at 128 MiB (pa)."""

@@ -37,8 +37,8 @@ class PageReplay:
 
     `answers` are the records with the replay's own answers in the answer words; those of records that are not replayed
     are zero. `k` is the machine, `at` the next record.
-    Differs: the two scanners of compaction are not run: which free pages they took (records 11) is taken over, which of
-    them a page moves to is answered.
+    Differs: which pages may move is taken from the records of those that did (18), unless the recording holds the
+    state of the pages that a compaction began with.
     """
 
     def __init__(self, recording: Recording, build: KernelBuild | None = None) -> None:
@@ -65,6 +65,8 @@ class PageReplay:
             self.objects = ObjectTraffic(self.k, self.traffic, self.records, names)
         else:
             self.objects = (SlabTraffic if build.config.SLAB else SlobTraffic)(self.k, self.traffic, names)
+        self.traffic.driver, self.traffic.own = self.objects, self._own
+        self.traffic.held = recording.movable_pages()
         # What comes before the first cache and the first request is the boot's own doing, and done.
         self.at = next((i for i in range(len(self.records)) if self.records[i, 0] in (CACHE, REQUEST)),
                        len(self.records))

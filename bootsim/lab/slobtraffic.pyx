@@ -83,13 +83,16 @@ cdef class SlobTraffic:
             if kind < CACHE or kind == TURN_LIST:
                 if kind == FREE_ONE and self.pages.holds(events[i, 1], 0):
                     self.g.map[events[i, 1]].flags &= ~<uint32_t>PG_slab
-                self.pages.one(events, i, answers)
                 if kind == REQUEST:
+                    self.pages.one(events, i, answers)
                     self.lately.page(events[i, 1], events[i, 2], events[i, 3])
+                else:
+                    i = self.pages.one(events, i, answers)  # compaction is many records
+                    continue
             else:
                 self.object_record(events, answers, i)
             i += 1
-        return stop
+        return i
 
     cdef int object_record(self, const uint32_t[:, ::1] events, uint32_t[:, ::1] answers, Py_ssize_t i) except -1:
         cdef uint32_t kind = events[i, 0]

@@ -62,6 +62,30 @@ def test_every_answer_is_the_real_kernels(replayed):
 
 
 @pytest.mark.golden
+def test_compaction_takes_and_moves_what_the_real_kernel_did(replayed):
+    assert (replayed.traffic.wrong, replayed.traffic.first_wrong) == (0, None)
+    left = [i for i in range(replayed.at) if replayed.records[i, 0] == 17 and not replayed.records[i, 3] >> 31]
+    assert left
+    for i in left:  # written by the scanners' own run alone, and by nothing when they go astray
+        assert replayed.traffic.ends[i] == (replayed.records[i, 2], replayed.records[i, 3])
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(("kind", "word"), [(11, 1), (19, 1), (19, 2), (17, 2)])
+def test_another_step_of_compaction_is_found_out(recording, kind, word):
+    changed = Recording(recording)
+    words = bytearray(changed.records.tobytes())
+    changed.records = memoryview(words).cast("I", shape=[len(words) // 16, 4])
+    first = next(i for i in range(len(words) // 16) if changed.records[i, 0] == 17)
+    at = next(i for i in range(first + 1, len(words) // 16) if changed.records[i, 0] == kind)
+    changed.records[at, word] ^= 0x10
+    replay = PageReplay(changed, load_build(GOLDEN / "builds/k3slub.yaml"))
+    replay.run(at + 1)
+    assert replay.traffic.first_wrong is not None
+    assert replay.traffic.first_wrong[0] <= at
+
+
+@pytest.mark.golden
 def test_the_state_at_the_end_is_the_real_kernels(replayed, recording):
     real = json.loads((recording / "stages.json").read_text())["end"]
     ours = replayed.state()

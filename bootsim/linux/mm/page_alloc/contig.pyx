@@ -6,7 +6,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist, check_migratetype, check_pfn_range, round_up
-from bootsim.linux.mm.page_alloc.rmqueue cimport move_freepages_block, zone_watermark_ok_of
+from bootsim.linux.mm.page_alloc.rmqueue cimport isolate_free_page, move_freepages_block
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 from bootsim.linux.kernel.printk import KERN_INFO, printk
@@ -46,26 +46,6 @@ cdef int isolate_pageblock(Pgdat *g, uint32_t pfn, uint32_t mt) noexcept nogil:
     moved = move_freepages_block(g, zone, pfn, MIGRATE_ISOLATE, NULL)
     __mod_zone_freepage_state(g, zone, -<int64_t>moved, old_mt)
     return 0
-
-
-cdef uint32_t isolate_free_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
-    # __isolate_free_page(): takes a block off its free list; the pages taken, 0 when the watermark forbids it
-    cdef Zone *zone = page_zone(g, pfn)
-    cdef uint32_t mt = get_pfnblock_migratetype(g, zone, pfn)
-    cdef uint32_t pages = <uint32_t>1 << order
-    cdef uint32_t block = pfn
-    if mt != MIGRATE_ISOLATE:
-        if not zone_watermark_ok_of(g, zone, 0, <int64_t>zone.watermark[WMARK_MIN] + pages, 0, ALLOC_CMA,
-                                    zone.vm_stat[NR_FREE_PAGES]):
-            return 0
-        __mod_zone_freepage_state(g, zone, -<int64_t>pages, mt)
-    del_page_from_free_list(g, pfn, zone, order)
-    if order >= g.pageblock_order - 1:
-        while block < pfn + pages - 1:
-            if get_pfnblock_migratetype(g, zone, block) < MIGRATE_PCPTYPES:
-                set_pfnblock_migratetype(g, zone, block, MIGRATE_MOVABLE)
-            block += <uint32_t>1 << g.pageblock_order
-    return pages
 
 
 cdef void unisolate_pageblock(Pgdat *g, uint32_t pfn, uint32_t mt) noexcept nogil:

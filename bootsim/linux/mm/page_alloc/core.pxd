@@ -115,6 +115,20 @@ cdef inline void set_pfnblock_migratetype(Pgdat *g, Zone *zone, uint32_t pfn, ui
     word[0] = (word[0] & ~(<uint32_t>7 << shift)) | (mt << shift)
 
 
+cdef inline bint get_pageblock_skip(const Pgdat *g, const Zone *zone, uint32_t pfn) noexcept nogil:
+    cdef uint32_t block = (pfn >> g.pageblock_order) - zone.first_block
+    return (zone.pageblock_flags[block // PAGEBLOCKS_PER_WORD] >> (block % PAGEBLOCKS_PER_WORD * PAGEBLOCK_BITS)) & 8
+
+
+cdef inline void set_pageblock_skip(const Pgdat *g, Zone *zone, uint32_t pfn, bint skip) noexcept nogil:
+    cdef uint32_t block = (pfn >> g.pageblock_order) - zone.first_block
+    cdef uint32_t bit = <uint32_t>8 << (block % PAGEBLOCKS_PER_WORD * PAGEBLOCK_BITS)
+    if skip:
+        zone.pageblock_flags[block // PAGEBLOCKS_PER_WORD] |= bit
+    else:
+        zone.pageblock_flags[block // PAGEBLOCKS_PER_WORD] &= ~bit
+
+
 cdef inline bint has_pageblock(const Pgdat *g, const Zone *zone, uint32_t pfn) noexcept nogil:
     # The zone's pageblock flags reach to the end of the pageblock in which it ends.
     return (zone.pageblock_flags != NULL
@@ -239,6 +253,16 @@ cdef inline bint isolation_border(Pgdat *g, const Zone *zone, uint32_t pfn, uint
     return mt != buddy_mt and (mt == MIGRATE_ISOLATE or buddy_mt == MIGRATE_ISOLATE)
 
 
+cdef inline bint compaction_capture(Pgdat *g, const Zone *zone, uint32_t pfn, uint32_t order,
+                                    uint32_t mt) noexcept nogil:
+    # Direct compaction waits for a block of this order, and gets it before any list does.
+    if (g.captured != NO_PAGE or g.capturing.zone != zone or g.capturing.order != <int>order
+            or mt == MIGRATE_CMA or mt == MIGRATE_ISOLATE or order < g.pageblock_order and mt == MIGRATE_MOVABLE):
+        return False
+    g.captured = pfn
+    return True
+
+
 cdef inline void __free_one_page(Pgdat *g, uint32_t pfn, Zone *zone, uint32_t order, uint32_t mt,
                                  uint32_t fpi_flags) noexcept nogil:
     cdef uint32_t top = g.max_order - 1
@@ -246,6 +270,9 @@ cdef inline void __free_one_page(Pgdat *g, uint32_t pfn, Zone *zone, uint32_t or
     if mt != MIGRATE_ISOLATE:
         __mod_zone_freepage_state(g, zone, <int64_t>1 << order, mt)
     while order < top:
+        if g.capturing != NULL and compaction_capture(g, zone, pfn, order, mt):
+            __mod_zone_freepage_state(g, zone, -(<int64_t>1 << order), mt)
+            return
         buddy_pfn = pfn ^ (<uint32_t>1 << order)
         if order >= g.pageblock_order and isolation_border(g, zone, pfn, order, mt):
             break

@@ -81,6 +81,8 @@ cdef class Pglist:
         g.nr_cpus = config.NR_CPUS
         g.cma = config.CMA
         g.debug_vm = config.DEBUG_VM
+        g.compaction = config.COMPACTION
+        g.captured = NO_PAGE
         g.watermark_boost_factor = 15000
         g.gfp_allowed_mask = GFP_BOOT_MASK
         self.zone_names = _zone_names(config)
@@ -118,7 +120,7 @@ cdef class Pglist:
         cdef Pglist new = Pglist(None)
         new.copy_from(self)
         new.zone_names, new.bank_pfns = list(self.zone_names), list(self.bank_pfns)
-        new.valid_pfns = list(self.valid_pfns)
+        new.valid_pfns, new.warned = list(self.valid_pfns), set(self.warned)
         new.sysctl_lowmem_reserve_ratio = list(self.sysctl_lowmem_reserve_ratio)
         new.nr_migrate_types = self.nr_migrate_types
         new.clears_allocated, new.fills_freed = self.clears_allocated, self.fills_freed
@@ -134,6 +136,8 @@ cdef class Pglist:
         cdef uint32_t i
         g[0] = other.g[0]
         g.map = NULL
+        g.owners = NULL  # whoever holds pages of the copy says so
+        g.capturing = NULL
         for i in range(g.nr_zones):
             g.zones[i].pageset, g.zones[i].pageblock_flags = NULL, NULL
         for i in range(g.nr_zones):
@@ -157,7 +161,7 @@ cdef class Pglist:
         cdef uint32_t i, cpu, head = end
         cdef uint32_t order_heads = g.max_order * MIGRATE_TYPES
         g.base, g.end, g.heads_base = base, end, end
-        g.nr_heads = g.nr_zones * (order_heads + g.nr_cpus * MIGRATE_PCPTYPES) + 1
+        g.nr_heads = g.nr_zones * (order_heads + g.nr_cpus * MIGRATE_PCPTYPES) + 1 + 2 * MAX_COMPACTIONS
         self.reserve_map()
         for i in range(g.nr_zones):
             g.zones[i].free_list = head
@@ -166,6 +170,7 @@ cdef class Pglist:
                 g.zones[i].pageset[cpu].lists = head
                 head += MIGRATE_PCPTYPES
         g.tmp_list = head
+        g.compact_lists = head + 1
         for i in range(g.heads_base, g.heads_base + g.nr_heads):
             list_init(g.map, i)
         return 0

@@ -316,6 +316,26 @@ cdef inline bint zone_watermark_fast(Pgdat *g, const Zone *z, uint32_t order, in
     return False
 
 
+cdef uint32_t isolate_free_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
+    # __isolate_free_page(): takes a block off its free list; the pages taken, 0 when the watermark forbids it
+    cdef Zone *zone = page_zone(g, pfn)
+    cdef uint32_t mt = get_pfnblock_migratetype(g, zone, pfn)
+    cdef uint32_t pages = <uint32_t>1 << order
+    cdef uint32_t block = pfn
+    if mt != MIGRATE_ISOLATE:
+        if not zone_watermark_ok_of(g, zone, 0, <int64_t>zone.watermark[WMARK_MIN] + pages, 0, ALLOC_CMA,
+                                    zone.vm_stat[NR_FREE_PAGES]):
+            return 0
+        __mod_zone_freepage_state(g, zone, -<int64_t>pages, mt)
+    del_page_from_free_list(g, pfn, zone, order)
+    if order >= g.pageblock_order - 1:
+        while block < pfn + pages - 1:
+            if get_pfnblock_migratetype(g, zone, block) < MIGRATE_PCPTYPES:
+                set_pfnblock_migratetype(g, zone, block, MIGRATE_MOVABLE)
+            block += <uint32_t>1 << g.pageblock_order
+    return pages
+
+
 # ------------------------------------------------------------------ high-atomic reserves
 
 cdef void reserve_highatomic_pageblock(Pgdat *g, uint32_t pfn, Zone *zone) noexcept nogil:
@@ -343,8 +363,8 @@ cdef void prep_compound_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept no
     g.map[pfn + 1].prev = COMPOUND_PAGE_DTOR << 8 | order
 
 
-cdef inline void prep_new_page(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t gfp_flags,
-                               uint32_t alloc_flags) noexcept nogil:
+cdef void prep_new_page(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t gfp_flags,
+                        uint32_t alloc_flags) noexcept nogil:
     cdef Page *page = &g.map[pfn]
     page.private_ = 0
     page.refcount = 1

@@ -103,6 +103,14 @@ cdef struct Zone:           # struct zone
     uint32_t *pageblock_flags   # four bits a pageblock, from the pageblock first_block on
     uint32_t first_block
     PerCpuPages *pageset    # one a cpu
+    int64_t compact_cached_free_pfn     # where compaction's scanners go on
+    int64_t compact_cached_migrate_pfn[2]   # of asynchronous and of synchronous compaction
+    int64_t compact_init_migrate_pfn
+    int64_t compact_init_free_pfn
+    uint32_t compact_considered         # requests since compaction last failed
+    uint32_t compact_defer_shift
+    int compact_order_failed
+    bint compact_blockskip_flush
 
 
 cdef struct BadPage:        # one "BUG: Bad page state", until Python can log it
@@ -114,6 +122,7 @@ cdef struct BadPage:        # one "BUG: Bad page state", until Python can log it
 cdef enum:                  # what a request did beside taking pages, and what `a` and `b` of it are
     WOKE_KSWAPD             # zone, order
     DIRECT_RECLAIM          # order
+    DIRECT_COMPACT          # order, COMPACT_*
     UNRESERVED              # zone, first page that moved
     OOM_KILL                # order
     TOOK_RESERVES           # zone: __GFP_NOFAIL took what is kept for others
@@ -129,6 +138,63 @@ cdef struct AllocEvent:
     uint32_t a
     uint32_t b
     uint32_t times
+
+
+cdef enum:                  # enum migrate_mode
+    MIGRATE_ASYNC = 0
+    MIGRATE_SYNC_LIGHT = 1
+    MIGRATE_SYNC = 2
+    COMPACT_SKIPPED = 1     # enum compact_result
+    COMPACT_DEFERRED = 2
+    COMPACT_CONTINUE = 4
+    COMPACT_COMPLETE = 5
+    COMPACT_PARTIAL_SKIPPED = 6
+    COMPACT_CONTENDED = 7
+    COMPACT_SUCCESS = 8
+    NOT_MOVABLE = 0         # what PageOwners.movable() answers
+    MOVABLE_LRU = 1         # a page of a process or a file
+    MOVABLE_DRIVER = 2
+    TOOK_FREE_BLOCK = 0     # what PageOwners.told() hears: pfn, order
+    TURNED_LIST = 1         # pfn, whether it comes last, order
+    MAX_COMPACTIONS = 2     # one may begin while another sleeps
+
+
+cdef struct PageOwners:     # who maps or holds pages, and whether they may move: all that compaction knows of it
+    void *self
+    int (*movable)(void *self, uint32_t pfn, int mode) noexcept nogil
+    bint (*isolate)(void *self, uint32_t pfn, int mode) noexcept nogil  # takes it off its owner's lists
+    void (*putback)(void *self, uint32_t pfn) noexcept nogil
+    int (*move)(void *self, uint32_t old, uint32_t new_, int mode) noexcept nogil   # 0, or -errno: -EAGAIN tries again
+    void (*told)(void *self, int what, uint32_t a, uint32_t b, uint32_t c) noexcept nogil
+    bint frees              # what nobody holds any more is freed by compaction, not by whoever drives it
+    bint stop               # the driver wants no more of it
+
+
+cdef struct CompactControl:  # struct compact_control
+    Zone *zone
+    uint32_t freepages      # heads of its lists
+    uint32_t migratepages
+    uint32_t nr_freepages
+    uint32_t nr_migratepages
+    int64_t free_pfn
+    int64_t migrate_pfn
+    int64_t fast_start_pfn
+    int order               # -1: all of the zone is to be compacted
+    int search_order
+    int fast_search_fail
+    uint32_t migratetype
+    uint32_t gfp_mask
+    uint32_t alloc_flags
+    uint32_t highest_zoneidx
+    int mode
+    bint ignore_skip_hint
+    bint no_set_skip_hint
+    bint ignore_block_suitable
+    bint direct_compaction
+    bint whole_zone
+    bint contended
+    bint rescan
+    bint alloc_contig
 
 
 cdef struct Pgdat:          # struct pglist_data, and the variables of page_alloc.c
@@ -164,6 +230,12 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     uint32_t nr_movable_seen    # what is known of movable pages from outside, for the blocks that are stolen next
     uint32_t movable_used
     uint32_t movable_seen[16]
+    bint compaction         # CONFIG_COMPACTION
+    PageOwners *owners      # NULL: no page may move
+    uint32_t compact_lists  # heads of the lists of MAX_COMPACTIONS compactions
+    uint32_t compactions    # how many are under way
+    CompactControl *capturing   # direct compaction that takes a block of its order as soon as one is freed
+    uint32_t captured
     uint32_t nr_events
     AllocEvent events[32]
     uint32_t nr_bad

@@ -1,0 +1,1 @@
+"""Compaction: movable pages go to the end of the zone, so that free ones come together (mm/compaction.c)."""
