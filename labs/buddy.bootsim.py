@@ -20,7 +20,7 @@ for order in range(ORDER, largest):
 assert not any(blocks()[ORDER:largest])
 
 before = blocks()
-block = alloc_pages(GFP_KERNEL, ORDER)
+block = alloc_pages(GFP_KERNEL, ORDER).pfn
 after = blocks()
 # One block of the largest order is gone; each halving left its upper half free, one for each order on the way down.
 assert after[largest] == before[largest] - 1
@@ -35,8 +35,8 @@ __free_pages(block, ORDER)
 assert blocks() == before
 
 # A buddy in use stops the merging: of two neighbours the first stays alone until the second comes back.
-first = alloc_pages(GFP_KERNEL, ORDER)
-second = alloc_pages(GFP_KERNEL, ORDER)
+first = alloc_pages(GFP_KERNEL, ORDER).pfn
+second = alloc_pages(GFP_KERNEL, ORDER).pfn
 assert first ^ second == 1 << ORDER
 __free_pages(first, ORDER)
 assert k.page(first).order == ORDER

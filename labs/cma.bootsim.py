@@ -12,12 +12,12 @@ assert {get_pageblock_migratetype(pfn) for pfn in range(first, end, block)} == {
 # The kernel's own pages never come from it, however short memory gets; movable ones may.
 branch_ = branch()
 unmovable = []
-while (pfn := branch_.alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, 4)) is not None:
-    unmovable.append(pfn)
+while (page := branch_.alloc_pages(GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY, 4)) is not None:
+    unmovable.append(page.pfn)
 assert not any(first <= pfn < end for pfn in unmovable)
 movable = []
-while (pfn := branch_.alloc_pages(GFP_HIGHUSER_MOVABLE | __GFP_NOWARN | __GFP_NORETRY, 0)) is not None:
-    movable.append(pfn)
+while (page := branch_.alloc_page(GFP_HIGHUSER_MOVABLE | __GFP_NOWARN | __GFP_NORETRY)) is not None:
+    movable.append(page.pfn)
 inside = [pfn for pfn in movable if first <= pfn < end]
 assert len(inside) > area.count // 2
 

@@ -3,6 +3,8 @@
 
 import random
 
+import bootsim
+
 
 def requests(machine, kernel_gfp):
     """A mix: three movable pages for each one that stays; then the movable ones go. Return those that stay."""
@@ -11,12 +13,12 @@ def requests(machine, kernel_gfp):
     while True:
         keeps = rng.randrange(4) == 0
         gfp = (kernel_gfp if keeps else GFP_HIGHUSER_MOVABLE) | __GFP_NOWARN | __GFP_NORETRY
-        pfn = machine.alloc_pages(gfp, 0)
-        if pfn is None or len(stay) + len(movable) == 24000:
+        page = machine.alloc_page(gfp)
+        if page is None or len(stay) + len(movable) == 24000:
             break
-        (stay if keeps else movable).append(pfn)
+        (stay if keeps else movable).append(page.pfn)
     for pfn in movable:
-        machine.__free_pages(pfn, 0)
+        machine.__free_page(pfn)
     machine.drain_all_pages()
     return stay
 
@@ -44,3 +46,13 @@ assert len(blocks_of(lost)) > 3 * len(blocks_of(kept))
 before = largest_blocks(lab)
 assert before - largest_blocks(grouped) <= least + 2
 assert before - largest_blocks(mixed) > 2 * least
+
+# A machine with less than one pageblock for each type and zone does not group: there is no room to keep types apart.
+small = bootsim.boot("vexpress.dts", cmdline="mem=20M")
+assert small.mm.pgdat.page_group_by_mobility_disabled
+assert not k.mm.pgdat.page_group_by_mobility_disabled
+small = type(lab)(small, lab.show)
+for machine, together in ((lab, False), (small, True)):
+    machine.drain_all_pages()
+    kernels, users = machine.alloc_page(GFP_KERNEL).pfn, machine.alloc_page(GFP_KERNEL | __GFP_MOVABLE).pfn
+    assert (kernels >> k.mm.pageblock_order == users >> k.mm.pageblock_order) == together

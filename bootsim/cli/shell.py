@@ -18,7 +18,7 @@ _HELP = """Boot TREE and give Python's prompt on the machine.
     Examples:
       bootsim shell vexpress.dts --mem 1G --smp 2
       >>> page = alloc_pages(GFP_KERNEL, 2)
-      >>> kmem(page << 12)
+      >>> kmem(page.pa)
       >>> cat("/proc/buddyinfo")
     """
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 # Functions by their module. Each takes the machine first, which the session gives it.
 FUNCTIONS = {
     "bootsim.linux.mm.page_alloc": (
-        "alloc_pages", "__free_pages", "alloc_pages_exact", "free_pages_exact", "split_page", "free_unref_page",
         "drain_all_pages", "drain_pages_zone", "get_pageblock_migratetype", "page_zone_name", "nr_free_pages",
         "set_page_count", "alloc_contig_range", "free_contig_range", "page_info",
+    ),
+    "bootsim.linux.include.linux.gfp": (
+        "alloc_pages", "alloc_page", "__get_free_pages", "__get_free_page", "__get_dma_pages", "get_zeroed_page",
+        "alloc_pages_exact", "__free_pages", "__free_page", "free_pages", "free_page", "free_pages_exact", "split_page",
+        "virt_to_pfn",
     ),
     "bootsim.linux.mm.cma": ("cma_alloc", "cma_release"),
     "bootsim.linux.include.linux.slab": (
@@ -21,9 +25,11 @@ FUNCTIONS = {
 # Modules of which every name that begins so is a constant of the kernel's.
 CONSTANTS = {"bootsim.linux.mm.page_alloc": ("GFP_", "__GFP_", "MIGRATE_")}
 
-# Functions that give memory, and what their answer is: the frame of its first page, or its address (va).
+# Functions that give memory, and their answer: the first page, its frame, its address (va), or that of an object.
 GIVES = {
-    "alloc_pages": "pfn", "alloc_pages_exact": "pfn", "cma_alloc": "pfn",
+    "alloc_pages": "page", "alloc_page": "page", "cma_alloc": "pfn",
+    **dict.fromkeys(("__get_free_pages", "__get_free_page", "__get_dma_pages", "get_zeroed_page"), "address"),
+    "alloc_pages_exact": "address",
     "kmalloc": "va", "kzalloc": "va", "kmalloc_array": "va", "kcalloc": "va", "krealloc": "va",
     "kmem_cache_alloc": "va", "kmem_cache_zalloc": "va",
     "__alloc_percpu": "va", "__alloc_percpu_gfp": "va",

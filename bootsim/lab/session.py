@@ -12,12 +12,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+import traceback
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.errors import InputError
 from bootsim.lab import names
+from bootsim.linux.include.linux.mm_types import Page
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.page_alloc import format_gfp_flags, page_info
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = str(Path(__file__).parents[1])
 _PAGE_SHIFT = 12
+_NEAR = 3  # calls from here to where an argument of the wrong kind is found out; one that lies deeper is a bug
 _PG_SLAB = 1 << 9
 
 
@@ -41,7 +44,10 @@ class Text(str):
 
 
 class Held(NamedTuple):
-    """Memory that a call gave: its frame (`pfn`) or object (`va`), the call in words, and the line that made it."""
+    """Memory that a call gave: its frame (`pfn`) or object (`va`), the call in words, and the line that made it.
+
+    Pages that were given by their address have both.
+    """
 
     pfn: int | None
     va: int | None
@@ -65,19 +71,26 @@ class Bound:
             self._parameters = []
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        """Call it on the session's machine. Raises InputError for arguments that it cannot take."""
+        """Call it on the session's machine; a page may be a frame's number. Raises InputError for other arguments."""
+        named = [*self._parameters, *[""] * len(args)]
+        args = tuple(self._page(name, value) for name, value in zip(named, args, strict=False))
         try:
             answer = self._function(self._session.k, *args, **options)
         except (TypeError, OverflowError) as error:
-            below = error.__traceback__ and error.__traceback__.tb_next
-            if below is None or below.tb_next is None:
-                raise InputError(f"{self.__name__}(): {error}") from None
-            raise
+            if len(traceback.extract_tb(error.__traceback__)) > _NEAR:
+                raise
+            raise InputError(f"{self.__name__}(): {error}") from None
         self._session.heard(self.__name__, self._words(args, options), args, answer)
         return answer
 
+    def _page(self, name: str, value: Any) -> Any:
+        # a page of this machine, whichever it was taken from
+        if isinstance(value, Page):
+            return Page(self._session.k, value.pfn)
+        return Page(self._session.k, value) if name == "page" and isinstance(value, int) else value
+
     def _words(self, args: tuple[Any, ...], options: dict[str, Any]) -> str:
-        named = self._parameters + [""] * len(args)
+        named = [*self._parameters, *[""] * len(args)]
         words = [_word(name, value) for name, value in zip(named, args, strict=False)]
         words += [f"{name}={_word(name, value)}" for name, value in options.items()]
         return f"{self.__name__}({', '.join(words)})"
@@ -91,6 +104,8 @@ def _word(name: str, value: Any) -> str:
         if name.startswith("gfp"):
             return format_gfp_flags(value)
         return f"{value:#x}" if value >= 1 << _PAGE_SHIFT else str(value)
+    if isinstance(value, Page):
+        return f"page {value.pfn:#x}"
     called = getattr(value, "name", None)
     return called if isinstance(called, str) else repr(value)
 
@@ -141,9 +156,14 @@ class Session:
         if taken is not None and len(args) > taken:
             self.held.pop(args[taken], None)
         if given is not None and answer:
-            pfn, va = (answer, None) if given == "pfn" else (None, answer)
-            self.held.pop(answer, None)
-            self.held[answer] = Held(pfn, va, call, _place())
+            pfn = None
+            if given == "address":
+                pfn = self.k.virt_to_phys(answer) >> _PAGE_SHIFT
+            elif given != "va":
+                pfn = answer.pfn if given == "page" else answer
+            key = answer if pfn is None else pfn
+            self.held.pop(key, None)
+            self.held[key] = Held(pfn, None if given in ("page", "pfn") else answer, call, _place())
 
     # ------------------------------------------------------------------ questions
 
@@ -259,7 +279,8 @@ class Session:
         self.k, self.held, known = self.past.pop()
         if self.bare is not None:
             self.bare.clear()
-            self.bare.update(known, k=self.k)
+            own = {name: Page(self.k, v.pfn) if isinstance(v, Page) else v for name, v in known.items()}
+            self.bare.update(own, k=self.k)
 
     def _repr_html_(self) -> str:
         from bootsim.lab.picture import memory_map

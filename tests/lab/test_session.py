@@ -38,8 +38,8 @@ def test_what_is_listed_is_there(lab):
 
 
 def test_a_call_is_told_in_the_log(lab):
-    pfn = lab.alloc_pages(lab.GFP_KERNEL | lab.__GFP_COMP, 2)
-    assert lab.k.log.records[-1].text == f"bootsim: alloc_pages(GFP_KERNEL|__GFP_COMP, 2) = {pfn:#x}"
+    page = lab.alloc_pages(lab.GFP_KERNEL | lab.__GFP_COMP, 2)
+    assert lab.k.log.records[-1].text == f"bootsim: alloc_pages(GFP_KERNEL|__GFP_COMP, 2) = page {page.pfn:#x}"
     assert lab.k.log.records[-1].func == "alloc_pages"
 
 
@@ -55,13 +55,13 @@ def test_arguments_that_do_not_fit_are_bad_input(lab):
 def test_who_holds_pages(lab):
     first = lab.alloc_pages(lab.GFP_KERNEL, 1)
     second = lab.alloc_pages(lab.GFP_KERNEL, 0)
-    assert [held.pfn for held in lab.holders()] == [first, second]
+    assert [held.pfn for held in lab.holders()] == [first.pfn, second.pfn]
     assert all("test_session.py" in held.place and "test_who_holds_pages" in held.place for held in lab.holders())
     lab.__free_pages(first, 1)
-    assert [held.pfn for held in lab.holders()] == [second]
+    assert [held.pfn for held in lab.holders()] == [second.pfn]
     third = lab.alloc_pages(lab.GFP_KERNEL, 1)
-    assert [held.pfn for held in lab.holders()] == [second, third]
-    assert "alloc_pages(GFP_KERNEL, 0)" in lab.kmem(second << 12)
+    assert [held.pfn for held in lab.holders()] == [second.pfn, third.pfn]
+    assert "alloc_pages(GFP_KERNEL, 0)" in lab.kmem(second.pa)
 
 
 def test_who_owns_an_address(lab):
@@ -94,7 +94,8 @@ def test_back_undoes_lines(lab):
     assert len(bare["holders"]()) == 2
     typed(lab, "back()")
     assert "b" not in bare
-    assert [held.pfn for held in lab.holders()] == [bare["a"]]
+    assert [held.pfn for held in lab.holders()] == [bare["a"].pfn]
+    assert bare["a"]._k is lab.k
     typed(lab, "back()")
     assert "a" not in bare
     assert lab.k.zones == before
@@ -116,11 +117,12 @@ def test_the_past_is_bounded(lab):
 
 
 def test_a_branch_is_a_machine_of_its_own(lab):
-    pfn = lab.alloc_pages(lab.GFP_KERNEL, 0)
+    page = lab.alloc_pages(lab.GFP_KERNEL, 0)
     other = lab.branch()
-    other.__free_pages(pfn, 0)
+    other.__free_pages(page, 0)
     assert other.holders() == []
-    assert [held.pfn for held in lab.holders()] == [pfn]
+    assert [held.pfn for held in lab.holders()] == [page.pfn]
+    assert page.refcount == 1
     assert other.k is not lab.k
 
 
@@ -211,3 +213,15 @@ def test_per_cpu_areas_are_held_too(lab):
     assert [held.call for held in lab.holders()] == ["__alloc_percpu(16, 8)"]
     lab.free_percpu(ptr)
     assert lab.holders() == []
+
+
+def test_pages_by_address_and_by_frame(lab):
+    va = lab.__get_free_pages(lab.GFP_KERNEL, 1)
+    assert [(held.va, held.pfn) for held in lab.holders()] == [(va, lab.virt_to_pfn(va))]
+    assert "__get_free_pages(GFP_KERNEL, 1)" in lab.kmem(va + 8)
+    lab.free_pages(va, 1)
+    assert lab.holders() == []
+    page = lab.alloc_page(lab.GFP_KERNEL)
+    lab.__free_page(page.pfn)  # a frame's number will do
+    assert lab.holders() == []
+    assert lab.k.log.records[-1].text == f"bootsim: __free_page(page {page.pfn:#x}) = None"
