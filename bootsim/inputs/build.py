@@ -315,7 +315,7 @@ class Config(Values):
     RANDOM_TRUST_BOOTLOADER: bool = False
     BASE_SMALL: int = without_effect(0, "tables after the boot")
     BASE_FULL: bool = without_effect(False, "tables after the boot")
-    HZ: int = without_effect(100, "time")
+    HZ: int = 100
     PREEMPT: bool = False
     LOCKDEP: bool = False
     DEBUG_SPINLOCK: bool = False

@@ -14,7 +14,7 @@ from bootsim.lab.pages cimport PageTraffic
 from bootsim.lab.recorded cimport Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pgdat
 from bootsim.linux.mm.slab.objects cimport Slab
-from bootsim.linux.mm.slab.slabs cimport ArrayCache, SlabCache, off_slab
+from bootsim.linux.mm.slab.slabs cimport SLABS_FREE, ArrayCache, SlabCache, off_slab
 from bootsim.linux.mm.slab_common cimport FULL, GFP_COMP, ZERO_SIZE_PTR, KmemCache, get_order
 
 from bootsim.linux.mm.slab_common import SlabError
@@ -40,6 +40,8 @@ cdef enum:
     FREE_LIMIT = 67
     CPU_DEAD = 2            # of record 67
     SIZEOF_NODE = 64
+    ONE_ROUND = 4096        # no more records lie between two of one round of the reaper
+    ALL = 0x7FFFFFFF        # of record 62: not the reaper
 
 
 cdef class SlabTraffic:
@@ -54,13 +56,20 @@ cdef class SlabTraffic:
     cdef Slab slab
     cdef Pgdat *g
     cdef dict names                 # of caches that are there at the end, with their object sizes, by address
-    cdef uint32_t image_end         # names of caches below it lie in the kernel image
+    cdef uint32_t rodata_end        # names of caches below it are constants of the kernel's own
     cdef object asked               # the cache that is being made: (size, align, flags, record of its answer)
     cdef SlabCache made             # and itself, once it has an address
     cdef bint booting
     cdef uint32_t descriptor        # of the next cache of the boot
     cdef uint32_t node              # an object for the node of a new cache
     cdef set emptied                # caches whose shared array is drained whole: a shrink, not the reaper
+    cdef uint32_t hz
+    cdef uint32_t reaps             # how often the reaper came
+    cdef uint32_t first_reap        # when it came first, in jiffies
+    cdef Py_ssize_t last_reap       # its last record
+    cdef list to_reap               # caches it has still to come to, the next one last
+    cdef dict next_reap             # by cache: when its node is due
+    cdef set came                   # caches whose node it came to this time, as records show
     cdef readonly Py_ssize_t wrong
     cdef readonly object first_wrong
 
@@ -74,7 +83,12 @@ cdef class SlabTraffic:
         self.slab.kmem_cache_init()
         self.booting = True
         self.emptied = set()
-        self.image_end = k.build.symbols.end
+        self.hz = k.build.config.HZ
+        self.first_reap = self.hz
+        self.to_reap = []
+        self.next_reap = {}
+        self.came = set()
+        self.rodata_end = k.build.symbols.end_rodata
 
     @property
     def allocator(self):
@@ -120,6 +134,8 @@ cdef class SlabTraffic:
         cdef uint32_t b = events[i, 2]
         cdef uint32_t c = events[i, 3]
         try:
+            if self.to_reap and len(self.to_reap) == 1 and kind not in (DRAINED, UNTOUCHED, GIVEN_BACK):
+                self.reaped_up_to(None)
             if kind == GET:
                 self.get(i, a, b, c, answers)
             elif kind == PUT:
@@ -129,7 +145,7 @@ cdef class SlabTraffic:
             elif kind == NEW_SLAB:
                 self.new_slab(i, a, b, c, answers)
             elif kind == GIVEN_BACK:
-                self.give_back(i, a, b, answers)
+                self.give_back(i, a, b, c, answers)
             elif kind == ASKED:
                 self.ask(events, i)
             elif kind == CREATED:
@@ -143,7 +159,7 @@ cdef class SlabTraffic:
             elif kind == CHANGE:
                 self.change(a, b, c)
             elif kind in (DRAINED, EMPTIED, UNTOUCHED):
-                self.drained(kind, a, b)
+                self.drained(i, kind, a, b)
         except SlabError as error:
             self.differs(i, str(error))
         return 0
@@ -229,10 +245,13 @@ cdef class SlabTraffic:
                          f"{answers[i, 3]:#x} here")
         return 0
 
-    cdef int give_back(self, Py_ssize_t i, uint32_t cache_va, uint32_t real, uint32_t[:, ::1] answers) except -1:
+    cdef int give_back(self, Py_ssize_t i, uint32_t cache_va, uint32_t real, uint32_t most,
+                       uint32_t[:, ::1] answers) except -1:
         # one step of drain_freelist()
         cdef SlabCache s = self.cache_of(cache_va)
         cdef uint32_t pfn = self.slab.take_free_slab(s)
+        if most != ALL:
+            self.came.add(s.va)
         answers[i, 2] = pfn
         if pfn != NO_PAGE:
             self.slab.slab_destroy(s, pfn)
@@ -240,12 +259,14 @@ cdef class SlabTraffic:
             self.differs(i, f"cache {cache_va:#x}: slab {real:#x} given back in the recording, {pfn:#x} here")
         return 0
 
-    cdef int drained(self, uint32_t kind, uint32_t cache_va, uint32_t which) except -1:
+    cdef int drained(self, Py_ssize_t i, uint32_t kind, uint32_t cache_va, uint32_t which) except -1:
         cdef SlabCache s = self.cache_of(cache_va)
         cdef ArrayCache *ac = s.shared_array if which and kind != EMPTIED else &s.cpu_cache[self.g.cpu]
         if kind == EMPTIED:
             ac = &s.cpu_cache[which if which < s.nr_cpus else self.g.cpu]
             self.emptied.add(cache_va)
+        elif cache_va not in self.emptied:
+            self.reaper_at(i, s, which)
         if ac == NULL:
             return 0
         if kind == UNTOUCHED:
@@ -254,6 +275,45 @@ cdef class SlabTraffic:
         if kind == EMPTIED or (which and cache_va in self.emptied):
             return self.slab.drain_array(s, ac, ac.avail)
         return self.slab.drain_array(s, ac, self.slab.reaped(ac))
+
+    # ---------------------------------------------------------------- the reaper
+
+    cdef int reaper_at(self, Py_ssize_t i, SlabCache s, uint32_t shared) except -1:
+        # a record shows it at a cache: at its node, or at a CPU's array, and then it has been through those before
+        if shared:
+            self.came.add(s.va)
+            return 0
+        if s not in self.to_reap or i - self.last_reap > ONE_ROUND:
+            self.reaped_up_to(None)
+            self.reaps += 1
+            self.to_reap = list(self.slab.slab_caches)
+        self.reaped_up_to(s)
+        self.last_reap = i
+        return 0
+
+    cdef int reaped_up_to(self, SlabCache s) except -1:
+        # the caches before `s`, or all
+        while self.to_reap and self.to_reap[len(self.to_reap) - 1] is not s:
+            self.reaped_node(self.to_reap.pop())
+        return 0
+
+    cdef int reaped_node(self, SlabCache s) except -1:
+        # The reaper has been at this cache: did it come to the node?
+        cdef uint32_t interval = 4 * self.hz
+        cdef uint32_t now = self.first_reap + 2 * self.hz * (self.reaps - 1)
+        cdef bint came = s.va in self.came
+        cdef uint32_t due = self.next_reap.get(s, interval + s.va % interval)
+        self.came.discard(s.va)
+        if came and due > now and due <= now + self.hz:
+            self.first_reap += self.hz
+        elif not came:
+            if due > now or (s.shared_array != NULL and s.shared_array.avail):
+                return 0
+            if not s.free_touched and s.lists[SLABS_FREE].first != NO_PAGE:
+                return 0
+        self.next_reap[s] = now + interval
+        s.free_touched = False
+        return 0
 
     # ---------------------------------------------------------------- caches
 
@@ -309,10 +369,12 @@ cdef class SlabTraffic:
         else:
             fits = self.slab.find_mergeable(size, align, flags, "", ctor)
             if fits is not None:
-                # one of the two has a region for programs; a module's cache never has
-                (s if name_va < self.image_end else fits).usersize = 1
+                # one of the two has a region for programs; a cache whose name was put together has none
+                (s if name_va < self.rodata_end else fits).usersize = 1
             s.refcount = 1
             self.slab.add(s)
+            if self.reaps:  # made after the reaper came last, when exactly is not known
+                self.next_reap[s] = self.first_reap + self.hz * (2 * self.reaps + 3) + s.va % (4 * self.hz)
         answers[i, 1] = 0 if s is None else s.va
         if answers[i, 1] != real:
             self.differs(i, f"cache {real:#x} in the recording, {answers[i, 1]:#x} here")
@@ -354,6 +416,7 @@ cdef class SlabTraffic:
             self.slab.slab_caches.remove(s)
         if what == 2:
             del self.slab.cache_at[cache_va]
+            self.next_reap.pop(s, None)
         return 0
 
     cdef str name_of(self, uint32_t va, uint32_t size, uint32_t name_va):

@@ -1,5 +1,6 @@
 """Recorded objects of SLAB and SLOB, answered by the replay."""
 
+import struct
 import tarfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ BUILDS = {"kl-slab-1024": "k3slab", "kl-slobu-256": "k3slobu"}
 KINDS = {"kl-slab-1024": (1, 21, 51, 54, 62, 64), "kl-slobu-256": (1, 21, 51, 54)}
 
 
-@pytest.fixture(scope="module", params=BUILDS)
+@pytest.fixture(scope="module", params=list(BUILDS))
 def recording(request, tmp_path_factory):
     place = tmp_path_factory.mktemp("recordings")
     with tarfile.open(GOLDEN / f"recordings/{request.param}.tar.xz") as archive:
@@ -88,3 +89,34 @@ def test_a_replay_goes_on_after_a_wrong_answer(recording):
     assert replay.at == len(replay.records)
     assert replay.objects.wrong > 0
     replay.caches()
+
+
+def with_records(replay, more):
+    records = replay.records.tobytes() + b"".join(struct.pack("<4I", *record) for record in more)
+    replay.records = memoryview(records).cast("I", shape=[len(records) // 16, 4])
+    replay.answers = memoryview(bytearray(records)).cast("I", shape=[len(records) // 16, 4])
+
+
+@pytest.mark.parametrize("recording", ["kl-slab-1024"], indirect=True)
+def test_the_reaper_clears_a_node_that_is_due(recording):
+    replay = replay_of(recording)
+    end = len(replay.records)
+    kmem_cache = replay.objects.allocator.kmem_cache.va  # the oldest: the reaper comes to it last
+    # The recording has one round of the reaper, a second after the boot began; these are the rounds after 3 and 5.
+    first = next(i for i in range(end) if replay.records[i, 0] == 66)
+    later = {replay.records[i, 1] for i in range(first, end) if replay.records[i, 0] == 54}
+    with_records(replay, [(66, kmem_cache, 0, 0), (70, 0, 0, 0)] * 2)
+    replay.run(end)
+    before = {c["addr"]: c for c in replay.caches()["state"]}
+    replay.run(end + 2)
+    assert {c["addr"]: c["node"]["free_touched"] for c in replay.caches()["state"]} == {
+        va: c["node"]["free_touched"] for va, c in before.items()}  # 4 seconds are not over
+    replay.run()
+    for cache in replay.caches()["state"]:
+        node = before[cache["addr"]]["node"]
+        due = cache["addr"] not in later and 400 + cache["addr"] % 400 <= 500
+        shown = node["shared"] is not None and node["shared"]["avail"]  # it would have been drained
+        cleared = node["free_touched"] and due and not shown
+        assert cache["node"]["free_touched"] == (0 if cleared else node["free_touched"]), cache["name"]
+    left = sum(c["node"]["free_touched"] for c in replay.caches()["state"])
+    assert 0 < left < sum(c["node"]["free_touched"] for c in before.values())
