@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from bootsim.linux.lib.fdt import FlatNode
 
 _USES_OF_RESERVED = frozenset((b"shared-dma-pool", b"ramoops", b"removed-dma-pool"))  # compatible, without case
-_TELLING = frozenset(("device_type", "compatible"))  # only a node with one of these, or so called, is looked at further
 # properties of /chosen with which a bootloader or another architecture's kernel limits memory
 _CHOSEN_UNREAD = ("linux,usable-memory-range", "linux,elfcorehdr", "linux,initrd-size")
 
@@ -38,10 +37,14 @@ def unused_parts(k: Kernel) -> Iterator[tuple[str, str | None, str]]:
             seen = seen or area is not None
         if area is not None and depth > 1:
             yield from _in_reserved_memory(node)
-        elif "memory" in node.name or not _TELLING.isdisjoint(node.first):
+        elif "memory" in node.name or "device_type" in node.first or _uses_of_reserved(node):  # of few nodes
             yield from _elsewhere(node)
         if node.path in ("/chosen", "/chosen@0"):
             yield from _in_chosen(k, node)
+
+
+def _uses_of_reserved(node: FlatNode) -> bool:
+    return not _USES_OF_RESERVED.isdisjoint(node.first.get("compatible", b"").lower().split(b"\0"))
 
 
 def _elsewhere(node: FlatNode) -> Iterator[tuple[str, str | None, str]]:
@@ -56,7 +59,7 @@ def _elsewhere(node: FlatNode) -> Iterator[tuple[str, str | None, str]]:
     if stem == "reserved-memory" and node.path != "/reserved-memory":
         yield node.path, None, "nothing is reserved: only a node called /reserved-memory is read"
     elif node.depth and "/reserved-memory" not in node.path and "memory-region" not in node.first and \
-            not _USES_OF_RESERVED.isdisjoint(node.first.get("compatible", b"").lower().split(b"\0")):
+            _uses_of_reserved(node):
         yield node.path, None, "nothing is reserved for it: it does not lie in /reserved-memory"
 
 

@@ -506,10 +506,11 @@ def _unflattened_size(k: Kernel) -> int:
     node_bytes, prop_bytes = k.build.sizeof.device_node, k.build.sizeof.property
     used = 0
     for node in _populated(k):
-        used = ((used + 3) & ~3) + node_bytes + len(node.name) + 1
-        used = ((used + 3) & ~3) + prop_bytes * len(node.props) if node.props else used
+        name, props = node.name, node.props
+        used = ((used + 3) & ~3) + node_bytes + len(name) + 1
+        used = ((used + 3) & ~3) + prop_bytes * len(props) if props else used
         if "name" not in node.first:
-            used = ((used + 3) & ~3) + prop_bytes + len(_base_name(node.name)) + 1
+            used = ((used + 3) & ~3) + prop_bytes + len(_base_name(name)) + 1
     return used
 
 
@@ -518,9 +519,10 @@ def _build_nodes(k: Kernel) -> DeviceNode:
     # last node of its depth, as the kernel's array of parents has it.
     last: dict[int, DeviceNode] = {}
     for flat in _populated(k):
-        name = c_string(flat.first["name"]) if "name" in flat.first else _base_name(flat.name)
-        node = DeviceNode(name, flat.name, flat.path, flat.first, flat.props)
-        if flat.depth:
-            last.get(flat.depth - 1, last[0]).children.append(node)
-        last[flat.depth] = node
+        first, full_name, depth = flat.first, flat.name, flat.depth
+        name = c_string(first["name"]) if "name" in first else _base_name(full_name)
+        node = DeviceNode(name, full_name, flat.path, first, flat.props)
+        if depth:
+            last.get(depth - 1, last[0]).children.append(node)
+        last[depth] = node
     return last[0]

@@ -147,9 +147,11 @@ def pcpu_embed_first_chunk(k: Kernel, reserved_size: int, dyn_size: int, atom_si
             printk(k, KERN_WARNING, "percpu: max_distance={max_distance:#x} too large for vmalloc space "
                    "{vmalloc_total:#x}", max_distance=max_distance, vmalloc_total=vmalloc_total)
         static = ram.read(k.virt_to_phys(sym.per_cpu_load), ai.static_size)
+        blank = static == bytes(ai.static_size)  # as in RAM that nobody loaded an image to; the units are clear already
         for unit in range(len(ai.cpu_map)):
             pa = base + unit * ai.unit_size
-            ram.write(pa, static)
+            if not blank:
+                ram.write(pa, static)
             memblock_free(mb, pa + size_sum, ai.unit_size - size_sum, func, _CHUNK)
         printk(k, KERN_INFO, "percpu: Embedded {pages} pages/cpu s{static} r{reserved} d{dyn} u{unit}",
                pages=size_sum >> PAGE_SHIFT, static=ai.static_size, reserved=ai.reserved_size, dyn=ai.dyn_size,
