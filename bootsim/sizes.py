@@ -6,6 +6,7 @@ import re
 
 _NUMBER = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9]+)(?:\.([0-9]{1,12}))?([kKmMgG])?(?:[iI]?[bB])?")
 _SHIFTS = {"k": 10, "m": 20, "g": 30}
+_TOP = 1 << 32
 
 
 def parse_number(text: str) -> int:
@@ -22,3 +23,42 @@ def parse_number(text: str) -> int:
     if hexadecimal or rest:
         raise ValueError(f"{text!r} is no whole number of bytes")
     return value + int(part)
+
+
+def size(text: str) -> int:
+    """A size in bytes, of at least 1 MiB. Raises ValueError."""
+    value = _number_or(text, "a size such as 512M, 1G or 0x20000000")
+    if value < 1 << 20:
+        hint = f"; did you mean {text}M?" if text.isdigit() and value else ""
+        raise ValueError(f"{text} is {value} bytes, expected at least 1M{hint}")
+    return value
+
+
+def size_at(text: str) -> tuple[int, int | None]:
+    """SIZE or SIZE@BASE. Raises ValueError."""
+    amount, at, base = text.partition("@")
+    return size(amount), address(base) if at else None
+
+
+def address(text: str) -> int:
+    """A physical address. Raises ValueError."""
+    return _below_top(text, "a physical address such as 0x68000000")
+
+
+def number(text: str) -> int:
+    """A number of 32 bits. Raises ValueError."""
+    return _below_top(text, "a number such as 0x61930")
+
+
+def _below_top(text: str, expected: str) -> int:
+    value = _number_or(text, expected)
+    if value >= _TOP:
+        raise ValueError(f"{text} does not fit in 32 bits")
+    return value
+
+
+def _number_or(text: str, expected: str) -> int:
+    try:
+        return parse_number(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not {expected}") from None

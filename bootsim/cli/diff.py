@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bootsim.cli.inputs import FOR_BOTH, twice_input_options
 from bootsim.cli.output import Experiments, LineOutput, wants_color
-from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE
 from bootsim.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,18 +45,7 @@ _LOG_WORDS = ("Linux version ", "Booting Linux", "Memory: ")
 @click.command(help=_HELP, epilog="Exit codes: 0 the same, 1 different, 2 bad input.",
                context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("names", metavar="A [B]", nargs=-1, required=True)
-@click.option("--config", multiple=True, metavar="NAME|FILE", help="Kernel build.  [default: 3G/1G]")
-@click.option("--mem", multiple=True, type=SIZE, metavar="SIZE", help="Amount of RAM.")
-@click.option("--smp", multiple=True, type=click.IntRange(1, 4), help="Processors that are powered.")
-@click.option("--cmdline", multiple=True, metavar="TEXT", help="Kernel command line, in place of the tree's bootargs.")
-@click.option("--bootloader", multiple=True, type=click.Choice(["qemu", "none"]), help="Who edits the tree.")
-@click.option("--dtb-addr", multiple=True, type=ADDRESS, metavar="ADDR", help="Physical address of the tree.")
-@click.option("--load-addr", multiple=True, type=ADDRESS, metavar="ADDR", help="Physical address of the kernel.")
-@click.option("--cpu", multiple=True, metavar="MODEL|REGISTER=VALUE", help="The processor that boots.")
-@click.option("--soc", multiple=True, metavar="NAME=VALUE", help="What a register of the SoC reads as.")
-@click.option("--ram", multiple=True, type=SIZE, metavar="SIZE", help="RAM really there, whatever the tree says.")
-@click.option("--initrd", multiple=True, type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk.")
-@click.option("-I", "include_dirs", multiple=True, metavar="DIR", help="Folder to search for includes; repeatable.")
+@twice_input_options
 @click.option("--form", type=click.Choice(["unified", "side", "json"]), default="unified", show_default=True,
               help="Form of the answer; `side` puts the logs side by side.")
 @click.option("--show", multiple=True, type=click.Choice(["summary", "causes", "state", "log", "all"]),
@@ -99,7 +88,7 @@ def diff(ctx: click.Context, /, names: tuple[str, ...], form: str, show: tuple[s
 def _sides(boots: tuple[str, ...], options: Mapping[str, Any], steps: bool) -> list[Side]:
     if len(boots) > 2:
         raise click.UsageError(f"{len(boots)} boots given, expected one or two")
-    crowded = [name for name, values in options.items() if name != "include_dirs" and len(values) > 2]
+    crowded = [name for name, values in options.items() if name not in FOR_BOTH and len(values) > 2]
     if crowded:
         raise click.UsageError(f"--{crowded[0].replace('_', '-')} given more than twice")
     first, second = _inputs(options, 0), _inputs(options, 1)
@@ -117,9 +106,8 @@ def _sides(boots: tuple[str, ...], options: Mapping[str, Any], steps: bool) -> l
 def _inputs(options: Mapping[str, Any], side: int) -> dict[str, Any]:
     # the options of one side: of two values the side's, of one value that
     found = {name: values[min(side, len(values) - 1)] for name, values in options.items()
-             if values and name != "include_dirs"}  # fmt: skip
-    if options["include_dirs"]:
-        found["include_dirs"] = options["include_dirs"]
+             if values and name not in FOR_BOTH}  # fmt: skip
+    found |= {name: options[name] for name in FOR_BOTH if options[name]}
     if "initrd" in found:
         found["initrd"] = tuple(found["initrd"])
     for name in ("cpu", "soc"):
@@ -215,7 +203,7 @@ def _named(name: str, given: Mapping[str, Any]) -> str:
 
     words = [name]
     for option, value in given.items():
-        if option != "include_dirs":
+        if option not in FOR_BOTH:
             shown = option_shown(option, value)
             words += [f"--{option.replace('_', '-')}", f'"{shown}"' if " " in shown else shown]
     return " ".join(words)

@@ -139,20 +139,32 @@ def known_stage(_ctx: click.Context, _param: click.Parameter, value: str | None)
 
 # ---------------------------------------------------------------- two boots side by side
 
+FOR_BOTH = ("include_dirs", "allow_outside")  # how trees are read, whichever side's
+
 
 def paired_input_options(function: _F) -> _F:
     """Give a click command every option that says what to boot; each may be given twice, for A and for B.
 
     Options of which one boot takes many hold for both.
     """
-    options = []
-    for option in _plain_options():
-        twice = copy.copy(option)
-        if not option.multiple:
-            twice.multiple, twice.default, twice.show_default = True, None, False
-        options.append(twice)
+    return _with_params(function, [each if each.multiple else _twice(each) for each in _plain_options()])
+
+
+def twice_input_options(function: _F) -> _F:
+    """As `paired_input_options`, but that of --cpu and --soc too the first is for A and the second for B."""
+    return _with_params(function, [each if each.name in FOR_BOTH else _twice(each) for each in _plain_options()])
+
+
+def _with_params(function: _F, options: list[click.Option]) -> _F:
     function.__click_params__ = [*getattr(function, "__click_params__", []), *options]  # type: ignore[attr-defined]
     return function
+
+
+def _twice(option: click.Option) -> click.Option:
+    twice = copy.copy(option)
+    twice.multiple, twice.default, twice.show_default = True, None, False
+    twice.help = (option.help or "").removesuffix(" Repeatable.")
+    return twice
 
 
 def _plain_options() -> list[click.Option]:
@@ -183,13 +195,12 @@ def paired_inputs(trees: tuple[str, ...], options: Mapping[str, Any]) -> list[tu
 
 def _shown(name: str, value: Any) -> str:
     # an option's value as it was given, as far as that can be told
-    from bootsim.state.quantities import size_text
+    from bootsim.state.quantities import ram_text, size_text
 
     if isinstance(value, File):
         return str(value.path)
     if name in ("mem", "ram"):
-        size, base = value if isinstance(value, tuple) else (value, None)
-        return size_text(size) + ("" if base is None else f"@{base:#x}")
+        return size_text(value) if name == "mem" else ram_text(*value)
     if name.endswith("_addr"):
         return f"{value:#x}"
     return f'"{value}"' if " " in str(value) or value == "" else str(value)

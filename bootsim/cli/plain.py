@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bootsim.cli.values import address, file_at, size, size_at
+from bootsim.cli.values import file_at
+from bootsim.sizes import address, size, size_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

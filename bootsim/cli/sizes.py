@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootsim.cli import values
+from bootsim.cli.values import file_at
+from bootsim.sizes import address, number, size, size_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +34,8 @@ class _Parsed(_ParamType):
             raise click.BadParameter(str(error), ctx, param) from None
 
 
-SIZE = _Parsed("size", values.size)
-SIZE_AT = _Parsed("size[@base]", values.size_at)
-ADDRESS = _Parsed("address", values.address)
-NUMBER = _Parsed("number", values.number)
-FILE_AT = _Parsed("file[@address]", values.file_at)
+SIZE = _Parsed("size", size)
+SIZE_AT = _Parsed("size[@base]", size_at)
+ADDRESS = _Parsed("address", address)
+NUMBER = _Parsed("number", number)
+FILE_AT = _Parsed("file[@address]", file_at)

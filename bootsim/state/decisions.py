@@ -24,7 +24,7 @@ from bootsim.inputs.edits import Edit, add_node, apply, set_property, spare_byte
 from bootsim.inputs.tree import Tree
 from bootsim.inputs.treediff import NOT_GIVEN, SPARE, TreeChange, changed, spare_change, tree_changes
 from bootsim.sizes import parse_number
-from bootsim.state.quantities import size_text
+from bootsim.state.quantities import ram_text, size_text
 from bootsim.state.words import Words
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ _CHOICES = (
 )
 DEFAULT_BUILD = "3G/1G"
 _OPTIONS = ("mem", "smp", "cpu", "soc", "bootloader", "dtb_addr", "load_addr", "ram", "initrd")
+_READING = ("config", "include_dirs", "allow_outside")  # done with once tree and build are read
 _IMAGE = ("banner", "machines", "assumed")
 _MEMORY = ("dtb:/memory", "dtb:memory")
 
@@ -76,11 +77,11 @@ class Inputs:
 def load_inputs(tree: str | os.PathLike[str] | Tree, given: Mapping[str, Any]) -> Inputs:
     """Read the tree and the build of a boot; `given` are arguments of bootsim.prepare(). Raises InputError."""
     known = {name: value for name, value in given.items() if value is not None and value != ()}
-    options = {name: value for name, value in known.items() if name not in ("config", "include_dirs")}
-    for name in ("mem", "ram"):
-        if isinstance(options.get(name), str):
-            options[name] = parse_number(options[name])
-    loaded = tree if isinstance(tree, Tree) else load_tree(tree, known.get("include_dirs", ()))
+    options = {name: value for name, value in known.items() if name not in _READING}
+    if isinstance(options.get("mem"), str):
+        options["mem"] = parse_number(options["mem"])
+    outside = bool(known.get("allow_outside"))
+    loaded = tree if isinstance(tree, Tree) else load_tree(tree, known.get("include_dirs", ()), allow_outside=outside)
     return Inputs(loaded, load_build(known.get("config", DEFAULT_BUILD)), options)
 
 
@@ -314,8 +315,10 @@ def option_shown(option: str, value: Any) -> str:
     """The value of an option of a command, as people give it."""
     if value is None:
         return NOT_GIVEN
-    if option in ("mem", "ram") and isinstance(value, int):
+    if option == "mem" and isinstance(value, int):
         return size_text(value)
+    if option == "ram" and isinstance(value, tuple):
+        return ram_text(*value)
     if option.endswith("_addr"):
         return f"{value:#x}"
     if option == "initrd" and isinstance(value, tuple):

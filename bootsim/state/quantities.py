@@ -334,6 +334,11 @@ def size_text(size_bytes: int) -> str:
     return str(size_bytes)
 
 
+def ram_text(size_bytes: int, base: int | None) -> str:
+    """RAM really there as --ram takes it: 1G, 1G@0x60000000."""
+    return size_text(size_bytes) + ("" if base is None else f"@{base:#x}")
+
+
 def number(text: str) -> int:
     """The value of a number as options and files write it. Raises ValueError."""
     return parse_number(text)

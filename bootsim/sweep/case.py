@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bootsim.errors import InputError
 from bootsim.sizes import parse_number
-from bootsim.state.quantities import size_text
+from bootsim.state.quantities import ram_text, size_text
 from bootsim.state.shapes import ShapeError, listing, mapping, number, record, text
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Case:
         if self.initrd is not None:
             parts.append(f"initrd={self.initrd}")
         if self.ram is not None:
-            parts.append(f"ram={size_text(self.ram)}" + (f"@{self.ram_addr:#x}" if self.ram_addr is not None else ""))
+            parts.append(f"ram={ram_text(self.ram, self.ram_addr)}")
         for name, words in (("cpu", self.cpu), ("soc", self.soc)):
             parts += [f"{name}={word}" for word in words]
         return " ".join(parts)

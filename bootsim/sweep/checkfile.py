@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.errors import InputError
-from bootsim.sizes import parse_number
+from bootsim.sizes import parse_number, size_at
 from bootsim.state.expressions import Expression, ExpressionError, parse
 from bootsim.sweep.case import MAX_SMP, Case, matrix, mem_sizes
 from bootsim.sweep.yamlnodes import Reader, compose, is_null
@@ -184,11 +184,10 @@ class _CheckReader(Reader):
         found = self.scalar(node, "an amount of RAM such as 1G, or SIZE@BASE")
         if found is None:
             return {}
-        size, at, base = found.text.partition("@")
         try:
-            (amount,), address = mem_sizes(size), parse_number(base) if at else None
-        except ValueError:
-            self.error(node, f"{found.text!r}, expected an amount of RAM such as 1G, or SIZE@BASE")
+            amount, address = size_at(found.text)
+        except ValueError as error:
+            self.error(node, str(error))
             return {}
         return {"ram": amount, "ram_addr": address}
 
