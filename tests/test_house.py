@@ -1,6 +1,7 @@
 """The rules of the house: where files lie, what may import what, how long a file may be."""
 
 import ast
+import re
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -171,6 +172,19 @@ def test_files_are_short(path):
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.suffix == ".pyx"], ids=shown)
 def test_cython_modules_are_typed(path):
     assert path.with_suffix(".pyi").is_file(), f"{shown(path)} has no .pyi beside it"
+
+
+GOLDEN_MARK = re.compile(r"^(@|.*= )pytest\.mark\.golden$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("test_*.py")), ids=shown)
+def test_the_mark_golden_is_for_recordings_of_real_kernels(path):
+    text = path.read_text()
+    if not GOLDEN_MARK.search(text):
+        return
+    reads = re.search(r"""["/](golden|corpus)["/]""", text)
+    stored = path.parent in (ROOT / "tests/golden", ROOT / "tests/corpus")
+    assert reads or stored, f"{shown(path)} reads no recording: what the source says is no golden data"
 
 
 def test_no_path_of_a_build_machine():

@@ -29,6 +29,7 @@ def commands():
 def test_commands(arguments, status, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rootfs.cpio.gz").write_bytes(bytes(4096))
+    (tmp_path / "labs").symlink_to(Path(__file__).parents[1] / "labs")
     done = CliRunner().invoke(cli, arguments)
     assert done.exit_code == status, done.output
 

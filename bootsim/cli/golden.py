@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _HELP = """Record boots as text, and tell what has changed since.
 
     Each boot becomes one text file that diffs well: inputs, log, memblock, zones, CMA areas, layout, digest. Keep the
-    folder in git; `verify` boots every file's inputs again and prints what differs.
+    folder in git; `verify` boots every file's inputs again and prints what differs. Why, it cannot measure: a recorded
+    boot names its inputs and does not keep them. `bootsim diff` of the tree before and after does.
 
     \b
     Examples:
@@ -82,6 +83,9 @@ def verify(ctx: click.Context, folder: str) -> None:
         output.write([f"{'CHANGED' if lines else 'same   '} {file}", *lines])
     words = f", {failed} could not be verified" if failed else ""
     output.write([f"{len(files)} recorded boots: {len(files) - changed - failed} same, {changed} changed{words}"])
+    if changed:
+        output.write(["Causes are not measured: a recorded boot names its inputs and does not keep them. Where a tree "
+                      "or build has changed, bootsim diff OLD NEW tells them; where none has, bootsim has changed."])
     ctx.exit(EXIT_BAD_INPUT if failed else EXIT_DIFFERS if changed else 0)
 
 

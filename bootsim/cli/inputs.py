@@ -22,6 +22,7 @@ from bootsim.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
@@ -92,8 +93,13 @@ def replayable(source: str, options: Mapping[str, Any]) -> tuple[str, dict[str, 
         return source, inputs_from(options)
     context = click.get_current_context()
     given = {name for name in INPUT_NAMES if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    return _from_directory(source, inputs_from(options), given)
+
+
+def _from_directory(source: str, inputs: dict[str, Any], given: AbstractSet[str]) -> tuple[str, dict[str, Any]]:
+    # the directory's own inputs, but for those that an option gave
     tree, known = directory_boot(source, needs_build="config" not in given)
-    return tree, inputs_from(options) | {name: value for name, value in known.items() if name not in given}
+    return tree, inputs | {name: value for name, value in known.items() if name not in given}
 
 
 def is_directory(source: str) -> bool:
@@ -173,7 +179,10 @@ def _plain_options() -> list[click.Option]:
 
 
 def paired_inputs(trees: tuple[str, ...], options: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    """Return name, tree and arguments of bootsim.prepare() of the one or two boots that a command's options ask for."""
+    """Return name, tree and arguments of bootsim.prepare() of the one or two boots that a command's options ask for.
+
+    A state directory's boot is that of its tree, with the inputs that it names, but for the options that were given.
+    """
     single = {option.name for option in _plain_options() if not option.multiple}
     given = {name: options[name] or () for name in INPUT_NAMES if name in single}
     many = next((name for name, values in given.items() if len(values) > 2), None)
@@ -189,7 +198,10 @@ def paired_inputs(trees: tuple[str, ...], options: Mapping[str, Any]) -> list[tu
         words += [f"--{name.replace('_', '-')} {_shown(name, chosen[name])}" for name in given if given[name]]
         defaults = {"config": "3G/1G", "bootloader": "none"}
         inputs = inputs_from({**options, **{name: chosen[name] or defaults.get(name) for name in given}})
-        boots.append((" ".join(words), words[0], inputs))
+        tree = words[0]
+        if is_directory(tree):
+            tree, inputs = _from_directory(tree, inputs, {name for name in INPUT_NAMES if options[name]})
+        boots.append((" ".join(words), tree, inputs))
     return boots
 
 

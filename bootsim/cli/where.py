@@ -24,7 +24,7 @@ _HELP = """Tell where a board's RAM went: every byte of it under one owner.
     kernel's own "Memory:" line; should they ever not, it is said. A boot that panics is shown as it died.
 
     With two trees, or an option given twice, two boots stand side by side: the first of two values is for A, the second
-    for B.
+    for B. A state directory stands for the boot of its tree, with what it says that it was booted with.
 
     \b
     Examples:
@@ -33,6 +33,7 @@ _HELP = """Tell where a board's RAM went: every byte of it under one owner.
       bootsim where vexpress.dts --stage arm_memblock_init
       bootsim where vexpress.dts --config 3G/1G --config 2G/2G --mem 1G
       bootsim where old.dts new.dts
+      bootsim where captures/board board.dts
       bootsim where vexpress.dts --json | jq '.rows[] | select(.group == "node")'
     """
 

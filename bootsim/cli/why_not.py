@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootsim.cli.inputs import input_options
+from bootsim.cli.inputs import input_options, replayable
 from bootsim.cli.output import Experiments, LineOutput
-from bootsim.cli.values import inputs_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,10 +22,13 @@ _HELP = """Tell what single change would make something hold of a boot.
     another split of the address space, each node of /reserved-memory smaller or left out, each word of the command
     line left out. Of sizes the nearest to what is now is told.
 
+    TREE may be a state directory: its tree is booted, with what the directory says that it was booted with.
+
     \b
     Examples:
       bootsim why-not vexpress.dts "lowmem >= 800M" --mem 1G
       bootsim why-not board.dts "coherent_pool.max >= 20M"
+      bootsim why-not captures/board "highmem == 0"
     """
 
 
@@ -51,7 +53,7 @@ def why_not(ctx: click.Context, /, tree: str, what: str, as_json: bool, **option
         raise click.BadParameter(f"column {error.column + 1}: {error}", param_hint="WHAT") from None
     progress = Experiments()
     try:
-        found = whynot.why_not(load_inputs(tree, inputs_from(options)), expression, progress)
+        found = whynot.why_not(load_inputs(*replayable(tree, options)), expression, progress)
     finally:
         progress.finish()
     if as_json:

@@ -34,7 +34,8 @@ def test_facts_and_explain_replay_its_tree(bootsim, captured):
     assert facts["dtb.base"] == json.loads((captured / "stages.json").read_text())["__create_page_tables"]["atags"]
 
 
-COMMANDS = [("facts",), ("explain", "high_memory"), ("report", "-o", "x.html"), ("show", "layout")]
+COMMANDS = [("facts",), ("explain", "high_memory"), ("report", "-o", "x.html"), ("show", "layout"), ("where",),
+            ("why-not", "lowmem >= 100M")]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
@@ -109,3 +110,13 @@ def test_compare_hints_at_what_lies_behind(bootsim, captured, tmp_path):
     done = bootsim("compare", replay, captured / "console.log")
     assert done.exit_code == 2
     assert "what is real comes first" in done.stderr
+
+
+def test_where_shows_a_capture_and_a_tree_side_by_side(bootsim, captured):
+    done = bootsim("where", captured, "vexpress.dts", "--mem", "512M", "--json")
+    assert done.exit_code == 0, done.output
+    ours, other = json.loads(done.stdout)
+    assert ours["boot"].startswith(str(captured))
+    assert [sum(row["size"] for row in boot["rows"]) for boot in (ours, other)] == [512 << 20] * 2
+    alone = json.loads(bootsim("where", captured, "--json").stdout)
+    assert sum(row["size"] for row in alone["rows"]) == 256 << 20

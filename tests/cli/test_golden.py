@@ -27,6 +27,7 @@ def test_a_change_is_told_and_recorded_anew(bootsim, tree_file, tmp_path):
     assert done.exit_code == 1
     assert "-memory   0x60000000-0x7fffffff 512M" in done.stdout.splitlines()
     assert "+memory   0x60000000-0x6fffffff 256M" in done.stdout.splitlines()
+    assert done.stdout.splitlines()[-1].startswith("Causes are not measured: a recorded boot names its inputs")
     assert "recorded " in bootsim("golden", "record", folder).stdout
     assert "same " in bootsim("golden", "record", folder).stdout
     assert bootsim("golden", "verify", folder).exit_code == 0

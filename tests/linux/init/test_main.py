@@ -32,7 +32,6 @@ def test_mem(board, cmdline, banks):
         assert k.panicked.reason is None  # "mem" stands alone
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("cmdline", "words"), [
     ("mem=64M mem=1M@0x100000000", ["Ignoring memory at 0x100000000 outside 32-bit physical address space"]),
     ("mem=64M mem=1G@0xf0000000", ["Truncating memory at 0xf0000000 to fit in 32-bit physical address space"]),
@@ -43,7 +42,6 @@ def test_mem_says_what_it_passes_over(board, cmdline, words):
     assert board.said(board.boot(cmdline, until="setup_machine_fdt"), "memory at", "PHYS_OFFSET") == words
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize("option", ["mem", "vmalloc", "initrd", "initrdmem", "kernelcore", "coherent_pool",
                                     "cachepolicy", "ecc", "mitigations"])
 def test_options_whose_handler_reads_address_0_without_a_value(board, option):
@@ -53,7 +51,6 @@ def test_options_whose_handler_reads_address_0_without_a_value(board, option):
                                "reads one at address 0 and faults with no vectors to take it"]
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize("option", ["cma", "percpu_alloc", "log_buf_len", "loglevel", "init_on_alloc", "movablecore"])
 def test_options_that_ask_for_their_value(board, option):
     k = board.boot(option)
@@ -69,7 +66,6 @@ def test_options_that_change_nothing_here(board, option):
                                   for line in board.said(plain)][:-3]
 
 
-@pytest.mark.golden
 def test_words_of_other_handlers(board):
     k = board.boot("mitigations=foo bootconfig percpu_alloc=page", build={"BOOT_CONFIG": False},
                    until="setup_machine_fdt")
@@ -104,7 +100,6 @@ def test_an_empty_bootargs_gives_way_to_the_builds(board):
     assert extended.boot_command_line == " b=2"
 
 
-@pytest.mark.golden
 def test_a_long_command_line_is_cut_twice(board):
     # to COMMAND_LINE_SIZE where it is read, with what would have come after it, and to a line of the log
     k = board.boot("y" * 1011 + " vmalloc=256M", until="setup_arch")
@@ -114,7 +109,6 @@ def test_a_long_command_line_is_cut_twice(board):
     assert len(board.said(k, "Kernel command line")[0]) == 989
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("cmdline", "words"), [
     ("init_on_alloc=1", ["WARNING: CPU: 0 PID: 0 at include/linux/jump_label.h:306 static_key_enable",
                          "static_key_enable(): static key 'init_on_alloc+0x0/0x4' used before call to "
@@ -136,7 +130,6 @@ def test_kernelcore_and_movablecore_make_a_zone(board, cmdline, zones):
     assert (next((z["name"] for z in k.zones if z["name"] == "Movable" and z["managed"]), None)) == zones
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("cmdline", "dentries", "inodes"), [
     ("", "131072 (order: 7, 524288", "65536 (order: 6, 262144"),
     ("dhash_entries=100 ihash_entries=1000", "128 (order: -3, 512", "1024 (order: 0, 4096")])
@@ -146,7 +139,6 @@ def test_hash_tables(board, cmdline, dentries, inodes):
         f"Inode-cache hash table entries: {inodes} bytes, linear)"]
 
 
-@pytest.mark.golden
 def test_an_initrd_in_highmem_is_an_oops(board):
     initrd = "linux,initrd-start = <0x9e000000>; linux,initrd-end = <0x9e100000>;"
     k = board.boot("vmalloc=800M", chosen=initrd, until=None)
@@ -173,7 +165,6 @@ def test_memblock_debug_starts_where_it_stands(board):
 INITRD = "linux,initrd-start = <0x70000000>; linux,initrd-end = <0x70100000>;"
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("cmdline", "freed"), [("", 1), ("keepinitrd", 0), ("keepinitrd=0", 0), ("retain_initrd", 0),
                                                 ("retain_initrd=1", 1), ("noinitrd", 1)])
 def test_the_initrd_is_freed_or_kept(board, cmdline, freed):

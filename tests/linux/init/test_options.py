@@ -48,12 +48,10 @@ def known() -> dict[tuple[str, str], tuple[str, ...]]:
     return {(kind, entry.name): entry.needs for kind, table in tables for entry in table}
 
 
-@pytest.mark.golden
 def test_every_option_of_the_kernel_is_known():
     assert stored() - known().keys() == set()
 
 
-@pytest.mark.golden
 def test_no_option_is_made_up():
     modules = {name for kind, name in known() if kind == "core" and "." in name}
     assert modules == {"printk.ignore_loglevel", "page_alloc.shuffle"}  # module_param()s, which the list has not

@@ -16,7 +16,6 @@ def kexec(board, arg):
     return k, [line for line in board.said(k, "rashkernel", "emory value") if not line.startswith("Kernel command")]
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("arg", "mib", "at"), [
     ("crashkernel=64M", 64, 2176), ("crashkernel=64M@0x70000000", 64, 1792), ("crashkernel=1M@0x62000000", 1, 1568),
     ("crashkernel=0M-512M:32M,512M-2G:96M", 96, 2176)])
@@ -27,7 +26,6 @@ def test_memory_is_reserved_in_lowmem(board, arg, mib, at):
     assert ("Crash kernel", at << 20, (at + mib << 20) - 1) in k.iomem
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("arg", "line"), [("crashkernel=900M", NO_AREA), ("crashkernel=64M@0x60000000", IN_USE),
                                            ("crashkernel=64M@0x9c000000", IN_USE)])
 def test_memory_that_is_not_there_or_in_use(board, arg, line):

@@ -10,7 +10,6 @@ CPUS = "cpus { #address-cells = <1>; #size-cells = <0>; " + "".join(
     f'cpu@{i} {{ device_type = "cpu"; compatible = "arm,cortex-a9"; reg = <{i}>; }}; ' for i in range(4)) + "};\n"
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("cmdline", "said"), [
     ("log_buf_len=1M", ["printk: log_buf_len: 1048576 bytes"]),
     ("log_buf_len=1048577", ["printk: log_buf_len: 2097152 bytes"]),
@@ -32,7 +31,6 @@ def test_many_processors_ask_for_a_larger_log(board):
         "printk: log_buf_len: 32768 bytes"]
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("caller", "length"), [(False, 989), (True, 973)])
 def test_a_line_is_cut_to_what_the_kernels_buffer_holds(board, caller, length):
     k = board.prepare(build={"PRINTK_CALLER": caller})

@@ -54,7 +54,6 @@ def test_no_more_than_the_slots(board, k):
     assert board.said(k, "slots") == ["cma: Not enough slots for CMA reserved regions!"]
 
 
-@pytest.mark.golden
 def test_an_area_in_two_zones_is_given_up(board):
     pool = 'a@8f000000 { compatible = "shared-dma-pool"; reusable; reg = <0x8f000000 0x2000000>; };'
     k = board.boot("vmalloc=512M", reserved=pool, until=None)

@@ -25,7 +25,6 @@ def test_one_unit_for_every_possible_processor(board):
     assert all(k.machine.ram.read(k.mm.pcpu_base_pa + i * k.mm.pcpu_unit_size, 64) == static for i in range(4))
 
 
-@pytest.mark.golden
 def test_modules_get_their_share(board):
     k = board.boot(until="mem_init:entry")
     assert board.said(k, "percpu") == ["percpu: Embedded 19 pages/cpu s46284 r8192 d23348 u77824"]
@@ -39,7 +38,6 @@ def test_without_smp_there_is_one_unit_and_no_message(board):
     assert k.mm.pcpu_unit_size == 32 << 10
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize("name", ["embed", "page", "x"])
 def test_no_choice_is_compiled_in(board, name):
     k = board.boot(f"percpu_alloc={name}", until="setup_machine_fdt")

@@ -21,7 +21,6 @@ def node(reg, extra="", name="memory@60000000", prop="reg"):
     return f'\t{name} {{ device_type = "memory"; {prop} = <{reg}>; {extra} }};\n'
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("nodes", "banks"), [
     # |-- reg --| is passed over for |usable|
     (node("0x60000000 0x40000000", "linux,usable-memory = <0x60000000 0x10000000>;"), [(RAM, 256 * MIB)]),
@@ -41,7 +40,6 @@ def test_banks(board, nodes, banks):
     assert memory(board.boot(memory=nodes, until="setup_machine_fdt")) == banks
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("reg", "said"), [
     ("0x60000000 0x10000000 0x70000000 0x100", "block 0x70000000 - 0x70000100"),
     ("0x60000000 0x10000000 0x40000000 0x1000000", "block 0x40000000 - 0x41000000"),
@@ -74,7 +72,6 @@ def test_the_seed_is_wiped_out_of_the_tree(board):
     assert [len(n.props) for n in k.of.fdt.nodes] == [len(n.props) for n in plain.of.fdt.nodes]
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("cells", "trust", "said"), [(7, True, False), (8, True, True), (8, False, False)])
 def test_a_long_seed_is_enough_for_the_random_numbers(board, cells, trust, said):
     seed = f"rng-seed = <{'1 ' * cells}>;"
@@ -89,19 +86,16 @@ def test_only_the_first_of_equal_properties_is_wiped():
     assert (n.props, n.first) == ([("a", b"2")], {"a": b"2"})
 
 
-@pytest.mark.golden
 def test_regions_below_other_nodes_count(board):
     k = board.boot(reserved="group { a@70000000 { reg = <0x70000000 0x1000>; b { size = <0x2000>; }; }; };")
     assert [r.name for r in k.of.reserved_mem] == ["b", "a@70000000"]
 
 
-@pytest.mark.golden
 def test_every_range_of_reg_is_reserved(board):
     k = board.boot(reserved="a@70000000 { reg = <0x70000000 0x1000 0x71000000 0x1000>; };")
     assert {(0x70000000, 0x1000), (0x71000000, 0x1000)} <= {(r.base, r.size) for r in k.mm.memblock.reserved.regions}
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize("compatible", ["ramoops", "removed-dma-pool"])
 def test_no_map_of_any_kind_is_taken_out_of_the_mapping(board, compatible):
     k = board.boot(reserved=f'a@70000000 {{ compatible = "{compatible}"; reg = <0x70000000 0x100000>; no-map; }};')
@@ -109,7 +103,6 @@ def test_no_map_of_any_kind_is_taken_out_of_the_mapping(board, compatible):
     assert [(r.base, r.size) for r in regions if r.flags & MEMBLOCK_NOMAP] == [(0x70000000, 0x100000)]
 
 
-@pytest.mark.golden
 def test_a_disabled_region_is_none(board):
     k = board.boot(reserved='a@70000000 { reg = <0x70000000 0x1000>; status = "disabled"; };')
     assert k.of.reserved_mem == []

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = pytest.mark.golden
-
 
 def placed(k):
     return {r.name: (r.base, r.size) for r in k.of.reserved_mem}

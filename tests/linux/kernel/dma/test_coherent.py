@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytestmark = pytest.mark.golden
 POOL = 'a@%x { compatible = "shared-dma-pool"; reg = <%#x 0x400000>; %s };'
 
 

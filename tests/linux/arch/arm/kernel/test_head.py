@@ -21,21 +21,18 @@ def expected_words(flags):
     return table | {0xFF8: 0x68000000 | flags, 0xFF9: 0x68100000 | flags}
 
 
-@pytest.mark.golden
 def test_the_first_table_on_one_cortex_a9_is_the_real_one(make):
     k = make.started()
     assert words(k) == expected_words(UP)
     assert k.mm.init_mm.pgd_pa == 0x60004000
 
 
-@pytest.mark.golden
 def test_the_first_table_on_four_processors_is_the_real_one(make):
     k = make.started(cpus=4)
     assert words(k) == expected_words(SMP)
     assert k.is_smp
 
 
-@pytest.mark.golden
 def test_registers_are_the_real_ones(make):
     k = make.started()
     assert (k.machine.cp15.sctlr, k.machine.cp15.dacr, k.machine.cp15.ttbcr) == (0x10C5387D, 0x51, 0)

@@ -15,7 +15,6 @@ def memory(k):
     return [(r.base, r.size, r.flags) for r in k.mm.memblock.memory.regions]
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("mib", "page_offset", "limit"), [
     (512, 0xC0000000, 0x80000000), (1024, 0xC0000000, 0x90000000), (1024, 0x80000000, 0xA0000000)])
 def test_the_limit_is_the_real_one(make, mib, page_offset, limit):
@@ -29,7 +28,6 @@ def test_the_limit_is_the_real_one(make, mib, page_offset, limit):
     assert memory(k) == [(RAM, mib * MIB, 0)]
 
 
-@pytest.mark.golden
 def test_without_highmem_the_rest_is_ignored_in_the_kernels_words(make):
     k = make.with_banks((RAM, 1024 * MIB), HIGHMEM=False)
     adjust_lowmem_bounds(k)

@@ -56,7 +56,6 @@ def runs(*parts):
     return {(va >> 20) + i: word + (i << 20) for va, word, n in parts for i in range(n)}
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("cpus", "expected", "vectors"), [
     (1, runs((0xBFE00000, 0x8FFFC811, 1), (0xBFF00000, 0x8FFFCC11, 1), (0xC0000000, 0x6000041E, 1),
              (0xC0100000, 0x6010040E, 11), (0xC0C00000, 0x60C0041E, 756), (0xFF800000, 0x6800841E, 2),
@@ -77,7 +76,6 @@ def test_one_gib_with_highmem_is_as_in_the_real_boot(paged, cpus, expected, vect
     assert k.mm.pkmap_page_table_pa == 0x8FFFC000
 
 
-@pytest.mark.golden
 def test_a_cma_area_in_lowmem_is_mapped_by_pages_as_in_the_real_boot(paged):
     k = paged((RAM, 512 * MIB), cma=(0x7F000000, 16 * MIB), HIGHMEM=False)
     tables = {0xDF000000 + i * 2 * MIB: 0x7EFFE000 - i * 4096 for i in range(8)}

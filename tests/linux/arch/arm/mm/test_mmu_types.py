@@ -36,7 +36,6 @@ def said(k):
     return [r.text for r in k.log.records if r.kernel]
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("cpus", "sections", "policy"), [
     (1, SECTIONS_UP, "writeback"), (4, SECTIONS_SMP, "writealloc")])
 def test_section_bits_are_the_real_ones(make, cpus, sections, policy):
@@ -46,7 +45,6 @@ def test_section_bits_are_the_real_ones(make, cpus, sections, policy):
     assert said(k) == [f"Memory policy: Data cache {policy}"]
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("cpus", "pages"), [
     (1, {MT_HIGH_VECTORS: 0x1CF, MT_LOW_VECTORS: 0x0CF, MT_MEMORY_DMA_READY: 0x24F}),
     (4, {MT_HIGH_VECTORS: 0x5DF, MT_LOW_VECTORS: 0x4DF})])
@@ -56,7 +54,6 @@ def test_page_bits_are_the_real_ones(make, cpus, pages):
     assert {mt: k.mm.mem_types[mt].prot_pte for mt in pages} == pages
 
 
-@pytest.mark.golden
 @pytest.mark.parametrize(("linux", "hardware"), [
     (0x8FFFE1CF, 0x8FFFE23E), (0x8FFFF0CF, 0x8FFFF21E), (0x8FFFE5DF, 0x8FFFE67E), (0x8FFFF4DF, 0x8FFFF65E),
     (0x7FFFF24F, 0x7FFFF01F)])

@@ -15,8 +15,6 @@ MMIO32 = "earlycon: pl11 at MMIO32 0x10009000 (options '{}')"
 ENABLED = "printk: bootconsole [pl11] enabled"
 MALFORMED = "Malformed early option '{}'"
 
-pytestmark = pytest.mark.golden
-
 
 def words(board, cmdline, *nodes, **tree):
     k = board.boot(cmdline, *nodes, until="setup_machine_fdt", **tree)
