@@ -85,7 +85,7 @@ asan: $(VENV)/.installed
 		BOOTSIM_FUZZ=$(CALLS) $(BIN)/python -m pytest -q -p no:cacheprovider tests/linux/mm/test_surface.py $(TESTS)
 
 bench: $(VENV)/.built
-	$(BIN)/python -m pytest tests/benchmarks/bench_buddy.py tests/benchmarks/bench_mmu.py tests/benchmarks/bench_copy.py -m benchmarks --benchmark-enable --benchmark-only $(TESTS)
+	$(BIN)/python -m pytest tests/benchmarks/bench_buddy.py tests/benchmarks/bench_mmu.py tests/benchmarks/bench_copy.py tests/benchmarks/bench_slab.py -m benchmarks --benchmark-enable --benchmark-only $(TESTS)
 	$(BIN)/python tests/benchmarks/bench_boot.py
 
 # fourteen decisions in all 91 pairs: what makes each effect, against boots of all combinations

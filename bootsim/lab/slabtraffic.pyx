@@ -59,6 +59,7 @@ cdef class SlabTraffic:
     cdef uint32_t rodata_end        # names of caches below it are constants of the kernel's own
     cdef object asked               # the cache that is being made: (size, align, flags, record of its answer)
     cdef SlabCache made             # and itself, once it has an address
+    cdef bint no_memory             # for an array or the node of it
     cdef bint booting
     cdef uint32_t descriptor        # of the next cache of the boot
     cdef uint32_t node              # an object for the node of a new cache
@@ -193,7 +194,7 @@ cdef class SlabTraffic:
             if va and real:
                 self.slab.swap(s, va, real)
                 va = real
-        if s is self.slab.kmem_cache and (self.asked is not None or self.booting):
+        if va and s is self.slab.kmem_cache and (self.asked is not None or self.booting):
             self.describe(va)
         self.lately.handed_out(cache_va, va)
         return 0
@@ -213,6 +214,8 @@ cdef class SlabTraffic:
         answers[i, 3] = va
         if va != real:
             self.differs(i, f"kmalloc of {size} bytes: {real:#x} in the recording, {va:#x} here")
+        if not va and self.made is not None:
+            self.no_memory = True
         if size == SIZEOF_NODE:
             self.node_for(va)
         return 0
@@ -356,6 +359,7 @@ cdef class SlabTraffic:
         ctor, name_va = (events[j, 3] or None, events[j, 2]) if j < events.shape[0] else (None, 0)
         self.asked = (events[i, 1], events[i, 2], self.slab.create_flags(events[i, 3]), ctor, name_va)
         self.made = None
+        self.no_memory = False
         return 0
 
     cdef int created(self, Py_ssize_t i, uint32_t real, uint32_t[:, ::1] answers) except -1:
@@ -366,6 +370,9 @@ cdef class SlabTraffic:
         size, align, flags, ctor, name_va = self.asked
         if s is None:
             s = self.slab.alias(f"{name_va:#x}", size, align, flags, ctor)
+        elif self.no_memory:
+            del self.slab.cache_at[s.va]
+            s = None
         else:
             fits = self.slab.find_mergeable(size, align, flags, "", ctor)
             if fits is not None:

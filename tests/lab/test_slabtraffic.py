@@ -120,3 +120,31 @@ def test_the_reaper_clears_a_node_that_is_due(recording):
         assert cache["node"]["free_touched"] == (0 if cleared else node["free_touched"]), cache["name"]
     left = sum(c["node"]["free_touched"] for c in replay.caches()["state"])
     assert 0 < left < sum(c["node"]["free_touched"] for c in before.values())
+
+
+@pytest.mark.parametrize("recording", ["kl-slab-1024"], indirect=True)
+def test_a_cache_without_memory_for_its_array_is_not_made(recording):
+    replay = replay_of(recording)
+    end = len(replay.records)
+    slab = replay.objects.allocator
+    replay.run(end)
+    free = slab.snapshot()
+    # What a kernel out of memory records: a descriptor, arrays, and then no memory for the node (51).
+    held = next(c for c in free if c["addr"] == slab.kmem_cache.va)["cpu"][0]["entries"]
+    assert held, "the array of kmem_cache holds a descriptor"
+    of_nodes = next(c for c in free if c["name"] == "kmalloc-64")
+    left = of_nodes["cpu"][0]["avail"] + of_nodes["node"]["shared"]["avail"] + of_nodes["node"]["free_objects"]
+    with_records(replay, [
+        *[(21, of_nodes["addr"], 0, 0xCC0)] * (left + 1),
+        (25, 5000, 0, 0x80000),
+        (21, slab.kmem_cache.va, held[-1], 0xDC0),
+        (63, held[-1], 0x80004, 0),
+        (21, of_nodes["addr"], 0, 0xCC0),
+        (51, 64, 0xCC0, 0),
+        (22, slab.kmem_cache.va, held[-1], 1),
+        (54, 0, 0xC0300000, 0),
+    ])
+    replay.run()
+    assert replay.answers[len(replay.records) - 1, 1] == 0
+    assert held[-1] not in slab.cache_at
+    assert len(slab.slab_caches) == len(free)
