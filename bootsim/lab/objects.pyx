@@ -160,7 +160,7 @@ cdef class ObjectTraffic:
                 return i
             if kind == REQUEST:
                 self.pages.one(events, i, answers)
-                self.source.answered(events[i, 1], events[i, 2], events[i, 3])
+                self.answered(events[i, 1], events[i, 2], events[i, 3])
                 if events[i, 1] & GFP_QUIET == GFP_QUIET and i > self.boot_end:
                     self.begin_slab(events, i)
             elif kind < CACHE or kind == 58:
@@ -175,6 +175,13 @@ cdef class ObjectTraffic:
         return i
 
     # ---------------------------------------------------------------- pages of slabs
+
+    cdef int answered(self, uint32_t gfp_mask, uint32_t order, uint32_t pfn) except -1:
+        # the recorded page is the replay's too, by now; one that cannot be, in a broken recording, is none
+        if pfn != NO_PAGE and (not self.pages.holds(pfn, order) or self.g.map[pfn].flags & PG_slab):
+            pfn = NO_PAGE
+        self.source.answered(gfp_mask, order, pfn)
+        return 0
 
     cdef int begin_slab(self, const uint32_t[:, ::1] events, Py_ssize_t i) except -1:
         # A slab is asked for. Interrupts may come before the object is handed out, and free objects of its cache: then
@@ -425,7 +432,9 @@ cdef class ObjectTraffic:
             return 0
         align, flags = events[i + 1, 2], events[i + 1, 3]
         s = self.slub.new_cache()
-        s.object_size, s.align, s.flags = events[i + 1, 1], align, flags
+        s.object_size, s.align, s.flags = max(events[i + 1, 1], 1), align, flags
+        if not align or align & (align - 1) or max(s.object_size, align) > <uint32_t>1 << self.slub.kmalloc_shift_max:
+            return self.differs(i, f"a cache of objects of {s.object_size} bytes aligned to {align} in the recording")
         self.slub.calculate_sizes(s)
         s = self.make_cache(events[i + 1, 1], align, flags, None if s.size == events[i, 2] else 0)
         if s is not None and s.va != events[i, 1]:

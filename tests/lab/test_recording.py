@@ -1,6 +1,8 @@
 """Recordings, the bitmap of a contiguous area, and a recorded kernel's page traffic answered by the replay."""
 
+import contextlib
 import json
+import random
 import tarfile
 from pathlib import Path
 
@@ -124,6 +126,24 @@ def test_a_page_has_a_life(replayed):
     told = replayed.life_of(replayed.records[freed, 1])
     assert any("handed out" in line for line in told)
     assert any(line.startswith(f"{freed}: freed to the lists of cpu") for line in told)
+
+
+@pytest.mark.parametrize("seed", [24, 202, 3])
+def test_a_broken_recording_is_told_and_nothing_worse(recording, seed):
+    broken = Recording(recording)
+    words = bytearray(broken.records.tobytes())
+    broken.records = memoryview(words).cast("I", shape=[len(words) // 16, 4])
+    rng = random.Random(seed)
+    for _ in range(200):
+        at = rng.randrange(26000, 60000)
+        broken.records[at, rng.randrange(1, 4)] = rng.choice((0, 0xFFFFFFFF, rng.randrange(1 << 32)))
+    replay = PageReplay(broken, load_build(GOLDEN / "builds/k3slub.yaml"))
+    with contextlib.suppress(InputError):
+        replay.run(60000)
+    right, asked, first = replay.score()
+    assert right < asked
+    assert first is not None
+    assert replay.caches()["state"]
 
 
 @pytest.mark.parametrize(("kind", "word"), [(1, 3), (21, 2), (51, 3), (54, 1)])

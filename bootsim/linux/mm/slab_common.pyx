@@ -390,6 +390,9 @@ cdef class SlabAllocator:
     cdef KmemCache adopt(self, uint32_t va, uint32_t size, uint32_t align, uint32_t flags, object ctor):
         # create_cache() with a descriptor that is there already; None when there is no memory
         cdef KmemCache s = self.new_cache()
+        cdef uint32_t most = <uint32_t>1 << self.kmalloc_shift_max
+        if not size or size > most or not align or align > most or align & (align - 1):
+            return None
         s.va = va
         s.size = s.object_size = size
         s.align = align
