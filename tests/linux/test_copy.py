@@ -14,10 +14,12 @@ from bootsim.hw.mmu import Cp15
 from bootsim.inputs.configfile import load_build
 from bootsim.linux import Kernel
 from bootsim.linux.arch.arm.mm.init import free_initmem
+from bootsim.linux.include.linux import slab
 from bootsim.linux.kernel.printk import Record, printk
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.cma import cma_alloc, cma_init_reserved_areas, cma_release
 from bootsim.linux.mm.memblock import memblock_reserve
+from bootsim.linux.mm.percpu import __alloc_percpu, free_percpu
 from bootsim.shared import Shared
 from bootsim.stages import STAGES
 from bootsim.state import digest
@@ -46,8 +48,27 @@ def booted(observer=None, until=None, **inputs):
     return k
 
 
-@pytest.fixture(params=MACHINES)
+def in_use(**choice):
+    """A machine with pages, objects and per-cpu areas handed out, by the slab allocator of the build's choice."""
+    build = load_build("3G/1G")
+    k = booted(config=build.replace(config=build.config.replace(**choice)), smp=2)
+    for i in range(40):
+        slab.kmalloc(k, 50 * (i + 1), pa.GFP_KERNEL)
+    s = slab.kmem_cache_create(k, "mine", 700)
+    objects = slab.kmem_cache_alloc_bulk(k, s, pa.GFP_KERNEL, 30)
+    for va in objects[::3]:
+        slab.kmem_cache_free(k, s, va)
+    free_percpu(k, __alloc_percpu(k, 3000, 8))
+    return k
+
+
+USED = {"SLUB": {}, "SLAB": {"SLUB": False, "SLAB": True}, "SLOB": {"SLUB": False, "SLOB": True}}
+
+
+@pytest.fixture(params=[*MACHINES, *USED])
 def k(request):
+    if request.param in USED:
+        return in_use(**USED[request.param])
     return booted(**MACHINES[request.param])
 
 
@@ -337,3 +358,21 @@ def test_allocations_of_the_copy_are_cleared_as_the_originals():
             machine.machine.ram.write32(pfn << 12, 1)
             assert pa.alloc_pages(machine, pa.GFP_KERNEL, 0) == pfn
             assert machine.machine.ram.read32(pfn << 12) == 0
+
+
+@pytest.mark.parametrize("choice", USED)
+def test_objects_of_both_are_alike_and_apart(choice):
+    k = in_use(**USED[choice])
+    other = k.copy()
+
+    def work(machine, sizes):
+        return [slab.kmalloc(machine, size, pa.GFP_KERNEL) for size in sizes]
+
+    assert work(other, range(8, 3000, 100)) == work(k, range(8, 3000, 100))
+    assert state_of(other) == state_of(k)
+    mine = next(s for s in other.mm.slab.slab_caches if s.name == "mine")
+    assert mine not in k.mm.slab.slab_caches
+    before = told(k)
+    work(other, range(8, 3000, 10))
+    slab.kmem_cache_destroy(other, slab.kmem_cache_create(other, "yours", 3000))
+    assert told(k) == before
