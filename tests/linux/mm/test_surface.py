@@ -42,6 +42,8 @@ MODULES = [
         "bootsim.linux.mm.page_alloc.node",
         "bootsim.linux.mm.page_alloc.setup",
         "bootsim.linux.mm.page_isolation",
+        "bootsim.linux.mm.compaction.api",
+        "bootsim.linux.mm.migrate",
         "bootsim.linux.arch.arm.asm.pgtable_2level",
         "bootsim.linux.arch.arm.mm.proc_v7_2level",
         "bootsim.linux.arch.arm.mm.mmu.create_mapping",

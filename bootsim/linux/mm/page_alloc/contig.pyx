@@ -217,8 +217,9 @@ def alloc_contig_range(k, uint32_t start, uint32_t end, uint32_t migratetype):
     """Take exactly the pages [start, end), whose pageblocks have `migratetype`; return 0 or -errno.
 
     Source: mm/page_alloc.c alloc_contig_range(), mm/compaction.c isolate_freepages_range()
-    Differs: pages in use are not migrated away, the range is busy then.
+    Differs: only pages with a holder (mm/migrate) move away; the range is busy when another is in use.
     """
+    from bootsim.linux.mm.migrate import empty_range
     from bootsim.linux.mm.page_isolation import start_isolate_page_range, undo_isolate_page_range
 
     cdef Pglist p = k.mm.pgdat
@@ -228,7 +229,7 @@ def alloc_contig_range(k, uint32_t start, uint32_t end, uint32_t migratetype):
     first, last = start & ~(block_pages - 1), round_up(end, block_pages)
     if start_isolate_page_range(k, first, last, migratetype):
         return -EBUSY
-    taken = take_isolated_range(k, start, end)
+    taken = None if empty_range(k, start, end) else take_isolated_range(k, start, end)
     if taken:
         free_contig_range(k, taken[0], start - taken[0])
         free_contig_range(k, end, taken[1] - end)

@@ -72,6 +72,11 @@ cdef tell_event(k, Pglist p, AllocEvent event):
     elif event.what == DIRECT_RECLAIM:
         step(k, "direct reclaim for order {order}, {times} times: no list of pages to reclaim, no progress",
              func="__alloc_pages_direct_reclaim", order=a, times=times)
+    elif event.what == DIRECT_COMPACT:
+        step(k, "direct compaction for order {order}: {result}", func="__alloc_pages_direct_compact", order=a,
+             result={COMPACT_SKIPPED: "skipped", COMPACT_DEFERRED: "put off, it failed lately",
+                     COMPACT_COMPLETE: "the whole zone, without success", COMPACT_SUCCESS: "success",
+                     COMPACT_PARTIAL_SKIPPED: "what was left of the zone, without success"}.get(b, "broken off"))
     elif event.what == UNRESERVED:
         step(k, "the pageblock of pfn {pfn:#x} in zone {zone} is no longer kept for high-order atomic requests",
              func="unreserve_highatomic_pageblock", pfn=b, zone=p.zone_names[a])

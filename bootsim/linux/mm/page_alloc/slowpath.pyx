@@ -2,14 +2,19 @@
 
 from libc.stdint cimport int64_t, uint32_t
 
+from bootsim.linux.mm.compaction.compact cimport try_to_compact_pages
+from bootsim.linux.mm.compaction.skip cimport compaction_defer_reset
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.gfp cimport *
-from bootsim.linux.mm.page_alloc.rmqueue cimport get_page_from_freelist, move_freepages_block, zone_watermark_ok_of
+from bootsim.linux.mm.page_alloc.rmqueue cimport (
+    get_page_from_freelist, move_freepages_block, prep_new_page, zone_watermark_ok_of)
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 cdef enum:
     PAGE_ALLOC_COSTLY_ORDER = 3
     MAX_RECLAIM_RETRIES = 16
+    COMPACT_PRIO_SYNC_LIGHT = 1
+    COMPACT_PRIO_ASYNC = 2
 
 
 cdef bint unreserve_highatomic_pageblock(Pgdat *g, uint32_t highest_zoneidx, uint32_t mt, bint force) noexcept nogil:
@@ -113,9 +118,32 @@ cdef uint32_t nofail(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil
     return pfn
 
 
+cdef uint32_t __alloc_pages_direct_compact(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint32_t alloc_flags, int prio,
+                                           int *result) noexcept nogil:
+    cdef uint32_t pfn = NO_PAGE
+    cdef Zone *zone
+    result[0] = COMPACT_SKIPPED
+    if not order or g.owners == NULL or not g.owners.frees:
+        return NO_PAGE  # nothing may move, or a recording tells when
+    result[0] = try_to_compact_pages(g, gfp_mask, order, alloc_flags, prio, &pfn)
+    tell(g, DIRECT_COMPACT, order, result[0])
+    if pfn != NO_PAGE:
+        prep_new_page(g, pfn, order, gfp_mask, alloc_flags)
+    else:
+        pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
+    if pfn != NO_PAGE:
+        zone = page_zone(g, pfn)
+        zone.compact_blockskip_flush = False
+        compaction_defer_reset(zone, order, True)
+    return pfn
+
+
 cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
     cdef uint32_t alloc_flags, pfn
     cdef int no_progress_loops = 0
+    cdef int compact_priority = COMPACT_PRIO_SYNC_LIGHT
+    cdef int compact_result
+    cdef bint costly_order = order > PAGE_ALLOC_COSTLY_ORDER
     if gfp_mask & __GFP_ATOMIC and gfp_mask & __GFP_DIRECT_RECLAIM:
         tell(g, ATOMIC_AND_SLEEPS, 0, 0)
         gfp_mask &= ~<uint32_t>__GFP_ATOMIC
@@ -125,6 +153,15 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
     pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
     if pfn != NO_PAGE:
         return pfn
+    if (gfp_mask & __GFP_DIRECT_RECLAIM and gfp_mask & __GFP_IO and not gfp_pfmemalloc_allowed(gfp_mask)
+            and (costly_order or order > 0 and gfp_migratetype(g, gfp_mask) != MIGRATE_MOVABLE)):
+        pfn = __alloc_pages_direct_compact(g, gfp_mask, order, alloc_flags, COMPACT_PRIO_ASYNC, &compact_result)
+        if pfn != NO_PAGE:
+            return pfn
+        if costly_order and gfp_mask & __GFP_NORETRY:
+            if compact_result == COMPACT_SKIPPED or compact_result == COMPACT_DEFERRED:
+                return nofail(g, gfp_mask, order) if gfp_mask & __GFP_NOFAIL else NO_PAGE
+            compact_priority = COMPACT_PRIO_ASYNC
     while True:
         if gfp_pfmemalloc_allowed(gfp_mask):
             alloc_flags = current_alloc_flags(g, gfp_mask, ALLOC_NO_WATERMARKS)
@@ -134,7 +171,10 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
         if not gfp_mask & __GFP_DIRECT_RECLAIM:
             break
         tell(g, DIRECT_RECLAIM, order, 0)
-        if gfp_mask & __GFP_NORETRY or order > PAGE_ALLOC_COSTLY_ORDER and not gfp_mask & __GFP_RETRY_MAYFAIL:
+        pfn = __alloc_pages_direct_compact(g, gfp_mask, order, alloc_flags, compact_priority, &compact_result)
+        if pfn != NO_PAGE:
+            return pfn
+        if gfp_mask & __GFP_NORETRY or costly_order and not (gfp_mask & __GFP_RETRY_MAYFAIL and gfp_mask & __GFP_IO):
             break
         if should_reclaim_retry(g, gfp_mask, order, alloc_flags, &no_progress_loops):
             continue

@@ -1,0 +1,19 @@
+from libc.stdint cimport uint32_t
+
+from bootsim.linux.mm.page_alloc.node cimport Pglist
+from bootsim.linux.mm.page_alloc.structs cimport PageOwners, Pgdat
+
+
+cdef class PageHolders:
+    cdef object k
+    cdef Pgdat *g
+    cdef dict by_pfn
+    cdef PageOwners owners
+    cdef object error       # that a holder raised
+    cdef readonly Py_ssize_t moved
+
+    cdef int moves(self, uint32_t old, uint32_t new) except -1
+
+
+cdef int raise_what_a_holder_raised(Pglist p) except -1
+cdef int migrate_range(Pgdat *g, uint32_t start, uint32_t end) except 1

@@ -1,0 +1,185 @@
+# cython: nonecheck=True
+"""Moving pages: who holds them is told where they have gone (mm/migrate.c).
+
+A machine has one table of holders. Compaction and contiguous ranges ask it what may move, and have it move pages; they
+know nothing else of processes, files or drivers.
+"""
+
+from libc.stdint cimport int64_t, uint32_t
+
+from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
+from bootsim.linux.mm.page_alloc.gfp cimport *
+from bootsim.linux.mm.page_alloc.node cimport Pglist, check_pfn, check_pfn_range
+from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
+from bootsim.linux.mm.page_alloc.structs cimport *
+
+from weakref import proxy
+
+from bootsim.linux.mm.page_alloc.node import PageFrameError
+
+cdef enum:
+    EAGAIN = 11
+    EBUSY = 16
+    CLUSTER = 32            # COMPACT_CLUSTER_MAX
+    TRIES = 5
+
+
+cdef class PageHolders:
+    """Who holds the movable pages of the machine `k`.
+
+    A holder is anything with a method moved(old_pfn, new_pfn), or None. Its pages count as on a list of pages of
+    processes or files (PG_lru), one reference each.
+    """
+
+    def __init__(self, k):
+        cdef Pglist p = k.mm.pgdat
+        self.k = proxy(k)
+        self.by_pfn = {}
+        self.g = p.g
+        self.owners.self = <void *>self
+        self.owners.movable = &movable
+        self.owners.isolate = &isolate
+        self.owners.putback = &putback
+        self.owners.move = &move
+        self.owners.frees = True
+
+    def __len__(self):
+        return len(self.by_pfn)
+
+    def holder(self, uint32_t pfn):
+        """Who holds a page. Raises KeyError when it is nobody here."""
+        return self.by_pfn[pfn]
+
+    def hold(self, uint32_t pfn, holder=None):
+        """Say that `holder` holds the allocated page `pfn`, and that it may move. Raises PageFrameError."""
+        cdef Page *page
+        check_pfn(self.g, pfn, 0)
+        page = &self.g.map[pfn]
+        if page.refcount != 1 or PageCompound(page) or page.flags & (PG_reserved | PG_slab) or PageBuddy(page):
+            raise PageFrameError(f"pfn {pfn:#x}: expected an allocated single page with one reference, to be movable")
+        page.flags |= PG_lru
+        self.by_pfn[pfn] = holder
+
+    def let_go(self, uint32_t pfn):
+        """Say that nobody holds the page any more; it is to be freed as any other. Raises PageFrameError."""
+        if pfn not in self.by_pfn:
+            raise PageFrameError(f"pfn {pfn:#x}: nobody holds it as a movable page")
+        del self.by_pfn[pfn]
+        self.g.map[pfn].flags &= ~<uint32_t>PG_lru
+
+    cdef int moves(self, uint32_t old, uint32_t new) except -1:
+        # migrate_page(): content, flags and holder go from one frame to the other
+        ram = self.k.machine.ram
+        holder = self.by_pfn.pop(old)
+        ram.write(<int64_t>new << PAGE_SHIFT, ram.read(<int64_t>old << PAGE_SHIFT, PAGE_SIZE))
+        self.by_pfn[new] = holder
+        self.g.map[new].flags |= PG_lru
+        self.moved += 1
+        if holder is not None:
+            holder.moved(old, new)
+        return 0
+
+
+cdef int movable(void *self, uint32_t pfn, int mode) noexcept nogil:
+    with gil:
+        holders = <PageHolders>self
+        return MOVABLE_LRU if holders.g.map[pfn].flags & PG_lru and pfn in holders.by_pfn else NOT_MOVABLE
+
+
+cdef bint isolate(void *self, uint32_t pfn, int mode) noexcept nogil:
+    with gil:
+        (<PageHolders>self).g.map[pfn].flags &= ~<uint32_t>PG_lru
+        return True
+
+
+cdef void putback(void *self, uint32_t pfn) noexcept nogil:
+    with gil:
+        (<PageHolders>self).g.map[pfn].flags |= PG_lru
+
+
+cdef int move(void *self, uint32_t old, uint32_t new_, int mode) noexcept nogil:
+    with gil:
+        try:
+            (<PageHolders>self).moves(old, new_)
+        except Exception as error:
+            (<PageHolders>self).error = error
+            (<PageHolders>self).owners.stop = True
+        return 0
+
+
+def page_holders(k):
+    """The machine's table of holders, made at the first call."""
+    cdef Pglist p = k.mm.pgdat
+    cdef PageHolders holders
+    if p.holders is None:
+        holders = PageHolders(k)
+        p.holders = holders
+        p.g.owners = &holders.owners
+    return p.holders
+
+
+cdef int raise_what_a_holder_raised(Pglist p) except -1:
+    cdef PageHolders holders
+    if p.holders is not None:
+        holders = p.holders
+        if holders.error is not None:
+            error, holders.error = holders.error, None
+            holders.owners.stop = False
+            raise error
+    return 0
+
+
+cdef uint32_t alloc_migration_target(Pgdat *g, uint32_t pfn) noexcept nogil:
+    # A frame for a page that leaves a contiguous range: high memory for a page of high memory.
+    cdef uint32_t gfp_mask = GFP_USER | __GFP_MOVABLE | __GFP_RETRY_MAYFAIL
+    if page_zone(g, pfn).highmem:
+        gfp_mask |= __GFP_HIGHMEM
+    return alloc_pages_nodemask(g, gfp_mask, 0)
+
+
+cdef int migrate_range(Pgdat *g, uint32_t start, uint32_t end) except 1:
+    # What may move in [start, end) goes elsewhere, up to 32 pages at a time; 0 or -errno
+    cdef uint32_t pfn = start, new
+    cdef list batch, left
+    cdef int ret
+    while pfn < end and not g.owners.stop:
+        batch = []
+        while pfn < end and len(batch) < CLUSTER:
+            if not PageBuddy(&g.map[pfn]) and g.owners.movable(g.owners.self, pfn, MIGRATE_SYNC) != NOT_MOVABLE:
+                if g.owners.isolate(g.owners.self, pfn, MIGRATE_SYNC):
+                    batch.insert(0, pfn)
+            pfn += 1
+        for _tries in range(TRIES):
+            left = []
+            for old in batch:
+                new = alloc_migration_target(g, old)
+                ret = -12 if new == NO_PAGE else g.owners.move(g.owners.self, old, new, MIGRATE_SYNC)
+                if ret == 0:
+                    free_pages_by_refcount(g, old, 0)
+                    continue
+                left.append(old)
+                if new != NO_PAGE:
+                    free_pages_by_refcount(g, new, 0)
+            batch = left
+            if not batch:
+                break
+        if batch:
+            for old in batch:
+                g.owners.putback(g.owners.self, old)
+            return -EBUSY
+    return 0
+
+
+def empty_range(k, uint32_t start, uint32_t end):
+    """Move what may move out of [start, end), whose pageblocks are isolated; 0 or -errno. Raises what a holder raises.
+
+    Source: mm/page_alloc.c __alloc_contig_migrate_range()
+    """
+    cdef Pglist p = k.mm.pgdat
+    cdef int ret = 0
+    check_pfn_range(p.g, start, end)
+    if p.g.owners != NULL and p.g.owners.frees:
+        ret = migrate_range(p.g, start, end)
+        raise_what_a_holder_raised(p)
+    return ret

@@ -1,0 +1,138 @@
+"""Compaction and contiguous memory on a booted machine: pages move, keep their content, and their holders know."""
+
+import random
+
+import pytest
+
+import bootsim
+from bootsim.linux.mm import page_alloc as pa
+from bootsim.linux.mm.cma import cma_alloc, cma_release
+from bootsim.linux.mm.compaction.api import compact_memory, compaction_suitable, fragmentation_index
+from bootsim.linux.mm.migrate import page_holders
+
+HIGHMEM = 1
+
+
+class Holder:
+    """Knows where its page is, and what is in it."""
+
+    def __init__(self, k, pfn, word):
+        self.pfn, self.word = pfn, word
+        k.machine.ram.write32(pfn << 12, word)
+
+    def moved(self, old, new):
+        assert old == self.pfn
+        self.pfn = new
+
+
+@pytest.fixture
+def k():
+    machine = bootsim.boot("vexpress.dts", config="3G/1G", mem="1G")
+    machine.mm.pgdat.gfp_allowed_mask = pa.__GFP_BITS_MASK
+    yield machine
+    assert pa.check_buddy_invariants(machine.mm.pgdat) == []
+
+
+def fill(k, share, seed=1):
+    """Take all movable high memory page by page, give back all but a share of it; the holders that remain."""
+    holders = page_holders(k)
+    pfns = []
+    while (pfn := pa.alloc_pages(k, pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_NOWARN | pa.__GFP_NORETRY, 0)) is not None:
+        if pa.page_zone_name(k, pfn) != "HighMem":
+            pa.__free_pages(k, pfn, 0)
+            break
+        pfns.append(pfn)
+    choose = random.Random(seed)
+    kept = []
+    for pfn in pfns:
+        if choose.random() < share:
+            kept.append(Holder(k, pfn, pfn ^ 0x5A5A5A5A))
+            holders.hold(pfn, kept[-1])
+        else:
+            pa.__free_pages(k, pfn, 0)
+    pa.drain_all_pages(k)
+    return kept
+
+
+def largest_free_blocks(k, zone):
+    return len([pfn for pfns in pa.zones_snapshot(k)[zone]["free_area"][10]["lists"] for pfn in pfns])
+
+
+def check_content(k, kept):
+    for holder in kept:
+        assert k.machine.ram.read32(holder.pfn << 12) == holder.word
+        assert page_holders(k).holder(holder.pfn) is holder
+        assert pa.page_info(k, holder.pfn)["refcount"] == 1
+
+
+def test_compaction_makes_large_blocks_of_scattered_pages(k):
+    kept = fill(k, 0.3)
+    before = largest_free_blocks(k, HIGHMEM)
+    assert fragmentation_index(k, HIGHMEM, 10) > 900 or before
+    free = sum(area["nr_free"] << order for order, area in enumerate(pa.zones_snapshot(k)[HIGHMEM]["free_area"]))
+    assert compact_memory(k) > 0
+    pa.drain_all_pages(k)
+    after = largest_free_blocks(k, HIGHMEM)
+    assert after > before + 20
+    check_content(k, kept)
+    assert free == sum(a["nr_free"] << o for o, a in enumerate(pa.zones_snapshot(k)[HIGHMEM]["free_area"]))
+    assert compaction_suitable(k, HIGHMEM, 10) == "success"
+
+
+def test_nothing_moves_that_nobody_holds_as_movable(k):
+    pfns = [pa.alloc_pages(k, pa.GFP_HIGHUSER, 0) for _ in range(2000)]
+    for pfn in pfns[::2]:
+        pa.__free_pages(k, pfn, 0)
+    assert compact_memory(k) == 0
+
+
+def test_a_large_request_is_met_by_compaction(k):
+    while pa.alloc_pages(k, pa.GFP_KERNEL | pa.__GFP_NOWARN | pa.__GFP_NORETRY, 9) is not None:
+        pass  # so that lowmem cannot help
+    kept = fill(k, 0.4)
+    assert largest_free_blocks(k, HIGHMEM) == 0
+    block = pa.alloc_pages(k, pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_NORETRY, 9)
+    assert block is not None
+    assert any("direct compaction for order 9" in record.text for record in k.log.records)
+    check_content(k, kept)
+
+
+def test_a_contiguous_area_gets_its_lent_pages_back(k):
+    area = k.mm.cma_areas[0]
+    kept = fill(k, 0.97)
+    lent = [holder for holder in kept if area.base_pfn <= holder.pfn < area.base_pfn + 512]
+    assert lent
+    assert cma_alloc(k, area, 512, 9) == area.base_pfn
+    check_content(k, kept)
+    assert not [holder for holder in kept if area.base_pfn <= holder.pfn < area.base_pfn + 512]
+    assert cma_release(k, area, area.base_pfn, 512)
+
+
+def test_a_page_that_cannot_move_makes_the_range_busy(k):
+    area = k.mm.cma_areas[0]
+    fill(k, 0.97)
+    holders = page_holders(k)
+    pinned = next(pfn for pfn in range(area.base_pfn, area.base_pfn + 1024) if pfn_is_held(holders, pfn))
+    holders.let_go(pinned)  # still allocated, but nobody can be told
+    first = cma_alloc(k, area, 1024, 10)
+    assert first is None or not first <= pinned < first + 1024
+    pa.__free_pages(k, pinned, 0)
+
+
+def pfn_is_held(holders, pfn):
+    try:
+        holders.holder(pfn)
+    except KeyError:
+        return False
+    return True
+
+
+def test_what_may_not_move_is_refused(k):
+    holders = page_holders(k)
+    for pfn in (k.mm.pgdat.bank_pfns[0][0], pa.alloc_pages(k, pa.GFP_KERNEL | pa.__GFP_COMP, 1)):
+        with pytest.raises(pa.PageFrameError, match="expected an allocated single page"):
+            holders.hold(pfn)
+    with pytest.raises(pa.PageFrameError, match="nobody holds it"):
+        holders.let_go(pa.alloc_pages(k, pa.GFP_KERNEL, 0))
+    with pytest.raises(pa.PageFrameError, match="expected a zone"):
+        fragmentation_index(k, 9, 1)
