@@ -52,6 +52,9 @@ class Script:
         """
         try:
             exec(self._code, {**session.names(), "__name__": "__main__", "__file__": str(self.path)})  # noqa: S102
+        except SystemExit as stop:
+            if stop.code:  # its own codes would be taken for bootsim's
+                raise InputError(f"{self._place(stop)}: sys.exit({stop.code!r}); an answer is an assertion") from None
         except BootsimError as error:
             error.args = (f"{self._place(error)}: {error}",)
             raise

@@ -31,6 +31,7 @@ def test_a_script_that_holds(bootsim, script):
     ("import json\njson.loads('{')\n", 2, "work.py:2: JSONDecodeError"),
     ("__free_pages(1, 0)\n", 2, "work.py:1: pfn 0x1 order 0"),
     ("back()\n", 2, "work.py:1: back() undoes lines of a prompt"),
+    ("import sys\nsys.exit(70)\n", 2, "work.py:2: sys.exit(70)"),
     ("\0", 2, "work.py"),
 ])
 def test_a_script_that_does_not(bootsim, script, text, code, told):
@@ -38,6 +39,10 @@ def test_a_script_that_does_not(bootsim, script, text, code, told):
     assert done.exit_code == code
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_script_may_end_early(bootsim, script):
+    assert bootsim("run", "vexpress.dts", script("import sys\nsys.exit()\nassert 0\n")).exit_code == 0
 
 
 def test_a_bug_is_a_bug(script, monkeypatch):
