@@ -37,7 +37,9 @@ cdef enum:
     CREATED = 54
     LATELY = 32             # requests and answers that a later record may refer to
     LOOK_AHEAD = 4096
+    INTERRUPTED = 1024      # records of interrupts between a slab's page and its object, at most
     ALL_GFP_BITS = 0x7FFFFF
+    GFP_HIGHMEM = 0x2
     GFP_QUIET = 0x12000     # __GFP_NOWARN | __GFP_NORETRY: the first try of a slab
 
 # Caches of which programs may be given a part; they are made with kmem_cache_create_usercopy(), and never shared.
@@ -161,7 +163,7 @@ cdef class ObjectTraffic:
             if kind == REQUEST:
                 self.pages.one(events, i, answers)
                 self.answered(events[i, 1], events[i, 2], events[i, 3])
-                if events[i, 1] & GFP_QUIET == GFP_QUIET and i > self.boot_end:
+                if events[i, 1] & (GFP_QUIET | GFP_HIGHMEM) == GFP_QUIET and i > self.boot_end:
                     self.begin_slab(events, i)
             elif kind < CACHE or kind == 58:
                 if kind == FREE_ONE or kind == FREE_BLOCK:
@@ -190,7 +192,7 @@ cdef class ObjectTraffic:
         cdef int nested = 0
         cdef bint first = True
         cdef SlubCache s
-        for j in range(i + 1, min(events.shape[0], i + LOOK_AHEAD)):
+        for j in range(i + 1, min(events.shape[0], i + INTERRUPTED)):
             if events[j, 0] == REQUEST and events[j, 1] == events[i, 1] and events[j, 2] == events[i, 2]:
                 nested += 1
             elif events[j, 0] == GET:
