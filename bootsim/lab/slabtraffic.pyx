@@ -120,7 +120,8 @@ cdef class SlabTraffic:
                     self.g.map[events[i, 1]].mapping = 0
                 if kind == REQUEST:
                     self.pages.one(events, i, answers)
-                    self.lately.page(events[i, 1], events[i, 2], events[i, 3])
+                    self.lately.page(events[i, 1], events[i, 2],
+                                     events[i, 3] if self.pages.holds(events[i, 3], events[i, 2]) else NO_PAGE)
                 else:
                     i = self.pages.one(events, i, answers)  # compaction is many records
                     continue
@@ -354,6 +355,9 @@ cdef class SlabTraffic:
         # The constructor and the name were arguments too; they stand in the record of the answer.
         cdef Py_ssize_t j = i + 1
         self.booting = False
+        self.asked = self.made = None
+        if not 0 < events[i, 1] <= 1 << self.slab.kmalloc_shift_max or events[i, 2] & (events[i, 2] - 1):
+            raise SlabError(f"a cache of {events[i, 1]} bytes aligned to {events[i, 2]}")
         while j < events.shape[0] and events[j, 0] != CREATED:
             j += 1
         ctor, name_va = (events[j, 3] or None, events[j, 2]) if j < events.shape[0] else (None, 0)

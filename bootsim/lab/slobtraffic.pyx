@@ -85,7 +85,8 @@ cdef class SlobTraffic:
                     self.g.map[events[i, 1]].flags &= ~<uint32_t>PG_slab
                 if kind == REQUEST:
                     self.pages.one(events, i, answers)
-                    self.lately.page(events[i, 1], events[i, 2], events[i, 3])
+                    self.lately.page(events[i, 1], events[i, 2],
+                                     events[i, 3] if self.pages.holds(events[i, 3], events[i, 2]) else NO_PAGE)
                 else:
                     i = self.pages.one(events, i, answers)  # compaction is many records
                     continue
@@ -106,7 +107,7 @@ cdef class SlobTraffic:
             elif kind == PUT_BY_RCU:
                 self.put_by_rcu(events[i, 1], events[i, 2])
             elif kind == ASKED:
-                self.asked = (events[i, 1], events[i, 2], events[i, 3])
+                self.ask(events[i, 1], events[i, 2], events[i, 3])
             elif kind == CREATED:
                 self.created(i, events[i, 1], events[i, 2], events[i, 3], answers)
             elif kind == CHANGE and events[i, 2] == 2:
@@ -198,6 +199,13 @@ cdef class SlobTraffic:
         return 0
 
     # ---------------------------------------------------------------- caches
+
+    cdef int ask(self, uint32_t size, uint32_t align, uint32_t flags) except -1:
+        self.asked = None
+        if not 0 < size <= 1 << self.slob.kmalloc_shift_max or align & (align - 1):
+            raise SlabError(f"a cache of {size} bytes aligned to {align}")
+        self.asked = (size, align, flags)
+        return 0
 
     cdef int created(self, Py_ssize_t i, uint32_t real, uint32_t name_va, uint32_t ctor,
                      uint32_t[:, ::1] answers) except -1:

@@ -1,11 +1,14 @@
 """Recorded objects of SLAB and SLOB, answered by the replay."""
 
+import contextlib
+import random
 import struct
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from bootsim.errors import InputError
 from bootsim.inputs.configfile import load_build
 from bootsim.lab.recording import Recording
 from bootsim.lab.replay import PageReplay
@@ -148,3 +151,22 @@ def test_a_cache_without_memory_for_its_array_is_not_made(recording):
     assert replay.answers[len(replay.records) - 1, 1] == 0
     assert held[-1] not in slab.cache_at
     assert len(slab.slab_caches) == len(free)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_broken_recording_breaks_nothing_else(recording, seed):
+    replay = replay_of(recording)
+    rnd = random.Random(seed)
+    records = bytearray(replay.records.tobytes())
+    at = [i for i in range(len(replay.records)) if replay.records[i, 0] not in (6, 7, 48, 49)]
+    for i in rnd.sample(at, 400):
+        word = rnd.choice((0, 4, 8, 12))
+        value = rnd.choice((0, 1, 64, 0xFFFFFFFF, rnd.getrandbits(32), replay.records[rnd.choice(at), 2]))
+        if word == 0:
+            value = rnd.choice((20, 21, 22, 25, 51, 52, 54, 60, 61, 62, 63, 64, 66, 67))
+        records[16 * i + word:16 * i + word + 4] = value.to_bytes(4, "little")
+    replay.records = memoryview(records).cast("I", shape=list(replay.records.shape))
+    with contextlib.suppress(InputError):
+        replay.run()
+    replay.caches()
+    replay.objects.allocator.check()

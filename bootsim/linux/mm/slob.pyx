@@ -236,6 +236,8 @@ cdef class Slob(SlabAllocator):
         sp = &self.pages_of[pfn - self.base]
         sp.used = True
         self.used_end = max(self.used_end, pfn - self.base + 1)
+        if sp.listed:
+            raise SlabError(f"page {pfn:#x} for SLOB, which has it already")
         sp.units = UNITS_PER_PAGE
         sp.freelist = 0
         self.set_slob(self.page_va(pfn), 0, UNITS_PER_PAGE, UNITS_PER_PAGE)
@@ -252,6 +254,8 @@ cdef class Slob(SlabAllocator):
         cdef uint32_t page_va = va & ~<uint32_t>(PAGE_SIZE - 1)
         cdef uint32_t block = (va & (PAGE_SIZE - 1)) // SLOB_UNIT
         cdef uint32_t i = sp - self.pages_of
+        if not 0 < size <= PAGE_SIZE or block + units > UNITS_PER_PAGE or sp.units + units > UNITS_PER_PAGE:
+            raise SlabError(f"{size} bytes at {va:#x} are more than its page, or than is handed out of it")
         if sp.units + units == UNITS_PER_PAGE:
             if sp.listed:
                 self.clear_slob_page_free(i)

@@ -30,6 +30,7 @@ cdef struct SlabPage:       # what struct page is to SLAB
     uint32_t freelist       # va of the indices of its free objects, or 0
     uint32_t active         # objects in use, or in an array
     uint32_t head           # the slab's first pfn; 0: no slab
+    uint32_t cache          # slab_cache: va of its descriptor
     uint32_t list_          # SLABS_FULL ... NO_LIST
 
 

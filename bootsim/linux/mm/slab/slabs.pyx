@@ -156,7 +156,7 @@ cdef class SlabSlabs(SlabAllocator):
     cdef SlabPage *slab_of(self, SlabCache s, uint32_t va) except NULL:
         # virt_to_head_page() of an object
         cdef SlabPage *slab = self.slab_at(self.va_pfn(va))
-        if not slab.head:
+        if not slab.head or self.slab_at(slab.head).cache != s.va:
             raise SlabError(f"cache {s.name}: {va:#x} is in none of its slabs")
         return self.slab_at(slab.head)
 
@@ -333,7 +333,10 @@ cdef class SlabSlabs(SlabAllocator):
         if s.colour_next >= s.colour:
             s.colour_next = 0
         slab.s_mem = self.page_va(pfn) + s.colour_next * s.colour_off
+        if slab.head:
+            raise SlabError(f"page {pfn:#x} for a slab of cache {s.name}, which is a slab already")
         slab.active = 0
+        slab.cache = s.va
         slab.list_ = NO_LIST
         if obj_freelist(s):
             slab.freelist = slab.s_mem + (s.num - 1) * s.size
