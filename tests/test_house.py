@@ -174,6 +174,14 @@ def test_cython_modules_are_typed(path):
     assert path.with_suffix(".pyi").is_file(), f"{shown(path)} has no .pyi beside it"
 
 
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.suffix == ".py"], ids=shown)
+def test_error_numbers_are_defined_once(path):
+    home = PACKAGE / "linux/include/linux/errno.py"
+    known = "|".join(re.findall(r"^(E\w+) =", home.read_text(), re.MULTILINE))
+    found = re.findall(rf"^[\w, ]*\b(?:{known})\b[\w, ]* = .*\d", path.read_text(), re.MULTILINE)
+    assert path == home or not found, f"{shown(path)} has its own {found}"
+
+
 GOLDEN_MARK = re.compile(r"^(@|.*= )pytest\.mark\.golden$", re.MULTILINE)
 
 

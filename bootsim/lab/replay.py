@@ -10,6 +10,7 @@ from bootsim.lab.objects import ObjectTraffic
 from bootsim.lab.pages import PageTraffic
 from bootsim.lab.slabtraffic import SlabTraffic
 from bootsim.lab.slobtraffic import SlobTraffic
+from bootsim.linux.include.linux.errno import EBUSY
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.cma import cma_alloc, cma_release
 from bootsim.linux.mm.page_alloc import __GFP_BITS_MASK
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 REQUEST, PAGEBLOCK, PAGESET, WATERMARKS, CACHE, CMA_ALLOC, CMA_RELEASE = 1, 5, 6, 7, 20, 48, 49
 NO_PAGE = 0xFFFFFFFF
-EBUSY = 16
 # Records whose words hold an answer: which words.
 ANSWER_WORDS = {1: (3,), 19: (2, 3), 48: (3,), 49: (3,)}
 OBJECT_ANSWER_WORDS = {21: (2,), 51: (3,), 54: (1,), 62: (2,), 64: (2, 3)}

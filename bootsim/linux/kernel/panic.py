@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.linux.include.linux.errno import EINVAL
 from bootsim.linux.kernel.printk import KERN_EMERG, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import CoreParam, EarlyParam
 from bootsim.linux.lib.kstrtox import kstrtoull
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 
-EINVAL = 22
 TAINT_FLAGS_MAX = (1 << 18) - 1
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bootsim.causes import asked_by, cause, holders, memory_end, unheeded
 from bootsim.errors import KernelPanic
 from bootsim.linux.include.linux.err import Err
+from bootsim.linux.include.linux.errno import EBUSY, EINVAL, ENOMEM, ENOSPC
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_ERR, KERN_INFO, printk, step
 from bootsim.linux.mm.memblock import (
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 CMA_MAX_NAME = 64
-EBUSY, EINVAL, ENOMEM, ENOSPC = 16, 22, 12, 28
 
 
 class Cma:

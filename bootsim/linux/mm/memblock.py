@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bootsim.causes import ArrayFull, Shortage
 from bootsim.errors import KernelPanic
 from bootsim.linux.include.linux.err import Err
+from bootsim.linux.include.linux.errno import ENOMEM
 from bootsim.linux.include.linux.memblock import (
     INIT_MEMBLOCK_REGIONS,
     MEMBLOCK_ALLOC_ACCESSIBLE,
@@ -42,7 +43,6 @@ __all__ = [
     "for_each_mem_pfn_range", "for_each_mem_range", "for_each_reserved_mem_range",
 ]  # fmt: skip
 _KERN_ERR, _KERN_INFO = 3, 6
-_ENOMEM = -12
 
 
 def _dbg(mb: Memblock, func: str, base: int, size: int, caller: str) -> None:
@@ -124,7 +124,7 @@ def memblock_add_range(mb: Memblock, type_: MemblockType, base: int, size: int, 
         return 0
     while len(type_.regions) + len(gaps) > type_.max:
         if memblock_double_array(mb, type_, base, size) < 0:
-            return Err(_ENOMEM, ArrayFull(type_.name, len(type_.regions), type_.max, mb.can_resize))
+            return Err(-ENOMEM, ArrayFull(type_.name, len(type_.regions), type_.max, mb.can_resize))
         # the new array was itself reserved, perhaps in this very type: look again
         gaps = _uncovered(type_, base, end)
     for n, (idx, start, stop) in enumerate(gaps):
@@ -239,7 +239,7 @@ def memblock_remove_range(mb: Memblock, type_: MemblockType, base: int, size: in
     try:
         start, end = memblock_isolate_range(mb, type_, base, size)
     except ArrayFullError as full:
-        return Err(_ENOMEM, full.args[0])
+        return Err(-ENOMEM, full.args[0])
     for i in range(end - 1, start - 1, -1):
         _remove_region(type_, i)
     return 0
@@ -299,7 +299,7 @@ def _setclr_flag(mb: Memblock, base: int, size: int, set_: bool, flag: int, purp
     try:
         start, end = memblock_isolate_range(mb, mb.memory, base, size)
     except ArrayFullError as full:
-        return Err(_ENOMEM, full.args[0])
+        return Err(-ENOMEM, full.args[0])
     for r in mb.memory.regions[start:end]:
         r.flags = r.flags | flag if set_ else r.flags & ~flag
     memblock_merge_regions(mb.memory)

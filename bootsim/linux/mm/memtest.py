@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
+from bootsim.linux.include.linux.errno import EINVAL
 from bootsim.linux.kernel.printk import KERN_INFO, printk
 from bootsim.linux.lib.cmdline import EarlyParam
 from bootsim.linux.lib.kstrtox import kstrtoull
@@ -13,7 +14,6 @@ from bootsim.linux.mm.memblock import for_each_free_mem_range
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-EINVAL = 22
 MOST_TESTS = 1000
 PATTERNS = (
     0, 0xFFFFFFFFFFFFFFFF, 0x5555555555555555, 0xAAAAAAAAAAAAAAAA, 0x1111111111111111, 0x2222222222222222,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.linux.include.linux.errno import EINVAL
 from bootsim.linux.kernel.printk import KERN_INFO, printk
 from bootsim.linux.lib.cmdline import EarlyParam
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-EINVAL = 22
 
 
 def early_page_owner_param(k: Kernel, arg: str | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.linux.include.linux.errno import EINVAL
 from bootsim.linux.kernel.jump_label import static_key_disable, static_key_enable
 from bootsim.linux.lib.cmdline import EarlyParam
 from bootsim.linux.lib.kstrtox import kstrtobool
@@ -11,7 +12,6 @@ from bootsim.linux.lib.kstrtox import kstrtobool
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-EINVAL = 22
 PAGE_POISON = 0xAA  # include/linux/poison.h; 0 with CONFIG_PAGE_POISONING_ZERO
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
+from bootsim.linux.include.linux.errno import ENOMEM
 from bootsim.linux.kernel.printk import KERN_WARNING, step
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     from bootsim.linux import Kernel
 
-ENOMEM = 12
 
 # create_mapping imports this module by way of the other parts of mmu.c, so the functions that map import it.
 

@@ -12,6 +12,7 @@ from bootsim.causes import cause, holders, unheeded
 from bootsim.errors import KernelPanic
 from bootsim.linux.drivers.of.base import DeviceNode, of_alias_scan
 from bootsim.linux.include.linux.err import Err
+from bootsim.linux.include.linux.errno import EBUSY, EINVAL, ENODEV, ENOENT
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_NOTICE, KERN_WARNING, printk, step
 from bootsim.linux.lib.fdt import (
     FDT_V17_SIZE,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 COMMAND_LINE_SIZE = 1024
 POOL_READY_BITS = 256
-ENOENT, ENOMEM, EBUSY, ENODEV, EINVAL = 2, 12, 16, 19, 22
 _MAX_MEMBLOCK_ADDR = 0xFFFFFFFF
 _U64 = 0xFFFFFFFFFFFFFFFF
 

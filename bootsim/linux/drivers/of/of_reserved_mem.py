@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.causes import asked_by, cause, holders, unheeded
-from bootsim.linux.drivers.of.fdt import EINVAL, ENOENT, ENOMEM, of_fdt_is_compatible
+from bootsim.linux.drivers.of.fdt import of_fdt_is_compatible
 from bootsim.linux.include.linux.err import Err
+from bootsim.linux.include.linux.errno import EINVAL, ENOENT, ENOMEM
 from bootsim.linux.kernel.dma.coherent import rmem_dma_setup
 from bootsim.linux.kernel.dma.contiguous import rmem_cma_setup
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk, step

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
+from bootsim.linux.include.linux.errno import EINVAL
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_NOTICE, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import CoreParam, EarlyParam, SetupParam, get_option, memparse, value_of
 from bootsim.linux.lib.kstrtox import kstrtobool, kstrtol, kstrtoull
@@ -18,7 +19,6 @@ from bootsim.linux.lib.kstrtox import kstrtobool, kstrtol, kstrtoull
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-EINVAL = 22
 
 _SILENT_EARLY = """
 nokgdbroundup kgdbcon kgdbwait sched_debug threadirqs rcu_nocb_poll skew_tick nosmt nohugeiomap

@@ -13,6 +13,7 @@ from bootsim.linux.drivers.firmware.efi import efi
 from bootsim.linux.drivers.tty.serial import earlycon
 from bootsim.linux.fs import dcache, inode
 from bootsim.linux.include.linux.err import Err
+from bootsim.linux.include.linux.errno import EINVAL
 from bootsim.linux.init import do_mounts_initrd, initramfs
 from bootsim.linux.init.main import elsewhere
 from bootsim.linux.kernel import cpu, panic, printk, smp
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 CONSOLE_LOGLEVEL_DEBUG = 10
-EINVAL = 22
 BLACKLIST_ENTRY_BYTES = 12
 
 

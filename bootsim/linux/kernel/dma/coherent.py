@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.linux.include.linux.errno import EINVAL
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk, step
 
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.linux.drivers.of.of_reserved_mem import ReservedMem
 
-EINVAL = 22
 
 
 def rmem_dma_setup(k: Kernel, rmem: ReservedMem) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bootsim.causes import cause
 from bootsim.linux.arch.arm.mm.dma_mapping import dma_contiguous_early_fixup
 from bootsim.linux.include.linux.err import Err
+from bootsim.linux.include.linux.errno import EBUSY, EINVAL
 from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_ERR, KERN_INFO, printk, step
 from bootsim.linux.lib.cmdline import EarlyParam, memparse
 from bootsim.linux.mm.cma import cma_declare_contiguous, cma_init_reserved_mem
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from bootsim.linux.drivers.of.of_reserved_mem import ReservedMem
     from bootsim.linux.mm.cma import Cma
 
-EBUSY, EINVAL = 16, 22
 
 
 def early_cma(k: Kernel, arg: str | None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
+from bootsim.linux.include.linux.errno import EINVAL
 from bootsim.linux.kernel.jump_label import static_key_disable, static_key_enable
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 PAGE_SHIFT = 12
-EINVAL = 22
 ULONG_MAX = 0xFFFFFFFF  # an unsigned long has 32 bits
 
 

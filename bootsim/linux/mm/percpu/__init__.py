@@ -14,6 +14,7 @@ from bootsim.causes import cause
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
 from bootsim.linux.include.linux.err import Err
+from bootsim.linux.include.linux.errno import ENOMEM
 from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import EarlyParam
 from bootsim.linux.mm.memblock import PAGE_SHIFT, PAGE_SIZE, memblock_alloc, memblock_alloc_try_nid, memblock_free
@@ -133,7 +134,7 @@ def pcpu_embed_first_chunk(k: Kernel, reserved_size: int, dyn_size: int, atom_si
     mb, ram, sym = k.mm.memblock, k.machine.ram, k.build.symbols
     ai = pcpu_build_alloc_info(k, reserved_size, dyn_size, atom_size)
     if isinstance(ai.pa, Err):
-        return Err(-12, ai.pa.why)
+        return Err(-ENOMEM, ai.pa.why)
     size_sum = ai.static_size + ai.reserved_size + ai.dyn_size
     areas_size = _pfn_align(_POINTER_BYTES)
     base = areas = memblock_alloc(mb, areas_size, k.mm.smp_cache_bytes, func, _INFO)
@@ -160,7 +161,7 @@ def pcpu_embed_first_chunk(k: Kernel, reserved_size: int, dyn_size: int, atom_si
     memblock_free(mb, ai.pa, ai.bytes, func, _INFO)
     if areas:
         memblock_free(mb, areas, areas_size, func, _INFO)
-    return Err(-12, base.why) if isinstance(base, Err) else 0
+    return Err(-ENOMEM, base.why) if isinstance(base, Err) else 0
 
 
 def max_dma_address_pa(k: Kernel) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.drivers.of.base import DeviceNode, of_device_is_available, of_find_matching_node_and_match
+from bootsim.linux.include.linux.errno import EINVAL, ENXIO
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-ENXIO, EINVAL = 6, 22
 _PSCI_OF_MATCH = ("arm,psci", "arm,psci-0.2", "arm,psci-1.0")
 FIRMWARE_VERSION = (1, 1)  # what QEMU's firmware, and most others, answer to PSCI_VERSION
 

@@ -16,6 +16,7 @@ from bootsim.inputs.earlycontable import earlycon_of_options
 from bootsim.linux.arch.arm.asm.fixmap import FIX_EARLYCON_MEM_BASE, FIXMAP_PAGE_IO, fix_to_virt
 from bootsim.linux.arch.arm.mm.mmu import set_fixmap
 from bootsim.linux.drivers.of.fdt_address import of_flat_dt_translate_address
+from bootsim.linux.include.linux.errno import EALREADY, EINVAL, ENODEV, ENOENT, ENXIO
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, Console, printk, register_console, step
 from bootsim.linux.lib.cmdline import EarlyParam, simple_strtoull
 from bootsim.linux.mm.memblock import PAGE_SIZE
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.linux.lib.fdt import FlatNode
 
-ENOENT, ENXIO, ENODEV, EINVAL, EALREADY = 2, 6, 19, 22, 114
 UPIO_PORT, UPIO_MEM, UPIO_MEM32, UPIO_MEM32BE, UPIO_MEM16 = 0, 2, 3, 6, 7
 _MMIO = {UPIO_MEM: "", UPIO_MEM16: "16", UPIO_MEM32: "32", UPIO_MEM32BE: "32be"}
 _IOTYPES = {"mmio": UPIO_MEM, "mmio16": UPIO_MEM16, "mmio32": UPIO_MEM32, "mmio32be": UPIO_MEM32BE,
