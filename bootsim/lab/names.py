@@ -23,7 +23,10 @@ FUNCTIONS = {
 }  # fmt: skip
 
 # Modules of which every name that begins so is a constant of the kernel's.
-CONSTANTS = {"bootsim.linux.mm.page_alloc": ("GFP_", "__GFP_", "MIGRATE_")}
+CONSTANTS = {
+    "bootsim.linux.mm.page_alloc": ("GFP_", "__GFP_", "MIGRATE_"),
+    "bootsim.linux.mm.slab_common": ("SLAB_",),
+}
 
 # Functions that give memory, and their answer: the first page, its frame, its address (va), or that of an object.
 GIVES = {

@@ -200,7 +200,7 @@ def test_who_holds_objects(lab):
 def test_caches_by_name(lab):
     with pytest.raises(InputError, match="there are: none yet"):
         lab.cache("mine")
-    made = lab.kmem_cache_create("mine", 3000)
+    made = lab.kmem_cache_create("mine", 3000, 0, lab.SLAB_HWCACHE_ALIGN)
     assert lab.cache("mine") is made
     twin = lab.branch()
     assert twin.cache("mine") is not made
