@@ -11,6 +11,7 @@
 #   make build    compile the Cython modules in place
 #   make debug    the same with every check on (the next `make build` goes back)
 #   make asan     random calls of every compiled function, with every check on and under AddressSanitizer; CALLS=N
+#   make soak     a million steps of random page traffic; STEPS=N
 #   make bench    the benchmarks
 #   make fuzz-real VMLINUX=FILE CONFIG=BUILD.yaml
 #                 random trees on a real kernel in QEMU, against the replay
@@ -31,6 +32,7 @@ VENV   ?= .venv
 BOOT   ?= boot vexpress.dts --config 3G/1G --mem 1G
 TESTS  ?=
 CALLS  ?= 200000
+STEPS  ?= 1000000
 
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
@@ -39,7 +41,7 @@ CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd')
 
 .DEFAULT_GOAL := boot
 .DELETE_ON_ERROR:
-.PHONY: boot test test-newest lock browser-test lint build debug asan bench causes conformance fuzz-real differential dts-census configs
+.PHONY: boot test test-newest lock browser-test lint build debug asan soak bench causes conformance fuzz-real differential dts-census configs
 .PHONY: dist clean
 
 boot: $(VENV)/.built
@@ -83,6 +85,9 @@ asan: $(VENV)/.installed
 	BOOTSIM_ASAN=1 $(BIN)/python setup.py -q build_ext --inplace
 	LD_PRELOAD="$$(cc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 		BOOTSIM_FUZZ=$(CALLS) $(BIN)/python -m pytest -q -p no:cacheprovider tests/linux/mm/test_surface.py $(TESTS)
+
+soak: $(VENV)/.built
+	BOOTSIM_SOAK=$(STEPS) $(BIN)/python -m pytest -q tests/linux/mm/test_soak.py $(TESTS)
 
 bench: $(VENV)/.built
 	$(BIN)/python -m pytest tests/benchmarks/bench_buddy.py tests/benchmarks/bench_mmu.py tests/benchmarks/bench_copy.py tests/benchmarks/bench_slab.py -m benchmarks --benchmark-enable --benchmark-only $(TESTS)

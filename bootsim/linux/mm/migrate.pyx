@@ -51,6 +51,10 @@ cdef class PageHolders:
         """Who holds a page. Raises KeyError when it is nobody here."""
         return self.by_pfn[pfn]
 
+    def holds(self, uint32_t pfn):
+        """Whether somebody here holds the page."""
+        return pfn in self.by_pfn
+
     def hold(self, uint32_t pfn, holder=None):
         """Say that `holder` holds the allocated page `pfn`, and that it may move. Raises PageFrameError."""
         cdef Page *page
