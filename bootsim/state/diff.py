@@ -54,8 +54,10 @@ class Difference:
         self.a, self.b = a, b
         self._steps, self._limit, self._progress = steps, limit, progress
         plain = a.plain or b.plain
-        start = common_start(a.log_lines(plain), b.log_lines(plain)) if plain else ""
-        self._view = View(a.captured or b.captured, a.owned and b.owned, plain, start)
+        whole = a.whole and b.whole
+        lines = [side.log_lines(plain=plain, whole=whole) for side in (a, b)]
+        start = common_start(*lines) if plain else ""
+        self._view = View(a.captured or b.captured, a.owned and b.owned, plain, whole, start)
 
     # ------------------------------------------------------------ what differs
 
@@ -76,7 +78,8 @@ class Difference:
     @cached_property
     def _reference(self) -> list[Line]:
         # the lines that name the steps of every boot
-        return from_start(self.a.log_lines(self._view.plain), self._view.start)
+        lines = self.a.log_lines(plain=self._view.plain, whole=self._view.whole)
+        return from_start(lines, self._view.start)
 
     @cached_property
     def seen(self) -> tuple[Seen, Seen]:

@@ -22,13 +22,17 @@ Kind = Literal["same", "changed", "moved", "removed", "added"]
 
 
 class Line(NamedTuple):
-    """One line of a log: who said it and at which stage (empty when nobody knows), the text, the numbers in it."""
+    """One line of a log: who said it and at which stage (empty when nobody knows), the text, the numbers in it.
+
+    `console` is False for a line that only dmesg shows: its level is not below the console's.
+    """
 
     func: str
     stage: str
     text: str
     fields: Mapping[str, Any]
     kernel: bool
+    console: bool = True
 
 
 class Entry(NamedTuple):

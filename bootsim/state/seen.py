@@ -43,12 +43,14 @@ class View(NamedTuple):
     """How two boots are looked at.
 
     `real` when a real kernel is one of them, `owned` when both know who reserved what, `plain` when the log of one is a
-    console's; `start` is the form of the line that logs are compared from, "" for the first.
+    captured one, `whole` when neither is a console's, which leaves out what is not important; `start` is the form of
+    the line that logs are compared from, "" for the first.
     """
 
     real: bool = False
     owned: bool = True
     plain: bool = False
+    whole: bool = True
     start: str = ""
 
 
@@ -78,7 +80,7 @@ class Seen:
             self.facts = {fact.name: tuple(f.value for f in facts.history(fact.name)) for fact in facts}
             for name, span in _layout(self.facts):
                 self.items["layout", name, ""] = span
-        lines = side.log_lines(view.plain)
+        lines = side.log_lines(plain=view.plain, whole=view.whole)
         self.lines = from_start(lines, view.start)
         self.log = steps_against(reference, self.lines)
         self.quantities: Mapping[str, int | str] = side.quantities

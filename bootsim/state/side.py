@@ -10,6 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from bootsim.inputs.dtb import read_tree
+from bootsim.linux.kernel.printk import suppress_message_printing
 from bootsim.state.compare import log_lines
 from bootsim.state.logdiff import Line, template_of
 from bootsim.state.ranges import mapped_ranges
@@ -92,9 +93,15 @@ class Side:
         """Whether it is known who reserved what."""
         return self.owners is not None
 
-    def log_lines(self, plain: bool) -> list[Line]:
-        """The lines; `plain` as a console shows them."""
-        return plain_lines(self.lines) if plain and not self.plain else self.lines
+    @property
+    def whole(self) -> bool:
+        """Whether the log shows, as dmesg does, what the console leaves out."""
+        return not self.plain or any(not line.console for line in self.lines)
+
+    def log_lines(self, *, plain: bool, whole: bool) -> list[Line]:
+        """The lines; `plain` as a captured log has them, then without `whole` as a console shows them."""
+        lines = plain_lines(self.lines) if plain and not self.plain else self.lines
+        return lines if whole else [line for line in lines if line.console]
 
 
 def from_inputs(name: str, inputs: Inputs, *, steps: bool = True) -> Side:
@@ -141,7 +148,8 @@ def from_log(log: LogOnly, twin: Side | None = None) -> Side:
 def record_lines(k: Kernel, *, steps: bool = True) -> list[Line]:
     """Return the log of a replay line by line; a message of several lines keeps its function and numbers."""
     return [
-        Line(record.func, record.stage, text, record.fields, record.kernel)
+        Line(record.func, record.stage, text, record.fields, record.kernel,
+             not suppress_message_printing(k, record.level))
         for record in k.log.records
         if steps or record.kernel
         for text in record.text.split("\n")
@@ -176,7 +184,7 @@ def _known_lines(log: str, twin: Side | None) -> list[Line]:
         if same:
             found.append(same.pop(0))
         elif like is not None:
-            found.append(Line(like.func, like.stage, text, {}, True))
+            found.append(Line(like.func, like.stage, text, {}, True, like.console))
         else:
             found.append(Line("", "", text, {}, True))
     return found

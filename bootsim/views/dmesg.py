@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.escape import printable
+from bootsim.linux.kernel.printk import suppress_message_printing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,11 +53,8 @@ def _split_subsystem(line: str) -> tuple[str, str]:
 
 
 def console(k: Kernel) -> str:
-    """Return what the console shows of the kernel's own messages, below the console's log level; stamped if it would.
-
-    Source: kernel/printk/printk.c suppress_message_printing()
-    """
-    shown = (r for r in k.log.records if k.log.ignore_loglevel or r.level < k.log.console_loglevel)
+    """Return what the console shows of the kernel's own messages; stamped if it would."""
+    shown = (record for record in k.log.records if not suppress_message_printing(k, record.level))
     texts = (record.text.split("\n") for record in shown if record.kernel)
     stamp = STAMP if k.build.config.PRINTK_TIME else ""
     return "".join(f"{stamp}{line}\n" for text in texts for line in text)

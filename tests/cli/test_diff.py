@@ -130,6 +130,25 @@ def test_state_directories_of_replays(bootsim, tmp_path):
     assert bootsim("diff", tmp_path / "a", tmp_path / "a").exit_code == 0
 
 
+@pytest.mark.parametrize("level", ["", "quiet", "ignore_loglevel", "loglevel=8"])
+def test_a_directory_and_its_replay_are_the_same_whatever_its_console_shows(bootsim, tmp_path, level):
+    bootsim("boot", "vexpress.dts", "--cmdline", f"console=ttyAMA0 {level}", "--state", tmp_path / "a", "-q")
+    done = bootsim("diff", tmp_path / "a")
+    assert done.exit_code == 0, done.output
+    more = bootsim("diff", tmp_path / "a", "--mem", "512M", "--show", "log").stdout
+    assert ("On node 0 totalpages: " in more) == (level in ("ignore_loglevel", "loglevel=8"))
+
+
+def test_what_only_dmesg_shows_counts_where_a_log_has_it(bootsim, tmp_path):
+    bootsim("boot", "vexpress.dts", "--state", tmp_path / "a", "-q")
+    log = tmp_path / "a" / "dmesg.log"
+    whole = bootsim("boot", "vexpress.dts", "--no-steps").stdout
+    log.write_text(whole)
+    assert bootsim("diff", tmp_path / "a").exit_code == 0
+    log.write_text(whole.replace("On node 0 totalpages: 262144", "On node 0 totalpages: 4096"))
+    assert "On node 0 totalpages: " in bootsim("diff", tmp_path / "a", "--show", "log").stdout
+
+
 def test_a_panic_is_a_difference(bootsim):
     result = bootsim("diff", "vexpress.dts", "--cmdline", "console=ttyAMA0", "--cmdline", "mem=2M")
     assert result.exit_code == 1

@@ -129,6 +129,14 @@ def log_buf_len_setup(k: Kernel, arg: str | None) -> int:
     return 0
 
 
+def suppress_message_printing(k: Kernel, level: int) -> bool:
+    """Whether the console leaves out a message of this level, which dmesg shows.
+
+    Source: kernel/printk/printk.c suppress_message_printing()
+    """
+    return level >= k.log.console_loglevel and not k.log.ignore_loglevel
+
+
 def ignore_loglevel_setup(k: Kernel, _arg: str | None = None) -> int:
     """ignore_loglevel: the console shows every message.
 
