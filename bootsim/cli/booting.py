@@ -10,7 +10,7 @@ from bootsim.errors import EXIT_PANICKED, KernelPanic
 from bootsim.escape import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bootsim.linux import Kernel
     from bootsim.linux.kernel.printk import Record
@@ -51,7 +51,7 @@ def run(
     finally:
         log.show(k.log.records)
     if state is not None and recorder is not None:
-        how = {"until": until, "panic": None if panic is None else str(panic)}
+        how = {"until": until, "panic": None if panic is None else str(panic), **hardware(inputs)}
         write_state(state, k, blob, recorder.stages.values(), how)
     return 0 if panic is None else EXIT_PANICKED
 
@@ -93,6 +93,11 @@ def received_tree(k: Kernel) -> bytes:
     """Return the blob as it lies in RAM before the kernel runs; its header says how long it is."""
     ram, pa = k.machine.ram, k.machine.dtb_pa
     return ram.read(pa, int.from_bytes(ram.read(pa + 4, 4), "big"))
+
+
+def hardware(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What options say of a machine that neither its tree nor a booted kernel tells, as `write_state` keeps it."""
+    return {name: inputs[name] for name in ("ram", "cpu", "soc") if inputs[name]}
 
 
 def write_state(path: str, k: Kernel, blob: bytes, stages: Iterable[Any], how: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootsim.cli.booting import received_tree, write_state
+from bootsim.cli.booting import hardware, received_tree, write_state
 from bootsim.cli.inputs import input_options
 from bootsim.cli.values import prepare_from
 
@@ -55,7 +55,8 @@ def run(tree: str, script: str, *, state: str | None, **options: Any) -> None:
     finally:
         if state is not None and recorder is not None:
             stages = [*recorder.stages.values(), _end(session.k)]
-            write_state(state, session.k, blob, stages, {"until": None, "panic": None, "script": script})
+            how = {"until": None, "panic": None, "script": script, **hardware(options)}
+            write_state(state, session.k, blob, stages, how)
 
 
 def _end(k: Kernel) -> Any:

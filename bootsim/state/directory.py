@@ -72,7 +72,16 @@ class StateDirectory:
             "dtb_addr": meta.get("dtb_addr", meta.get("dtb_pa", entry.get("atags"))),
             "load_addr": meta.get("load_addr", meta.get("kernel_pa")),
         }
+        if not self.captured:
+            found |= self._hardware
         return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def _hardware(self) -> dict[str, Any]:
+        # what options said of the machine; captures use these words in senses of their own
+        given = {name: value for name, value in self.meta.items() if name in _HARDWARE}
+        with _told(self.path / "meta.json"):
+            return record(given, "meta", {name: _HARDWARE[name] for name in given})
 
     @cached_property
     def stages(self) -> dict[str, dict[str, Any]]:
@@ -224,6 +233,18 @@ def _stage(value: Any, name: str) -> dict[str, Any]:
     return record(fields, name, {field: shape for field, shape in _STAGE.items() if field in fields})
 
 
+def _ram(value: Any, at: str) -> tuple[int, int | None]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ShapeError(at, value, "bytes and base address")
+    size, base = value
+    return number(size, f"{at}[0]", 1 << 40), None if base is None else number(base, f"{at}[1]")
+
+
+def _words(value: Any, at: str) -> tuple[str, ...]:
+    return tuple(listing(value, at, text))
+
+
+_HARDWARE: dict[str, Callable[[Any, str], Any]] = {"ram": _ram, "cpu": _words, "soc": _words}
 _META: dict[str, Callable[[Any, str], Any]] = {
     "config": text, "build": text, "generator": text, "dtb_addr": number, "dtb_pa": number, "load_addr": number,
     "kernel_pa": number, "smp": lambda value, at: number(value, at, _MAX_CPUS),

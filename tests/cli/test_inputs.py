@@ -99,3 +99,19 @@ def test_a_recorded_boot_keeps_its_hardware(bootsim, tree_file, tmp_path):
     assert bootsim("golden", "record", folder, tree_file()).exit_code == 0
     assert len(list(folder.iterdir())) == 2
     assert bootsim("golden", "verify", folder).exit_code == 0
+
+
+def test_a_state_directory_keeps_the_hardware(bootsim, tmp_path):
+    assert bootsim("boot", "vexpress.dts", *words_of(HARDWARE), "--state", tmp_path / "s", "-q").exit_code == 0
+    same = bootsim("diff", tmp_path / "s")
+    assert same.exit_code == 0, same.output
+    other = bootsim("diff", tmp_path / "s", "--cpu", "cortex-a9")
+    assert other.exit_code == 1
+    assert "--cpu midr=0x413fc090, mpidr=0x80000000 -> cortex-a9" in other.stdout
+
+
+def test_where_and_why_not_replay_the_hardware_of_a_directory(bootsim, tmp_path):
+    short = ("--ram", "64M@0x60000000")  # less than the tree tells of: the kernel dies
+    assert bootsim("boot", "vexpress.dts", *short, "--state", tmp_path / "s", "-q").exit_code == 3
+    assert bootsim("where", tmp_path / "s").exit_code == 3
+    assert "without --ram 64M@0x60000000" in bootsim("why-not", tmp_path / "s", "no panic").stdout

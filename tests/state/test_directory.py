@@ -176,15 +176,18 @@ def test_damaged_stages_say_what_is_damaged(tmp_path, field, value, message):
         _ = directory.StateDirectory(tmp_path / "s").stages
 
 
-@pytest.mark.parametrize(("name", "value"), [("build", False), ("smp", "many"), ("dtb_pa", [1]), ("smp", 1 << 70)])
+@pytest.mark.parametrize(("name", "value"), [
+    ("build", False), ("smp", "many"), ("dtb_pa", [1]), ("smp", 1 << 70), ("ram", 1), ("ram", [1 << 30]),
+    ("ram", [None, 0]), ("ram", [1 << 30, "x"]), ("cpu", "cortex-a9"), ("soc", [1]),
+])  # fmt: skip
 def test_damaged_meta_says_what_is_damaged(tmp_path, name, value):
     write(tmp_path / "s", meta={name: value})
-    with pytest.raises(InputError, match=rf"meta\.json: meta\.{name}: "):
-        _ = directory.StateDirectory(tmp_path / "s").meta
+    with pytest.raises(InputError, match=rf"meta\.json: meta\.{name}(\[\d\])?: "):
+        _ = directory.StateDirectory(tmp_path / "s").inputs
 
 
 def test_captures_may_have_numbers_as_text_and_lack_tables(tmp_path):
-    write(tmp_path / "s", meta={"smp": "4", "dtb_pa": None, "build": "b2g"})
+    write(tmp_path / "s", meta={"smp": "4", "dtb_pa": None, "build": "b2g", "cpu": "cortex-a8"})
     meta = json.loads((tmp_path / "s" / "meta.json").read_text())
     del meta["generator"]
     (tmp_path / "s" / "meta.json").write_text(json.dumps(meta))
