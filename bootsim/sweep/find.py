@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.errors import InputError
+from bootsim.state.decisions import Inputs
 from bootsim.state.expressions import parse
 from bootsim.state.quantities import is_known
-from bootsim.sweep.worker import SAID_BY_MESSAGES, boot, quantities
+from bootsim.sweep.worker import SAID_BY_MESSAGES, arguments, boot, load, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +87,7 @@ def answer(outcome: Outcome, expression: Expression) -> Answer:
 def search(case: Case, *, tip: str, span: tuple[int, int], text: str, step: int = 1, samples: int = 64) -> Found:
     """`find` with real boots, for a worker process. `text` is the expression. Raises InputError for unknown names."""
     expression = parse(text)
+    case = case if tip == "mem" else _with_own_line(case)
     answers: list[Answer] = []
 
     def probe(each: Case) -> Answer:
@@ -97,6 +99,14 @@ def search(case: Case, *, tip: str, span: tuple[int, int], text: str, step: int 
     if unknown:
         raise InputError(f"--find: {next(a.reason for a in answers if a.reason)}")
     return found
+
+
+def _with_own_line(case: Case) -> Case:
+    # the words of the tree's command line stay, also where a boot is given another
+    tree, build = load(case)
+    if isinstance(tree, InputError) or isinstance(build, InputError):
+        return case
+    return replace(case, cmdline=Inputs(tree, build, arguments(case)).bootargs)
 
 
 def lost(_case: Case) -> Found:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -290,6 +291,17 @@ def test_find(bootsim, tree_file, tmp_path):
     ]
     (line,) = lines_of(tmp_path / "f.jsonl")
     assert (line["flips"][0]["last"], line["flips"][0]["first"]) == (256 << 20, (256 << 20) + 1)
+
+
+@pytest.mark.parametrize(("given", "holds"), [((), True), (("--cmdline", ""), False), (("--cmdline", "cma=48M"), True)])
+def test_the_words_of_the_trees_own_line_stay(bootsim, tree_file, given, holds):
+    # a search that varies another option says nothing of cma=, which the tree has
+    path = Path(tree_file())
+    path.write_text(path.read_text().replace("console=ttyAMA0", "cma=64M vmalloc=300M"))
+    done = bootsim("sweep", path, "--find", "cma >= 32M", "--tip", "vmalloc=",
+                   "--between", "40M-48M", "--samples", "2", *given)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert done.stdout.rstrip().endswith("): holds") == holds
 
 
 @pytest.mark.parametrize("search", [False, True])
