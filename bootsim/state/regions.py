@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bootsim.causes import free_runs, owner
@@ -41,8 +42,9 @@ def region_lines(k: Kernel, tree: Tree, path: str) -> Iterator[str]:
             yield f"  in {_span(base, base + size)} lie also {', '.join(dict.fromkeys(others))}"
     for start, end in _ranges(k, node):
         yield from _free(k, start, end)
+    named = re.compile(rf"(?<![\w@,+-]){re.escape(node.name)}(?![\w@+-])")  # another's name may hold this one
     for record in k.log.records:
-        if (record.level <= 4 or not record.kernel) and node.name in record.text and "bootsim: " in record.text:
+        if (record.level <= 4 or not record.kernel) and "bootsim: " in record.text and named.search(record.text):
             yield f"  {record.text.removeprefix('bootsim: ')}"
 
 

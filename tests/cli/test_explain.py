@@ -56,3 +56,17 @@ def test_a_region_that_the_kernel_refused_has_no_memory(bootsim, tmp_path):
                       ("c@74000000", True), ("d", True)):
         told = bootsim("explain", str(board), f"/reserved-memory/{name}").stdout
         assert ("  has no memory" in told.splitlines()) is not has, name
+
+
+def test_a_region_is_told_nothing_of_those_whose_names_hold_its_own(bootsim, tmp_path):
+    board = tmp_path / "board.dts"
+    board.write_text("""/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; compatible = "arm,vexpress";
+        memory@60000000 { device_type = "memory"; reg = <0x60000000 0x20000000>; };
+        reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges;
+            dsp { size = <0x100000>; };
+            dsp2 { size = <0x40000000>; };
+            small-dsp { size = <0x40000000>; };
+        }; };""")
+    for name, causes in (("dsp", 0), ("dsp2", 1), ("small-dsp", 1)):
+        told = bootsim("explain", str(board), f"/reserved-memory/{name}").stdout
+        assert told.count("no free 0x40000000 bytes") == causes, told
