@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _UNITS = {quantity.name: quantity.unit for quantity in TABLE}
 _FAMILY_UNITS = {(name.partition(".")[0], name.rpartition(".")[2]): unit for name, unit, _ in FAMILIES}
+_INPUT_UNITS = {"mem": "bytes", "ram": "bytes", "dtb_addr": "pa", "load_addr": "pa", "initrd_addr": "pa",
+                "ram_addr": "pa"}  # fmt: skip
 _VERDICT_WIDTH = 120
 
 
@@ -120,15 +123,19 @@ def table(results: Iterable[dict[str, Any]], names: Sequence[str]) -> Iterator[s
 
 def _varying(rows: list[dict[str, Any]]) -> list[str]:
     # the tree always; of the other inputs those in which the rows differ
-    names = [name for name in ("config", "mem", "cmdline", "smp") if len({_input(row, name) for row in rows}) > 1]
-    return ["tree", *names]
+    names = [field.name for field in fields(Case) if field.name != "tree"]
+    return ["tree", *(name for name in names if len({_input(row, name) for row in rows}) > 1)]
 
 
 def _input(row: dict[str, Any], name: str) -> str:
     value = row["case"].get(name)
     if value is None:
         return "-"
-    return shown(value, "bytes" if name == "mem" else "count") if not isinstance(value, str) else value or '""'
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes"
+    return value or '""' if isinstance(value, str) else shown(value, _INPUT_UNITS.get(name, "count"))
 
 
 def _value(row: dict[str, Any], name: str) -> str:

@@ -73,6 +73,22 @@ def test_from_a_file(bootsim, tree_file, tmp_path):
     assert len(done.stdout.splitlines()) == 3
 
 
+def test_every_input_in_which_boots_differ_has_a_column(bootsim, tree_file, tmp_path):
+    tree_file()
+    (tmp_path / "s.yaml").write_text("""boots:
+  - {tree: board.dts, ram: 1G, cpu: cortex-a9}
+  - {tree: board.dts, ram: 2G@0x60000000, dtb_addr: 0x64000000, soc: [scu=0, "0x10000000=1"]}
+  - {tree: board.dts, bootloader: qemu}
+""")
+    done = bootsim("sweep", "--from", tmp_path / "s.yaml", "--no-progress")
+    assert done.exit_code == 0, done.output
+    header, *rows = (line.split() for line in done.stdout.splitlines())
+    assert header[:7] == ["tree", "bootloader", "dtb_addr", "ram", "ram_addr", "cpu", "soc"]
+    assert [row[1:7] for row in rows] == [
+        ["-", "-", "1G", "-", "cortex-a9", "-"], ["-", "0x64000000", "2G", "0x60000000", "-", "scu=0,0x10000000=1"],
+        ["qemu", "-", "-", "-", "-", "-"]]  # fmt: skip
+
+
 @pytest.mark.parametrize(("options", "message"), [
     ([], "expected trees, or --from"),
     (["x.dts", "--from", "y"], "expected trees, or --from"),
