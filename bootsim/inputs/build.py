@@ -229,7 +229,7 @@ class Config(Values):
     MEMORY_FAILURE: bool = without_effect(False, "ARM has none")
     MEMCG: bool = False
     MEMCG_KMEM: bool = False
-    SWAP: bool = without_effect(False, "after the boot")
+    SWAP: bool = False
     DEFERRED_STRUCT_PAGE_INIT: bool = False
     PAGE_EXTENSION: bool = False
     PAGE_OWNER: bool = False

@@ -46,6 +46,7 @@ WARN_SITES = (
     WarnSite("mm/cma.c:106", "cma_init_reserved_areas", needs="CMA"),
     WarnSite("mm/page_alloc.c:7632", "cmdline_parse_core"),
     WarnSite("mm/page_alloc.c:7638", "cmdline_parse_core", 1),
+    WarnSite("mm/percpu.c:1714", "pcpu_alloc"),
 )
 
 REFERENCE_VERSION = "5.10.223"

@@ -10,10 +10,10 @@ from bootsim.linux.include.linux.slab import kmalloc
 from bootsim.linux.mm import slab_common as slab
 
 
-def booted(**config):
+def booted(until="mem_init", **config):
     build = load_build("3G/1G")
     k = bootsim.prepare("vexpress-ca15", build.replace(config=build.config.replace(**config)))
-    bootsim.run(k, until="mem_init")
+    bootsim.run(k, until=until)
     return k
 
 
@@ -38,6 +38,6 @@ def test_kmalloc_sizes_are_the_builds(config, high, largest):
 
 
 def test_nothing_is_allocated_before_the_allocator_is_up():
-    k = booted()
+    k = booted(until="mem_init:entry")
     with pytest.raises(slab.SlabError, match="no slab allocator yet"):
         kmalloc(k, 100, 0xCC0)
