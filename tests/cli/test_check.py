@@ -99,7 +99,7 @@ def test_what_the_machine_has_can_be_said_in_the_file_and_at_the_command(bootsim
     assert bootsim("check", file, "--ram", "128M").exit_code == 1
     wrong = bootsim("check", check_file("no panic", "{tree: board.dts, ram: much}"))
     assert wrong.exit_code == 2
-    assert "x.bootsim.yaml:1:31: 'much', expected an amount of RAM such as 1G, or SIZE@BASE" in wrong.stderr
+    assert "x.bootsim.yaml:1:31: 'much' is not a size such as 512M" in wrong.stderr
     wrong = bootsim("check", check_file("no panic", "{tree: board.dts, allow_outside: true}"))
     assert wrong.exit_code == 2
     assert "unknown name 'allow_outside'" in wrong.stderr

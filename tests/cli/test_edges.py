@@ -11,7 +11,7 @@ import time
 import pytest
 
 import bootsim as package
-from bootsim import linux
+from bootsim import start
 
 BOOTS = (
     ("boot", "vexpress.dts"), ("show", "vexpress.dts", "buddyinfo"), ("digest", "vexpress.dts"),
@@ -79,7 +79,7 @@ def test_control_c(place, command, bootsim, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.chdir(place)
-    monkeypatch.setattr(linux, "boot", interrupted)
+    monkeypatch.setattr(start, "boot", interrupted)
     done = bootsim(*command)
     assert (done.exit_code, done.stdout) == (130, "")
     assert done.stderr.splitlines()[-1].startswith("bootsim: interrupted")
