@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.owners import Holding, meeting
+from bootsim.places import memory_place, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +70,7 @@ def asked_by(k: Kernel, root: str) -> str:
     kind, _, rest = root.partition(":")
     if kind == "dtb":
         path, _, prop = rest.rpartition(":")
-        return k.place(path, prop or None)
+        return place_of(k, path, prop or None)
     if kind == "machine":
         return f"machine {k.mdesc.name!r}, {rest}()"
     return f"cmdline: {rest}=" if kind == "cmdline" else root
@@ -92,7 +93,7 @@ def not_one_region(k: Kernel, base: int, end: int) -> str:
         dividing = meeting(k.owners.no_map(), base, end)
         named = [f"{owner(k, h.purpose)} at {h.span()}" for h in dividing]
         return f"it must lie in one region of memory, and {' and '.join(named) or 'a hole between banks'} divides it"
-    return f"which is not all in memory ({k.memory_place()})"
+    return f"which is not all in memory ({memory_place(k)})"
 
 
 def dividers(k: Kernel, start_va: int, end_va: int) -> str:
@@ -110,7 +111,7 @@ def memory_end(k: Kernel, end: int) -> str:
     """Why memory ends at `end`, as a message names it: who took away what follows, or what told how much there is."""
     gone = next((h for h in k.owners.removed() if h.base == end and h.purpose.root != "cmdline:mem"), None)
     if gone is None:
-        return f"where memory ends ({k.memory_place()})"
+        return f"where memory ends ({memory_place(k)})"
     return f"where memory ends, as {gone.caller}() took {gone.span()} away for {owner(k, gone.purpose)}"
 
 
@@ -135,7 +136,7 @@ def _short(k: Kernel, s: Shortage) -> str:
     head = f"no free {s.size:#x} bytes aligned to {s.align:#x}"
     regions = k.mm.memblock.memory.regions
     if not sum(r.size for r in regions):
-        return f"{head}, as there is no memory at all ({k.memory_place()})"
+        return f"{head}, as there is no memory at all ({memory_place(k)})"
     head += f" in {s.start:#x}-{s.end - 1:#x}" if s.start > _PAGE else " in memory" if s.end >= _ALL else \
         f" below {s.end:#x}"
     if s.end == k.mm.arm_lowmem_limit:
@@ -143,14 +144,14 @@ def _short(k: Kernel, s: Shortage) -> str:
     memory = _clip(((r.base, r.base + r.size) for r in regions), s)
     total = sum(end - base for base, end in memory)
     if not total:
-        return f"{head}: no memory lies there ({k.memory_place()})"
+        return f"{head}: no memory lies there ({memory_place(k)})"
     if total < s.size:
-        return f"{head}: only {size_text(total)} of memory lie there ({k.memory_place()})"
+        return f"{head}: only {size_text(total)} of memory lie there ({memory_place(k)})"
     held = meeting([*k.owners.reserved(), *k.owners.no_map()], s.start, s.end)
     free = _free(memory, held)
     way, fixed = _in_the_way(k, free, held, s)
     # the kernel cannot lie elsewhere: then there is too little memory beside it
-    less = f"; {size_text(total)} of memory lie there ({k.memory_place()})" if fixed else ""
+    less = f"; {size_text(total)} of memory lie there ({memory_place(k)})" if fixed else ""
     return f"{head}: {_largest(free, s)}{way}{less}"
 
 

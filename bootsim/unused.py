@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bootsim.linux.drivers.of.fdt import c_string, of_fdt_device_is_available, of_fdt_is_compatible
 from bootsim.linux.kernel.printk import KERN_WARNING, step
+from bootsim.places import place_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -22,7 +23,7 @@ def tell_unused(k: Kernel) -> None:
     if k.unused:
         step(k, "unused: cmdline: {words}", func="unknown_bootoption", level=KERN_WARNING, words=", ".join(k.unused))
     for path, prop, why in unused_parts(k) if hasattr(k.of, "fdt") else ():
-        step(k, "unused: {place}: {why}", func="of_scan_flat_dt", level=KERN_WARNING, place=k.place(path, prop),
+        step(k, "unused: {place}: {why}", func="of_scan_flat_dt", level=KERN_WARNING, place=place_of(k, path, prop),
              why=why)
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import proxy
 
 from bootsim.errors import FaultError, KernelPanic
-from bootsim.escape import escaped
 from bootsim.facts import Facts
 from bootsim.linux.arch.arm.asm.memory import Layout
 from bootsim.linux.include.linux.mm_types import MmStruct, Page
@@ -317,17 +316,6 @@ class Kernel:
                        for z in (self.zones if hasattr(self.mm, "pgdat") else []))
         head = "".join(f"<th>{name}</th>" for name in ("zone", *_ZONE_COLUMNS))
         return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table>"
-
-    def place(self, path: str, prop: str | None = None) -> str:
-        """A node or property of the tree as a message names it: "board.dts:41 /memory@60000000 reg"."""
-        named = escaped(path if prop is None else f"{path} {prop}")
-        return f"{self.where(path, prop)} {named}" if self.where is not None else named
-
-    def memory_place(self) -> str:
-        """What said how much memory there is, as a message names it: mem=, or the nodes that gave banks."""
-        if self.usermem:
-            return "cmdline: mem="
-        return ", ".join(self.place(path, prop) for path, prop in self.of.memory_nodes) or "no memory node in the tree"
 
     @property
     def zones(self) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.errors import KernelPanic
+from bootsim.places import memory_place
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -27,7 +28,7 @@ def memset(k: Kernel, pa: int, size: int, what: str) -> None:
                               "kernel faults")
     if k.machine.banks and not (k.machine.has_ram(pa) and k.machine.has_ram(pa + size - 1)):
         raise KernelPanic(None, f"the {what} at {pa:#010x} cannot be cleared: no RAM is there, the tree tells of more "
-                          f"than there is; memory: {k.memory_place()}")
+                          f"than there is; memory: {memory_place(k)}")
     k.machine.ram.zero(pa, size)
 
 

@@ -21,6 +21,7 @@ from bootsim.linux.mm.memblock import (
     memblock_reserve,
 )
 from bootsim.owners import Purpose
+from bootsim.places import memory_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,7 +194,7 @@ def cma_activate_area(k: Kernel, area: Cma) -> None:
     if not memblock_is_region_memory(k.mm.memblock, area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT):
         warn(k, "mm/cma.c:106", func="cma_init_reserved_areas", pid=1)
         raise KernelPanic(None, f"{area.wanted_by}: the contiguous area lies outside memory "
-                          f"({k.memory_place()}): the kernel takes other memory for its struct pages and frees them")
+                          f"({memory_place(k)}): the kernel takes other memory for its struct pages and frees them")
     pageblock_pages = 1 << k.mm.pageblock_order
     zone = page_zone_name(k, area.base_pfn)
     for pfn in range(area.base_pfn, area.base_pfn + area.count, pageblock_pages):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bootsim.errors import KernelPanic
 from bootsim.linux.kernel.printk import step
+from bootsim.places import place_of
 from bootsim.shared import Shared
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def of_find_node_by_path(k: Kernel, path: str, followed: tuple[str, ...] = ()) -
     if not path.startswith("/"):
         alias, _, rest = path.partition("/")
         if alias in followed:
-            raise KernelPanic(None, f"{k.place('/aliases', alias)}: the alias leads to itself "
+            raise KernelPanic(None, f"{place_of(k, '/aliases', alias)}: the alias leads to itself "
                               f"({' -> '.join((*followed, alias))}): the kernel follows it until its stack is full")
         aliases = next((c for c in root.children if c.full_name == "aliases"), None)
         target = aliases.properties.get(alias) if aliases else None

@@ -36,6 +36,7 @@ from bootsim.linux.mm.memblock import (
     memblock_reserve,
 )
 from bootsim.owners import Purpose
+from bootsim.places import place_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -87,7 +88,7 @@ def of_fdt_limit_memory(k: Kernel, limit: int) -> None:
     if memory is None or reg is None or len(reg) <= limit * entry:
         return
     step(k, "{place}: {banks} banks; the machine takes the first {limit}", level=KERN_WARNING,
-         place=k.place(memory.path, "reg"), banks=len(reg) // entry, limit=limit)
+         place=place_of(k, memory.path, "reg"), banks=len(reg) // entry, limit=limit)
     fdt_setprop(memory, "reg", reg[:limit * entry])
 
 
@@ -183,7 +184,7 @@ def early_init_dt_scan_chosen(k: Kernel, node: FlatNode) -> int:
             printk(k, KERN_NOTICE, "random: crng init done", func="_credit_init_bits")
         fdt_nop_property(node, "rng-seed")
         step(k, "{place} taken, and wiped out of the tree", func="early_init_dt_scan_chosen",
-             place=k.place(node.path, "rng-seed"))
+             place=place_of(k, node.path, "rng-seed"))
     return 1
 
 
@@ -200,13 +201,13 @@ def early_init_dt_scan_chosen_stdout(k: Kernel) -> int:
     prop = "stdout-path" if "stdout-path" in chosen.first else "linux,stdout-path"
     value = chosen.first.get(prop)
     if not value:
-        step(k, "cause: {place} has no stdout-path", place=k.place(chosen.path))
+        step(k, "cause: {place} has no stdout-path", place=place_of(k, chosen.path))
         return -ENOENT
     path, colon, options = c_string(value).partition(":")
     node = fdt_path_offset(k.of.fdt, path)
     if node is None:
         printk(k, KERN_WARNING, "OF: fdt: earlycon: stdout-path {path} not found", path=path)
-        step(k, "cause: {place}: the tree has no such node or alias", place=k.place(chosen.path, prop))
+        step(k, "cause: {place}: the tree has no such node or alias", place=place_of(k, chosen.path, prop))
         return 0
     names = node.first.get("compatible", b"").split(b"\0")
     for match in earlycon_table(k):
@@ -214,7 +215,7 @@ def early_init_dt_scan_chosen_stdout(k: Kernel) -> int:
                 of_setup_earlycon(k, match, node, options if colon else None) == 0:
             return 0
     step(k, "cause: {place} leads to {path}, for which this build has no early console",
-         place=k.place(chosen.path, prop), path=node.path)
+         place=place_of(k, chosen.path, prop), path=node.path)
     return -ENODEV
 
 
@@ -279,8 +280,8 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
         return 0
     each = k.of.dt_root_addr_cells + k.of.dt_root_size_cells
     if not each:
-        raise KernelPanic(None, f"{k.place('/')}: #address-cells and #size-cells are both 0: the kernel reads empty "
-                          f"banks from {node.path} for ever")
+        raise KernelPanic(None, f"{place_of(k, '/')}: #address-cells and #size-cells are both 0: the kernel reads "
+                          f"empty banks from {node.path} for ever")
     k.of.memory_nodes.append((node.path, prop))
     hotpluggable = "hotpluggable" in node.first
     for base, size in memory_banks(k, node):
@@ -296,10 +297,10 @@ def early_init_dt_scan_memory(k: Kernel, node: FlatNode) -> int:
         if isinstance(ret, Err):
             printk(k, KERN_WARNING, "OF: fdt: failed to mark hotplug range {base:#x} - {end:#x}", base=base,
                    end=base + size)
-            step(k, "cause: {place}: {why}", place=k.place(node.path, "hotpluggable"), why=cause(k, ret.why))
+            step(k, "cause: {place}: {why}", place=place_of(k, node.path, "hotpluggable"), why=cause(k, ret.why))
     if len(reg) % (4 * each):
         step(k, "{place}: the last {size} bytes make no whole bank of {cells} cells: passed over", level=KERN_WARNING,
-             place=k.place(node.path, prop), size=len(reg) % (4 * each), cells=each)
+             place=place_of(k, node.path, prop), size=len(reg) % (4 * each), cells=each)
     return 0
 
 
@@ -321,7 +322,7 @@ def early_init_dt_add_memory_arch(k: Kernel, base: int, size: int, root: str) ->
     func = "early_init_dt_add_memory_arch"
     phys_offset = k.mm.phys_offset
     offered = (base, size)
-    place = k.place(*root.removeprefix("dtb:").rsplit(":", 1))
+    place = place_of(k, *root.removeprefix("dtb:").rsplit(":", 1))
 
     def ignore(what: str, start: int, end: int) -> None:
         printk(k, KERN_WARNING, "OF: fdt: Ignoring memory {what} {start:#x} - {end:#x}", func=func, what=what,
@@ -388,13 +389,13 @@ def _reserve_reg(k: Kernel, node: FlatNode) -> int:
         return -ENOENT
     t_len = (a + s) * 4
     if not t_len:
-        raise KernelPanic(None, f"{k.place('/')}: #address-cells and #size-cells are both 0: the kernel reads empty "
-                          f"ranges from {k.place(node.path, 'reg')} for ever")
+        raise KernelPanic(None, f"{place_of(k, '/')}: #address-cells and #size-cells are both 0: the kernel reads "
+                          f"empty ranges from {place_of(k, node.path, 'reg')} for ever")
     if prop and len(prop) % t_len:
         printk(k, KERN_ERR, "OF: fdt: Reserved memory: invalid reg property in '{uname}', skipping node.", func=func,
                uname=node.name)
         step(k, "cause: {place} has {bytes} bytes, expected a multiple of {expected}", func=func,
-             place=k.place(node.path, "reg"), bytes=len(prop), expected=t_len)
+             place=place_of(k, node.path, "reg"), bytes=len(prop), expected=t_len)
         return -EINVAL
     nomap = "no-map" in node.first
     purpose = Purpose("node", node.path, f"dtb:{node.path}:reg")
@@ -411,7 +412,7 @@ def _reserve_reg(k: Kernel, node: FlatNode) -> int:
                    "{base:#010x}, size {mib} MiB", func=func, uname=node.name, base=base, mib=size >> 20)
             why = "the size is 0" if not size else cause(k, ret.why) if isinstance(ret, Err) else \
                 f"no-map, but {' and '.join(holders(k, base, size))} is reserved there already"
-            step(k, "cause: {place}: {why}", func=func, place=k.place(node.path, "reg"), why=why)
+            step(k, "cause: {place}: {why}", func=func, place=place_of(k, node.path, "reg"), why=why)
         if i == 0:
             fdt_reserved_mem_save_node(k, node, base, size)
     return 0
@@ -443,7 +444,7 @@ def early_init_fdt_scan_reserved_mem(k: Kernel) -> None:
                     printk(k, KERN_ERR, "OF: fdt: Reserved memory: unsupported node format, ignoring",
                            func="__fdt_scan_reserved_mem")
                     step(k, "cause: {place} needs #address-cells = <{a}>, #size-cells = <{s}> (the root's) and ranges",
-                         place=k.place(node.path), a=k.of.dt_root_addr_cells, s=k.of.dt_root_size_cells)
+                         place=place_of(k, node.path), a=k.of.dt_root_addr_cells, s=k.of.dt_root_size_cells)
                     break
                 found = True
             continue

@@ -23,6 +23,7 @@ from bootsim.linux.mm.memblock import (
     memblock_reserve,
 )
 from bootsim.owners import Purpose
+from bootsim.places import place_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -62,7 +63,7 @@ def fdt_reserved_mem_save_node(k: Kernel, node: FlatNode, base: int, size: int) 
         printk(k, KERN_ERR, _PREFIX + "not enough space for all defined regions.")
         k.of.reserved_mem_dropped += 1
         step(k, "cause: {place} is region {n} of /reserved-memory, the kernel keeps {max}: it {fate}",
-             place=k.place(node.path), n=MAX_RESERVED_REGIONS + k.of.reserved_mem_dropped, max=MAX_RESERVED_REGIONS,
+             place=place_of(k, node.path), n=MAX_RESERVED_REGIONS + k.of.reserved_mem_dropped, max=MAX_RESERVED_REGIONS,
              fate="stays reserved, but no driver can take it" if size else "gets no memory")
         return
     k.of.reserved_mem.append(ReservedMem(node, node.name, base, size))
@@ -86,7 +87,7 @@ def early_init_dt_alloc_reserved_memory_arch(k: Kernel, size: int, align: int, s
 
 def _wrong_length(k: Kernel, node: FlatNode, prop: str, expected: str) -> None:
     step(k, "cause: {place} has {bytes} bytes, expected {expected}", func="__reserved_mem_alloc_size",
-         place=k.place(node.path, prop), bytes=len(node.first[prop]), expected=expected)
+         place=place_of(k, node.path, prop), bytes=len(node.first[prop]), expected=expected)
 
 
 def _alloc_size(k: Kernel, rmem: ReservedMem) -> int:
@@ -132,7 +133,7 @@ def _alloc_size(k: Kernel, rmem: ReservedMem) -> int:
         base = found or base
         if isinstance(ret, Err):
             causes.append(cause(k, ret.why))
-            unheeded(k, ret if found else 0, f"reserving {found:#010x}+{size:#x} for {k.place(node.path)}")
+            unheeded(k, ret if found else 0, f"reserving {found:#010x}+{size:#x} for {place_of(k, node.path)}")
         else:
             step(k, "reserved-memory {path}: {base:#010x}+{size:#x}, placed", func=func, path=node.path, base=base,
                  size=size)
@@ -183,8 +184,8 @@ def _check_for_overlap(k: Kernel) -> None:
                    "({base2:#010x}--{end2:#010x})", func="__rmem_check_for_overlap", name=this.name, base=this.base,
                    end=(this.base + this.size) & 0xFFFFFFFF, name2=after.name, base2=after.base,
                    end2=(after.base + after.size) & 0xFFFFFFFF)
-            step(k, "cause: {place} and {place2} overlap", place=k.place(this.node.path, "reg"),
-                 place2=k.place(after.node.path, "reg"))
+            step(k, "cause: {place} and {place2} overlap", place=place_of(k, this.node.path, "reg"),
+                 place2=place_of(k, after.node.path, "reg"))
             k.owners.told |= {(this.purpose(), after.purpose()), (after.purpose(), this.purpose())}
 
 
@@ -208,7 +209,7 @@ def _give_back(k: Kernel, rmem: ReservedMem) -> None:
     purpose, mb, func = rmem.purpose(), k.mm.memblock, "fdt_init_reserved_mem"
     for other in holders(k, rmem.base, rmem.size, but=purpose):
         step(k, "{place} is given back, and with it what of {other} lies there: the kernel does not say so", func=func,
-             level=KERN_WARNING, place=k.place(rmem.node.path), other=other)
+             level=KERN_WARNING, place=place_of(k, rmem.node.path), other=other)
     span = f"{rmem.base:#010x}+{rmem.size:#x}"
     unheeded(k, memblock_free(mb, rmem.base, rmem.size, func, purpose), f"freeing {span}")
     if "no-map" in rmem.node.first:

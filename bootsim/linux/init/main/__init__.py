@@ -49,6 +49,7 @@ from bootsim.linux.mm.page_ext import page_ext_init_flatmem
 from bootsim.linux.mm.percpu import setup_per_cpu_areas
 from bootsim.linux.mm.slub import kmem_cache_init
 from bootsim.owners import Purpose
+from bootsim.places import memory_place
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -101,7 +102,7 @@ def local_irq_enable(k: Kernel) -> None:
     found = k.translate(vectors + VECTOR_IRQ, "execute")
     if not found or found.pa != k.mm.vectors_page_pa + VECTOR_IRQ:
         raise KernelPanic(None, f"the page table of the vectors at {vectors:#010x} is overwritten, and the first "
-                          f"interrupt needs it; memory: {k.memory_place()}")
+                          f"interrupt needs it; memory: {memory_place(k)}")
 
 
 def mm_init(k: Kernel) -> None:

@@ -12,6 +12,7 @@ from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_ERR, KERN_INFO, printk,
 from bootsim.linux.lib.cmdline import EarlyParam, memparse
 from bootsim.linux.mm.cma import cma_declare_contiguous, cma_init_reserved_mem
 from bootsim.linux.mm.memblock import PAGE_SHIFT, PAGE_SIZE
+from bootsim.places import place_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -129,17 +130,17 @@ def rmem_cma_setup(k: Kernel, rmem: ReservedMem) -> int:
     default_cma = "linux,cma-default" in props
     if k.mm.cma_size_cmdline is not None and default_cma:
         printk(k, KERN_INFO, "Reserved memory: bypass {name} node, using cmdline CMA params instead", name=rmem.name)
-        step(k, "cause: cmdline: cma= wins over {place}", place=k.place(rmem.node.path, "linux,cma-default"))
+        step(k, "cause: cmdline: cma= wins over {place}", place=place_of(k, rmem.node.path, "linux,cma-default"))
         return -EBUSY
     if "reusable" not in props or "no-map" in props:
         return -EINVAL
     if rmem.base & mask or rmem.size & mask:
         printk(k, KERN_ERR, "Reserved memory: incorrect alignment of CMA region")
         step(k, "cause: {place}: base {base:#x} and size {size:#x} must be multiples of {align:#x}, the largest buddy "
-             "block (CONFIG_FORCE_MAX_ZONEORDER={order})", place=k.place(rmem.node.path, _placed_by(rmem)),
+             "block (CONFIG_FORCE_MAX_ZONEORDER={order})", place=place_of(k, rmem.node.path, _placed_by(rmem)),
              base=rmem.base, size=rmem.size, align=mask + 1, order=k.mm.max_order)
         return -EINVAL
-    place = k.place(rmem.node.path, _placed_by(rmem))
+    place = place_of(k, rmem.node.path, _placed_by(rmem))
     err, area = cma_init_reserved_mem(k, rmem.base, rmem.size, 0, rmem.name, place)
     if isinstance(err, Err):
         printk(k, KERN_ERR, "Reserved memory: unable to setup CMA region")

@@ -21,6 +21,7 @@ from bootsim.linux.mm.page_alloc.api import alloc_pages_exact
 from bootsim.linux.mm.page_alloc.node import PageFrameError
 from bootsim.linux.mm.page_alloc.parameters import ULONG_MAX
 from bootsim.owners import Purpose
+from bootsim.places import memory_place
 
 
 def reset_all_zones_managed_pages(k):
@@ -169,7 +170,7 @@ def free_reserved_area(k, start_va, end_va, poison=-1, name=None):
     if last > p.g.end or first < p.g.base:
         raise KernelPanic(None, f"free_reserved_area() frees {start_pa:#010x}-{end_pa - 1:#010x} "
                           f"({name or 'memory'}), which is no memory of the kernel's: no zone holds it; "
-                          f"memory: {k.memory_place()}")
+                          f"memory: {memory_place(k)}")
     check_pfn_range(p.g, first, last)
     if 0 <= poison <= 0xFF:
         k.machine.ram.fill32(start_pa, end_pa - start_pa, poison * 0x01010101)

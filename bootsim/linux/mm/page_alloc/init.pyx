@@ -19,6 +19,7 @@ from bootsim.linux.mm.page_alloc.api import want_init_on_alloc, want_init_on_fre
 from bootsim.linux.mm.page_alloc.parameters import ULONG_MAX
 from bootsim.linux.mm.page_poison import page_poisoning_enabled
 from bootsim.owners import Purpose
+from bootsim.places import memory_place
 
 
 # ------------------------------------------------------------------ zones
@@ -384,7 +385,7 @@ def _expect_console(k):
     found = k.translate(device.membase, "write")
     if not found or found.pa != device.mapbase:
         raise KernelPanic(None, f"the page table of the early console at {device.membase:#010x} is overwritten with "
-                          f"struct pages, and the next message needs it; memory: {k.memory_place()}")
+                          f"struct pages, and the next message needs it; memory: {memory_place(k)}")
 
 
 def _expect_struct_page(k, va, pa):
@@ -396,7 +397,7 @@ def _expect_struct_page(k, va, pa):
         return
     why = (f"memory begins at {k.mm.memblock.memory.regions[0].base:#010x}, not at {k.mm.phys_offset:#010x}, so that "
            f"struct pages lie behind the memory map and pass the end of lowmem at {va & ULONG_MAX:#010x}; "
-           f"memory: {k.memory_place()}")
+           f"memory: {memory_place(k)}")
     vectors = k.translate(0xFFFF0010, "execute")
     if vectors and vectors.pa >> PAGE_SHIFT == k.mm.vectors_page_pa >> PAGE_SHIFT:
         die(k, va & ULONG_MAX, why)

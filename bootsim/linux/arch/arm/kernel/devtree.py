@@ -19,6 +19,7 @@ from bootsim.linux.drivers.of.fdt import (
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.fdt import cells
+from bootsim.places import place_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -71,7 +72,7 @@ def _warn_of_missing_machine(k: Kernel, compatible: list[str]) -> None:
             hooks += [f"dma_zone_size {known.dma_zone_size:#x}"] if known.dma_zone_size else []
             step(k, "warning: {place}: this build has no machine descriptor for the board, 5.10 has {name!r} "
                  "(CONFIG_{option}; {hooks}): a kernel with it may do otherwise", level=KERN_WARNING,
-                 place=k.place("/", "compatible"), name=known.name, option=option,
+                 place=place_of(k, "/", "compatible"), name=known.name, option=option,
                  hooks=", ".join(hooks) or "no hooks that concern memory")
             return
 

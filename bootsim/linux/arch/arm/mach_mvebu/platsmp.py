@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.errors import KernelPanic
+from bootsim.places import place_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -18,5 +19,5 @@ def armada_xp_smp_init_cpus(k: Kernel) -> None:
     Source: arch/arm/mach-mvebu/platsmp.c armada_xp_smp_init_cpus()
     """
     if not 0 < k.num_possible_cpus <= ARMADA_XP_MAX_CPUS:
-        raise KernelPanic("Invalid number of CPUs in DT", f"{k.place('/cpus')}: {k.num_possible_cpus} processors, "
+        raise KernelPanic("Invalid number of CPUs in DT", f"{place_of(k, '/cpus')}: {k.num_possible_cpus} processors, "
                           f"expected at most {ARMADA_XP_MAX_CPUS}")

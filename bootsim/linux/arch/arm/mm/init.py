@@ -41,6 +41,7 @@ from bootsim.linux.mm.page_alloc import (
 from bootsim.linux.mm.percpu import max_dma_address_pa
 from bootsim.linux.mm.sparse import PAGES_PER_SECTION, sparse_init
 from bootsim.owners import Purpose
+from bootsim.places import place_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -80,7 +81,7 @@ def initrd_place(k: Kernel) -> str:
     Source: none, for bootsim's own lines
     """
     kind, _, rest = initrd_root(k).partition(":")
-    return f"cmdline: {rest}=" if kind == "cmdline" else k.place(*rest.rsplit(":", 1))
+    return f"cmdline: {rest}=" if kind == "cmdline" else place_of(k, *rest.rsplit(":", 1))
 
 
 def arm_initrd_init(k: Kernel) -> None:

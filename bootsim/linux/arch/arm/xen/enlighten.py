@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
 from bootsim.linux.drivers.of.fdt import of_fdt_is_compatible
+from bootsim.places import place_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -22,4 +23,4 @@ def xen_early_init(k: Kernel) -> None:
         return
     for node in k.of.fdt.nodes:
         if node.depth == 1 and node.name == "hypervisor" and of_fdt_is_compatible(node, "xen,xen"):
-            raise InputError(f"{k.place(node.path, 'compatible')}: Xen is not modelled; expected a tree without it")
+            raise InputError(f"{place_of(k, node.path, 'compatible')}: Xen is not modelled; expected a tree without it")

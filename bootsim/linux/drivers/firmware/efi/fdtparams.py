@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bootsim.errors import InputError
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk, step
 from bootsim.linux.lib.fdt import fdt_path_offset
+from bootsim.places import place_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -32,11 +33,11 @@ def efi_get_fdt_params(k: Kernel) -> None:
             printk(k, KERN_INFO, "efi: Getting UEFI parameters from {path} in DT:", path=path)
         missing = next((name for name in names if name not in node.first), None)
         if missing is None:
-            raise InputError(f"{k.place(path, names[0])}: a tree that a UEFI stub has edited: the memory map that it "
-                             "points to is the firmware's, which is not in the tree; expected the tree before that")
+            raise InputError(f"{place_of(k, path, names[0])}: a tree that a UEFI stub has edited: the memory map that "
+                             "it points to is the firmware's, which is not in the tree; expected the tree before that")
         if missing == names[0]:
             break
         printk(k, KERN_ERR, "efi: Can't find property '{name}' in DT!", name=missing)
-        step(k, "cause: {place} without {missing}", place=k.place(path, names[0]), missing=missing)
+        step(k, "cause: {place} without {missing}", place=place_of(k, path, names[0]), missing=missing)
         return
     printk(k, KERN_INFO, "efi: UEFI not found.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bootsim.linux.drivers.of.base import DeviceNode, of_device_is_available, of_find_matching_node_and_match
 from bootsim.linux.include.linux.errno import EINVAL, ENXIO
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
+from bootsim.places import place_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -40,7 +41,7 @@ def psci_probe(k: Kernel, np: DeviceNode) -> None:
     """
     major, minor = FIRMWARE_VERSION
     step(k, "{place}: the firmware is taken to be PSCI v{major}.{minor}, as QEMU's is", func="psci_probe", major=major,
-         minor=minor, place=k.place(np.path, "compatible"))
+         minor=minor, place=place_of(k, np.path, "compatible"))
     printk(k, KERN_INFO, "psci: PSCIv{major}.{minor} detected in firmware.", major=major, minor=minor)
     printk(k, KERN_INFO, "psci: Using standard PSCI v0.2 function IDs", func="psci_0_2_set_functions")
     printk(k, KERN_INFO, "psci: Trusted OS migration not required", func="psci_init_migrate")

@@ -20,6 +20,7 @@ from bootsim.linux.include.linux.errno import EALREADY, EINVAL, ENODEV, ENOENT, 
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, Console, printk, register_console, step
 from bootsim.linux.lib.cmdline import EarlyParam, simple_strtoull
 from bootsim.linux.mm.memblock import PAGE_SIZE
+from bootsim.places import place_of
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -183,7 +184,7 @@ def of_setup_earlycon(k: Kernel, match: EarlyconId, node: FlatNode, options: str
     addr = of_flat_dt_translate_address(k, node)
     if addr is None:
         printk(k, KERN_WARNING, "earlycon: [{name}] bad address", name=match.name)
-        step(k, "cause: {place}: no address that the ranges above it lead to", place=k.place(node.path, "reg"))
+        step(k, "cause: {place}: no address that the ranges above it lead to", place=place_of(k, node.path, "reg"))
         return -ENXIO
     device.mapbase = (addr + (node.be32_to_cpup("reg-offset") or 0)) & 0xFFFFFFFF
     device.membase = earlycon_map(k, device.mapbase)
@@ -193,7 +194,7 @@ def of_setup_earlycon(k: Kernel, match: EarlyconId, node: FlatNode, options: str
         kind = {1: UPIO_MEM, 2: UPIO_MEM16, 4: UPIO_MEM32BE if big else UPIO_MEM32}.get(width)
         if kind is None:
             printk(k, KERN_WARNING, "earlycon: [{name}] unsupported reg-io-width", name=match.name)
-            step(k, "cause: {place} is {width}, expected 1, 2 or 4", place=k.place(node.path, "reg-io-width"),
+            step(k, "cause: {place} is {width}, expected 1, 2 or 4", place=place_of(k, node.path, "reg-io-width"),
                  width=width)
             return -EINVAL
         device.iotype = kind

@@ -31,6 +31,7 @@ from bootsim.linux.mm.memblock import (
     memblock_set_current_limit,
 )
 from bootsim.owners import Purpose, meeting
+from bootsim.places import memory_place
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -211,14 +212,14 @@ def _expect_kernel_mapped(k: Kernel, end: int, func: str) -> None:
         return
     pa, bank_end = k.virt_to_phys(va), first.base + first.size
     if not first.size:
-        why = f"memory is empty ({k.memory_place()})"
+        why = f"memory is empty ({memory_place(k)})"
     elif pa >= bank_end and func == "prepare_page_table":
         why = (f"the first region of memory, {first.base:#010x}-{bank_end - 1:#010x}"
                f"{', no-map' if first.flags & MEMBLOCK_NOMAP else ''}, ends before the kernel does "
                f"({k.virt_to_phys(symbols.end):#010x}), as {_border(k, bank_end)} {bank_end:#010x}")
     else:
         others = [f"{owner(k, h.purpose)} at {h.span()} is no-map" for h in meeting(k.owners.no_map(), pa, pa + 1)]
-        why = f"{pa:#010x} lies outside mapped memory: {' and '.join(others) or k.memory_place()}"
+        why = f"{pa:#010x} lies outside mapped memory: {' and '.join(others) or memory_place(k)}"
     raise KernelPanic(None, f"{func}() leaves the kernel at {va:#010x} without a mapping: {why}")
 
 
