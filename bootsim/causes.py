@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.owners import Holding, meeting
+from bootsim.page import PAGE_SIZE
 from bootsim.places import memory_place, place_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.owners import Purpose
 
-_PAGE = 4096
 _NOMAP = 4  # MEMBLOCK_NOMAP
 _ALL = 0xFFFFFFFF  # PHYS_ADDR_MAX
 _SHOWN = 3
@@ -137,7 +137,7 @@ def _short(k: Kernel, s: Shortage) -> str:
     regions = k.mm.memblock.memory.regions
     if not sum(r.size for r in regions):
         return f"{head}, as there is no memory at all ({memory_place(k)})"
-    head += f" in {s.start:#x}-{s.end - 1:#x}" if s.start > _PAGE else " in memory" if s.end >= _ALL else \
+    head += f" in {s.start:#x}-{s.end - 1:#x}" if s.start > PAGE_SIZE else " in memory" if s.end >= _ALL else \
         f" below {s.end:#x}"
     if s.end == k.mm.arm_lowmem_limit:
         head += ", where lowmem ends"
@@ -182,7 +182,7 @@ def _free(memory: Sequence[tuple[int, int]], held: Sequence[Holding]) -> list[tu
 def _usable(run: tuple[int, int], s: Shortage) -> int:
     # how much of a run an aligned block could have, in whole units of the alignment
     start = -(-run[0] // s.align) * s.align
-    return max(run[1] - start, 0) // s.align * s.align if s.align >= _PAGE else max(run[1] - start, 0)
+    return max(run[1] - start, 0) // s.align * s.align if s.align >= PAGE_SIZE else max(run[1] - start, 0)
 
 
 def _largest(free: Sequence[tuple[int, int]], s: Shortage) -> str:
@@ -190,8 +190,8 @@ def _largest(free: Sequence[tuple[int, int]], s: Shortage) -> str:
     if run is None:
         return "nothing is free there"
     usable = _usable(run, s)
-    if s.align >= _PAGE:  # shown in whole pages, as all that is asked for
-        run = (-(-run[0] // _PAGE) * _PAGE, run[1] // _PAGE * _PAGE)
+    if s.align >= PAGE_SIZE:  # shown in whole pages, as all that is asked for
+        run = (-(-run[0] // PAGE_SIZE) * PAGE_SIZE, run[1] // PAGE_SIZE * PAGE_SIZE)
         return f"the largest free run is {run[0]:#x}-{run[1] - 1:#x}, {size_text(usable)} in whole {size_text(s.align)}"
     return f"the largest free run is {run[0]:#x}-{run[1] - 1:#x}, {size_text(usable)}"
 

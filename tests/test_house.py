@@ -195,6 +195,12 @@ def test_the_mark_golden_is_for_recordings_of_real_kernels(path):
     assert reads or stored, f"{shown(path)} reads no recording: what the source says is no golden data"
 
 
+def test_the_size_of_a_page_is_said_once():
+    again = [shown(path) for path in SOURCES if path.suffix == ".py" and path != PACKAGE / "page.py"
+             and re.search(r"^_?PAGE(_SIZE|_SHIFT|_BYTES)? *=", path.read_text(), re.MULTILINE)]
+    assert again == []
+
+
 def test_no_path_of_a_build_machine():
     files = chain(SOURCES, (ROOT / "configs").glob("*"), (ROOT / "docs").glob("*"), (ROOT / "dts").glob("*"))
     words = ("/work/", "/tmp/k", "/home/", "/root/")

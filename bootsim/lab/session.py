@@ -22,6 +22,7 @@ from bootsim.lab import names
 from bootsim.linux.include.linux.mm_types import Page
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.page_alloc import format_gfp_flags, page_info
+from bootsim.page import PAGE_SHIFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 _PACKAGE = str(Path(__file__).parents[1])
-_PAGE_SHIFT = 12
 _NEAR = 3  # calls from here to where an argument of the wrong kind is found out; one that lies deeper is a bug
 _PG_SLAB = 1 << 9
 
@@ -103,7 +103,7 @@ def _word(name: str, value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         if name.startswith("gfp"):
             return format_gfp_flags(value)
-        return f"{value:#x}" if value >= 1 << _PAGE_SHIFT else str(value)
+        return f"{value:#x}" if value >= 1 << PAGE_SHIFT else str(value)
     if isinstance(value, Page):
         return f"page {value.pfn:#x}"
     called = getattr(value, "name", None)
@@ -158,7 +158,7 @@ class Session:
         if given is not None and answer:
             pfn = None
             if given == "address":
-                pfn = self.k.virt_to_phys(answer) >> _PAGE_SHIFT
+                pfn = self.k.virt_to_phys(answer) >> PAGE_SHIFT
             elif given != "va":
                 pfn = answer.pfn if given == "page" else answer
             key = answer if pfn is None else pfn
@@ -217,7 +217,7 @@ class Session:
         return Text("\n".join([*lines, *self._owners(pa)]))
 
     def _owners(self, pa: int) -> Iterator[str]:
-        pfn = pa >> _PAGE_SHIFT
+        pfn = pa >> PAGE_SHIFT
         owner = next((h for h in self.k.owners.claims() if h.base <= pa < h.end), None)
         if not self.k.machine.has_ram(pa):
             yield f"pa {pa:#010x}: no RAM"

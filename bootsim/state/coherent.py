@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
+from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-_PAGE = 4096
 
 
 def largest_coherent_pool(k: Kernel, zones: list[dict[str, Any]]) -> int:
@@ -27,7 +27,7 @@ def largest_coherent_pool(k: Kernel, zones: list[dict[str, Any]]) -> int:
     # the bitmap is searched from a multiple of the pool's order, which CONFIG_CMA_ALIGNMENT bounds
     unit = 1 << k.build.config.CMA_ALIGNMENT
     first = -(-area.base_pfn // unit) * unit
-    size = max(0, area.base_pfn + area.count - first) * _PAGE
+    size = max(0, area.base_pfn + area.count - first) * PAGE_SIZE
     return size if area.base_pfn < k.mm.max_low_pfn else min(size, _vmalloc_room(k))
 
 
@@ -37,7 +37,7 @@ def _largest_block(zones: list[dict[str, Any]]) -> int:
     if zone is None:
         return 0
     orders = [order for order, area in enumerate(zone["free_area"]) if any(area["lists"])]
-    return _PAGE << max(orders) if orders else 0
+    return PAGE_SIZE << max(orders) if orders else 0
 
 
 # The largest hole of the vmalloc area that the static mappings leave; each mapping has a guard page behind it.
@@ -47,4 +47,4 @@ def _vmalloc_room(k: Kernel) -> int:
     for low, high in [*taken, (VMALLOC_END, VMALLOC_END)]:
         room = max(room, min(low, VMALLOC_END) - start)
         start = max(start, high)
-    return max(0, room - _PAGE)
+    return max(0, room - PAGE_SIZE)

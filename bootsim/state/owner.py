@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bootsim.page import PAGE_SHIFT
 from bootsim.stages import STAGES
 from bootsim.state.ranges import Range, mapped_ranges, page_attributes, section_attributes
 from bootsim.state.seen import MIGRATE_TYPES
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.owners import Holding, Owners, Purpose
 
-_PAGE_SHIFT = 12
 
 
 class Place(NamedTuple):
@@ -40,7 +40,7 @@ class Watcher:
             ram = {pa: bytes(k.machine.ram.read(pa, 4096)) for pa in _second_level(l1)}
             zones = k.zones if hasattr(k.mm, "pgdat") else []
             memory = [(r.base, r.size, r.flags) for r in k.mm.memblock.memory.regions if r.size]
-            self._seen[stage] = _Seen(memory, l1, ram, zones, _page(k, self._address >> _PAGE_SHIFT), bool(pages))
+            self._seen[stage] = _Seen(memory, l1, ram, zones, _page(k, self._address >> PAGE_SHIFT), bool(pages))
 
     def physical(self, owners: Owners, named: Callable[[Purpose], str]) -> Iterator[Place]:
         """Yield what owns the physical address at each stage; `named` puts an owner in words."""
@@ -98,7 +98,7 @@ def _physical(
     elif bank is not None:
         yield "reserved", "no"
     if seen.zones:
-        yield from _of_page(pa >> _PAGE_SHIFT, seen)
+        yield from _of_page(pa >> PAGE_SHIFT, seen)
     for mapping in _mappings(pa, seen):
         va = mapping.start_va + pa - mapping.pa
         yield "mapped", f"at {va:#010x}, of {mapping.shown()}"

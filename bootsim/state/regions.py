@@ -10,6 +10,7 @@ from bootsim.errors import InputError
 from bootsim.inputs.tree import cells, number
 from bootsim.inputs.treediff import shown_node
 from bootsim.owners import meeting
+from bootsim.page import PAGE_SIZE
 from bootsim.state.quantities import size_text
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _PARENT = "/reserved-memory"
 _STAGE = "arm_memblock_init"  # the nodes have their memory then, and little else has
-_PAGE = 4096
 
 
 def region_lines(k: Kernel, tree: Tree, path: str) -> Iterator[str]:
@@ -77,7 +77,8 @@ def _ranges(k: Kernel, node: Node) -> list[tuple[int, int]]:
 
 
 def _free(k: Kernel, start: int, end: int) -> Iterator[str]:
-    runs = [(-(-low // _PAGE) * _PAGE, high // _PAGE * _PAGE) for low, high in free_runs(k, start, end, _STAGE)]
+    runs = [(-(-low // PAGE_SIZE) * PAGE_SIZE, high // PAGE_SIZE * PAGE_SIZE)
+            for low, high in free_runs(k, start, end, _STAGE)]
     where = f"in {_span(start, end)}" if end - start < 1 << 32 else "in memory"
     largest = max(runs, key=lambda run: run[1] - run[0], default=None)
     if largest is None or largest[0] >= largest[1]:

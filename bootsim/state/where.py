@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.owners import KINDS, Purpose
+from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.owners import Holding
 
-_PAGE = 4096
 _NOMAP = 4  # MEMBLOCK_NOMAP
 Range = tuple[int, int]
 
@@ -129,7 +129,7 @@ def where(k: Kernel, stage: str = "end of boot") -> Table:
     order = list(GROUPS)
     rows.sort(key=lambda row: (order.index(row.group), -row.size, row.ranges))
     holes = tuple((a[1], b[0]) for a, b in pairwise(ram))
-    cma = (k.mm.totalcma_pages * _PAGE) - sum(row.size for row in (*rows, *no_ram) if row.counted == "cma")
+    cma = (k.mm.totalcma_pages * PAGE_SIZE) - sum(row.size for row in (*rows, *no_ram) if row.counted == "cma")
     return Table(stage, tuple(ram), tuple(rows), _sums(k, [*rows, *no_ram], cma), holes, tuple(absent), cma)
 
 
@@ -185,7 +185,8 @@ class _Finder:
         self._shown: dict[int, str] = {}
         self._memory = _Layer((r.base, r.base + r.size, r.flags) for r in k.mm.memblock.memory.regions if r.size)
         # the kernel counts the whole pages of each region
-        self._whole_pages = _Layer((-(-r.base // _PAGE) * _PAGE, (r.base + r.size) // _PAGE * _PAGE, True)
+        self._whole_pages = _Layer((-(-r.base // PAGE_SIZE) * PAGE_SIZE,
+                                    (r.base + r.size) // PAGE_SIZE * PAGE_SIZE, True)
                                    for r in k.mm.memblock.memory.regions if r.size)  # fmt: skip
         self._removed = _Layer(_rows_of(owners.removed()))
         self._no_map = _Layer(_rows_of(owners.no_map()))
@@ -196,7 +197,8 @@ class _Finder:
         self._free = _Layer(_free_blocks(k) if self._has_buddy else ())
         self._offset = _Layer([(0, k.mm.phys_offset, True)] if k.mm.phys_offset else ())
         self._held_pages = _Layer((start, end, True) for start, end in merged(
-            (h.base // _PAGE * _PAGE, -(-h.end // _PAGE) * _PAGE) for h in (*owners.reserved(), *owners.no_map())))
+            (h.base // PAGE_SIZE * PAGE_SIZE, -(-h.end // PAGE_SIZE) * PAGE_SIZE)
+            for h in (*owners.reserved(), *owners.no_map())))
 
     def borders(self) -> Iterator[int]:
         """Yield every address at which the owner may change."""
@@ -278,7 +280,7 @@ def _areas(k: Kernel) -> Iterator[tuple[int, int, Any]]:
     # areas that overlap are one in the table: the first one's
     taken: list[Range] = []
     for area in k.mm.cma_areas:
-        bounds = (area.base_pfn * _PAGE, (area.base_pfn + area.count) * _PAGE)
+        bounds = (area.base_pfn * PAGE_SIZE, (area.base_pfn + area.count) * PAGE_SIZE)
         yield from ((start, end, area) for start, end in _without([bounds], sorted(taken)))
         taken = merged([*taken, bounds])
 
@@ -300,7 +302,7 @@ def _free_blocks(k: Kernel) -> Iterator[tuple[int, int, str]]:
         blocks = [(pfn, order) for order, area in enumerate(zone["free_area"])
                   for pfns in area["lists"] for pfn in pfns]  # fmt: skip
         blocks += [(pfn, 0) for pcp in zone["pcp"] for pfns in pcp["lists"] for pfn in pfns]
-        free = merged((pfn * _PAGE, (pfn + (1 << order)) * _PAGE) for pfn, order in blocks)
+        free = merged((pfn * PAGE_SIZE, (pfn + (1 << order)) * PAGE_SIZE) for pfn, order in blocks)
         yield from ((start, end, zone["name"]) for start, end in free)
 
 
@@ -311,7 +313,7 @@ def _sums(k: Kernel, rows: list[Row], uncounted_cma: int) -> tuple[Sum, ...]:
     by: dict[str, int] = {}
     for row in rows:
         by[row.counted] = by.get(row.counted, 0) + row.size
-    low_end = k.mm.max_low_pfn * _PAGE
+    low_end = k.mm.max_low_pfn * PAGE_SIZE
     high = sum(max(0, end - max(start, low_end)) for row in rows if row.counted == "available"
                for start, end in row.ranges)  # fmt: skip
     figures = [("available", by.get("available", 0), "free"),

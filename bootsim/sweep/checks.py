@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bootsim.causes import owner, size_text
 from bootsim.errors import EXIT_DIFFERS, InputError
-from bootsim.linux.include.linux.memblock import PAGE_SHIFT
+from bootsim.page import PAGE_SHIFT
 from bootsim.state.decisions import Inputs
 from bootsim.state.overlaps import overlaps
 from bootsim.state.quantities import Quantities, is_known, messages

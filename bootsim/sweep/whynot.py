@@ -14,6 +14,7 @@ import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError
+from bootsim.page import PAGE_SIZE
 from bootsim.state.changes import node_size, removals, reserved_nodes, splits, with_node_size
 from bootsim.state.decisions import Inputs, with_line
 from bootsim.state.quantities import UnknownQuantityError, is_known, size_text
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 _SAMPLES = 24
 # What is searched, and the step and range of sizes.
 _TIPS = (("vmalloc=", MIB, 16 * MIB, 3 * GIB), ("cma=", MIB, 0, 2 * GIB), ("mem", MIB, 16 * MIB, 4 * GIB - MIB))
-_PAGE = 4096
 _MOST_REMOVALS = 40
 
 
@@ -195,11 +195,11 @@ def _smaller(trials: Trials, expression: Expression, change: Change) -> list[Way
     path = change.title.removeprefix("without ")
     node = dict(reserved_nodes(inputs)).get(path)
     size = node_size(inputs, node) if node is not None else None
-    if node is None or size is None or size[1] < 2 * _PAGE or size[1] % _PAGE:
+    if node is None or size is None or size[1] < 2 * PAGE_SIZE or size[1] % PAGE_SIZE:
         return []
     found = find_value(
-        _PAGE, size[1], lambda value: trials.ask(expression, with_node_size(inputs, path, node, value)),
-        step=_PAGE, samples=2,
+        PAGE_SIZE, size[1], lambda value: trials.ask(expression, with_node_size(inputs, path, node, value)),
+        step=PAGE_SIZE, samples=2,
     )  # fmt: skip
     value = nearest(found, size[1])
     if value is None or value == size[1]:

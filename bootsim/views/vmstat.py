@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.page import PAGE_SIZE
 from bootsim.views.zoneinfo import NODE_STATS, ZONE_STATS, nr_free_cma
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from bootsim.views.held import Held
 
 _RATIO, _BACKGROUND_RATIO = 20, 10  # vm.dirty_ratio, vm.dirty_background_ratio
-_PAGE_SIZE = 4096
 
 
 def dirty_limits(held: Held) -> tuple[int, int]:
@@ -33,7 +33,7 @@ def dirty_limits(held: Held) -> tuple[int, int]:
         high = [zone for zone in zones if zone["name"] in ("HighMem", "Movable") and zone["present"]]
         above = sum(max(zone["nr_free_pages"] - zone.get("watermark", (0, 0, 0))[2], 0) for zone in high)
         available -= min(above, available)
-    thresh, background = (ratio * _PAGE_SIZE // 100 * (available + 1) // _PAGE_SIZE
+    thresh, background = (ratio * PAGE_SIZE // 100 * (available + 1) // PAGE_SIZE
                           for ratio in (_RATIO, _BACKGROUND_RATIO))  # fmt: skip
     return thresh, thresh // 2 if background >= thresh else background
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError
 from bootsim.inputs.bootloader.handover import TOP
+from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.inputs.bootloader.handover import Handover, Request
     from bootsim.inputs.tree import Tree
 
-PAGE_BYTES = 0x1000
 INITRD_OFFSET = 128 << 20  # where both loaders put the initrd, if RAM is twice as large
 PHYS_OFFSET_ALIGN = 16 << 20  # what the kernel needs to patch itself for where it runs
 
@@ -42,7 +42,7 @@ def board_of(tree: Tree) -> Board | None:
 
 def page_up(pa: int) -> int:
     """The next start of a page."""
-    return (pa + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1)
+    return (pa + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
 
 
 def no_memory(tree: Tree) -> InputError:

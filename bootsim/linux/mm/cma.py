@@ -11,8 +11,6 @@ from bootsim.linux.include.linux.errno import EBUSY, EINVAL, ENOMEM, ENOSPC
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_ERR, KERN_INFO, printk, step
 from bootsim.linux.mm.memblock import (
-    PAGE_SHIFT,
-    PAGE_SIZE,
     memblock_alloc_range_nid,
     memblock_end_of_DRAM,
     memblock_free,
@@ -21,6 +19,7 @@ from bootsim.linux.mm.memblock import (
     memblock_reserve,
 )
 from bootsim.owners import Purpose
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 from bootsim.places import memory_place
 
 if TYPE_CHECKING:

@@ -17,8 +17,6 @@ from bootsim.linux.include.linux.memblock import (
     MEMBLOCK_NOMAP,
     MEMBLOCK_NONE,
     NUMA_NO_NODE,
-    PAGE_SHIFT,
-    PAGE_SIZE,
     PHYS_ADDR_MAX,
     Memblock,
     MemblockRegion,
@@ -31,6 +29,7 @@ from bootsim.linux.include.linux.memblock import (
 )
 from bootsim.linux.lib.cmdline import EarlyParam
 from bootsim.owners import ADD, CLEAR, DOUBLE, FREE, MARK, NOBODY, REMOVE, RESERVE, Purpose
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

@@ -8,10 +8,11 @@ from bootsim.causes import cause
 from bootsim.errors import InputError, KernelPanic
 from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import KERN_CRIT, KERN_INFO, printk
-from bootsim.linux.mm.memblock import PAGE_SIZE, memblock_alloc_try_nid
+from bootsim.linux.mm.memblock import memblock_alloc_try_nid
 from bootsim.linux.mm.page_owner import init_page_owner
 from bootsim.linux.mm.percpu import max_dma_address_pa
 from bootsim.owners import Purpose
+from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

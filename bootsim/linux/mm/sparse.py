@@ -13,15 +13,9 @@ from bootsim.causes import cause
 from bootsim.errors import KernelPanic
 from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import step
-from bootsim.linux.mm.memblock import (
-    PAGE_SHIFT,
-    PAGE_SIZE,
-    for_each_mem_pfn_range,
-    memblock_alloc_node,
-    memblock_alloc_try_nid,
-    memblock_free,
-)
+from bootsim.linux.mm.memblock import for_each_mem_pfn_range, memblock_alloc_node, memblock_alloc_try_nid, memblock_free
 from bootsim.owners import Purpose
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

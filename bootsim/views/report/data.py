@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootsim.escape import printable
 from bootsim.linux.include.linux.mm_types import migratetype_names
+from bootsim.page import PAGE_SIZE
 from bootsim.stages import STAGES
 from bootsim.state import snapshot
 from bootsim.state.digest import of_stages, whole
@@ -42,7 +43,6 @@ OVERVIEW = (
 # The color of each kind of owner.
 FAMILIES = {"image": "image", "dtb": "tree", "initrd": "tree", "node": "tree", "tree": "tree", "cma": "cma",
             "tables": "tables", "memmap": "memmap", "hash": "hash", "log": "hash", "percpu": "percpu"}  # fmt: skip
-PAGE_BYTES = 4096
 
 
 class Watch:
@@ -179,7 +179,7 @@ def _shown(value: int | str, unit: str) -> str:
     if unit == "bytes":
         size = _size(value)
         return f"{size} ({value} bytes)" if "." in size else size
-    return f"{value} ({_size(value * PAGE_BYTES)})" if unit == "pages" else str(value)
+    return f"{value} ({_size(value * PAGE_SIZE)})" if unit == "pages" else str(value)
 
 
 def _size(size_bytes: int) -> str:
@@ -193,8 +193,8 @@ def _size(size_bytes: int) -> str:
 def _zone(zone: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": zone["name"],
-        "start": zone["start_pfn"] * PAGE_BYTES,
-        "end": (zone["start_pfn"] + zone["spanned"]) * PAGE_BYTES,
+        "start": zone["start_pfn"] * PAGE_SIZE,
+        "end": (zone["start_pfn"] + zone["spanned"]) * PAGE_SIZE,
         **{key: zone[key] for key in ("present", "managed", "nr_free_pages", "watermark")},
         "pcp": sum(pcp["count"] for pcp in zone["pcp"]),
         "free": [area["lists"] for area in zone["free_area"]],
@@ -208,8 +208,8 @@ def _migrate_types(pool: Sequence[list[dict[str, Any]]]) -> list[str]:
 
 
 def _area(area: dict[str, Any]) -> list[Any]:
-    base = area["base_pfn"] * PAGE_BYTES
-    return [printable(area["name"]), base, base + area["count"] * PAGE_BYTES]
+    base = area["base_pfn"] * PAGE_SIZE
+    return [printable(area["name"]), base, base + area["count"] * PAGE_SIZE]
 
 
 def _layout(k: Kernel) -> list[list[Any]]:

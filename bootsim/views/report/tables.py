@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
+from bootsim.page import PAGE_SIZE
 from bootsim.state.ranges import mapped_ranges, page_attributes, section_attributes
 from bootsim.views import descriptors
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from bootsim.views.descriptors import Descriptor
 
-PAGE_BYTES = 4096
 # Words a page, a section or a second-level table apart differ in their address alone.
 STEPS = (0, 0x400, 0x1000, 0x100000)
 
@@ -116,7 +116,7 @@ class Tables:
 
     def encode(self, where: dict[str, Any], l1: bytes, l2: bytes) -> dict[str, Any]:
         """Keep the tables as `snapshot.page_tables` gives them: where they lie, the first level, second-level pages."""
-        pages = {pa: l2[i * PAGE_BYTES : (i + 1) * PAGE_BYTES] for i, pa in enumerate(where["l2_pages"])}
+        pages = {pa: l2[i * PAGE_SIZE : (i + 1) * PAGE_SIZE] for i, pa in enumerate(where["l2_pages"])}
         places = {pa: self._pages.setdefault(page, len(self._pages)) for pa, page in pages.items()}
         return {"pgd": where["swapper_pg_dir"], "l1": l1, "ranges": mapped_ranges(l1, pages), "pages": places}
 

@@ -26,7 +26,6 @@ from bootsim.linux.lib.fdt import (
     read_number,
 )
 from bootsim.linux.mm.memblock import (
-    PAGE_SIZE,
     memblock_add,
     memblock_alloc,
     memblock_is_region_reserved,
@@ -36,6 +35,7 @@ from bootsim.linux.mm.memblock import (
     memblock_reserve,
 )
 from bootsim.owners import Purpose
+from bootsim.page import PAGE_SIZE
 from bootsim.places import place_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from bootsim.linux.lib.fdt import FlatNode, cells, read_number
 from bootsim.linux.lib.sort import sort
 from bootsim.linux.mm.memblock import (
     MEMBLOCK_ALLOC_ANYWHERE,
-    PAGE_SIZE,
     memblock_add,
     memblock_find_in_range,
     memblock_free,
@@ -23,6 +22,7 @@ from bootsim.linux.mm.memblock import (
     memblock_reserve,
 )
 from bootsim.owners import Purpose
+from bootsim.page import PAGE_SIZE
 from bootsim.places import place_of
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from bootsim.linux.include.linux.mm_types import Page
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.page_alloc import __GFP_COMP, __GFP_HIGHMEM, __GFP_ZERO, GFP_DMA, PageFrameError
 from bootsim.linux.mm.page_alloc import __free_pages as free_block
+from bootsim.page import PAGE_SHIFT
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-PAGE_SHIFT = 12
 
 
 def alloc_pages(k: Kernel, gfp_mask: int, order: int = 0) -> Page | None:

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from bootsim.page import PAGE_SHIFT
+
 if TYPE_CHECKING:
     from bootsim.owners import Purpose
 
-PAGE_SHIFT = 12
-PAGE_SIZE = 1 << PAGE_SHIFT
 PHYS_ADDR_MAX = 0xFFFFFFFF
 MEMBLOCK_ALLOC_ACCESSIBLE = 0
 MEMBLOCK_ALLOC_KASAN = 1

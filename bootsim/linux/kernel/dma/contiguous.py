@@ -11,7 +11,7 @@ from bootsim.linux.include.linux.errno import EBUSY, EINVAL
 from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_ERR, KERN_INFO, printk, step
 from bootsim.linux.lib.cmdline import EarlyParam, memparse
 from bootsim.linux.mm.cma import cma_declare_contiguous, cma_init_reserved_mem
-from bootsim.linux.mm.memblock import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 from bootsim.places import place_of
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk
 from bootsim.linux.lib.cmdline import EarlyParam, memparse, simple_strtoull, value_of
 from bootsim.linux.lib.kstrtox import kstrtobool, kstrtoull
 from bootsim.linux.mm.page_poison import page_poisoning_enabled
+from bootsim.page import PAGE_SHIFT
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-PAGE_SHIFT = 12
 ULONG_MAX = 0xFFFFFFFF  # an unsigned long has 32 bits
 
 

@@ -17,7 +17,7 @@ from bootsim.linux.include.linux.err import Err
 from bootsim.linux.include.linux.errno import ENOMEM
 from bootsim.linux.kernel.printk import KERN_DEBUG, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import EarlyParam
-from bootsim.linux.mm.memblock import PAGE_SHIFT, PAGE_SIZE, memblock_alloc, memblock_alloc_try_nid, memblock_free
+from bootsim.linux.mm.memblock import memblock_alloc, memblock_alloc_try_nid, memblock_free
 from bootsim.linux.mm.percpu.area import PCPU_MIN_ALLOC_SIZE, PcpuChunk
 from bootsim.linux.mm.percpu.dynamic import (
     PCPU_MIN_UNIT_SIZE,
@@ -30,6 +30,7 @@ from bootsim.linux.mm.percpu.dynamic import (
     per_cpu_ptr,
 )
 from bootsim.owners import Purpose
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.page import PAGE_SIZE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE_SIZE = 1 << 12
 PCPU_MIN_ALLOC_SIZE = 4
 PCPU_BITMAP_BLOCK_BITS = PAGE_SIZE // PCPU_MIN_ALLOC_SIZE
 

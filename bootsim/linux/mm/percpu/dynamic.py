@@ -9,13 +9,13 @@ from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.mm.page_alloc import __GFP_NOWARN, GFP_KERNEL
 from bootsim.linux.mm.percpu.area import (
-    PAGE_SIZE,
     PCPU_MIN_ALLOC_SIZE,
     PcpuChunk,
     pcpu_alloc_area,
     pcpu_find_block_fit,
     pcpu_free_area,
 )
+from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

@@ -26,8 +26,6 @@ from bootsim.linux.kernel.crash_core import parse_crashkernel
 from bootsim.linux.kernel.printk import KERN_CRIT, KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import EarlyParam, memparse, value_of
 from bootsim.linux.mm.memblock import (
-    PAGE_SHIFT,
-    PAGE_SIZE,
     for_each_mem_range,
     memblock_add,
     memblock_alloc,
@@ -38,6 +36,7 @@ from bootsim.linux.mm.memblock import (
     memblock_start_of_DRAM,
 )
 from bootsim.owners import Purpose
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.kernel.printk import step
+from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-PAGE_SIZE = 4096
 POISON_INSTRUCTION = 0xE7FDDEF1  # undefined in ARM and in Thumb code
 
 

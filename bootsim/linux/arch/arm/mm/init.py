@@ -14,8 +14,6 @@ from bootsim.linux.kernel.dma.contiguous import dma_contiguous_reserve
 from bootsim.linux.kernel.printk import KERN_ERR, printk, step
 from bootsim.linux.mm.memblock import (
     MEMBLOCK_ALLOC_ACCESSIBLE,
-    PAGE_SHIFT,
-    PAGE_SIZE,
     for_each_free_mem_range,
     for_each_mem_pfn_range,
     memblock_allow_resize,
@@ -41,6 +39,7 @@ from bootsim.linux.mm.page_alloc import (
 from bootsim.linux.mm.percpu import max_dma_address_pa
 from bootsim.linux.mm.sparse import PAGES_PER_SECTION, sparse_init
 from bootsim.owners import Purpose
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 from bootsim.places import place_of
 
 if TYPE_CHECKING:

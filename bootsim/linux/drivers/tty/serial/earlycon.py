@@ -19,7 +19,7 @@ from bootsim.linux.drivers.of.fdt_address import of_flat_dt_translate_address
 from bootsim.linux.include.linux.errno import EALREADY, EINVAL, ENODEV, ENOENT, ENXIO
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, Console, printk, register_console, step
 from bootsim.linux.lib.cmdline import EarlyParam, simple_strtoull
-from bootsim.linux.mm.memblock import PAGE_SIZE
+from bootsim.page import PAGE_SIZE
 from bootsim.places import place_of
 
 if TYPE_CHECKING:
