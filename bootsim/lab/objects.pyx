@@ -13,7 +13,7 @@ lacks it, and such a cache is not shared), and, in recordings without record 54,
 
 from libc.stdint cimport uint32_t
 
-from bootsim.lab.pages cimport PageTraffic
+from bootsim.lab.pages cimport PageTraffic, check_records
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page, Pgdat
 from bootsim.linux.mm.slab_common cimport GFP_COMP, ZERO_SIZE_PTR, KmemCache, PageSource, get_order
 from bootsim.linux.mm.slub.objects cimport Slub
@@ -123,6 +123,7 @@ cdef class ObjectTraffic:
         self.slub = new_allocator(k, self.source)
         self.renamed = {}
         self.shrinking = set()
+        check_records(events, events, 0, 0)
         self.boot_end = self.end_of_boot(events)
         self.source.oldest_first = True
 
@@ -154,8 +155,7 @@ cdef class ObjectTraffic:
         """
         cdef Py_ssize_t i = start
         cdef uint32_t kind
-        if stop > events.shape[0] or stop > answers.shape[0] or start < 0:
-            raise ValueError("more records asked for than there are")
+        check_records(events, answers, start, stop)
         while i < stop:
             kind = events[i, 0]
             if self.pages.is_for_caller(kind, events[i, 2]):

@@ -4,6 +4,10 @@ from libc.stdint cimport int64_t, uint32_t
 from bootsim.linux.mm.page_alloc cimport CompactControl, PageOwners, Pglist
 
 
+cdef int check_records(const uint32_t[:, ::1] events, const uint32_t[:, ::1] answers, Py_ssize_t start,
+                       Py_ssize_t stop) except -1
+
+
 cdef class PageTraffic:
     cdef Pglist p
     cdef object contig_now       # inside alloc_contig_range(): its entry of `contig`

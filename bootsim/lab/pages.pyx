@@ -45,6 +45,16 @@ cdef enum:
     EAGAIN = 11
 
 
+cdef int check_records(const uint32_t[:, ::1] events, const uint32_t[:, ::1] answers, Py_ssize_t start,
+                       Py_ssize_t stop) except -1:
+    # some records are handled with those that come after `stop`, and answered
+    if events.shape[1] != 4 or answers.shape[1] != 4 or events.shape[0] != answers.shape[0]:
+        raise ValueError("expected records of four words, and a row for the answer to each")
+    if stop > events.shape[0] or start < 0:
+        raise ValueError("more records asked for than there are")
+    return 0
+
+
 cdef class PageTraffic:
     """One kernel's page allocator under recorded traffic, from record to record.
 
@@ -77,8 +87,7 @@ cdef class PageTraffic:
         a contiguous range) and of CMA (48, 49).
         """
         cdef Py_ssize_t i = start
-        if stop > events.shape[0] or stop > answers.shape[0] or start < 0:
-            raise ValueError("more records asked for than there are")
+        check_records(events, answers, start, stop)
         while i < stop and not self.is_for_caller(events[i, 0], events[i, 2]):
             i = self.one(events, i, answers)
         return i

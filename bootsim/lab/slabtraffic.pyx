@@ -10,7 +10,7 @@ in order, and through a node every four seconds, which the records of the arrays
 
 from libc.stdint cimport uint32_t
 
-from bootsim.lab.pages cimport PageTraffic
+from bootsim.lab.pages cimport PageTraffic, check_records
 from bootsim.lab.recorded cimport Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pgdat
 from bootsim.linux.mm.slab.objects cimport Slab
@@ -108,8 +108,7 @@ cdef class SlabTraffic:
         """
         cdef Py_ssize_t i = start
         cdef uint32_t kind
-        if stop > events.shape[0] or stop > answers.shape[0] or start < 0:
-            raise ValueError("more records asked for than there are")
+        check_records(events, answers, start, stop)
         while i < stop:
             kind = events[i, 0]
             if self.pages.is_for_caller(kind, events[i, 2]):

@@ -6,7 +6,7 @@ record 51, which comes behind that of the object (21); an interrupt between the 
 
 from libc.stdint cimport uint32_t
 
-from bootsim.lab.pages cimport PageTraffic
+from bootsim.lab.pages cimport PageTraffic, check_records
 from bootsim.lab.recorded cimport Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pgdat
 from bootsim.linux.mm.slab_common cimport GFP_COMP, ZERO_SIZE_PTR, KmemCache, get_order
@@ -74,8 +74,7 @@ cdef class SlobTraffic:
         """
         cdef Py_ssize_t i = start
         cdef uint32_t kind
-        if stop > events.shape[0] or stop > answers.shape[0] or start < 0:
-            raise ValueError("more records asked for than there are")
+        check_records(events, answers, start, stop)
         while i < stop:
             kind = events[i, 0]
             if self.pages.is_for_caller(kind, events[i, 2]):

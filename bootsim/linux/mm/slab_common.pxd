@@ -152,3 +152,4 @@ cdef class SlabAllocator:
 
 cdef uint32_t get_order(uint32_t size) noexcept nogil
 cdef uint32_t fix_flags(k, uint32_t gfp_mask) except? 0xFFFFFFFFU
+cdef int check_own(SlabAllocator a, KmemCache s) except -1

@@ -456,3 +456,9 @@ cdef uint32_t fix_flags(k, uint32_t gfp_mask) except? 0xFFFFFFFFU:
                "your code!", func="kmalloc_fix_flags", wrong=wrong, wrong_names=format_gfp_flags(wrong), gfp=gfp_mask,
                names=format_gfp_flags(gfp_mask))
     return gfp_mask
+
+
+cdef int check_own(SlabAllocator a, KmemCache s) except -1:
+    if s is None or a.cache_at.get(s.va) is not s:
+        raise SlabError(f"{s!r}: not a cache of this machine, or destroyed")
+    return 0

@@ -26,7 +26,7 @@ from bootsim.linux.mm.slab_common import SlabError
 cdef enum:
     PAGE_SIZE = 4096
     SLOB_UNIT = 2
-    UNITS_PER_PAGE = PAGE_SIZE // SLOB_UNIT
+    UNITS_PER_PAGE = 2048   # SLOB_UNIT bytes each
     SLOB_BREAK1 = 256
     SLOB_BREAK2 = 1024
     SIZEOF_SLOB_RCU = 12    # struct slob_rcu: an rcu_head and the size
@@ -361,6 +361,8 @@ cdef class Slob(SlabAllocator):
 
     cdef int mark_rcu(self, KmemCache s, uint32_t va) except -1:
         # the size in the footer, for when the grace period is over
+        if self.head_page(va) == NO_PAGE or self.head_page(va + s.size - 2) == NO_PAGE:
+            raise SlabError(f"{va:#x}: no object of cache {s.name} lies there")
         self.set_word(va + s.size - 4, s.size)
         self.set_word(va + s.size - 2, s.size >> 16)
         return 0
@@ -452,8 +454,11 @@ cdef class Slob(SlabAllocator):
     def blocks(self, uint32_t pfn):
         """The free blocks of a page on a list, as [offset, bytes]; nonsense where freed memory was overwritten."""
         cdef uint32_t page_va = self.page_va(pfn)
-        cdef uint32_t cur = self.pages_of[pfn - self.base].freelist
+        cdef uint32_t cur
         cdef list found = []
+        if pfn - self.base >= self.nr_pages or not self.pages_of[pfn - self.base].listed:
+            raise SlabError(f"page {pfn:#x} is on no list of SLOB")
+        cur = self.pages_of[pfn - self.base].freelist
         while len(found) < UNITS_PER_PAGE:
             found.append([cur * SLOB_UNIT, self.slob_units(page_va, cur) * SLOB_UNIT])
             cur = self.slob_next(page_va, cur)

@@ -11,44 +11,47 @@ import inspect
 import os
 import random
 import struct
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import bootsim
 from bootsim.hw.machine import Machine
 from bootsim.hw.mmu import Cp15
 from bootsim.inputs.configfile import load_build
+from bootsim.lab.objects import ObjectTraffic
+from bootsim.lab.pages import PageTraffic
+from bootsim.lab.slabtraffic import SlabTraffic
+from bootsim.lab.slobtraffic import SlobTraffic
 from bootsim.linux import Kernel
 from bootsim.linux.arch.arm.asm.mach.map import MapDesc
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
+from bootsim.linux.include.linux import slab
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.memblock import memblock_add, memblock_free_all, memblock_set_current_limit
+from bootsim.linux.mm.migrate import page_holders
+from bootsim.linux.mm.slab.slabs import SlabCache
+from bootsim.linux.mm.slab_common import KmemCache, SlabError
+from bootsim.linux.mm.slub.slabs import SlubCache
 
+PACKAGE = Path(bootsim.__file__).parent
 CALLS = int(os.environ.get("BOOTSIM_FUZZ", "4000"))
 CALLS_A_MACHINE = 400
 MODULES = [
-    importlib.import_module(name)
-    for name in (
-        "bootsim.hw.memory",
-        "bootsim.linux.lib.fdt",
-        "bootsim.lab.pages",
-        "bootsim.hw.mmu",
-        "bootsim.linux.mm.page_alloc.api",
-        "bootsim.linux.mm.page_alloc.boot",
-        "bootsim.linux.mm.page_alloc.contig",
-        "bootsim.linux.mm.page_alloc.debug",
-        "bootsim.linux.mm.page_alloc.gfp",
-        "bootsim.linux.mm.page_alloc.init",
-        "bootsim.linux.mm.page_alloc.node",
-        "bootsim.linux.mm.page_alloc.setup",
-        "bootsim.linux.mm.page_isolation",
-        "bootsim.linux.mm.compaction.api",
-        "bootsim.linux.mm.migrate",
-        "bootsim.linux.arch.arm.asm.pgtable_2level",
-        "bootsim.linux.arch.arm.mm.proc_v7_2level",
-        "bootsim.linux.arch.arm.mm.mmu.create_mapping",
-    )
+    importlib.import_module(".".join(source.relative_to(PACKAGE.parent).with_suffix("").parts))
+    for source in sorted(PACKAGE.rglob("*.pyx"))
 ]
+# Handed on by `cimport` alone: nothing in them can be called from Python.
+WITHOUT_FUNCTIONS = {
+    "bootsim.lab.recorded",
+    "bootsim.linux.arch.arm.asm.pgtable_2level",
+    "bootsim.linux.mm.compaction.compact",
+    "bootsim.linux.mm.compaction.free_scanner",
+    "bootsim.linux.mm.page_alloc.free",
+    "bootsim.linux.mm.page_alloc.rmqueue",
+    "bootsim.linux.mm.page_alloc.slowpath",
+}
 FREES = ("__free_pages", "free_unref_page", "__free_pages_ok", "free_pages_exact", "free_contig_range", "split_page")
 BASE_PFN = 0x60000
 PAGES = 0x4000
@@ -67,12 +70,28 @@ def surface():
 
 
 SURFACE = surface()
+ALLOCATORS = ("SLUB", "SLAB", "SLOB", "SLUB with checks")
 
 
-def machine():
+def methods_of(objects):
+    """Every public method of some objects of compiled classes, but what makes an allocator's first caches: once."""
+    return [
+        getattr(thing, name)
+        for thing in objects
+        for cls in type(thing).__mro__
+        for name, method in vars(cls).items()
+        if type(method).__name__ == "cython_function_or_method"
+        and not name.startswith(("_", "init", "kmem_cache_init"))
+    ]
+
+
+def machine(allocator="SLUB"):
     """A kernel whose 64 MiB are the allocator's, lowmem and highmem, and whose tables lie in RAM."""
     build = load_build("3G/1G")
-    k = Kernel(build.replace(config=build.config.replace(CMA=True, HIGHMEM=True)), Machine())
+    slabs = {name: allocator.startswith(name) for name in ("SLUB", "SLAB", "SLOB")}
+    k = Kernel(build.replace(config=build.config.replace(CMA=True, HIGHMEM=True, SLUB_DEBUG=True, **slabs)), Machine())
+    if allocator == "SLUB with checks":
+        k.options["slub_debug"] = 0x10D00  # as slub_debug=FZPU
     k.mm.memblock.zero = lambda *_: None  # there are no page tables to clear memory through
     k.mm.phys_offset, k.mm.init_mm.pgd_pa = BASE_PFN << 12, (BASE_PFN << 12) + 0x4000
     k.mm.mem_types = [MemType(prot_pte=0x3, prot_l1=0x1, prot_sect=0x2) for _ in range(16)] + [None]
@@ -92,6 +111,22 @@ class Arguments:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.given = []
+        self.addresses = []
+        other = machine("SLUB")
+        other.owners.mark("mem_init")
+        slab.slab_start(other)
+        self.other = other
+        self.strange = [other.mm.slab.slab_caches[0], KmemCache(), SlubCache(), SlabCache(), None]
+
+    @staticmethod
+    def caches(k):
+        return k.mm.slab.slab_caches if k.mm.slab is not None else []
+
+    def remember(self, got):
+        """Addresses and frames that a call has answered are given to later ones."""
+        for va in got if isinstance(got, list) else [got]:
+            if isinstance(va, int) and not isinstance(va, bool) and va > 1 << 20:
+                self.addresses = [*self.addresses[-50:], va]
 
     def number(self):
         choose = self.random
@@ -130,6 +165,14 @@ class Arguments:
         }
         if name in special:
             return special[name]()
+        if name == "s":
+            return self.random.choice((*self.caches(k)[-8:], *self.strange))
+        if name == "objects":
+            return [self.value("va", k) for _ in range(self.random.randrange(4))]
+        if name == "flags":
+            return self.random.choice((0xCC0, 0xA20, 0xDC0, 0, 0x2000, 0x20000, 0x80000, self.number()))
+        if name == "va" and self.addresses and self.random.random() < 0.6:
+            return self.random.choice(self.addresses) + self.random.choice((0, 0, 0, 0, 1, 8, 4096, -4))
         if "pfn" in name or name in ("start", "end"):
             return self.pfn()
         if name.endswith(("_pa", "_va", "addr", "va")):
@@ -153,8 +196,11 @@ EXPECTED = (
 @pytest.mark.parametrize("seed", range(max(1, CALLS // CALLS_A_MACHINE)))
 def test_every_function_survives_every_argument(seed):
     arguments = Arguments(seed)
-    k = machine()
+    k = machine(ALLOCATORS[seed % 3])
+    k.owners.mark("mem_init")
+    slab.slab_start(k)
     names = sorted(SURFACE)
+    others = methods_of([k.mm.slab, k.mm.pgdat, page_holders(k)])
     methods = [getattr(k.machine.ram, name) for name in ("read", "write", "read32", "write32", "fill32", "zero")]
     faulthandler.dump_traceback_later(60, exit=True)
     try:
@@ -177,18 +223,75 @@ def test_every_function_survives_every_argument(seed):
                     if method.__name__ in ("read", "fill32") and 1 << 24 < args[1] <= 1 << 32:
                         args[1] = 1 << 24  # the host's memory is not what is tried
                     method(*args)
+                elif choice < 0.45:
+                    method = arguments.random.choice(others)
+                    method(*(arguments.value(p, k) for p in inspect.signature(method).parameters))
+                elif choice < 0.55:
+                    arguments.remember(
+                        slab.kmalloc(k, arguments.random.choice((1, 8, 100, 5000, 1 << 17)), pa.GFP_KERNEL)
+                    )
                 else:
                     name = arguments.random.choice(names)
                     function, parameters = SURFACE[name]
                     args = [arguments.value(p, k) for p in parameters]
-                    function(*args)
+                    arguments.remember(function(*args))
             except EXPECTED:
                 pass
     finally:
         faulthandler.cancel_dump_traceback_later()
 
 
+def test_records_have_four_words_and_an_answer_each():
+    k = machine()
+    pages = PageTraffic(k.mm.pgdat)
+    three = memoryview(bytearray(48)).cast("I", shape=[4, 3])
+    four = memoryview(bytearray(64)).cast("I", shape=[4, 4])
+    short = memoryview(bytearray(48)).cast("I", shape=[3, 4])
+    for events, answers in ((three, four), (four, three), (four, short)):
+        with pytest.raises(ValueError, match=r"."):
+            pages.run(events, answers, 0, 1)
+    with pytest.raises(ValueError, match=r"."):
+        ObjectTraffic(k, pages, three, {})
+
+
+@pytest.mark.parametrize("allocator", ALLOCATORS)
+def test_a_foreign_cache_and_page_are_refused(allocator):
+    k, other = machine(allocator), machine(allocator)
+    for each in (k, other):
+        each.owners.mark("mem_init")
+        slab.slab_start(each)
+    foreign = slab.kmem_cache_create(other, "x", 64)
+    for told in (getattr(k.mm.slab, name, None) for name in ("slabinfo", "cache_info", "sysfs")):
+        for s in (foreign, type(foreign)()):
+            if told is not None:
+                with pytest.raises(SlabError):
+                    told(s)
+    for name, arguments in (("blocks", (5,)), ("print_page_info", (5,)), ("print_section", ("", 0, 1 << 31))):
+        if hasattr(k.mm.slab, name):
+            with pytest.raises(SlabError):
+                getattr(k.mm.slab, name)(*arguments)
+    assert slab.kmalloc(k, 100, pa.GFP_KERNEL)
+
+
+def test_an_object_freed_by_rcu_lies_in_memory():
+    k = machine("SLOB")
+    k.owners.mark("mem_init")
+    s = slab.kmem_cache_create(k, "x", 64, 0, 0x80000)
+    with pytest.raises(SlabError):
+        slab.kmem_cache_free(k, s, 0x1000)
+    assert k.machine.ram.read(0xFFFFFFFF & k.virt_to_phys(0x1000 + s.size - 4) & ~3, 4) == bytes(4)
+
+
 def test_the_surface_is_all_there():
+    called = {function.__module__ for function, _ in SURFACE.values()}
+    kinds = [machine(allocator) for allocator in ALLOCATORS]
+    for k in kinds:
+        k.owners.mark("mem_init")
+        slab.slab_start(k)
+    objects = [k.mm.slab for k in kinds] + [kinds[0].mm.pgdat, page_holders(kinds[0]), kinds[0].machine.ram]
+    called |= {cls.__module__ for thing in objects for cls in type(thing).__mro__}
+    called |= {cls.__module__ for cls in (PageTraffic, ObjectTraffic, SlabTraffic, SlobTraffic)}
+    assert {module.__name__ for module in MODULES} - called == WITHOUT_FUNCTIONS
     assert {
         "alloc_pages",
         "page_info",

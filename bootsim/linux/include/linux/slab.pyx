@@ -6,7 +6,7 @@ Addresses are virtual; None is the kernel's NULL.
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from bootsim.linux.mm.slab_common cimport SLAB_PANIC, UP, ZERO_SIZE_PTR, KmemCache, SlabAllocator
+from bootsim.linux.mm.slab_common cimport SLAB_PANIC, UP, ZERO_SIZE_PTR, KmemCache, SlabAllocator, check_own
 
 from bootsim.errors import KernelPanic
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_WARNING, printk
@@ -47,12 +47,6 @@ def slab_start(k):
     allocator = new_allocator(k)
     allocator.init()
     k.mm.slab = allocator
-
-
-cdef int _check_cache(SlabAllocator a, KmemCache s) except -1:
-    if s is None or a.cache_at.get(s.va) is not s:
-        raise SlabError(f"{s!r}: not a cache of this machine, or destroyed")
-    return 0
 
 
 def kmem_cache_create_usercopy(k, str name not None, uint32_t size, uint32_t align=0, uint32_t flags=0,
@@ -134,7 +128,7 @@ def kmem_cache_destroy(k, KmemCache s):
     cdef SlabAllocator a = _allocator(k)
     if s is None:
         return
-    _check_cache(a, s)
+    check_own(a, s)
     s.refcount -= 1
     if s.refcount:
         return
@@ -153,7 +147,7 @@ def kmem_cache_shrink(k, KmemCache s not None):
     Source: mm/slab_common.c kmem_cache_shrink()
     """
     cdef SlabAllocator a = _allocator(k)
-    _check_cache(a, s)
+    check_own(a, s)
     return a.shrink(s)
 
 
@@ -171,7 +165,7 @@ def kmem_cache_alloc(k, KmemCache s not None, uint32_t flags):
     Source: mm/slub.c, mm/slab.c, mm/slob.c kmem_cache_alloc()
     """
     cdef SlabAllocator a = _allocator(k)
-    _check_cache(a, s)
+    check_own(a, s)
     return a.alloc(s, flags) or None
 
 
@@ -189,7 +183,7 @@ def kmem_cache_alloc_bulk(k, KmemCache s not None, uint32_t flags, uint32_t nr):
     Source: mm/slub.c, mm/slab.c, mm/slob.c kmem_cache_alloc_bulk()
     """
     cdef SlabAllocator a = _allocator(k)
-    _check_cache(a, s)
+    check_own(a, s)
     return a.alloc_bulk(s, flags, nr)
 
 
@@ -199,7 +193,7 @@ def kmem_cache_free(k, KmemCache s not None, uint32_t va):
     Source: mm/slub.c, mm/slab.c, mm/slob.c kmem_cache_free()
     """
     cdef SlabAllocator a = _allocator(k)
-    _check_cache(a, s)
+    check_own(a, s)
     a.free(s, va)
 
 
@@ -210,7 +204,7 @@ def kmem_cache_free_bulk(k, KmemCache s, objects):
     """
     cdef SlabAllocator a = _allocator(k)
     if s is not None:
-        _check_cache(a, s)
+        check_own(a, s)
     a.free_bulk(s, list(objects))
 
 

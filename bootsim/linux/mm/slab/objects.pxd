@@ -14,9 +14,9 @@ cdef class Slab(SlabSlabs):
     cdef int setup_kmem_cache_node(self, SlabCache s, uint32_t gfp_mask) except? 1
     cdef int enable_cpucache(self, SlabCache s, uint32_t gfp_mask) except? 1
     cdef int setup_cpu_cache(self, SlabCache s) except? 1
-    cdef int alloc_block(self, SlabCache s, ArrayCache *ac, SlabPage *slab, int batchcount) noexcept nogil
+    cdef int alloc_block(self, SlabCache s, ArrayCache *ac, SlabPage *slab, int batchcount) noexcept
     cdef uint32_t cache_alloc_refill(self, SlabCache s, ArrayCache *ac, uint32_t gfp_mask) except? 1
-    cdef void refill_from_slabs(self, SlabCache s, ArrayCache *ac, int batchcount) noexcept nogil
+    cdef void refill_from_slabs(self, SlabCache s, ArrayCache *ac, int batchcount) noexcept
     cdef uint32_t slab_alloc(self, SlabCache s, uint32_t gfp_mask) except? 1
     cdef int cache_flusharray(self, SlabCache s, ArrayCache *ac) except -1
     cdef int cache_free(self, SlabCache s, uint32_t va) except -1

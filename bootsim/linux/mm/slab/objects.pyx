@@ -10,7 +10,7 @@ from bootsim.linux.mm.slab.slabs cimport (
     new_arrays)
 from bootsim.linux.mm.slab_common cimport (
     FULL, GFP_ZERO, KMALLOC_NORMAL, KMALLOC_RECLAIM, PARTIAL, PARTIAL_NODE, SLAB_HWCACHE_ALIGN, SLAB_POISON,
-    SLAB_RECLAIM_ACCOUNT, SLAB_TYPESAFE_BY_RCU, KmemCache, SlabAllocator)
+    SLAB_RECLAIM_ACCOUNT, SLAB_TYPESAFE_BY_RCU, KmemCache, SlabAllocator, check_own)
 
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_WARNING, step
@@ -124,7 +124,7 @@ cdef class Slab(SlabSlabs):
 
     # ---------------------------------------------------------------- objects
 
-    cdef int alloc_block(self, SlabCache s, ArrayCache *ac, SlabPage *slab, int batchcount) noexcept nogil:
+    cdef int alloc_block(self, SlabCache s, ArrayCache *ac, SlabPage *slab, int batchcount) noexcept:
         while slab.active < s.num and batchcount > 0 and ac.avail < ac.limit:
             batchcount -= 1
             ac.entry[ac.avail] = slab.s_mem + self.at(slab.freelist)[slab.active] * s.size
@@ -163,7 +163,7 @@ cdef class Slab(SlabSlabs):
         ac.avail -= 1
         return ac.entry[ac.avail]
 
-    cdef void refill_from_slabs(self, SlabCache s, ArrayCache *ac, int batchcount) noexcept nogil:
+    cdef void refill_from_slabs(self, SlabCache s, ArrayCache *ac, int batchcount) noexcept:
         cdef uint32_t pfn
         while batchcount > 0:
             pfn = s.lists[SLABS_PARTIAL].first
@@ -466,6 +466,7 @@ cdef class Slab(SlabSlabs):
 
         Source: mm/slab_common.c cache_show(), mm/slab.c get_slabinfo()
         """
+        check_own(self, s)
         num_objs = s.total_slabs * s.num
         shared = s.shared_array.avail if s.shared_array != NULL else 0
         return (f"{s.name:<17} {num_objs - s.free_objects:6} {num_objs:6} {s.size:6} {s.num:4} {1 << s.gfporder:4}"

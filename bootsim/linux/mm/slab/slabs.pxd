@@ -82,8 +82,8 @@ cdef class SlabSlabs(SlabAllocator):
 
     cdef SlabPage *slab_at(self, uint32_t pfn) noexcept nogil
     cdef SlabPage *slab_of(self, SlabCache s, uint32_t va) except NULL
-    cdef void list_add(self, SlabCache s, uint32_t pfn, uint32_t which, bint tail) noexcept nogil
-    cdef void list_del(self, SlabCache s, uint32_t pfn) noexcept nogil
+    cdef void list_add(self, SlabCache s, uint32_t pfn, uint32_t which, bint tail) noexcept
+    cdef void list_del(self, SlabCache s, uint32_t pfn) noexcept
     cdef uint32_t cache_estimate(self, uint32_t gfporder, uint32_t size, uint32_t flags,
                                  uint32_t *left_over) noexcept nogil
     cdef uint32_t calculate_slab_order(self, SlabCache s, uint32_t size, uint32_t flags)
@@ -94,11 +94,11 @@ cdef class SlabSlabs(SlabAllocator):
     cdef int layout(self, SlabCache s, uint32_t flags) except? 1
     cdef uint32_t cache_grow_begin(self, SlabCache s, uint32_t gfp_mask) except? 0
     cdef int new_slab(self, SlabCache s, uint32_t pfn, uint32_t freelist_va) except -1
-    cdef void cache_grow_end(self, SlabCache s, uint32_t pfn) noexcept nogil
-    cdef void fixup_slab_list(self, SlabCache s, uint32_t pfn) noexcept nogil
+    cdef void cache_grow_end(self, SlabCache s, uint32_t pfn) noexcept
+    cdef void fixup_slab_list(self, SlabCache s, uint32_t pfn) noexcept
     cdef int slab_destroy(self, SlabCache s, uint32_t pfn) except -1
     cdef int slabs_destroy(self, SlabCache s, uint32_t pfn) except -1
-    cdef uint32_t take_free_slab(self, SlabCache s) noexcept nogil
+    cdef uint32_t take_free_slab(self, SlabCache s) noexcept
     cdef int drain_freelist(self, SlabCache s) except -1
     cdef uint32_t free_block(self, SlabCache s, uint32_t *objects, uint32_t count) except? 0
 

@@ -160,7 +160,7 @@ cdef class SlabSlabs(SlabAllocator):
             raise SlabError(f"cache {s.name}: {va:#x} is in none of its slabs")
         return self.slab_at(slab.head)
 
-    cdef void list_add(self, SlabCache s, uint32_t pfn, uint32_t which, bint tail) noexcept nogil:
+    cdef void list_add(self, SlabCache s, uint32_t pfn, uint32_t which, bint tail) noexcept:
         # list_add(), list_add_tail()
         cdef SlabPage *slab = self.slab_at(pfn)
         cdef SlabList *to = &s.lists[which]
@@ -176,7 +176,7 @@ cdef class SlabSlabs(SlabAllocator):
         else:
             to.first = pfn
 
-    cdef void list_del(self, SlabCache s, uint32_t pfn) noexcept nogil:
+    cdef void list_del(self, SlabCache s, uint32_t pfn) noexcept:
         # list_del()
         cdef SlabPage *slab = self.slab_at(pfn)
         cdef SlabList *of = &s.lists[slab.list_]
@@ -356,7 +356,7 @@ cdef class SlabSlabs(SlabAllocator):
             indices[i] = i
         return 0
 
-    cdef void cache_grow_end(self, SlabCache s, uint32_t pfn) noexcept nogil:
+    cdef void cache_grow_end(self, SlabCache s, uint32_t pfn) noexcept:
         cdef SlabPage *slab = self.slab_at(pfn)
         s.total_slabs += 1
         if not slab.active:
@@ -366,7 +366,7 @@ cdef class SlabSlabs(SlabAllocator):
             self.fixup_slab_list(s, pfn)
         s.free_objects += s.num - slab.active
 
-    cdef void fixup_slab_list(self, SlabCache s, uint32_t pfn) noexcept nogil:
+    cdef void fixup_slab_list(self, SlabCache s, uint32_t pfn) noexcept:
         cdef SlabPage *slab = self.slab_at(pfn)
         self.list_del(s, pfn)
         if slab.active == s.num:
@@ -402,7 +402,7 @@ cdef class SlabSlabs(SlabAllocator):
             pfn = next_pfn
         return 0
 
-    cdef uint32_t take_free_slab(self, SlabCache s) noexcept nogil:
+    cdef uint32_t take_free_slab(self, SlabCache s) noexcept:
         # the step of drain_freelist(): the last of the empty slabs, or NO_PAGE
         cdef uint32_t pfn = s.lists[SLABS_FREE].last
         if pfn != NO_PAGE:

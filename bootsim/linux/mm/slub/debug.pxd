@@ -1,6 +1,7 @@
 # SLUB with checks.
 from libc.stdint cimport uint32_t
 
+from bootsim.linux.mm.page_alloc cimport Page
 from bootsim.linux.mm.slub.objects cimport Slub
 from bootsim.linux.mm.slub.slabs cimport SlubCache
 
@@ -12,6 +13,7 @@ cdef class SlubDebug(Slub):
     cdef list blocks            # of slub_debug: (flags, names of caches)
     cdef uint32_t caller
 
+    cdef Page *page_at(self, uint32_t pfn) except NULL
     cdef uint32_t info_end(self, SlubCache s) noexcept
     cdef uint32_t size_from_object(self, SlubCache s) noexcept
     cdef bint valid_pointer(self, SlubCache s, uint32_t pfn, uint32_t va)

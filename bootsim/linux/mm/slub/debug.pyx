@@ -17,6 +17,7 @@ from bootsim.linux.mm.slub.objects cimport Slub
 from bootsim.linux.mm.slub.slabs cimport OBJECT_POISON, SlubCache, inuse_of, objects_of
 
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk
+from bootsim.linux.mm.slab_common import SlabError
 from bootsim.linux.mm.slub import slab_flags
 
 cdef enum:
@@ -54,7 +55,7 @@ cdef class SlubDebug(Slub):
         """Log one line of a report."""
         printk(self.k, level, "{text}", text=text, func=func)
 
-    def slab_bug(self, SlubCache s, str what):
+    def slab_bug(self, SlubCache s not None, str what):
         """Begin a report.
 
         Source: mm/slub.c slab_bug()
@@ -66,7 +67,7 @@ cdef class SlubDebug(Slub):
         self.say("")
         self.tainted = True
 
-    def slab_fix(self, SlubCache s, str what):
+    def slab_fix(self, SlubCache s not None, str what):
         """Tell what is done about it.
 
         Source: mm/slub.c slab_fix()
@@ -78,6 +79,8 @@ cdef class SlubDebug(Slub):
 
         Source: mm/slub.c print_section(), lib/hexdump.c
         """
+        if length > <uint32_t>1 << self.kmalloc_shift_max:
+            raise SlabError(f"{length} bytes at {va:#x} to show: no object is so large")
         data = self.memory.read(self.pa(va), length)
         for at in range(0, length, 16):
             row = data[at:at + 16]
@@ -85,18 +88,23 @@ cdef class SlubDebug(Slub):
             self.say(f"{text}{va + at:08x}: {' '.join(f'{byte:02x}' for byte in row):<49}{shown}", level,
                      "print_section")
 
+    cdef Page *page_at(self, uint32_t pfn) except NULL:
+        if pfn < self.g.base or pfn >= self.g.end:
+            raise SlabError(f"page {pfn:#x} to show: the machine has none of that number")
+        return &self.g.map[pfn]
+
     def print_page_info(self, uint32_t pfn):
         """Tell of a slab.
 
         Source: mm/slub.c print_page_info()
         """
-        cdef Page *page = &self.g.map[pfn]
+        cdef Page *page = self.page_at(pfn)
         base = self.k.phys_to_virt(self.k.mm.pgdat.mem_map_pa or 0)
         va = base + (pfn - self.g.base) * self.k.build.sizeof.page
         self.say(f"INFO: Slab 0x{va:08x} objects={objects_of(page)} used={inuse_of(page)} fp=0x{page.index:08x} "
                  f"flags=0x{page.flags & 0x3FFFFF:04x}", func="print_page_info")
 
-    def print_tracking(self, SlubCache s, uint32_t va):
+    def print_tracking(self, SlubCache s not None, uint32_t va):
         """Tell who allocated and freed an object last.
 
         Source: mm/slub.c print_tracking(), print_track()
@@ -111,7 +119,7 @@ cdef class SlubDebug(Slub):
                 self.say(f"INFO: {name} in {self.k.symbol(caller).name} age={self.clock - when} cpu={cpu} pid={pid}",
                          func="print_track")
 
-    def print_trailer(self, SlubCache s, uint32_t pfn, uint32_t va):
+    def print_trailer(self, SlubCache s not None, uint32_t pfn, uint32_t va):
         """Tell of an object, and show its bytes.
 
         Source: mm/slub.c print_trailer()
@@ -133,7 +141,7 @@ cdef class SlubDebug(Slub):
         if off != self.size_from_object(s):
             self.print_section("Padding  ", va + off, self.size_from_object(s) - off)
 
-    def object_err(self, SlubCache s, uint32_t pfn, uint32_t va, str why):
+    def object_err(self, SlubCache s not None, uint32_t pfn, uint32_t va, str why):
         """Report an object.
 
         Source: mm/slub.c object_err()
@@ -141,7 +149,7 @@ cdef class SlubDebug(Slub):
         self.slab_bug(s, why)
         self.print_trailer(s, pfn, va)
 
-    def slab_err(self, SlubCache s, uint32_t pfn, str why):
+    def slab_err(self, SlubCache s not None, uint32_t pfn, str why):
         """Report a slab.
 
         Source: mm/slub.c slab_err()
@@ -291,14 +299,15 @@ cdef class SlubDebug(Slub):
             self.slab_fix(s, "Object count adjusted.")
         return search == 0
 
-    def trace(self, SlubCache s, uint32_t pfn, uint32_t va, bint alloc):
+    def trace(self, SlubCache s not None, uint32_t pfn, uint32_t va, bint alloc):
         """Tell of every allocation and free of a traced cache.
 
         Source: mm/slub.c trace()
         """
+        cdef Page *page = self.page_at(pfn)
         if s.flags & SLAB_TRACE:
-            self.say(f"TRACE {s.name} {'alloc' if alloc else 'free'} 0x{va:08x} inuse={inuse_of(&self.g.map[pfn])} "
-                     f"fp=0x{self.g.map[pfn].index:08x}", KERN_INFO, "trace")
+            self.say(f"TRACE {s.name} {'alloc' if alloc else 'free'} 0x{va:08x} inuse={inuse_of(page)} "
+                     f"fp=0x{page.index:08x}", KERN_INFO, "trace")
             if not alloc:
                 self.print_section("Object ", va, s.object_size, KERN_INFO)
 

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint32_t
 
 from bootsim.linux.mm.slab_common cimport KmemCache
-from bootsim.linux.mm.slub.slabs cimport KmemCacheCpu, SlabList, SlubCache, SlubSlabs
+from bootsim.linux.mm.slub.slabs cimport KmemCacheCpu, SlubCache, SlubSlabs
 
 
 cdef class Slub(SlubSlabs):
@@ -10,7 +10,7 @@ cdef class Slub(SlubSlabs):
     cdef bint init_on_free
 
     cdef SlubCache bootstrap(self, SlubCache s)
-    cdef list slabs_in(self, SlabList list_)
+    cdef list slabs_in(self, uint32_t pfn)
     cdef uint32_t slow_alloc(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c) except? 1
     cdef uint32_t new_slab_objects(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c, bint look) except? 1
     cdef void let_go(self, SlubCache s) noexcept

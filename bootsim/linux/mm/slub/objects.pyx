@@ -12,9 +12,9 @@ from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page
 from bootsim.linux.mm.slab_common cimport (
     FULL, GFP_ZERO, PARTIAL, SLAB_CACHE_DMA, SLAB_CONSISTENCY_CHECKS, SLAB_HWCACHE_ALIGN, SLAB_POISON,
     SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TRACE, SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource,
-    get_order)
+    check_own, get_order)
 from bootsim.linux.mm.slub.slabs cimport (
-    LIST_END, TO_TAIL, KmemCacheCpu, SlabList, SlubCache, SlubSlabs, inuse_of, objects_of)
+    LIST_END, TO_TAIL, KmemCacheCpu, SlubCache, SlubSlabs, inuse_of, objects_of)
 
 from bootsim.linux.kernel.printk import KERN_CRIT, KERN_WARNING, printk
 from bootsim.linux.mm.page_alloc import format_gfp_flags
@@ -70,15 +70,17 @@ cdef class Slub(SlubSlabs):
         self.cache_at.pop(s.va)
         s.va = va
         self.flush_cpu_slab(s, self.g.cpu)
-        for pfn in self.slabs_in(s.partial) + self.slabs_in(s.full):
+        for pfn in self.slabs_in(s.partial.first) + self.slabs_in(s.full.first):
             self.g.map[pfn].mapping = va
         self.add(s)
         return s
 
-    cdef list slabs_in(self, SlabList list_):
+    cdef list slabs_in(self, uint32_t pfn):
+        # from this one on
         cdef list pfns = []
-        cdef uint32_t pfn = list_.first
         while pfn != LIST_END:
+            if pfn < self.g.base or pfn >= self.g.end or <uint32_t>len(pfns) >= self.g.end - self.g.base:
+                raise SlabError(f"a list of slabs does not hold together at page {pfn:#x}: a slab's page was freed")
             pfns.append(pfn)
             pfn = self.g.map[pfn].next
         return pfns
@@ -399,6 +401,7 @@ cdef class Slub(SlubSlabs):
 
     def slab_info(self, SlubCache s not None, uint32_t pfn):
         """One slab, as objects.json has it; None for no slab."""
+        check_own(self, s)
         if pfn == LIST_END or pfn < self.g.base or pfn >= self.g.end:
             return None
         cdef Page *page = &self.g.map[pfn]
@@ -425,16 +428,13 @@ cdef class Slub(SlubSlabs):
 
     def cache_info(self, SlubCache s not None):
         """One cache with its slabs, as objects.json has it; the first CPU's lists alone."""
+        check_own(self, s)
         cdef KmemCacheCpu *c = &s.cpus[0]
-        cdef uint32_t pfn = c.partial
-        partial = []
-        while pfn != LIST_END:
-            partial.append(self.slab_info(s, pfn))
-            pfn = self.g.map[pfn].next
+        partial = [self.slab_info(s, pfn) for pfn in self.slabs_in(c.partial)]
         cpu = {"page": self.slab_info(s, c.page), "freelist": self.free_objects(s, c.freelist), "tid": c.tid,
                "partial": partial}
         node = {"addr": s.node_va, "nr_partial": s.nr_partial,
-                "partial": [self.slab_info(s, pfn) for pfn in self.slabs_in(s.partial)]}
+                "partial": [self.slab_info(s, pfn) for pfn in self.slabs_in(s.partial.first)]}
         if self.slub_debug:
             node["nr_slabs"], node["total_objects"] = s.nr_slabs, s.total_objects
         info = {"addr": s.va, "name": s.name, "size": s.size, "object_size": s.object_size, "offset": s.offset,
@@ -447,13 +447,14 @@ cdef class Slub(SlubSlabs):
     cdef uint32_t count_free(self, SlubCache s):
         # free objects of the node's partial slabs
         return sum([objects_of(&self.g.map[<uint32_t>pfn]) - inuse_of(&self.g.map[<uint32_t>pfn])
-                    for pfn in self.slabs_in(s.partial)])
+                    for pfn in self.slabs_in(s.partial.first)])
 
     def slabinfo(self, SlubCache s not None):
         """A cache's line of /proc/slabinfo.
 
         Source: mm/slab_common.c cache_show(), mm/slub.c get_slabinfo()
         """
+        check_own(self, s)
         active = s.total_objects - self.count_free(s)
         return (f"{s.name:<17} {active:6} {s.total_objects:6} {s.size:6} {s.oo & 0xFFFF:4} {1 << (s.oo >> 16):4}"
                 f" : tunables {0:4} {0:4} {0:4} : slabdata {s.nr_slabs:6} {s.nr_slabs:6} {0:6}")
@@ -467,13 +468,14 @@ cdef class Slub(SlubSlabs):
         cdef uint32_t cpu, pages = 0, objects = 0, slabs = 0
         cdef KmemCacheCpu *c
         each = ""
+        check_own(self, s)
         for cpu in range(self.g.nr_cpus):
             c = &s.cpus[cpu]
             nr, held = (0, 0) if c.partial == LIST_END else divmod(self.g.map[c.partial].prev, 0x10000)[::-1]
             pages, objects = pages + nr, objects + held
             each += f" C{cpu}={held}({nr})" if nr and self.k.build.config.SMP else ""
             slabs += 0 if c.page == LIST_END else 1 + nr
-        inuse = sum([inuse_of(&self.g.map[<uint32_t>pfn]) for pfn in self.slabs_in(s.partial)])
+        inuse = sum([inuse_of(&self.g.map[<uint32_t>pfn]) for pfn in self.slabs_in(s.partial.first)])
         files = {
             "slab_size": s.size, "object_size": s.object_size, "objs_per_slab": s.oo & 0xFFFF, "order": s.oo >> 16,
             "min_partial": s.min_partial, "cpu_partial": s.cpu_partial, "objects_partial": inuse,
@@ -501,7 +503,7 @@ cdef class Slub(SlubSlabs):
         cdef KmemCacheCpu *c
         faults = []
         for s in self.slab_caches:
-            partial = self.slabs_in(s.partial)
+            partial = self.slabs_in(s.partial.first)
             if len(partial) != s.nr_partial:
                 faults.append(f"{s.name}: {len(partial)} partial slabs, counted {s.nr_partial}")
             for pfn in partial:
