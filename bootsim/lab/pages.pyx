@@ -366,7 +366,9 @@ cdef class PageTraffic:
         self.isolated.clear()
         self.free_pages.clear()
         self.at = i + 1
-        if self.events[i, 1] >= g.nr_zones:
+        if (self.events[i, 1] >= g.nr_zones or not g.zones[self.events[i, 1]].managed_pages
+                or (self.events[i, 2] >= g.max_order and <int32_t>self.events[i, 2] != -1)):
+            self.differs(i, "compaction of a zone or an order that this machine has not")
             return self.at
         self.ask(i, &cc)
         self.taken = set()

@@ -196,7 +196,7 @@ EXPECTED = (
 @pytest.mark.parametrize("seed", range(max(1, CALLS // CALLS_A_MACHINE)))
 def test_every_function_survives_every_argument(seed):
     arguments = Arguments(seed)
-    k = machine(ALLOCATORS[seed % 3])
+    k = machine(ALLOCATORS[seed % len(ALLOCATORS)])
     k.owners.mark("mem_init")
     slab.slab_start(k)
     names = sorted(SURFACE)
@@ -237,6 +237,52 @@ def test_every_function_survives_every_argument(seed):
                     arguments.remember(function(*args))
             except EXPECTED:
                 pass
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def records(words):
+    return memoryview(struct.pack(f"={len(words)}I", *words)).cast("I", shape=[len(words) // 4, 4])
+
+
+@pytest.mark.parametrize("seed", range(max(4, CALLS // CALLS_A_MACHINE)))
+def test_records_of_any_kind_are_replayed(seed):
+    arguments = Arguments(seed)
+    k = machine(ALLOCATORS[seed % len(ALLOCATORS)])
+    kinds = [*range(68), 1, 1, 1, 21, 21, 22, 51, 64, 25, 54]
+
+    def word():
+        choose = arguments.random
+        caches = [0, *traffic.allocator.cache_at]
+        return choose.choice((choose.choice(caches), arguments.value("va", k), arguments.pfn(), arguments.number(),
+                              choose.randrange(12), 0xCC0, 0x12A20, choose.randrange(1, 5000)))  # fmt: skip
+
+    def some(count):
+        words = []
+        for _ in range(count):
+            more = [word() for _ in range(3)]
+            words += [arguments.random.choice(kinds), *(w & 0xFFFFFFFF if isinstance(w, int) else 0 for w in more)]
+        return words
+
+    traffic = None
+    pages = PageTraffic(k.mm.pgdat)
+    if k.build.config.SLUB:
+        traffic = ObjectTraffic(k, pages, records([24, 0, 0, 0] * 100), {})
+    else:
+        traffic = (SlabTraffic if k.build.config.SLAB else SlobTraffic)(k, pages, {})
+    faulthandler.dump_traceback_later(60, exit=True)
+    try:
+        for _ in range(20):
+            words = ([24, 0, 0, 0] * 100 if k.build.config.SLUB else []) + some(40)
+            events, answers = records(words), memoryview(bytearray(struct.pack(f"={len(words)}I", *words)))
+            answers = answers.cast("I", shape=[len(words) // 4, 4])
+            at = 0
+            while at < len(words) // 4:
+                try:
+                    at = traffic.run(events, answers, at, len(words) // 4) + 1
+                except EXPECTED:
+                    at += 1
+            traffic.allocator.snapshot()
     finally:
         faulthandler.cancel_dump_traceback_later()
 

@@ -208,7 +208,7 @@ def kmem_cache_free_bulk(k, KmemCache s, objects):
     a.free_bulk(s, list(objects))
 
 
-def kmalloc(k, uint32_t size, uint32_t flags):
+def kmalloc(k, uint32_t size, uint32_t flags=GFP_KERNEL):
     """Allocate `size` bytes; their address, or None. 16 (ZERO_SIZE_PTR) for no byte at all.
 
     Source: include/linux/slab.h kmalloc(), mm/slub.c, mm/slab.c, mm/slob.c __kmalloc()
@@ -216,7 +216,7 @@ def kmalloc(k, uint32_t size, uint32_t flags):
     return _allocator(k).kmalloc(size, flags) or None
 
 
-def kzalloc(k, uint32_t size, uint32_t flags):
+def kzalloc(k, uint32_t size, uint32_t flags=GFP_KERNEL):
     """Allocate `size` zeros.
 
     Source: include/linux/slab.h kzalloc()
