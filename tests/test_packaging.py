@@ -47,7 +47,8 @@ def wheel(sdist, tmp_path_factory):
     """A wheel built from the source archive, as pip does."""
     place = tmp_path_factory.mktemp("wheel")
     with tarfile.open(sdist) as archive:
-        archive.extractall(place, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
+        archive.extractall(place)
     (source,) = place.iterdir()
     run([sys.executable, "setup.py", "-q", "bdist_wheel"], source)
     (built,) = (source / "dist").glob("*.whl")

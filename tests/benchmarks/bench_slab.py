@@ -21,7 +21,8 @@ PAIRS = 10_000
 @pytest.mark.parametrize("name", list(BUILDS))
 def test_recorded_events(benchmark, tmp_path, name):
     with tarfile.open(GOLDEN / f"recordings/{name}.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
+        archive.extractall(tmp_path)
     recording = Recording(tmp_path / name)
     build = load_build(GOLDEN / f"builds/{BUILDS[name]}.yaml")
     benchmark.pedantic(PageReplay.run, setup=lambda: ((PageReplay(recording, build),), {}), rounds=5)

@@ -18,7 +18,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 def captured(tmp_path_factory):
     path = tmp_path_factory.mktemp("real")
     with tarfile.open(fileobj=io.BytesIO(lzma.decompress((GOLDEN / "a9-2g-256.tar.xz").read_bytes()))) as tar:
-        tar.extractall(path, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
+        tar.extractall(path)
     meta = json.loads((path / "meta.json").read_text())
     (path / "meta.json").write_text(json.dumps({**meta, "config": None, "build": "b2g", "smp": "1", "mem": "256"}))
     return path

@@ -19,7 +19,8 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "a9-3gh-512.tar.xz"
 @pytest.fixture
 def capture(tmp_path):
     with tarfile.open(fileobj=io.BytesIO(lzma.decompress(GOLDEN.read_bytes()))) as tar:
-        tar.extractall(tmp_path / "real", filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
+        tar.extractall(tmp_path / "real")
     return tmp_path / "real"
 
 

@@ -22,7 +22,8 @@ ARCHIVES = sorted(HERE.glob("*.tar.xz"))
 
 def unpack(archive: Path, target: Path) -> directory.StateDirectory:
     with tarfile.open(fileobj=io.BytesIO(lzma.decompress(archive.read_bytes()))) as tar:
-        tar.extractall(target, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
+        tar.extractall(target)
     return directory.StateDirectory(target)
 
 

@@ -45,7 +45,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 def recording(tmp_path_factory):
     place = tmp_path_factory.mktemp("recordings")
     with tarfile.open(GOLDEN / "recordings/kc-slub-256.tar.xz") as archive:
-        archive.extractall(place, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
+        archive.extractall(place)
     return place / "kc-slub-256"
 
 

@@ -22,7 +22,8 @@ KINDS = {"kl-slab-1024": (1, 21, 51, 54, 62, 64), "kl-slobu-256": (1, 21, 51, 54
 def recording(request, tmp_path_factory):
     place = tmp_path_factory.mktemp("recordings")
     with tarfile.open(GOLDEN / f"recordings/{request.param}.tar.xz") as archive:
-        archive.extractall(place, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
+        archive.extractall(place)
     return place / request.param
 
 

@@ -155,7 +155,8 @@ def capture(tmp_path_factory):
     def unpack(name):
         target = tmp_path_factory.mktemp(name)
         with tarfile.open(fileobj=io.BytesIO(lzma.decompress((GOLDEN / f"{name}.tar.xz").read_bytes()))) as tar:
-            tar.extractall(target, filter="data")
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
+            tar.extractall(target)
         return _open(str(target), {}, True, {}, as_replay=False)
 
     return unpack

@@ -23,7 +23,8 @@ def captured(tmp_path_factory):
     """The real boot that the bundled board's replay is held against."""
     path = tmp_path_factory.mktemp("real")
     with tarfile.open(fileobj=io.BytesIO(lzma.decompress((GOLDEN / "a9-3gh-1024.tar.xz").read_bytes()))) as tar:
-        tar.extractall(path, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
+        tar.extractall(path)
     return StateDirectory(path)
 
 
