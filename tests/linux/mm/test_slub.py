@@ -282,3 +282,14 @@ def test_a_zeroed_object_is_zero_though_others_used_it(k):
     kmem_cache_free(k, s, va)
     assert kmem_cache_zalloc(k, s, GFP_KERNEL) == va
     assert k.read(va, 96) == bytes(96)
+
+
+@pytest.mark.parametrize(("option", "said"), [("SLAB_FREELIST_RANDOM", "hand out objects is random"),
+                                              ("SLAB_FREELIST_HARDENED", "mixes a random number")])
+def test_what_nobody_can_know_of_a_build_is_said_when_its_allocator_starts(option, said):
+    build = load_build("3G/1G")
+    for on in (False, True):
+        k = bootsim.prepare("vexpress.dts", build.replace(config=build.config.replace(**{option: on})))
+        bootsim.run(k)
+        slab_start(k)
+        assert any(said in record.text for record in k.log.records) is on

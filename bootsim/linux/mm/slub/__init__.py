@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk
+from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import SetupParam, get_option
 
 if TYPE_CHECKING:
@@ -139,6 +139,12 @@ def new_allocator(k: Kernel, pages: PageSource | None = None) -> Slub:
     config = k.build.config
     if config.SLUB_DEBUG_ON:
         k.options.setdefault("slub_debug", DEBUG_DEFAULT_FLAGS)
+    for on, what in ((config.SLAB_FREELIST_RANDOM, "the order in which this build's slabs hand out objects is random, "
+                      "here it is their order in memory"),
+                     (config.SLAB_FREELIST_HARDENED, "this build mixes a random number into the free pointers of each "
+                      "cache, here it is 0")):
+        if on:
+            step(k, what, func="kmem_cache_init", level=KERN_WARNING)
     asked = config.SLUB_DEBUG_ON or k.options.get("slub_debug") or k.options.get("slub_debug_blocks")
     if config.SLUB_DEBUG and asked:
         from bootsim.linux.mm.slub.debug import SlubDebug
