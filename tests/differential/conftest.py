@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 HEADERS = (
     *(f"linux/{name}.h" for name in ("kernel", "slab", "init", "bitops", "poison", "pfn", "debugfs", "kmemleak")),
     *(f"linux/{name}.h" for name in ("seq_file", "io", "mm", "types", "export", "sort", "string", "ctype")),
+    *(f"linux/{name}.h" for name in ("stddef", "rcupdate", "compiler")),
     "asm/sections.h", "asm/dma.h", "internal.h",
 )  # fmt: skip
 FLAGS = ["-D__KERNEL__", "-fPIC", "-shared", "-O1", "-w", "-fno-strict-aliasing"]
