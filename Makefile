@@ -15,6 +15,8 @@
 #   make bench    the benchmarks
 #   make fuzz-real VMLINUX=FILE CONFIG=BUILD.yaml
 #                 random trees on a real kernel in QEMU, against the replay
+#   make uboot-test
+#                 a real U-Boot in QEMU, with random trees and environments, against the replay; SEED=N, COUNT=N
 #   make conformance
 #                 real kernels, built and booted here, against the replay; see docs/conformance.md
 #   make differential
@@ -41,8 +43,8 @@ CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd')
 
 .DEFAULT_GOAL := boot
 .DELETE_ON_ERROR:
-.PHONY: boot test test-newest lock browser-test lint build debug asan soak bench causes conformance fuzz-real differential dts-census configs
-.PHONY: dist clean
+.PHONY: boot test test-newest lock browser-test lint build debug asan soak bench causes conformance fuzz-real uboot-test
+.PHONY: differential dts-census configs dist clean
 
 boot: $(VENV)/.built
 	@$(BIN)/bootsim $(BOOT)
@@ -111,6 +113,9 @@ fuzz-real: $(VENV)/.built
 	@$(BIN)/python tests/conformance/fuzz_real.py $(if $(VMLINUX),--vmlinux '$(VMLINUX)') \
 		$(if $(CONFIG),--config '$(CONFIG)') $(if $(SEED),--seed '$(SEED)') $(if $(COUNT),--count '$(COUNT)') \
 		$(if $(CACHE),--cache '$(CACHE)') $(if $(STARTS),--starts)
+
+uboot-test: $(VENV)/.built
+	BOOTSIM_UBOOT=1 $(if $(SEED),SEED='$(SEED)') $(if $(COUNT),COUNT='$(COUNT)') $(BIN)/python -m pytest tests/uboot $(TESTS)
 
 # KERNEL_SRC=DIR; without it Debian's source package
 differential: $(VENV)/.built

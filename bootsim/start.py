@@ -29,7 +29,10 @@ def prepare(
     mem: int | str | None = None,
     smp: int | None = None,
     cmdline: str | None = None,
-    bootloader: Literal["none", "qemu"] = "none",
+    bootloader: Literal["none", "qemu", "u-boot"] = "none",
+    uboot: Sequence[str] = (),
+    atags: str | None = None,
+    efi_memmap: str | os.PathLike[str] | None = None,
     dtb_addr: int | None = None,
     load_addr: int | None = None,
     ram: int | str | tuple[int, int | None] | None = None,
@@ -58,6 +61,9 @@ def prepare(
         load_pa=load_addr,
         initrd=initrd if initrd is None or isinstance(initrd, tuple) else (initrd, None),
         ram=_ram(ram),
+        uboot=uboot,
+        atags=atags,
+        efi_memmap=efi_memmap,
     )
     cpus = smp or _powered(tree, bootloader)
     processor = stated(cpu, lambda: processor_of(tree, of_tree(tree)))

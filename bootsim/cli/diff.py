@@ -110,7 +110,7 @@ def _inputs(options: Mapping[str, Any], side: int) -> dict[str, Any]:
     found |= {name: options[name] for name in FOR_BOTH if options[name]}
     if "initrd" in found:
         found["initrd"] = tuple(found["initrd"])
-    for name in ("cpu", "soc"):
+    for name in ("cpu", "soc", "uboot"):
         if name in found:
             found[name] = (found[name],)
     return found

@@ -132,6 +132,7 @@ def _name(case: Case) -> str:
     rest: list[Any] = [case.cmdline, case.dtb_addr, case.load_addr, case.initrd, case.initrd_addr, case.include_dirs]
     if case.ram is not None or case.cpu or case.soc:
         rest += [case.ram, case.ram_addr, case.cpu, case.soc]
+    rest += [value for value in (case.uboot, case.atags, case.efi_memmap) if value]
     if any(value not in (None, ()) for value in rest):
         words.append(hashlib.sha256(repr(tuple(rest)).encode(errors="surrogateescape")).hexdigest()[:8])
     return "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", word).strip("-").lower() for word in words)
@@ -170,7 +171,7 @@ def _inputs(case: Case, file: Path) -> dict[str, Any]:
 
 def _moved(inputs: dict[str, Any], move: Callable[[str], str]) -> dict[str, Any]:
     moved = dict(inputs)
-    for name in ("tree", "config", "initrd"):
+    for name in ("tree", "config", "initrd", "efi_memmap"):
         path = inputs.get(name)
         if isinstance(path, str) and (_is_file(path) or _is_file(move(path))):
             moved[name] = move(path)

@@ -36,8 +36,16 @@ _OPTIONS = (
 )  # fmt: skip
 # Who loads, and what: the same for all boots of a sweep.
 LOADER_OPTIONS = (
-    click.option("--bootloader", type=click.Choice(["qemu", "none"]), default="none", show_default=True,
-                 help="Who edits the tree and places things in RAM: QEMU 7.2's loader, or nobody."),
+    click.option("--bootloader", type=click.Choice(["qemu", "u-boot", "none"]), default="none", show_default=True,
+                 help="Who edits the tree and places things in RAM: QEMU 7.2's loader, U-Boot 2023.01, or nobody."),
+    click.option("--uboot", multiple=True, metavar="NAME=VALUE",
+                 help="A variable of U-Boot's environment that decides where things lie (fdt_high, initrd_high, "
+                 "bootm_low, bootm_size, ...), or what decides beside it (top, version, ...). Repeatable."),
+    click.option("--atags", metavar="WORDS",
+                 help="ATAGs of an old loader, which the decompressor writes into the appended tree: "
+                 "mem=SIZE@BASE,initrd=SIZE@BASE,serial=NUMBER,cmdline=TEXT, the command line last."),
+    click.option("--efi-memmap", metavar="FILE",
+                 help="Boot through UEFI with the memory map of this log, which a kernel with efi=debug wrote."),
     click.option("--dtb-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the device tree blob."),
     click.option("--load-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the kernel image."),
     click.option("--initrd", type=FILE_AT, metavar="FILE[@ADDR]", help="Initial RAM disk, and where to place it."),

@@ -80,5 +80,8 @@ def cases_from(trees: tuple[str, ...], options: Mapping[str, Any]) -> list[Case]
         initrd=None if initrd is None else initrd.path,
         initrd_addr=None if initrd is None else initrd.address_pa,
         include_dirs=tuple(options["include_dirs"]),
+        uboot=tuple(options["uboot"]),
+        atags=options["atags"],
+        efi_memmap=options["efi_memmap"],
         **_machine(options),
     )

@@ -41,7 +41,8 @@ _HELP = """Boot every combination of trees, builds, memory sizes, command lines 
     """
 
 
-_OF_A_FILE = ("configs", "mems", "cmdlines", "smps", "bootloader", "dtb_addr", "load_addr", "initrd", "include_dirs")
+_OF_A_FILE = ("configs", "mems", "cmdlines", "smps", "bootloader", "uboot", "atags", "efi_memmap", "dtb_addr",
+              "load_addr", "initrd", "include_dirs")  # fmt: skip
 
 
 def _span(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int] | None:

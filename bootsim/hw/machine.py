@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bootsim.inputs.bootloader import Handover
+    from bootsim.inputs.efimap import Firmware
 
 
 class Machine:
@@ -21,12 +22,14 @@ class Machine:
     `banks` are (base, size) of the RAM that is really there (pa, bytes); `ram` answers for the whole address space and
     reads as zero elsewhere. `dtb_pa` is in r2 and `kernel_pa` in the program counter at the kernel's first instruction.
     `cpus` counts the processors present, which the Snoop Control Unit reports and the device tree need not know. `soc`
-    answers for what is not RAM.
+    answers for what is not RAM. `told` is what the loader said and did, line by line;
+    `firmware` is UEFI's, None without one.
     """
 
     def __init__(self, cpu: Cpu = CORTEX_A9, cpus: int = 1, soc: Soc | None = None,
                  banks: Sequence[tuple[int, int]] = (), dtb_pa: int = 0, kernel_pa: int = 0,
-                 initrd_pa: int | None = None, initrd_bytes: int = 0, cp15: Cp15 | None = None) -> None:
+                 initrd_pa: int | None = None, initrd_bytes: int = 0, cp15: Cp15 | None = None,
+                 told: Sequence[str] = (), firmware: Firmware | None = None) -> None:
         self.cpu = cpu
         self.cpus = cpus
         self.soc = soc or Soc()
@@ -35,6 +38,8 @@ class Machine:
         self.kernel_pa = kernel_pa
         self.initrd_pa = initrd_pa
         self.initrd_bytes = initrd_bytes
+        self.told = tuple(told)
+        self.firmware = firmware
         self.ram = PhysicalMemory()
         self.cp15 = cp15 or Cp15()
 
@@ -72,7 +77,11 @@ def power_on(handover: Handover, cpu: Cpu | None = None, cpus: int = 1, soc: Soc
         kernel_pa=handover.kernel_pa,
         initrd_pa=handover.initrd_pa,
         initrd_bytes=handover.initrd_bytes,
+        told=handover.told,
+        firmware=handover.firmware,
     )
     machine.cp15 = machine.reset_cp15()
     machine.ram.write(handover.dtb_pa, handover.blob)
+    for pa, content in handover.left:
+        machine.ram.write(pa, content)
     return machine

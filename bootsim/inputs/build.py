@@ -175,6 +175,7 @@ class Config(Values):
     # machine and early console
     ARCH_MULTIPLATFORM: bool = False
     ARM_ATAG_DTB_COMPAT: bool = False
+    ARM_ATAG_DTB_COMPAT_CMDLINE_EXTEND: bool = False
     ARCH_VEXPRESS: bool = False
     ARM_PSCI: bool = without_effect(False, "follows ARM_PSCI_FW")
     SUSPEND: bool = False

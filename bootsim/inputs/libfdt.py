@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _word = struct.Struct(">I").unpack_from
 _put_word = struct.Struct(">I").pack_into
+_entry = struct.Struct(">QQ").unpack_from
+_put_entry = struct.Struct(">QQ").pack_into
+_ENTRY_BYTES = 16
 _NOP_BYTES = struct.pack(">I", NOP)
 # offsets of the header's fields
 _TOTALSIZE, _OFF_STRUCT, _OFF_STRINGS, _OFF_RSVMAP, _VERSION, _LAST_COMP = 4, 8, 12, 16, 20, 24
@@ -43,14 +46,14 @@ def serialise(tree: Tree, edits: Iterable[Edit] = (), size: int | None = None) -
     if size is None and not edits:
         return tree.blob
     room = sum(len(edit.value) + len(edit.path) + 64 for edit in edits) + 1024
-    buffer = _Buffer(tree, len(tree.blob) + room if size is None else size)
+    buffer = Buffer(tree, len(tree.blob) + room if size is None else size)
     for edit in edits:
         buffer.make(edit)
     return buffer.blob() if size is not None else buffer.packed()
 
 
 class _Placed:
-    """A node in the buffer. Positions are those of the time `epoch`; `_Buffer._now` tells where they are now.
+    """A node in the buffer. Positions are those of the time `epoch`; `Buffer._now` tells where they are now.
 
     `node` and `spot` are what it came from, None for one that an edit added.
     """
@@ -88,8 +91,8 @@ def _placed(node: Node, spot: Spot) -> _Placed:
     return placed
 
 
-class _Buffer:
-    """A blob opened for changes in a buffer of `size` bytes."""
+class Buffer:
+    """A blob opened for changes in a buffer of `size` bytes, as by fdt_open_into()."""
 
     def __init__(self, tree: Tree, size: int) -> None:
         self._buf = bytearray(max(size, len(tree.blob)))
@@ -139,9 +142,21 @@ class _Buffer:
         """The whole buffer."""
         return bytes(self._buf)
 
+    @property
+    def used(self) -> int:
+        """Where the strings end."""
+        return self._get(_OFF_STRINGS) + self._get(_SIZE_STRINGS)
+
+    def resize(self, size: int) -> None:
+        """Give the blob another total size, with no bytes lost that are in use: fdt_set_totalsize()."""
+        if size < self.used:
+            raise EditError("FDT_ERR_NOSPACE")
+        self._buf = self._buf[:size].ljust(size, b"\0")
+        _put_word(self._buf, _TOTALSIZE, size)
+
     def packed(self) -> bytes:
         """The blob cut off behind its strings."""
-        size = self._get(_OFF_STRINGS) + self._get(_SIZE_STRINGS)
+        size = self.used
         packed = self._buf[:size]
         _put_word(packed, _TOTALSIZE, size)
         return bytes(packed)
@@ -193,8 +208,22 @@ class _Buffer:
             self._add_node(self._found(parent)[0], name)
         elif edit.action == "delete" and edit.prop is None:
             self._nop(*self._found(edit.path))
+        elif edit.reservation is not None:
+            self._change_reservation(edit.reservation, add=edit.action == "reserve")
         else:
             raise ValueError(f"no bootloader makes this edit: {edit}")
+
+    def _change_reservation(self, entry: tuple[int, int], *, add: bool) -> None:
+        # fdt_add_mem_rsv(), behind the others, and fdt_del_mem_rsv()
+        at = self._get(_OFF_RSVMAP)
+        while (found := _entry(self._buf, at)) != (0, 0) and (add or found != entry):
+            at += _ENTRY_BYTES
+        if not add and found == (0, 0):
+            raise EditError("FDT_ERR_NOTFOUND")
+        self._shift(at, 0 if add else _ENTRY_BYTES, _ENTRY_BYTES if add else 0)
+        _put_word(self._buf, _OFF_STRUCT, self._get(_OFF_STRUCT) + (_ENTRY_BYTES if add else -_ENTRY_BYTES))
+        if add:
+            _put_entry(self._buf, at, *entry)
 
     def _nop(self, node: _Placed, parent: _Placed) -> None:
         # fdt_nop_node()
@@ -244,13 +273,17 @@ class _Buffer:
         return length
 
     def _splice(self, at: int, old: int, new: int) -> None:
-        # Give [at, at + old) of the structure block `new` bytes. What is freed keeps its old content, as in memmove().
-        used = self._get(_OFF_STRINGS) + self._get(_SIZE_STRINGS)
+        # give [at, at + old) of the structure block `new` bytes
+        self._shift(at, old, new)
+        _put_word(self._buf, _SIZE_STRUCT, self._get(_SIZE_STRUCT) + new - old)
+
+    def _shift(self, at: int, old: int, new: int) -> None:
+        # Give [at, at + old) `new` bytes. What is freed keeps its old content, as in memmove().
+        used = self.used
         delta = new - old
         if used + delta > len(self._buf):
             raise EditError("FDT_ERR_NOSPACE")
         self._buf[at + new : used + delta] = self._buf[at + old : used]
-        _put_word(self._buf, _SIZE_STRUCT, self._get(_SIZE_STRUCT) + delta)
         _put_word(self._buf, _OFF_STRINGS, self._get(_OFF_STRINGS) + delta)
         self._splices.append((at + old, delta))
 

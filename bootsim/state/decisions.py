@@ -45,7 +45,8 @@ _CHOICES = (
     ("CMDLINE_FROM_BOOTLOADER", "CMDLINE_EXTEND", "CMDLINE_FORCE"),
 )
 DEFAULT_BUILD = "3G/1G"
-_OPTIONS = ("mem", "smp", "cpu", "soc", "bootloader", "dtb_addr", "load_addr", "ram", "initrd")
+_OPTIONS = ("mem", "smp", "cpu", "soc", "bootloader", "uboot", "atags", "efi_memmap", "dtb_addr", "load_addr", "ram",
+            "initrd")  # fmt: skip
 _READING = ("config", "include_dirs", "allow_outside")  # done with once tree and build are read
 _IMAGE = ("banner", "machines", "assumed")
 _MEMORY = ("dtb:/memory", "dtb:memory")
@@ -324,7 +325,7 @@ def option_shown(option: str, value: Any) -> str:
     if option == "initrd" and isinstance(value, tuple):
         path, address = value
         return str(path) if address is None else f"{path}@{address:#x}"
-    return ", ".join(value) if option in ("cpu", "soc") else str(value)
+    return ", ".join(value) if option in ("cpu", "soc", "uboot") else str(value)
 
 
 def config_shown(config: Config | Values, name: str) -> str:

@@ -31,7 +31,7 @@ class Case:
     mem: int | None = None
     cmdline: str | None = None
     smp: int | None = None
-    bootloader: Literal["none", "qemu"] = "none"
+    bootloader: Literal["none", "qemu", "u-boot"] = "none"
     dtb_addr: int | None = None
     load_addr: int | None = None
     initrd: str | None = None
@@ -42,6 +42,9 @@ class Case:
     cpu: tuple[str, ...] = ()
     soc: tuple[str, ...] = ()
     allow_outside: bool = False
+    uboot: tuple[str, ...] = ()
+    atags: str | None = None
+    efi_memmap: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields that differ from their defaults, and the tree and build, as plain values."""
@@ -67,8 +70,10 @@ class Case:
             parts.append(f"initrd={self.initrd}")
         if self.ram is not None:
             parts.append(f"ram={ram_text(self.ram, self.ram_addr)}")
-        for name, words in (("cpu", self.cpu), ("soc", self.soc)):
+        for name, words in (("cpu", self.cpu), ("soc", self.soc), ("uboot", self.uboot)):
             parts += [f"{name}={word}" for word in words]
+        for name, word in (("atags", self.atags), ("efi_memmap", self.efi_memmap)):
+            parts += [f"{name}={word}"] if word is not None else []
         return " ".join(parts)
 
 
@@ -111,8 +116,8 @@ def _flag(value: Any, at: str) -> bool:
 
 
 def _bootloader(value: Any, at: str) -> str:
-    if value not in ("none", "qemu"):
-        raise ShapeError(at, value, "none or qemu")
+    if value not in ("none", "qemu", "u-boot"):
+        raise ShapeError(at, value, "none, qemu or u-boot")
     return str(value)
 
 
@@ -121,7 +126,7 @@ _SHAPES: dict[str, Callable[[Any, str], Any]] = {
     "bootloader": _bootloader, "dtb_addr": _or_nothing(number), "load_addr": _or_nothing(number),
     "initrd": _or_nothing(text), "initrd_addr": _or_nothing(number),
     "include_dirs": _texts, "ram": _or_nothing(_mem), "ram_addr": _or_nothing(number), "cpu": _texts, "soc": _texts,
-    "allow_outside": _flag,
+    "allow_outside": _flag, "uboot": _texts, "atags": _or_nothing(text), "efi_memmap": _or_nothing(text),
 }  # fmt: skip
 
 
@@ -177,7 +182,7 @@ def fingerprints(cases: Sequence[Case]) -> Iterator[str]:
     known: dict[str, bytes] = {}
     for case in cases:
         digest = hashlib.sha256()
-        for name in (case.tree, case.config, case.initrd or ""):
+        for name in (case.tree, case.config, case.initrd or "", case.efi_memmap or ""):
             if name not in known:
                 known[name] = _content(name)
             digest.update(known[name])

@@ -6,7 +6,8 @@
         mem: [512M, 256M-1G:256M]           a size, or a range with its step
         cmdline: ["", "vmalloc=512M"]       left out (or null): the tree's own
         smp: 1                              left out: as many as the tree or the loader says
-        bootloader: none                    none or qemu; initrd: FILE[@ADDR]; dtb_addr, load_addr: addresses
+        bootloader: none                    none, qemu or u-boot; initrd: FILE[@ADDR]; dtb_addr, load_addr: addresses
+        uboot: [fdt_high=0x68000000]        and atags: mem=1G@0x60000000; efi_memmap: FILE
         ram: 1G@0x60000000                  RAM really there; cpu: [cortex-a15]; soc: [scu=0x1e000000]
         include: [include]                  folders for #include
         expect: [highmem == 0]              expectations on these boots only
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     import yaml
 
 _BOOT_KEYS = ("tree", "config", "mem", "cmdline", "smp", "bootloader", "dtb_addr", "load_addr", "initrd", "include",
-              "ram", "cpu", "soc")  # fmt: skip
+              "ram", "cpu", "soc", "uboot", "atags", "efi_memmap")  # fmt: skip
 
 
 class Expectation(NamedTuple):
@@ -142,9 +143,9 @@ class _CheckReader(Reader):
     def _common(self, values: dict[str, yaml.Node]) -> dict[str, Any]:
         fields: dict[str, Any] = {}
         if "bootloader" in values:
-            loader = self.text(values["bootloader"], "none or qemu")
-            if loader not in (None, "none", "qemu"):
-                self.error(values["bootloader"], f"{loader!r}, expected none or qemu")
+            loader = self.text(values["bootloader"], "none, qemu or u-boot")
+            if loader not in (None, "none", "qemu", "u-boot"):
+                self.error(values["bootloader"], f"{loader!r}, expected none, qemu or u-boot")
             fields["bootloader"] = loader
         for name in ("dtb_addr", "load_addr"):
             if name in values:
@@ -153,7 +154,11 @@ class _CheckReader(Reader):
             fields |= self._initrd(values["initrd"])
         if "ram" in values:
             fields |= self._ram(values["ram"])
-        for name in ("cpu", "soc"):
+        if "atags" in values:
+            fields["atags"] = self.text(values["atags"], "mem=SIZE@BASE,cmdline=TEXT")
+        if "efi_memmap" in values:
+            fields["efi_memmap"] = self._file(values["efi_memmap"], "a log of a kernel with efi=debug")
+        for name in ("cpu", "soc", "uboot"):
             if name in values:
                 words = self.many(values[name], lambda n: self.text(n, "MODEL, REGISTER=VALUE or NAME=VALUE"))
                 fields[name] = tuple(words)

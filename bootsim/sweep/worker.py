@@ -175,6 +175,9 @@ def arguments(case: Case) -> dict[str, Any]:
         "ram": None if case.ram is None else (case.ram, case.ram_addr),
         "cpu": case.cpu,
         "soc": case.soc,
+        "uboot": case.uboot,
+        "atags": case.atags,
+        "efi_memmap": case.efi_memmap,
     }
 
 

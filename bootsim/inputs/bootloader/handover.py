@@ -9,6 +9,7 @@ from bootsim.errors import InputError
 if TYPE_CHECKING:
     from bootsim.inputs.build import KernelBuild
     from bootsim.inputs.edits import Edit
+    from bootsim.inputs.efimap import Firmware
     from bootsim.inputs.tree import Tree
 
 TOP = 1 << 32
@@ -19,7 +20,8 @@ class Handover(NamedTuple):
 
     `blob` is the tree at `dtb_pa`, with the loader's `edits` in it. `kernel_pa` is the kernel's first instruction.
     `banks` are (base, bytes) of the RAM that is really there. `initrd_pa` is None and `initrd_bytes` 0 without an
-    initrd.
+    initrd. `told` is what the loader said, and what it did to the tree, line by line.
+    `firmware` is UEFI's, where that booted the kernel. `left` is what else lies in RAM (address, bytes).
     """
 
     blob: bytes
@@ -29,6 +31,9 @@ class Handover(NamedTuple):
     initrd_pa: int | None = None
     initrd_bytes: int = 0
     edits: tuple[Edit, ...] = ()
+    told: tuple[str, ...] = ()
+    firmware: Firmware | None = None
+    left: tuple[tuple[int, bytes], ...] = ()
 
 
 class Initrd(NamedTuple):
@@ -50,6 +55,9 @@ class Request(NamedTuple):
     load_pa: int | None
     initrd: Initrd | None
     ram: tuple[int, int | None] | None
+    uboot: tuple[str, ...] = ()
+    atags: str | None = None
+    firmware: Firmware | None = None
 
     @property
     def text_offset(self) -> int:

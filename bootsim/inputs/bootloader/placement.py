@@ -40,6 +40,13 @@ def board_of(tree: Tree) -> Board | None:
     return VEXPRESS_A15 if tree.banks and tree.banks[0][0] >= VEXPRESS_A15.ram_pa else VEXPRESS_A9
 
 
+def beside(taken: tuple[int, int] | None, pa: int, size: int) -> int:
+    """`pa`, or the first page behind what is `taken`, [start, end), where `size` bytes at `pa` would lie on it."""
+    if taken is None or pa + size <= taken[0] or taken[1] <= pa:
+        return pa
+    return page_up(taken[1])
+
+
 def page_up(pa: int) -> int:
     """The next start of a page."""
     return (pa + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
@@ -67,6 +74,72 @@ def ram_base(request: Request, banks: tuple[tuple[int, int], ...]) -> int:
     able = [base for base, size in banks if base in low and size >= request.text_offset + request.kernel_bytes]
     aligned = [base for base in able if base % PHYS_OFFSET_ALIGN == 0]
     return min(aligned or able or low)
+
+
+def real_banks(request: Request) -> tuple[tuple[int, int], ...]:
+    """The banks of RAM, (base pa, bytes), that are really there: of --ram, of --mem, or of the tree.
+
+    Raises InputError where there are none.
+    """
+    tree, banks = request.tree, request.tree.banks
+    if request.mem_bytes is not None:
+        banks = ((stated_base(request), request.mem_bytes),)
+    if request.ram is not None:
+        return ((_real_base(request, banks), request.ram[0]),)
+    if request.mem_bytes is None and tree.memory and not banks and request.load_pa is None:
+        raise _empty(request)
+    return banks
+
+
+def _real_base(request: Request, banks: tuple[tuple[int, int], ...]) -> int:
+    # Where the RAM that is really there starts: as the user says; from where the kernel is loaded; or, of what tree and
+    # board say, the first that holds the tree and the initrd where the user has put them.
+    size, base = request.ram or (0, None)
+    if base is not None:
+        return base
+    stated = [start // PHYS_OFFSET_ALIGN * PHYS_OFFSET_ALIGN for start, _ in banks[:1]]
+    if request.load_pa is not None:
+        holding = [start for start in stated if start <= request.load_pa < start + size]
+        return holding[0] if holding else request.load_pa - request.text_offset
+    board = board_of(request.tree)
+    stated += [] if board is None else [board.ram_pa]
+    placed = [pa for pa in (request.dtb_pa, request.initrd.pa if request.initrd else None) if pa is not None]
+    fitting = [start for start in stated if all(start <= pa < start + size for pa in placed)]
+    if not stated:
+        raise InputError(f"{request.tree.name}: nothing says where RAM starts, expected --ram SIZE@BASE")
+    return (fitting or stated)[0]
+
+
+def stated_base(request: Request) -> int:
+    """Where the first bank starts; when no bank says, where the kernel or the board lets RAM start."""
+    if request.tree.banks:
+        return request.tree.banks[0][0]
+    # where an empty one stands (address 0 is what trees have that leave all to the
+    # loader), below the kernel, or where the board has it.
+    tree = request.tree
+    stated = next((memory.base_pa for memory in tree.memory if memory.base_pa), None)
+    if stated is not None:
+        return stated
+    if request.load_pa is not None:
+        return request.load_pa - request.text_offset
+    board = board_of(tree)
+    if board is not None:
+        return board.ram_pa
+    if not tree.memory:
+        raise no_memory(tree)
+    path = tree.memory[0].path
+    raise InputError(
+        f"{tree.place(path, 'reg')}: does not say where RAM starts, expected a reg with its address; "
+        "or say where the kernel is loaded (--load-addr)"
+    )
+
+
+def _empty(request: Request) -> InputError:
+    path = request.tree.memory[0].path
+    return InputError(
+        f"{request.tree.place(path, 'reg')}: no whole bank that is not empty, expected RAM; "
+        "or say what is really there (--ram SIZE@BASE), or what to write into the tree (--mem)"
+    )
 
 
 def _out_of_reach(tree: Tree) -> InputError:

@@ -322,7 +322,7 @@ def early_init_dt_add_memory_arch(k: Kernel, base: int, size: int, root: str) ->
     func = "early_init_dt_add_memory_arch"
     phys_offset = k.mm.phys_offset
     offered = (base, size)
-    place = place_of(k, *root.removeprefix("dtb:").rsplit(":", 1))
+    place = place_of(k, *root.removeprefix("dtb:").rsplit(":", 1)) if root.startswith("dtb:") else root
 
     def ignore(what: str, start: int, end: int) -> None:
         printk(k, KERN_WARNING, "OF: fdt: Ignoring memory {what} {start:#x} - {end:#x}", func=func, what=what,

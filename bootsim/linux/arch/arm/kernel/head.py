@@ -44,6 +44,8 @@ def stext(k: Kernel) -> None:
     Differs: __hyp_stub_install and the machine number in r1 leave no trace in memory and are not modelled.
     """
     machine, symbols = k.machine, k.build.symbols
+    for line in machine.told:
+        step(k, "{line}", func="bootloader", line=line)
     k.processor_id = machine.cpu.midr
     k.procinfo = lookup_processor_type(k.processor_id)
     k.mm.phys_offset = machine.kernel_pa - (symbols.text - k.build.config.PAGE_OFFSET) & U32
@@ -83,7 +85,7 @@ def vet_atags(k: Kernel, pointer: int) -> int:
     if pointer & 3 == 0:
         first = k.machine.ram.read32(pointer)
         if first == OF_DT_MAGIC:
-            if k.build.config.ARM_ATAG_DTB_COMPAT:
+            if k.build.config.ARM_ATAG_DTB_COMPAT and not k.machine.told:
                 step(k, "warning: this build has CONFIG_ARM_ATAG_DTB_COMPAT: where a bootloader passes ATAGs, the "
                      "decompressor writes their memory, command line and initrd into the tree behind it; the tree is "
                      "taken as it is", func="atags_to_fdt", level=KERN_WARNING)

@@ -18,7 +18,6 @@ from bootsim.linux.arch.arm.mm.mmu import (
     paging_init,
 )
 from bootsim.linux.arch.arm.xen.enlighten import xen_early_init
-from bootsim.linux.drivers.firmware.efi.efi_init import efi_init
 from bootsim.linux.drivers.firmware.psci.psci import psci_dt_init
 from bootsim.linux.drivers.of.fdt import unflatten_device_tree
 from bootsim.linux.include.linux.err import Err
@@ -256,7 +255,10 @@ def setup_arch(k: Kernel) -> None:
     early_mm_init(k, mdesc)
     setup_dma_zone(k)
     xen_early_init(k)
-    efi_init(k)
+    if k.build.config.EFI:
+        from bootsim.linux.drivers.firmware.efi.efi_init import efi_init  # few builds need it
+
+        efi_init(k)
     k.reached("setup_machine_fdt")  # where boots are captured: early parameters have had their say
     k.stage = "adjust_lowmem_bounds"
     adjust_lowmem_bounds(k)
