@@ -84,7 +84,7 @@ def replay(
         directory.write(state, [stage], dtb=found.dtb.read_bytes(), dmesg="", meta={"recording": recording.name})
         files.write(state / "objects.json", json.dumps(run.caches()).encode())
     right, asked, first = run.score()
-    click.echo(f"{recording.name}: {right} of {asked} answers of pages and objects agree, {run.at} of {total} records")
+    click.echo(f"{recording.name}: {right} of {asked} answers agree, {run.at} of {total} records")
     if first is not None:
         record, real, ours = first
         click.echo(f"first difference: record {record}: {_words(real)} in the recording, {_words(ours)} here")

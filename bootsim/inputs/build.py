@@ -164,7 +164,9 @@ class Config(Values):
     ARM_ERRATA_751472: bool = without_effect(False, "bits in the processor's own registers")
     ARM_ERRATA_754322: bool = without_effect(False, "bits in the processor's own registers")
     ARM_ERRATA_773022: bool = without_effect(False, "bits in the processor's own registers")
-    ARM_ERRATA_798181: bool = without_effect(False, "bits in the processor's own registers")
+    ARM_ERRATA_798181: bool = False
+    CPU_TLB_V6: bool = False
+    ARM_MODULE_PLTS: bool = False
     HARDEN_BRANCH_PREDICTOR: bool = without_effect(False, "messages after memory")
     HARDEN_BRANCH_HISTORY: bool = without_effect(False, "messages after memory")
     ARM_L1_CACHE_SHIFT: int = 6

@@ -170,7 +170,7 @@ cdef class ObjectTraffic:
                     self.before_free(events, answers, i)
                 i = self.pages.one(events, i, answers)  # compaction is many records
                 continue
-            elif i >= self.done and kind < 55:
+            elif not self.pages.map(events, i, answers) and i >= self.done and kind < 55:
                 self.object_record(events, answers, i)
                 self.done = i + 1
             i += 1

@@ -1,6 +1,7 @@
 # The replay of page traffic, for the replay of objects.
 from libc.stdint cimport int64_t, uint32_t
 
+from bootsim.lab.mappings cimport MappingTraffic
 from bootsim.linux.mm.page_alloc cimport CompactControl, PageOwners, Pglist
 
 
@@ -19,6 +20,7 @@ cdef class PageTraffic:
     cdef readonly list contig
     cdef public object driver    # whose run() does the records that come between compaction's steps; None: this
     cdef public object own       # what does those that are the caller's
+    cdef public MappingTraffic mappings     # what does those of kernel mappings; None: they are passed over
     cdef public object held      # a byte a frame: what may move, where a recording tells; else None
     cdef const uint32_t[:, ::1] events
     cdef uint32_t[:, ::1] answers
@@ -33,6 +35,7 @@ cdef class PageTraffic:
     cdef readonly object first_wrong
 
     cdef bint is_for_caller(self, uint32_t kind, uint32_t b) noexcept
+    cdef bint map(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t[:, ::1] answers) except -1
     cdef Py_ssize_t one(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t[:, ::1] answers) except -1
     cdef int request(self, Py_ssize_t i, uint32_t gfp_mask, uint32_t order, uint32_t real,
                      uint32_t[:, ::1] answers) except -1

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from bootsim.lab.mappings import MappingTraffic
 from bootsim.linux.mm.page_alloc import Pglist
 
 class PageTraffic:
@@ -12,5 +13,6 @@ class PageTraffic:
     driver: Any
     own: Callable[[int], None] | None
     held: bytearray | None
+    mappings: MappingTraffic | None
     ends: dict[int, tuple[int, int]]
     def run(self, events: memoryview, answers: memoryview, start: int, stop: int) -> int: ...

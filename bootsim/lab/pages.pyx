@@ -11,6 +11,7 @@ first sets its watermarks, which is one initcall later), and which pages could h
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
+from bootsim.lab.mappings cimport is_mapping
 from bootsim.linux.mm.compaction.compact cimport compact_zone
 from bootsim.linux.mm.page_alloc cimport (
     FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
@@ -105,9 +106,18 @@ cdef class PageTraffic:
         elif kind == COMPACT and events[i, 3] > LEFT_ALONE and self.contig_now is None and self.cc == NULL:
             self.events, self.answers = events, answers
             return self.compact(i)
+        elif self.map(events, i, answers):
+            pass
         elif kind < 20 or kind == TURN_LIST:
             self.rare(i, kind, events[i, 1], events[i, 2], events[i, 3], events, answers)
         return i + 1
+
+    cdef bint map(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t[:, ::1] answers) except -1:
+        # whether the record is one of kernel mappings, and done
+        if self.mappings is None or not is_mapping(events[i, 0]):
+            return False
+        self.mappings.record(events, i, answers)
+        return True
 
     cdef int request(self, Py_ssize_t i, uint32_t gfp_mask, uint32_t order, uint32_t real,
                      uint32_t[:, ::1] answers) except -1:
@@ -121,6 +131,8 @@ cdef class PageTraffic:
             self.differs(i, f"order {order} mask {gfp_mask:#x}: page {real:#x} in the recording, {pfn:#x} here")
             self.go_on_with(pfn, real, order)
         self.last_answer = pfn
+        if self.mappings is not None:
+            self.mappings.page(gfp_mask, order, pfn, real)
         return 0
 
     cdef int differs(self, Py_ssize_t i, str what) except -1:

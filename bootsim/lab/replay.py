@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
 from bootsim.inputs.devicetree import load_tree
+from bootsim.lab.mappings import MappingTraffic
 from bootsim.lab.objects import ObjectTraffic
 from bootsim.lab.pages import PageTraffic
 from bootsim.lab.slabtraffic import SlabTraffic
@@ -27,13 +28,15 @@ REQUEST, PAGEBLOCK, PAGESET, WATERMARKS, CACHE, CMA_ALLOC, CMA_RELEASE = 1, 5, 6
 NO_PAGE = 0xFFFFFFFF
 # Records whose words hold an answer: which words.
 ANSWER_WORDS = {1: (3,), 19: (2, 3), 48: (3,), 49: (3,)}
+MAPPING_ANSWER_WORDS = {31: (3,), 36: (1,), 37: (3,), 40: (2, 3), 41: (2, 3), 42: (2,), 46: (2,), 47: (2,), 50: (2,),
+                        53: (1, 2, 3)}
 OBJECT_ANSWER_WORDS = {21: (2,), 51: (3,), 54: (1,), 62: (2,), 64: (2, 3)}
 ALL_GFP_BITS = __GFP_BITS_MASK  # inside a class the name would be mangled
 _CHUNK = 1 << 16
 
 
 class PageReplay:
-    """A kernel under the recorded traffic of pages and objects.
+    """A kernel under the recorded traffic of pages, objects and mappings.
 
     `answers` are the records with the replay's own answers in the answer words; those of records that are not replayed
     are zero. `k` is the machine, `at` the next record.
@@ -56,9 +59,10 @@ class PageReplay:
         run(self.k, until="mem_init")
         data = bytearray(self.records.tobytes())
         self.answers = memoryview(data).cast("I", shape=list(self.records.shape or ()))
-        self.answer_words = {**ANSWER_WORDS, **OBJECT_ANSWER_WORDS}
+        self.answer_words = {**ANSWER_WORDS, **OBJECT_ANSWER_WORDS, **MAPPING_ANSWER_WORDS}
         self._clear_answers()
         self.traffic = PageTraffic(self.k.mm.pgdat)
+        self.traffic.mappings = self.mappings = MappingTraffic(self.k, self.k.mm.pgdat)
         names = recording.cache_names()
         self.objects: ObjectTraffic | SlabTraffic | SlobTraffic
         if build.config.SLUB:
@@ -86,7 +90,7 @@ class PageReplay:
                 if self.at < limit:
                     self._own(self.at)
                     self.at += 1
-            except ValueError as error:
+            except (ValueError, pa.PageFrameError) as error:
                 raise InputError(f"{self.recording.path}: record {self.at}: {error}") from None
             if progress is not None and self.at == limit:
                 progress(self.at)
@@ -130,6 +134,8 @@ class PageReplay:
         pfn = (cma_alloc(self.k, self.k.mm.cma_areas[area], count, where & 0xFFFF, no_warn=True, contig=contig)
                if area < len(self.k.mm.cma_areas) else None)
         self.answers[i, 3] = NO_PAGE if pfn is None else pfn
+        if pfn is not None:
+            self.mappings.contiguous(pfn, self.records[i, 3], count)
 
     # ------------------------------------------------------------------ what came of it
 
@@ -162,7 +168,7 @@ class PageReplay:
             } if pfns else {}
         areas = [{"name": area.name, "base_pfn": area.base_pfn, "count": area.count,
                   "order_per_bit": area.order_per_bit, "set_bits": area.set_bits} for area in self.k.mm.cma_areas]
-        return {"zones": zones, "areas": areas, "totalram_pages": self.k.mm.totalram_pages}
+        return {"zones": zones, "areas": areas, "totalram_pages": self.k.mm.totalram_pages, **self.mappings.snapshot()}
 
     def caches(self) -> dict[str, Any]:
         """The slab allocator's caches with their lists, as objects.json has them."""

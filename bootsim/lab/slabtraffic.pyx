@@ -124,7 +124,7 @@ cdef class SlabTraffic:
                 else:
                     i = self.pages.one(events, i, answers)  # compaction is many records
                     continue
-            else:
+            elif not self.pages.map(events, i, answers):
                 self.object_record(events, answers, i)
             i += 1
         return i

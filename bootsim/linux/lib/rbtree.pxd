@@ -5,6 +5,7 @@ cdef enum:
     RB_NONE = 0     # NULL: no node has this number
     RB_LEFT = 0
     RB_RIGHT = 1
+    RB_UNUSED = 2   # in place of a colour: a number without a node
 
 
 cdef struct RbNode:

@@ -68,11 +68,11 @@ cdef class RbTree:
         return n
 
     cdef void free_node(self, uint32_t n) noexcept:
-        self.nodes[n].parent = self.spare
+        self.nodes[n].parent, self.nodes[n].red = self.spare, RB_UNUSED
         self.spare = n
 
     cdef int check(self, uint32_t n) except -1:
-        if n == RB_NONE or n >= self.capacity:
+        if n == RB_NONE or n >= self.capacity or self.nodes[n].red == RB_UNUSED:
             raise IndexError(f"no node {n} in this tree")
         return 0
 

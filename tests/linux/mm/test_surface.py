@@ -20,6 +20,7 @@ import bootsim
 from bootsim.hw.machine import Machine
 from bootsim.hw.mmu import Cp15
 from bootsim.inputs.configfile import load_build
+from bootsim.lab.mappings import MappingTraffic
 from bootsim.lab.objects import ObjectTraffic
 from bootsim.lab.pages import PageTraffic
 from bootsim.lab.slabtraffic import SlabTraffic
@@ -28,6 +29,7 @@ from bootsim.linux import Kernel
 from bootsim.linux.arch.arm.asm.mach.map import MapDesc
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
 from bootsim.linux.include.linux import slab
+from bootsim.linux.lib.rbtree import RbTree
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.memblock import memblock_add, memblock_free_all, memblock_set_current_limit
 from bootsim.linux.mm.migrate import page_holders
@@ -95,6 +97,8 @@ def machine(allocator="SLUB"):
     k.mm.memblock.zero = lambda *_: None  # there are no page tables to clear memory through
     k.mm.phys_offset, k.mm.init_mm.pgd_pa = BASE_PFN << 12, (BASE_PFN << 12) + 0x4000
     k.mm.mem_types = [MemType(prot_pte=0x3, prot_l1=0x1, prot_sect=0x2) for _ in range(16)] + [None]
+    k.mm.vmlist, k.mm.static_vmlist, k.mm.pgprot_kernel, k.mm.pcpu_unit_size = [], [], 0x4F, 0x8000
+    k.mm.layout.high_memory, k.mm.pkmap_page_table_pa = 0xC2000000, (BASE_PFN << 12) + 0x8000
     memblock_add(k.mm.memblock, BASE_PFN << 12, PAGES << 12)
     memblock_set_current_limit(k.mm.memblock, (BASE_PFN + PAGES // 2) << 12)
     k.mm.max_low_pfn, k.mm.max_pfn = BASE_PFN + PAGES // 2, BASE_PFN + PAGES
@@ -200,7 +204,8 @@ def test_every_function_survives_every_argument(seed):
     k.owners.mark("mem_init")
     slab.slab_start(k)
     names = sorted(SURFACE)
-    others = methods_of([k.mm.slab, k.mm.pgdat, page_holders(k)])
+    mappings = MappingTraffic(k, k.mm.pgdat)
+    others = methods_of([k.mm.slab, k.mm.pgdat, page_holders(k), mappings.areas, mappings.kmap, RbTree(augmented=True)])
     methods = [getattr(k.machine.ram, name) for name in ("read", "write", "read32", "write32", "fill32", "zero")]
     faulthandler.dump_traceback_later(60, exit=True)
     try:
@@ -266,6 +271,7 @@ def test_records_of_any_kind_are_replayed(seed):
 
     traffic = None
     pages = PageTraffic(k.mm.pgdat)
+    pages.mappings = MappingTraffic(k, k.mm.pgdat)
     if k.build.config.SLUB:
         traffic = ObjectTraffic(k, pages, records([24, 0, 0, 0] * 100), {})
     else:
@@ -334,7 +340,9 @@ def test_the_surface_is_all_there():
     for k in kinds:
         k.owners.mark("mem_init")
         slab.slab_start(k)
-    objects = [k.mm.slab for k in kinds] + [kinds[0].mm.pgdat, page_holders(kinds[0]), kinds[0].machine.ram]
+    objects = [k.mm.slab for k in kinds] + [kinds[0].mm.pgdat, page_holders(kinds[0]), kinds[0].machine.ram, RbTree()]
+    mappings = MappingTraffic(kinds[0], kinds[0].mm.pgdat)
+    objects += [mappings, mappings.areas, mappings.kmap]
     called |= {cls.__module__ for thing in objects for cls in type(thing).__mro__}
     called |= {cls.__module__ for cls in (PageTraffic, ObjectTraffic, SlabTraffic, SlobTraffic)}
     assert {module.__name__ for module in MODULES} - called == WITHOUT_FUNCTIONS

@@ -5,7 +5,7 @@ import pytest
 import bootsim
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE, PMD_SIZE
 from bootsim.linux.mm.page_alloc import GFP_KERNEL, alloc_pages
-from bootsim.linux.mm.vmalloc import map_kernel_range_noflush, unmap_kernel_range_noflush
+from bootsim.linux.mm.vmalloc.tables import map_kernel_range_noflush, unmap_kernel_range_noflush
 
 ENOMEM = 12
 VA = 0xF1000000

@@ -1,55 +1,19 @@
-"""Kernel virtual memory beside the linear mapping: areas taken early, pages mapped there (mm/vmalloc.c)."""
+"""Pages mapped at kernel addresses beside the linear mapping, and found there (mm/vmalloc.c)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
+from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, pte_offset_kernel, set_pte_at
 from bootsim.linux.include.linux.errno import ENOMEM
 from bootsim.linux.kernel.printk import KERN_WARNING, step
+from bootsim.linux.mm.memory import pte_alloc_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bootsim.linux import Kernel
-
-
-# create_mapping imports this module by way of the other parts of mmu.c, so the functions that map import it.
-
-VM_IOREMAP = 0x00000001
-
-
-class VmStruct(NamedTuple):
-    """struct vm_struct: [addr, addr + size) (va, bytes), mapped to phys_addr (pa); `caller` is a function's name."""
-
-    addr: int
-    size: int
-    flags: int
-    phys_addr: int = 0
-    caller: str = ""
-
-
-def vm_area_add_early(k: Kernel, vm: VmStruct) -> None:
-    """Put an area on k.mm.vmlist, in ascending order, for vmalloc_init() to know.
-
-    Source: mm/vmalloc.c vm_area_add_early()
-    """
-    at = len(k.mm.vmlist)
-    for i, other in enumerate(k.mm.vmlist):
-        if other.addr >= vm.addr:
-            at = i
-            if other.addr < vm.addr + vm.size:
-                raise _overlap(vm, other)
-            break
-        if other.addr + other.size > vm.addr:
-            raise _overlap(vm, other)
-    k.mm.vmlist.insert(at, vm)
-
-
-def _overlap(vm: VmStruct, other: VmStruct) -> KernelPanic:
-    return KernelPanic(None, f"BUG in vm_area_add_early: {vm.addr:#x}+{vm.size:#x} ({vm.caller}) overlaps "
-                       f"{other.addr:#x}+{other.size:#x} ({other.caller})")
 
 
 def map_kernel_range_noflush(k: Kernel, addr: int, size: int, prot: int, pages: Sequence[int]) -> int:
@@ -59,9 +23,6 @@ def map_kernel_range_noflush(k: Kernel, addr: int, size: int, prot: int, pages: 
     Source: mm/vmalloc.c map_kernel_range_noflush(), vmap_pte_range()
     Differs: the warning of a page mapped already is a line of bootsim.
     """
-    from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, set_pte_at
-    from bootsim.linux.mm.memory import pte_alloc_kernel
-
     if len(pages) < _pages(addr, size):
         raise ValueError(f"{len(pages)} frames for {size:#x} bytes: expected one a page")
     ram, pte_pa = k.machine.ram, 0
@@ -87,8 +48,6 @@ def unmap_kernel_range_noflush(k: Kernel, start: int, size: int) -> None:
     Source: mm/vmalloc.c unmap_kernel_range_noflush()
     Differs: a section in the range is refused, where pmd_clear_bad() says so and drops it.
     """
-    from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, pte_offset_kernel, set_pte_at
-
     ram = k.machine.ram
     for i in range(_pages(start, size)):
         va = start + i * PAGE_SIZE
