@@ -13,7 +13,6 @@ from libc.stdint cimport uint32_t
 
 from bootsim.linux.mm.highmem cimport Kmap
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pglist
-from bootsim.linux.mm.vmalloc.areas cimport VmapAreas
 
 from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
 from bootsim.linux.arch.arm.mm.ioremap import find_static_vm_vaddr, ioremap_at_once
@@ -56,7 +55,7 @@ cdef enum:
 class Area:
     """A range whose pages are not mapped yet: what it was asked as, its pages, and what they look like when mapped.
 
-    `wants` is how many pages, `mask` what vmalloc() asks for them with; `pages` are frames, None where a request failed;
+    `wants` is how many pages, `mask` what vmalloc() asks for them with; `pages` are frames, None where one failed;
     `runs` are (va, first frame, number), those not told yet.
     """
 
@@ -325,7 +324,8 @@ cdef class MappingTraffic:
         for offset, size in zip(offsets, sizes, strict=True):
             self.areas.insert_busy(base + <uint32_t>offset, base + <uint32_t>offset + <uint32_t>size)
         unit = self.k.mm.pcpu_unit_size
-        units = [found + offset + at for offset, size in zip(offsets, sizes, strict=True) for at in range(0, size, unit)]
+        units = [found + offset + at for offset, size in zip(offsets, sizes, strict=True)
+                 for at in range(0, size, unit)]
         if len(units) >= self.k.num_possible_cpus:
             self.chunks.append(Chunk(units, unit >> PAGE_SHIFT))
         return base
@@ -401,7 +401,7 @@ cdef class MappingTraffic:
                 for run in _runs(chunk.units[cpu] + (first << PAGE_SHIFT), pages[cpu * count:(cpu + 1) * count])]
 
     def place_in_chunk(self, va, ahead):
-        """Chunk and first page of a unit that are populated: the first missing one (`ahead`), or those at an address."""
+        """Chunk and first page of a unit to populate: the first missing one (`ahead`), or those at an address."""
         found = None
         for chunk in self.chunks:
             page = (va - chunk.units[0]) >> PAGE_SHIFT

@@ -1,4 +1,4 @@
-"""Windows for pages of high memory: kmap()'s 512, the hash table of page_address(), kmap_atomic()'s slots (mm/highmem.c).
+"""Windows for pages of high memory: kmap()'s 512, page_address()'s hash table, kmap_atomic()'s slots (mm/highmem.c).
 
     PKMAP_BASE       + 512 pages     one second-level table; each window with a count: 0 free, 1 mapped and not used,
                                      more: used by count - 1
@@ -13,7 +13,6 @@ from copy import deepcopy
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 
-from bootsim.hw.memory cimport PhysicalMemory
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport L_PTE_XN, PAGE_SHIFT, PAGE_SIZE
 from bootsim.linux.arch.arm.mm.proc_v7_2level cimport set_pte_ext
 

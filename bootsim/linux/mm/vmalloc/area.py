@@ -20,7 +20,7 @@ def lazy_max_pages(k: Kernel) -> int:
 
 
 def ioremap_align(k: Kernel, size: int) -> int:
-    """What an area of `size` bytes for registers begins at a multiple of: its size, up to 512 KiB, or 16 MiB without SMP.
+    """What an area of `size` bytes for registers is aligned to: its size, up to 512 KiB, or 16 MiB without SMP.
 
     Source: mm/vmalloc.c __get_vm_area_node(), arch/arm/include/asm/memory.h IOREMAP_MAX_ORDER
     """

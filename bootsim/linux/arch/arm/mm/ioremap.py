@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_RW
 from bootsim.linux.mm.memblock import memblock_is_map_memory
 from bootsim.linux.mm.vmalloc import VmStruct, vm_area_add_early
-
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
@@ -78,12 +77,12 @@ def add_static_vm_early(k: Kernel, svm: StaticVm) -> None:
 def ioremap_at_once(k: Kernel, pfn: int, offset: int, size: int, mtype: int) -> int | None:
     """What __arm_ioremap_pfn_caller() answers without taking addresses: those of a static mapping, or 0: refused.
 
-    None when it goes on. Refused are frames above 4 GiB that are no whole supersections, an unknown memory type, and RAM
-    but as memory.
+    None when it goes on. Refused are frames above 4 GiB that are no whole supersections, an unknown memory type, and
+    RAM but as memory.
     Source: arch/arm/mm/ioremap.c __arm_ioremap_pfn_caller()
     """
     paddr = pfn << PAGE_SHIFT & 0xFFFFFFFF
-    if pfn >= 0x100000 and paddr & ~SUPERSECTION_MASK or mtype >= len(k.mm.mem_types):
+    if (pfn >= 0x100000 and paddr & ~SUPERSECTION_MASK) or mtype >= len(k.mm.mem_types):
         return 0
     size = (offset + size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) & 0xFFFFFFFF
     if size and pfn < 0x100000:
