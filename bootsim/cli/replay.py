@@ -75,6 +75,8 @@ def replay(
         raise InputError(f"{given}: only for a text trace; a recording has its own board")
     found = Recording(recording)
     run = PageReplay(found, load_build(config) if config else None)
+    for note in run.notes:
+        click.echo(f"bootsim: {note}", err=True)
     total = len(run.records)
     run.run(at, _progress(total) if sys.stderr.isatty() else None)
     if answers is not None:

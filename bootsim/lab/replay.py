@@ -35,11 +35,27 @@ ALL_GFP_BITS = __GFP_BITS_MASK  # inside a class the name would be mangled
 _CHUNK = 1 << 16
 
 
+def _check_build(recording: Recording, build: KernelBuild) -> None:
+    # what meta.json tells of the recorded kernel, and what of a build no record makes up for
+    config, meta = build.config, recording.meta
+    allocator = "SLAB" if config.SLAB else "SLUB" if config.SLUB else "SLOB"
+    described = {"allocator": allocator, "smp_kernel": "y" if config.SMP else "n",
+                 "highmem": "y" if config.HIGHMEM else "n", "page_offset": f"{config.PAGE_OFFSET:#x}"}
+    for name, value in described.items():
+        recorded = str(meta.get(name, value))
+        if recorded.lower() != value.lower():
+            raise InputError(f"{recording.path / 'meta.json'}: {name} is {recorded}, and the build has {value}: "
+                             "another kernel than the recorded one")
+    if config.SLAB and config.DEBUG_SLAB:
+        raise InputError(f"{recording.path}: a build with CONFIG_DEBUG_SLAB, whose red zones and poison are not "
+                         "modelled, so that its objects lie elsewhere")
+
+
 class PageReplay:
     """A kernel under the recorded traffic of pages, objects and mappings.
 
     `answers` are the records with the replay's own answers in the answer words; those of records that are not replayed
-    are zero. `k` is the machine, `at` the next record.
+    are zero. `k` is the machine, `at` the next record; `notes` tell what of the build no recording can give.
     Differs: which pages may move is taken from the records of those that did (18), unless the recording holds the
     state of the pages that a compaction began with.
     """
@@ -48,9 +64,7 @@ class PageReplay:
         self.recording = recording
         self.records = recording.records
         build = build or recording.build()
-        if not build.config.CMA:
-            raise InputError(f"{recording.path}: a build without CONFIG_CMA numbers its migrate types otherwise, which "
-                             "is not replayed")
+        _check_build(recording, build)
         tree = load_tree(recording.dtb)
         banks = [bank for bank in tree.banks if bank[1]]
         if not banks:
@@ -61,6 +75,10 @@ class PageReplay:
         self.answers = memoryview(data).cast("I", shape=list(self.records.shape or ()))
         self.answer_words = {**ANSWER_WORDS, **OBJECT_ANSWER_WORDS, **MAPPING_ANSWER_WORDS}
         self._clear_answers()
+        self.notes: list[str] = []
+        if build.config.SLAB_FREELIST_RANDOM and not build.config.SLOB:
+            self.notes.append("this build (CONFIG_SLAB_FREELIST_RANDOM) hands out the objects of a slab in a random "
+                              "order, which no record tells: answers of pages can agree, those of objects cannot")
         self.traffic = PageTraffic(self.k.mm.pgdat)
         self.traffic.mappings = self.mappings = MappingTraffic(self.k, self.k.mm.pgdat)
         names = recording.cache_names()
@@ -156,19 +174,24 @@ class PageReplay:
 
     def state(self) -> dict[str, Any]:
         """Zones with their pageblocks, and CMA areas with their bitmaps, in the recording's own form."""
-        zones = pa.zones_snapshot(self.k)
-        block = 1 << self.k.mm.pageblock_order
+        return {**self.state_of(self.k), **self.mappings.snapshot()}
+
+    @staticmethod
+    def state_of(k: Kernel) -> dict[str, Any]:
+        """Zones and areas of any machine, in that form."""
+        zones = pa.zones_snapshot(k)
+        block = 1 << k.mm.pageblock_order
         for zone in zones:
             first, end = zone["start_pfn"], zone["start_pfn"] + zone["spanned"]
             pfns = range(first & ~(block - 1), end, block) if zone["spanned"] else range(0)
             zone["pageblocks"] = {
                 "first_pfn": pfns[0] if pfns else 0,
-                "order": self.k.mm.pageblock_order,
-                "migratetype": [pa.get_pageblock_migratetype(self.k, max(pfn, first)) for pfn in pfns],
+                "order": k.mm.pageblock_order,
+                "migratetype": [pa.get_pageblock_migratetype(k, max(pfn, first)) for pfn in pfns],
             } if pfns else {}
         areas = [{"name": area.name, "base_pfn": area.base_pfn, "count": area.count,
-                  "order_per_bit": area.order_per_bit, "set_bits": area.set_bits} for area in self.k.mm.cma_areas]
-        return {"zones": zones, "areas": areas, "totalram_pages": self.k.mm.totalram_pages, **self.mappings.snapshot()}
+                  "order_per_bit": area.order_per_bit, "set_bits": area.set_bits} for area in k.mm.cma_areas]
+        return {"zones": zones, "areas": areas, "totalram_pages": k.mm.totalram_pages}
 
     def caches(self) -> dict[str, Any]:
         """The slab allocator's caches with their lists, as objects.json has them."""

@@ -320,6 +320,9 @@ cdef class Slub(SlubSlabs):
     cdef int free_linked(self, SlubCache s, list objects) except -1:
         # slab_free() of objects of one slab, in the order in which they are linked
         cdef uint32_t va, last = 0
+        if len(set(objects)) != len(objects):
+            raise SlabError(f"cache {s.name}: an object is freed twice in one go; the kernel would not come back from "
+                            "here")
         for va in reversed(objects):
             self.set_freepointer(s, va, last)
             last = va

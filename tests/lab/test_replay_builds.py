@@ -1,0 +1,116 @@
+"""Replays of kernels built otherwise: what their traffic must be answered with, and what is refused."""
+
+import json
+import random
+import struct
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from bootsim.errors import InputError
+from bootsim.inputs.configfile import load_build
+from bootsim.lab.recording import Recording
+from bootsim.lab.replay import PageReplay
+from bootsim.linux.mm import page_alloc as pa
+from bootsim.start import prepare, run
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+DTB_PA = 0x68000000
+MASKS = (pa.GFP_KERNEL, pa.GFP_HIGHUSER_MOVABLE, pa.GFP_ATOMIC, pa.GFP_KERNEL | pa.__GFP_RECLAIMABLE)
+free_block = pa.__free_pages
+
+
+@pytest.fixture(scope="module")
+def dtb(tmp_path_factory):
+    place = tmp_path_factory.mktemp("tree")
+    with tarfile.open(GOLDEN / "recordings/kc-slub-256.tar.xz") as archive:
+        found = archive.extractfile("kc-slub-256/boot.dtb")
+        (place / "boot.dtb").write_bytes(found.read())
+    return place / "boot.dtb"
+
+
+def build_with(**config):
+    build = load_build(GOLDEN / "builds/k3slub.yaml")
+    return build.replace(config=build.config.replace(**config))
+
+
+def write(place, dtb, records, **meta):
+    place.mkdir(parents=True)
+    (place / "boot.dtb").write_bytes(dtb.read_bytes())
+    (place / "meta.json").write_text(json.dumps({"mem": "256", "dtb_pa": hex(DTB_PA), **meta}))
+    (place / "mmtrace.bin").write_bytes(b"".join(struct.pack("<4I", *record) for record in records))
+    return Recording(place)
+
+
+def traffic(k, steps=3000):
+    """Requests and frees of pages on a machine: the records of them, as TRACES.md has them."""
+    rng, held, records = random.Random(5), [], []
+    for _ in range(steps):
+        if held and rng.random() < 0.47:
+            pfn, order = held.pop(rng.randrange(len(held)))
+            free_block(k, pfn, order)
+            records.append((3, pfn, order, 0) if order else (2, pfn, 0, 0))
+        else:
+            mask, order = rng.choice(MASKS), rng.choice((0, 0, 0, 0, 1, 2, 3, 5, 8))
+            pfn = pa.alloc_pages(k, mask | pa.__GFP_NOWARN, order)
+            records.append((1, mask | pa.__GFP_NOWARN, order, 0xFFFFFFFF if pfn is None else pfn))
+            held += [] if pfn is None else [(pfn, order)]
+    return records
+
+
+@pytest.mark.parametrize("config", [
+    {"CMA": False, "DMA_CMA": False, "MEMORY_ISOLATION": False},
+    {"CMA": False, "DMA_CMA": False, "MEMORY_ISOLATION": False, "HIGHMEM": False},
+    {"COMPACTION": False},
+    {"HIGHMEM": False},
+    {"SMP": False, "NR_CPUS": 1, "SLUB_CPU_PARTIAL": False},
+    {"SLUB": False, "SLOB": True, "SMP": False, "NR_CPUS": 1},
+], ids="-".join)
+def test_page_traffic_of_any_build_is_answered_as_by_the_machine_itself(tmp_path, dtb, config):
+    build = build_with(**config)
+    k = prepare(dtb, build, dtb_addr=DTB_PA)
+    run(k, until="mem_init")
+    replay = PageReplay(write(tmp_path / "recording", dtb, traffic(k)), build)
+    replay.run()
+    right, asked, first = replay.score()
+    assert (right, first) == (asked, None)
+    assert asked > 1000
+    assert replay.state()["zones"] == PageReplay.state_of(k)["zones"]
+
+
+def test_a_kernel_without_cma_has_four_lists_an_order_and_no_area(tmp_path, dtb):
+    build = build_with(CMA=False, DMA_CMA=False, MEMORY_ISOLATION=False)
+    replay = PageReplay(write(tmp_path / "recording", dtb, [(1, pa.GFP_KERNEL, 0, 0)]), build)
+    state = replay.state()
+    assert state["areas"] == []
+    assert {len(area["lists"]) for zone in state["zones"] for area in zone["free_area"]} == {4}
+
+
+@pytest.mark.parametrize(("meta", "what"), [
+    ({"allocator": "SLAB"}, "allocator is SLAB, and the build has SLUB"),
+    ({"smp_kernel": "n"}, "smp_kernel is n, and the build has y"),
+    ({"highmem": "n"}, "highmem is n, and the build has y"),
+    ({"page_offset": "0x80000000"}, "page_offset is 0x80000000, and the build has 0xc0000000"),
+])
+def test_another_kernel_than_the_recorded_one_is_refused(tmp_path, dtb, meta, what):
+    with pytest.raises(InputError, match=what):
+        PageReplay(write(tmp_path / "recording", dtb, [(1, pa.GFP_KERNEL, 0, 0)], **meta), build_with())
+
+
+def test_objects_with_red_zones_of_slab_are_refused(tmp_path, dtb):
+    with pytest.raises(InputError, match="CONFIG_DEBUG_SLAB"):
+        PageReplay(write(tmp_path / "recording", dtb, [(1, pa.GFP_KERNEL, 0, 0)]),
+                   build_with(SLUB=False, SLAB=True, DEBUG_SLAB=True))
+
+
+def test_a_random_order_of_objects_is_told(tmp_path, dtb):
+    recording = write(tmp_path / "recording", dtb, [(1, pa.GFP_KERNEL, 0, 0)])
+    assert PageReplay(recording, build_with()).notes == []
+    assert "random" in PageReplay(recording, build_with(SLAB_FREELIST_RANDOM=True)).notes[0]
+
+
+def test_a_record_that_the_machine_cannot_have_is_named(tmp_path, dtb):
+    recording = write(tmp_path / "recording", dtb, [(1, pa.GFP_KERNEL, 0, 0), (5, 0x6F000, 4, 0)])
+    with pytest.raises(InputError, match=r"record 1: pfn 0x6f000"):
+        PageReplay(recording, build_with(HIGHMEM=False)).run()
