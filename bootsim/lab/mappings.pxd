@@ -55,6 +55,7 @@ cdef class MappingTraffic:
     cdef int next_to_fill(self) except -1
     cdef int mapped(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t[:, ::1] answers) except -1
     cdef object argument(self, const uint32_t[:, ::1] events, Py_ssize_t i, object area)
+    cdef object to_map(self, uint32_t va)
     cdef list populate(self, const uint32_t[:, ::1] events, Py_ssize_t i)
     cdef list latest(self, uint32_t count, bint contiguous)
     cdef list recorded(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t count)

@@ -355,25 +355,33 @@ cdef class MappingTraffic:
         return asked.range + asked.offset if asked.range else 0
 
     cdef int mapped(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t[:, ::1] answers) except -1:
-        # One run of the newest range that has all of its pages; vmap()'s get theirs now.
-        for area in reversed(self.open):
-            if area.mask and not area.complete:
-                continue
-            if area.runs is None:
-                area.runs = _runs(area.va, area.pages if area.mask else self.argument(events, i, area))
-            if area.runs:
-                run = area.runs.pop(0)
-                for word in range(3):
-                    self.answer(events, i, answers, word + 1, run[word])
-                if not area.runs and not area.mask:
-                    self.open.remove(area)
-                return 0
-        area = Area(0, 0, 0, 0)
-        area.runs = self.populate(events, i)
-        if area.runs:
+        # The next run of a range that has all of its pages; vmap()'s get theirs now.
+        area = self.to_map(self.va_here(events[i, 1]))
+        if area is None:
+            area = Area(0, 0, 0, 0)
+            area.runs = self.populate(events, i)
             self.open.append(area)
-            self.mapped(events, i, answers)
+        elif area.runs is None:
+            area.runs = _runs(area.va, area.pages if area.mask else self.argument(events, i, area))
+        if area.runs:
+            run = area.runs.pop(0)
+            for word in range(3):
+                self.answer(events, i, answers, word + 1, run[word])
+        if not area.runs and not area.mask:
+            self.open.remove(area)
         return 0
+
+    cdef object to_map(self, uint32_t va):
+        # Of several, which happens when tasks meet, the one with a run at the recorded address; else the newest, unless
+        # the address is one of per-cpu memory. None: of that.
+        waiting = [area for area in reversed(self.open) if (not area.mask or area.complete) and area.runs != []]
+        for area in waiting:
+            if (area.runs[0][0] if area.runs else area.va) == va:
+                return area
+        if not waiting or any(unit <= va < unit + (len(chunk.populated) << PAGE_SHIFT)
+                              for chunk in self.chunks for unit in chunk.units):
+            return None
+        return waiting[0]
 
     cdef list populate(self, const uint32_t[:, ::1] events, Py_ssize_t i):
         # pcpu_populate_chunk(): as many pages for each processor, asked for in turn. The work that keeps some ready
@@ -389,10 +397,10 @@ cdef class MappingTraffic:
         pages.reverse()
         count = len(pages) // cpus
         if not count or not mask:
-            return None
+            return []
         place = self.place_in_chunk(events[i, 1], bool(mask & GFP_NORETRY))
         if place is None:
-            return None
+            return []
         chunk, first = place
         for page in range(first, min(first + count, len(chunk.populated))):
             chunk.populated[page] = True

@@ -221,7 +221,7 @@ cdef class Kmap:
         return TOP - ((self.first_slot + idx) << PAGE_SHIFT)
 
     cpdef int atomic_done(self, uint32_t va, uint32_t cpu) except -1:
-        """Give back the slot at an address, the processor's last. Raises KmapError for another.
+        """Give back a processor's last slot, which is at this address; a kernel with DEBUG_HIGHMEM stops otherwise.
 
         Source: arch/arm/mm/highmem.c kunmap_atomic_high()
         """
@@ -229,7 +229,7 @@ cdef class Kmap:
         if cpu >= MAX_CPUS or not self.atomic_idx[cpu]:
             raise KmapError(f"kunmap_atomic({va:#x}): cpu {cpu} has no such mapping")
         idx = self.atomic_idx[cpu] - 1 + KM_TYPE_NR * cpu
-        if va & ~<uint32_t>(PAGE_SIZE - 1) != TOP - ((self.first_slot + idx) << PAGE_SHIFT):
+        if self.clears and va & ~<uint32_t>(PAGE_SIZE - 1) != TOP - ((self.first_slot + idx) << PAGE_SHIFT):
             raise KmapError(f"kunmap_atomic({va:#x}): the last of cpu {cpu} is at "
                             f"{TOP - ((self.first_slot + idx) << PAGE_SHIFT):#x}; they are given back in turn")
         if self.clears:
