@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def effects(before: Kernel, after: Kernel) -> Iterator[str]:
-    """Yield a line for each zone whose free blocks changed, each per-cpu list, each contiguous area."""
+    """Yield a line for each zone whose free blocks changed, each per-cpu list, kernel area and contiguous area."""
     for old, new in zip(before.zones, after.zones, strict=True):
         blocks = [
             f"order {order} {n['nr_free'] - o['nr_free']:+d}"
@@ -23,9 +23,23 @@ def effects(before: Kernel, after: Kernel) -> Iterator[str]:
         for cpu, (o, n) in enumerate(zip(old["pcp"], new["pcp"], strict=True)):
             if o["count"] != n["count"]:
                 yield f"{new['name']}: pages on the lists of cpu {cpu}: {_change(o['count'], n['count'])}"
+    yield from _areas(before, after)
     for o, n in zip(before.mm.cma_areas, after.mm.cma_areas, strict=True):
         if o.bitmap != n.bitmap:
             yield f"contiguous area {n.name}: pages taken: {_change(_taken(o), _taken(n))}"
+
+
+def _areas(before: Kernel, after: Kernel) -> Iterator[str]:
+    # ranges of kernel addresses; before their first use those that the boot took
+    old, new = (_busy(k) for k in (before, after))
+    yield from (f"kernel addresses taken: {start:#010x}-{end:#010x}" for start, end in sorted(new - old))
+    yield from (f"kernel addresses given back: {start:#010x}-{end:#010x}" for start, end in sorted(old - new))
+
+
+def _busy(k: Kernel) -> set[tuple[int, int]]:
+    if k.mm.vmap is None:
+        return {(vm.addr, vm.addr + vm.size) for vm in k.mm.vmlist}
+    return {(start, end) for start, end in k.mm.vmap.areas.busy}
 
 
 def _change(before: int, after: int) -> str:

@@ -19,6 +19,20 @@ FUNCTIONS = {
         "kmem_cache_alloc", "kmem_cache_zalloc", "kmem_cache_alloc_bulk", "kmem_cache_free", "kmem_cache_free_bulk",
         "kmalloc", "kzalloc", "kmalloc_array", "kcalloc", "krealloc", "kfree", "ksize",
     ),
+    "bootsim.linux.mm.vmalloc.alloc": (
+        "vmalloc", "vzalloc", "vmalloc_user", "__vmalloc", "vmap", "vunmap", "vfree", "kvfree", "PAGE_KERNEL",
+    ),
+    "bootsim.linux.mm.vmalloc.block": ("vm_map_ram", "vm_unmap_ram", "vm_unmap_aliases"),
+    "bootsim.linux.mm.vmalloc.tables": ("vmalloc_to_page", "vmalloc_to_pfn"),
+    "bootsim.linux.mm.vmalloc.area": ("find_vm_area",),
+    "bootsim.linux.arch.arm.mm.ioremap.remap": (
+        "ioremap", "ioremap_cache", "ioremap_wc", "arch_memremap_wb", "iounmap",
+    ),
+    "bootsim.linux.include.linux.highmem": (
+        "kmap", "kunmap", "kmap_atomic", "kmap_atomic_prot", "kunmap_atomic", "kmap_to_page", "kmap_flush_unused",
+        "page_address", "PageHighMem",
+    ),
+    "bootsim.linux.arch.arm.kernel.module": ("module_alloc",),
     "bootsim.linux.mm.percpu": ("__alloc_percpu", "__alloc_percpu_gfp", "free_percpu", "per_cpu_ptr"),
 }  # fmt: skip
 
@@ -26,6 +40,7 @@ FUNCTIONS = {
 CONSTANTS = {
     "bootsim.linux.mm.page_alloc": ("GFP_", "__GFP_", "MIGRATE_"),
     "bootsim.linux.mm.slab_common": ("SLAB_",),
+    "bootsim.linux.mm.vmalloc.early": ("VM_",),
 }
 
 # Functions that give memory, and their answer: the first page, its frame, its address (va), or that of an object.
@@ -36,6 +51,11 @@ GIVES = {
     "kmalloc": "va", "kzalloc": "va", "kmalloc_array": "va", "kcalloc": "va", "krealloc": "va",
     "kmem_cache_alloc": "va", "kmem_cache_zalloc": "va",
     "__alloc_percpu": "va", "__alloc_percpu_gfp": "va",
+    **dict.fromkeys(("vmalloc", "vzalloc", "vmalloc_user", "__vmalloc", "vmap", "vm_map_ram", "module_alloc"), "va"),
+    **dict.fromkeys(("ioremap", "ioremap_cache", "ioremap_wc", "arch_memremap_wb"), "va"),
 }  # fmt: skip
 # Functions that take an object back, and which argument is its address.
-TAKES = {"kfree": 0, "kmem_cache_free": 1, "krealloc": 0, "free_percpu": 0}
+TAKES = {
+    "kfree": 0, "kmem_cache_free": 1, "krealloc": 0, "free_percpu": 0,
+    **dict.fromkeys(("vfree", "vunmap", "kvfree", "vm_unmap_ram", "iounmap"), 0),
+}  # fmt: skip

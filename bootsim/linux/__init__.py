@@ -35,10 +35,12 @@ if TYPE_CHECKING:
     from bootsim.linux.kernel.printk import Record
     from bootsim.linux.lib.fdt import FlatTree
     from bootsim.linux.mm.cma import Cma
+    from bootsim.linux.mm.highmem import Kmap
     from bootsim.linux.mm.page_alloc import Pglist
     from bootsim.linux.mm.percpu import Percpu
     from bootsim.linux.mm.slab_common import SlabAllocator
     from bootsim.linux.mm.vmalloc import VmStruct
+    from bootsim.linux.mm.vmalloc.area import Vmap
 
 
 _ZONE_COLUMNS = ("start_pfn", "spanned", "present", "managed", "nr_free_pages")
@@ -113,6 +115,8 @@ class Mm:
         self.totalhigh_pages = 0
         self.section_maps: dict[int, int] = {}
         self.slab: SlabAllocator | None = None
+        self.vmap: Vmap | None = None
+        self.kmap: Kmap | None = None
         # limits
         self.arm_dma_zone_size = 0
         self.arm_dma_limit = 0xFFFFFFFF

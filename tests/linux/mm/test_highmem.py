@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bootsim
+from bootsim.linux.include.linux import highmem
 from bootsim.linux.mm.highmem import Kmap, KmapError
 
 NR = 512
@@ -142,6 +143,45 @@ def test_a_slot_out_of_turn_is_found_out_where_the_kernel_looks(k):
             kmap.atomic_done(second, 0)
         assert bool(other.translate(second)) is not debug  # the entry stays without DEBUG_HIGHMEM
         assert kmap.snapshot()["kmap_atomic_idx"] == 1
+
+
+def test_a_page_of_lowmem_has_its_address(k):
+    k = k.copy()
+    low, high = k.mm.max_low_pfn - 1, k.mm.max_low_pfn
+    assert highmem.kmap(k, low) == highmem.kmap_atomic(k, low) == k.phys_to_virt(low << 12)
+    highmem.kunmap(k, low)
+    highmem.kunmap_atomic(k, k.phys_to_virt(low << 12))
+    assert highmem.page_address(k, high) == 0
+    va = highmem.kmap(k, k.page(high))
+    assert highmem.kmap_to_page(k, va) == k.page(high)
+    assert highmem.kmap_to_page(k, k.phys_to_virt(low << 12)) == k.page(low)
+    assert highmem.page_address(k, high) == va
+
+
+def test_kmap_atomic_uses_a_window_that_is_there(k):
+    k = k.copy()
+    high = k.mm.max_low_pfn
+    va = highmem.kmap(k, high)
+    assert highmem.kmap_atomic(k, high) == va
+    assert k.mm.kmap.count(va) == 3
+    highmem.kunmap_atomic(k, va)
+    assert k.mm.kmap.count(va) == 2
+    slot = highmem.kmap_atomic(k, high + 1)
+    assert k.translate(slot).pa >> 12 == high + 1
+    highmem.kunmap_atomic(k, slot)
+    highmem.kunmap(k, high)
+    highmem.kmap_flush_unused(k)
+    assert highmem.page_address(k, high) == 0
+    with pytest.raises(KmapError, match="nobody has mapped"):
+        highmem.kunmap(k, high)
+
+
+def test_the_513th_caller_is_told_that_it_would_sleep(k):
+    k = k.copy()
+    for page in range(NR):
+        highmem.kmap(k, k.mm.max_low_pfn + page)
+    with pytest.raises(KmapError, match="would sleep until a kunmap"):
+        highmem.kmap(k, k.mm.max_low_pfn + NR)
 
 
 def test_a_copy_lives_on_its_own(k, kmap):

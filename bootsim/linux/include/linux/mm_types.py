@@ -20,13 +20,18 @@ def migratetype_names(count: int) -> tuple[str, ...]:
 
 
 class MmStruct:
-    """struct mm_struct: an address space. `pgd_pa` is where its first-level table lies (pa), 0 before it has one."""
+    """struct mm_struct: an address space. `pgd_pa` is where its first-level table lies (pa), 0 before it has one.
 
-    __slots__ = ("name", "pgd_pa")
+    `vmalloc_seq` counts the first-level words of kernel memory that went away; other address spaces have copies of
+    them.
+    """
+
+    __slots__ = ("name", "pgd_pa", "vmalloc_seq")
 
     def __init__(self, name: str, pgd_pa: int = 0) -> None:
         self.name = name
         self.pgd_pa = pgd_pa
+        self.vmalloc_seq = 0
 
     def __repr__(self) -> str:
         return f"MmStruct({self.name}: first level at {self.pgd_pa:#010x})"

@@ -107,17 +107,26 @@ cdef _warn_once(k, Pglist p, where, func):
 
 
 cdef alloc_failed(k, Pglist p, uint32_t gfp_mask, uint32_t order):
-    # warn_alloc(). Its stack trace is left out; no time passes here, so that every failure is told, not one in 10 s.
     if order >= p.g.max_order:
         if not gfp_mask & __GFP_NOWARN:
             _warn_once(k, p, "mm/page_alloc.c:4977", "__alloc_pages_nodemask")
         return
-    mask = gfp_mask & p.g.gfp_allowed_mask
+    warn_alloc(k, gfp_mask & p.g.gfp_allowed_mask, f"page allocation failure: order:{order}")
+
+
+def warn_alloc(k, uint32_t gfp_mask, str text not None):
+    """Log that a request for memory failed, in the words of `text`, and what memory there is.
+
+    Source: mm/page_alloc.c warn_alloc()
+    Differs: no stack trace; no time passes, so that every failure is told, not one in 10 s.
+    """
+    cdef Pglist p = k.mm.pgdat
+    mask = gfp_mask
     if mask & __GFP_NOWARN or (mask & __GFP_DMA and not has_managed_dma(p)):
         return
     cpuset = ",cpuset=/,mems_allowed=0" if k.build.config.CPUSETS else ""
-    printk(k, KERN_WARNING, "{comm}: page allocation failure: order:{order}, mode:{mode:#x}({names}), "
-           "nodemask=(null){cpuset}", func="warn_alloc", comm=k.cpus[0].comm, order=order, mode=mask,
+    printk(k, KERN_WARNING, "{comm}: {text}, mode:{mode:#x}({names}), "
+           "nodemask=(null){cpuset}", func="warn_alloc", comm=k.cpus[0].comm, text=text, mode=mask,
            names=format_gfp_flags(mask), cpuset=cpuset)
     show_mem(k)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bootsim.errors import KernelPanic
 
@@ -22,14 +22,28 @@ VM_FLUSH_RESET_PERMS = 0x00000100
 VM_MAP_PUT_PAGES = 0x00000200
 
 
-class VmStruct(NamedTuple):
-    """struct vm_struct: [addr, addr + size) (va, bytes), mapped to phys_addr (pa); `caller` is a function's name."""
+class VmStruct:
+    """struct vm_struct: [addr, addr + size) (va, bytes), mapped to phys_addr (pa); `caller` is a function's name.
 
-    addr: int
-    size: int
-    flags: int
-    phys_addr: int = 0
-    caller: str = ""
+    `pages` are the frames that are freed with it, `pages_va` where the kernel keeps their array; `va` is where the
+    struct itself lies, 0 in the kernel's image.
+    """
+
+    __slots__ = ("addr", "array_va", "caller", "flags", "pages", "pages_va", "phys_addr", "size", "va")
+
+    def __init__(self, addr: int, size: int, flags: int, phys_addr: int = 0, caller: str = "", va: int = 0) -> None:
+        self.addr = addr
+        self.size = size
+        self.flags = flags
+        self.phys_addr = phys_addr
+        self.caller = caller
+        self.pages: list[int] = []
+        self.pages_va = 0
+        self.va = va
+        self.array_va = 0
+
+    def __repr__(self) -> str:
+        return f"VmStruct({self.addr:#x}-{self.addr + self.size:#x} {self.caller})"
 
 
 def vm_area_add_early(k: Kernel, vm: VmStruct) -> None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
+from bootsim.linux.arch.arm.asm.pgtable_2level import (
+    L_PTE_PRESENT,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    PMD_SIZE,
+    PMD_TYPE_MASK,
+    PMD_TYPE_TABLE,
+)
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, pte_offset_kernel, set_pte_at
 from bootsim.linux.include.linux.errno import ENOMEM
 from bootsim.linux.kernel.printk import KERN_WARNING, step
@@ -14,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bootsim.linux import Kernel
+    from bootsim.linux.include.linux.mm_types import Page
 
 
 def map_kernel_range_noflush(k: Kernel, addr: int, size: int, prot: int, pages: Sequence[int]) -> int:
@@ -42,6 +50,15 @@ def map_kernel_range_noflush(k: Kernel, addr: int, size: int, prot: int, pages: 
     return 0
 
 
+def map_kernel_range(k: Kernel, start: int, size: int, prot: int, pages: Sequence[int]) -> int:
+    """Map the frames `pages` (pfns) one by one from `start` (va) on; 0, or -ENOMEM.
+
+    Source: mm/vmalloc.c map_kernel_range()
+    Differs: caches are not modelled, so nothing is flushed.
+    """
+    return map_kernel_range_noflush(k, start, size, prot, pages)
+
+
 def unmap_kernel_range_noflush(k: Kernel, start: int, size: int) -> None:
     """Clear the entries of `size` bytes from `start` (va) on; the tables stay, and where there is none nothing is done.
 
@@ -57,6 +74,36 @@ def unmap_kernel_range_noflush(k: Kernel, start: int, size: int) -> None:
             raise ValueError(f"{va:#010x}: a section is mapped there, and this function unmaps pages")
         if pmd:
             set_pte_at(k, va, pte_offset_kernel(k, pmd_pa, va), 0)
+
+
+def frame(page: Page | int) -> int:
+    """The number of a page's frame."""
+    return page if isinstance(page, int) else page.pfn
+
+
+def vmalloc_to_page(k: Kernel, addr: int) -> Page | None:
+    """The page that is mapped at a kernel address (va), by its second-level entry; None where there is none.
+
+    Source: mm/vmalloc.c vmalloc_to_page()
+    """
+    from bootsim.linux.include.linux.mm_types import Page
+
+    ram = k.machine.ram
+    pmd_pa = pmd_off_k(k, addr)
+    pmd = ram.read32(pmd_pa)
+    if pmd & PMD_TYPE_MASK != PMD_TYPE_TABLE:
+        return None
+    pte = ram.read32(pte_offset_kernel(k, pmd_pa, addr))
+    return Page(k, pte >> PAGE_SHIFT) if pte & L_PTE_PRESENT else None
+
+
+def vmalloc_to_pfn(k: Kernel, addr: int) -> int | None:
+    """The frame that is mapped at a kernel address (va); None where there is none.
+
+    Source: mm/vmalloc.c vmalloc_to_pfn()
+    """
+    page = vmalloc_to_page(k, addr)
+    return None if page is None else page.pfn
 
 
 def _pages(addr: int, size: int) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.mm.highmem import kmap_atomic, kunmap_atomic
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_XN, PAGE_SHIFT
+from bootsim.linux.arch.arm.mm.highmem import kmap_atomic_high_prot, kunmap_atomic_high
 from bootsim.linux.mm.page_alloc import page_zone_name
 
 if TYPE_CHECKING:
@@ -19,4 +20,4 @@ def __flush_dcache_page(k: Kernel, pa: int) -> None:
     """
     # with one node, pages of Movable count as highmem as soon as the kernel knows highmem at all
     if k.build.config.HIGHMEM and page_zone_name(k, pa >> 12) in ("HighMem", "Movable"):
-        kunmap_atomic(k, kmap_atomic(k, pa))
+        kunmap_atomic_high(k, kmap_atomic_high_prot(k, pa >> PAGE_SHIFT, k.mm.pgprot_kernel | L_PTE_XN))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.fixmap import END_OF_PERMANENT_FIXED_ADDRESSES, fix_to_virt
-from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_XN, PAGE_SIZE
+from bootsim.linux.arch.arm.asm.fixmap import END_OF_PERMANENT_FIXED_ADDRESSES, FIXADDR_START, fix_to_virt
+from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, pte_offset_kernel
 from bootsim.linux.arch.arm.mm.proc_v7_2level import cpu_v7_set_pte_ext
 from bootsim.linux.kernel.printk import step
@@ -16,23 +16,38 @@ if TYPE_CHECKING:
 FIX_KMAP_BEGIN = END_OF_PERMANENT_FIXED_ADDRESSES
 
 
-def kmap_atomic(k: Kernel, pa: int) -> int:
-    """Map the highmem page at `pa` into the boot CPU's first kmap_atomic slot; returns its va.
+def kmap_atomic_high_prot(k: Kernel, pfn: int, prot: int) -> int:
+    """Map a page of high memory with Linux's bits `prot` in this processor's next slot; its va.
 
+    A window of kmap() that the page has is used instead, where the build has kmap_high_get(). Raises KmapError when all
+    slots are taken.
     Source: arch/arm/mm/highmem.c kmap_atomic_high_prot()
-    Differs: mappings do not nest yet, so the slot is always the first.
+    Differs: in the boot, which maps one page at a time, the slot is the first.
     """
+    kmap = k.mm.kmap
+    if kmap is not None:
+        found = kmap.kmap_high_get(pfn) if kmap.atomic_uses_kmap else 0
+        return found or kmap.atomic(pfn, prot, k.mm.pgdat.cpu)
     va = fix_to_virt(FIX_KMAP_BEGIN)
-    pte = pa & ~(PAGE_SIZE - 1) | k.mm.pgprot_kernel | L_PTE_XN
-    cpu_v7_set_pte_ext(k.machine.ram, pte_offset_kernel(k, pmd_off_k(k, va), va), pte, 0)
-    step(k, "kmap_atomic: {va:#010x} -> {pa:#010x}", va=va, pa=pa)
+    pte_pa = pte_offset_kernel(k, pmd_off_k(k, va), va)
+    cpu_v7_set_pte_ext(k.machine.ram, pte_pa, pfn << PAGE_SHIFT | prot, 0)
+    step(k, "kmap_atomic: {va:#010x} -> {pa:#010x}", func="kmap_atomic", va=va, pa=pfn << PAGE_SHIFT)
     return va
 
 
-def kunmap_atomic(k: Kernel, va: int) -> None:
-    """Give a kmap_atomic slot back; its mapping stays unless CONFIG_DEBUG_HIGHMEM wants it gone.
+def kunmap_atomic_high(k: Kernel, va: int) -> None:
+    """Give back what kmap_atomic_high_prot() gave; the mapping stays unless CONFIG_DEBUG_HIGHMEM wants it gone.
 
+    Raises KmapError where this processor has no such mapping.
     Source: arch/arm/mm/highmem.c kunmap_atomic_high()
     """
-    if k.build.config.DEBUG_HIGHMEM:
-        cpu_v7_set_pte_ext(k.machine.ram, pte_offset_kernel(k, pmd_off_k(k, va), va), 0, 0)
+    kmap = k.mm.kmap
+    if kmap is None:
+        if k.build.config.DEBUG_HIGHMEM:
+            cpu_v7_set_pte_ext(k.machine.ram, pte_offset_kernel(k, pmd_off_k(k, va), va), 0, 0)
+    elif va >= FIXADDR_START:
+        kmap.atomic_done(va, k.mm.pgdat.cpu)
+    else:
+        pfn = kmap.page_at(va)
+        if pfn is not None:
+            kmap.kunmap_high(pfn)
