@@ -34,6 +34,7 @@ FUNCTIONS = {
     ),
     "bootsim.linux.arch.arm.kernel.module": ("module_alloc",),
     "bootsim.linux.mm.percpu": ("__alloc_percpu", "__alloc_percpu_gfp", "free_percpu", "per_cpu_ptr"),
+    "bootsim.linux.mm.percpu.chunks": ("pcpu_balance_workfn",),
 }  # fmt: skip
 
 # Modules of which every name that begins so is a constant of the kernel's.

@@ -1,4 +1,4 @@
-"""mm/percpu.c: the first chunk."""
+"""mm/percpu.c, percpu-vm.c, percpu-km.c: the first chunk, and those made later."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import bootsim
 from bootsim.linux.mm import percpu
-from bootsim.linux.mm.page_alloc import __GFP_NOWARN, GFP_ATOMIC, GFP_KERNEL
+from bootsim.linux.mm.page_alloc import __GFP_HIGHMEM, __GFP_NOWARN, GFP_ATOMIC, GFP_KERNEL, alloc_pages
+from bootsim.linux.mm.page_alloc import __free_pages as free_pages
+from bootsim.linux.mm.percpu import chunks
 from bootsim.linux.mm.percpu.area import PcpuChunk, pcpu_alloc_area, pcpu_find_block_fit, pcpu_free_area
 
 CPUS = "cpus { #address-cells = <1>; #size-cells = <0>; " + "".join(
@@ -128,18 +131,102 @@ def test_sizes_that_are_none(k, size, align):
     assert len(k.log.records) == said
 
 
-def test_a_full_chunk_says_what_is_missing(k):
+def fill(k):
+    """Take all of the first chunk, 1024 bytes at a time."""
     taken = []
     while ptr := percpu.__alloc_percpu_gfp(k, 1024, 4, GFP_ATOMIC):
         taken.append(ptr)
+    return taken
+
+
+def test_a_full_chunk_gives_nothing_without_sleeping(k):
+    taken = fill(k)
     assert len(taken) == 23348 // 1024
     said = len(k.log.records)
     assert percpu.__alloc_percpu_gfp(k, 1024, 4, GFP_ATOMIC) == 0
     assert len(k.log.records) == said  # the kernel is silent, too
-    assert percpu.__alloc_percpu(k, 1024, 4) == 0
-    assert "not modelled" in k.log.records[-1].text
     percpu.free_percpu(k, taken[0])
     assert percpu.__alloc_percpu(k, 1024, 4) == taken[0]
+
+
+# ------------------------------------------------------------------ chunks beyond those of the boot
+
+
+def unused_pages(k):
+    blocks = sum(area["nr_free"] << order for zone in k.zones for order, area in enumerate(zone["free_area"]))
+    return blocks + sum(pcp["count"] for zone in k.zones for pcp in zone["pcp"])
+
+
+def test_another_chunk_lies_at_the_top_of_the_vmalloc_area(k):
+    fill(k)
+    ptr = percpu.__alloc_percpu(k, 8000, 4)
+    unit = k.mm.pcpu_unit_size
+    vas = [percpu.per_cpu_ptr(k, ptr, cpu) for cpu in range(4)]
+    assert vas == [0xFF800000 - 4 * unit + cpu * unit for cpu in range(4)]
+    frames = {k.translate(va + at).pa >> 12 for va in vas for at in (0, 4096)}
+    assert len(frames) == 8
+    assert not any(k.translate(va + 8192) for va in vas)  # the other pages come when they are wanted
+    for cpu, va in enumerate(vas):
+        k.machine.ram.write(k.translate(va + 7000).pa, bytes([cpu + 1]))
+    assert [k.read(va + 7000, 1) for va in vas] == [b"\1", b"\2", b"\3", b"\4"]
+    percpu.free_percpu(k, ptr)
+    assert percpu.__alloc_percpu(k, 8000, 4) == ptr
+    assert [k.read(va + 7000, 1) for va in vas] == [b"\0"] * 4
+
+
+def test_atomic_requests_take_pages_that_are_there(k):
+    fill(k)
+    ptr = percpu.__alloc_percpu(k, 1100, 4)
+    assert percpu.__alloc_percpu_gfp(k, 2900, 4, GFP_ATOMIC) == ptr + 1100
+    assert percpu.__alloc_percpu_gfp(k, 3000, 4, GFP_ATOMIC) == 0
+    chunks.pcpu_balance_workfn(k)
+    assert percpu.__alloc_percpu_gfp(k, 3000, 4, GFP_ATOMIC) == ptr + 4000
+
+
+def test_empty_chunks_but_one_are_given_back_with_their_pages(k):
+    fill(k)
+    chunks.pcpu_balance_workfn(k)  # a request failed: four pages more
+    pointers = [percpu.__alloc_percpu(k, 32 << 10, 4) for _ in range(6)]
+    made = [chunk for chunks_ in k.mm.pcpu.slots for chunk in chunks_ if chunk.vms]
+    assert len(made) == 3
+    assert len({chunk.base_addr for chunk in made}) == 3
+    before = unused_pages(k)
+    for ptr in pointers:
+        percpu.free_percpu(k, ptr)
+    assert unused_pages(k) == before
+    chunks.pcpu_balance_workfn(k)
+    left = [chunk for chunks_ in k.mm.pcpu.slots for chunk in chunks_ if chunk.vms]
+    assert len(left) == 1
+    assert unused_pages(k) >= before + 2 * 4 * 16
+    assert len(k.mm.vmap.areas.purge) == 2
+
+
+def test_when_pages_run_out_nothing_is_kept():
+    k = bootsim.boot("vexpress.dts", mem="64M", config="3G/1G")
+    fill(k)
+    percpu.__alloc_percpu(k, 1024, 4)
+    while alloc_pages(k, GFP_KERNEL | __GFP_HIGHMEM | __GFP_NOWARN, 3) is not None:
+        pass
+    pages = [pfn for _ in range(6) if (pfn := alloc_pages(k, GFP_KERNEL | __GFP_NOWARN, 0)) is not None]
+    while alloc_pages(k, GFP_KERNEL | __GFP_HIGHMEM | __GFP_NOWARN, 0) is not None:
+        pass
+    for pfn in pages:
+        free_pages(k, pfn, 0)
+    free = unused_pages(k)
+    assert percpu.__alloc_percpu(k, 32 << 10, 4) == 0
+    assert unused_pages(k) == free
+    text = "percpu: allocation failed, size=32768 align=4 atomic=0, failed to populate"
+    assert text in [record.text for record in k.log.records]
+
+
+def test_without_smp_a_chunk_is_a_block_of_pages(board):
+    k = board.boot(build={"SMP": False, "SMP_ON_UP": False, "NR_CPUS": 1}, until="mem_init")
+    fill(k)
+    ptr = percpu.__alloc_percpu(k, 16 << 10, 4)
+    va = percpu.per_cpu_ptr(k, ptr, 0)
+    assert k.read(va, 16 << 10) == bytes(16 << 10)
+    assert va < k.mm.high_memory
+    percpu.free_percpu(k, ptr)
 
 
 def test_what_was_not_given_is_refused(k):

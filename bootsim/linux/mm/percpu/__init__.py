@@ -1,9 +1,10 @@
-"""Per-cpu areas (mm/percpu.c): the first chunk, set up.
+"""Per-cpu areas (mm/percpu.c, percpu-vm.c, percpu-km.c): the first chunk, set up.
 
 One C file, in parts:
 
     area       bitmaps of a chunk, and hints of what is free
     dynamic    alloc_percpu() and free_percpu()
+    chunks     chunks beyond those of the boot
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from bootsim.page import PAGE_SIZE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bootsim.linux.mm.vmalloc.early import VmStruct
+
 PCPU_MIN_ALLOC_SIZE = 4
 PCPU_BITMAP_BLOCK_BITS = PAGE_SIZE // PCPU_MIN_ALLOC_SIZE
 
@@ -35,19 +37,25 @@ class PcpuBlockMd:
 
 
 class PcpuChunk:
-    """struct pcpu_chunk of a first chunk: `map_size` bytes from `addr` on (va, in the unit of cpu 0), all populated.
+    """struct pcpu_chunk: `map_size` bytes from `addr` on (va, in the unit of cpu 0); the boot's are all populated.
 
-    `alloc_map` and `bound_map` have a byte for each bit.
-    Source: mm/percpu.c pcpu_alloc_first_chunk()
+    `alloc_map` and `bound_map` have a byte for each bit, `populated` one for each page; `vms` are its areas of kernel
+    addresses, `pfn` the first page where it has none, `parts` the addresses (va) of its descriptor and maps: those of a
+    chunk that was made after the boot.
+    Source: mm/percpu.c pcpu_alloc_first_chunk(), pcpu_alloc_chunk()
     """
 
-    def __init__(self, addr: int, map_size: int) -> None:
+    def __init__(self, addr: int, map_size: int, *, populated: bool = True) -> None:
+        self.vms: list[VmStruct] = []
+        self.pfn: int | None = None
+        self.parts: list[int] = []
         self.base_addr = addr & -PAGE_SIZE
         self.start_offset = addr - self.base_addr
         region_size = (self.start_offset + map_size + PAGE_SIZE - 1) & -PAGE_SIZE
         self.end_offset = region_size - self.start_offset - map_size
         self.nr_pages = region_size // PAGE_SIZE
-        self.nr_empty_pop_pages = self.nr_pages
+        self.populated = bytearray([populated]) * self.nr_pages
+        self.nr_empty_pop_pages = self.nr_pages if populated else 0
         self.free_bytes = map_size
         self.map_bits = bits = region_size // PCPU_MIN_ALLOC_SIZE
         self.alloc_map, self.bound_map = bytearray(bits), bytearray(bits + 1)
@@ -330,8 +338,8 @@ def pcpu_next_hint(block: PcpuBlockMd, alloc_bits: int) -> int:
     return block.first_free
 
 
-def _next_fit_region(chunk: PcpuChunk, alloc_bits: int, align: int, bit_off: int) -> int:
-    # pcpu_next_fit_region(): where to look, or the end of the map
+def _next_fit_region(chunk: PcpuChunk, alloc_bits: int, align: int, bit_off: int) -> tuple[int, int]:
+    # pcpu_next_fit_region(): where to look, or the end of the map, and how many bits
     full = PCPU_BITMAP_BLOCK_BITS
     first, block_off = divmod(bit_off, full)
     bits = 0
@@ -340,33 +348,48 @@ def _next_fit_region(chunk: PcpuChunk, alloc_bits: int, align: int, bit_off: int
         if bits:
             bits += block.left_free
             if bits >= alloc_bits:
-                return bit_off
+                return bit_off, bits
             if block.left_free == full:
                 continue
         bits = _align(block.contig_hint_start, align) - block.contig_hint_start
         if block.contig_hint and block.contig_hint_start >= block_off and block.contig_hint >= bits + alloc_bits:
-            return i * full + pcpu_next_hint(block, alloc_bits)
+            start = pcpu_next_hint(block, alloc_bits)
+            return i * full + start, bits + alloc_bits + block.contig_hint_start - start
         block_off = 0
         bit_off = _align(full - block.right_free, align)
         bits = full - bit_off
         bit_off += i * full
         if bits >= alloc_bits:
-            return bit_off
-    return chunk.map_bits
+            return bit_off, bits
+    return chunk.map_bits, bits
 
 
-def pcpu_find_block_fit(chunk: PcpuChunk, alloc_bits: int, align: int) -> int:
+def _unpopulated(chunk: PcpuChunk, bit_off: int, bits: int) -> int | None:
+    # pcpu_is_populated(): None when all pages of the bits are there, else the bit behind those that are not
+    page_end = -(-(bit_off + bits) * PCPU_MIN_ALLOC_SIZE // PAGE_SIZE)
+    first = chunk.populated.find(0, bit_off * PCPU_MIN_ALLOC_SIZE // PAGE_SIZE, page_end)
+    if first < 0:
+        return None
+    return _next_set(chunk.populated, page_end, first) * PAGE_SIZE // PCPU_MIN_ALLOC_SIZE
+
+
+def pcpu_find_block_fit(chunk: PcpuChunk, alloc_bits: int, align: int, pop_only: bool = False) -> int:
     """The bit from which on to search for `alloc_bits` at a multiple of `align` bits; -1 when the hints know of none.
 
+    With `pop_only` all pages there must be populated.
     Source: mm/percpu.c pcpu_find_block_fit()
-    Differs: all pages of a first chunk are populated, and that is not asked.
     """
     md = chunk.chunk_md
     skipped = _align(md.contig_hint_start, align) - md.contig_hint_start
     if skipped + alloc_bits > md.contig_hint:
         return -1
-    bit_off = _next_fit_region(chunk, alloc_bits, align, pcpu_next_hint(md, alloc_bits))
-    return -1 if bit_off == chunk.map_bits else bit_off
+    bit_off, bits = _next_fit_region(chunk, alloc_bits, align, pcpu_next_hint(md, alloc_bits))
+    while pop_only and bit_off < chunk.map_bits:
+        behind = _unpopulated(chunk, bit_off, bits)
+        if behind is None:
+            break
+        bit_off, bits = _next_fit_region(chunk, alloc_bits, align, behind)
+    return -1 if bit_off >= chunk.map_bits else bit_off
 
 
 def _find_zero_area(chunk: PcpuChunk, size: int, start: int, nr: int, align: int) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""alloc_percpu() and free_percpu() on the first chunks (mm/percpu.c)."""
+"""alloc_percpu() and free_percpu() (mm/percpu.c)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from bootsim.errors import BootsimError
 from bootsim.linux.kernel.panic import warn
-from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
-from bootsim.linux.mm.page_alloc import __GFP_NOWARN, GFP_KERNEL
+from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk
+from bootsim.linux.mm.page_alloc import __GFP_NORETRY, __GFP_NOWARN, GFP_KERNEL
 from bootsim.linux.mm.percpu.area import (
     PCPU_MIN_ALLOC_SIZE,
     PcpuChunk,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PCPU_MIN_UNIT_SIZE = 32 << 10
 PCPU_SLOT_BASE_SHIFT = 5
 PCPU_SLOT_FAIL_THRESHOLD = 3
+_GFP_PASSED_ON = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN
 
 
 class PercpuError(BootsimError):
@@ -33,6 +34,7 @@ class Percpu:
     """The variables of mm/percpu.c: `base` is pcpu_base_addr (va), `unit_size` in bytes, `slots` the lists of chunks.
 
     `per_cpu_start` is what per-cpu pointers count from: the static per-cpu section, or, without SMP, the unit itself.
+    `pages_va` is where the array for pages of a new part of a chunk lies, 0 before its first use.
     """
 
     def __init__(self, base: int, unit_size: int, per_cpu_start: int) -> None:
@@ -44,6 +46,13 @@ class Percpu:
         self.reserved_chunk: PcpuChunk | None = None
         self.first_chunk: PcpuChunk | None = None
         self.warn_limit = 10
+        self.pages_va = 0
+        self.atomic_alloc_failed = False
+
+    @property
+    def nr_empty_pop_pages(self) -> int:
+        """pcpu_nr_empty_pop_pages: the pages of a unit that are there and in which nothing is, in all chunks."""
+        return sum(chunk.nr_empty_pop_pages for chunks in self.slots for chunk in chunks)
 
     def link_first_chunk(self, chunk: PcpuChunk) -> None:
         """Make `chunk` the one that is searched."""
@@ -76,9 +85,12 @@ class Percpu:
                 chunks.remove(chunk)
         self.slots[slot].insert(0 if front else len(self.slots[slot]), chunk)
 
-    def take(self, chunk: PcpuChunk, bits: int, align: int) -> int:
-        """Search a chunk and take an area, in bits; its offset in bytes, -2 when the hints know of none, -1 the map."""
-        start = pcpu_find_block_fit(chunk, bits, align)
+    def take(self, chunk: PcpuChunk, bits: int, align: int, atomic: bool = False) -> int:
+        """Search a chunk and take an area, in bits; its offset in bytes, -2 when the hints know of none, -1 the map.
+
+        With `atomic` all of its pages must be there.
+        """
+        start = pcpu_find_block_fit(chunk, bits, align, atomic)
         if start < 0:
             return -2
         old = self._slot(chunk)
@@ -104,8 +116,7 @@ def pcpu_alloc(k: Kernel, size: int, align: int, reserved: bool, gfp: int) -> in
     """Take `size` bytes at a multiple of `align` in every unit, cleared; the per-cpu pointer, or 0.
 
     Source: mm/percpu.c pcpu_alloc()
-    Differs: when the first chunk is full the kernel makes another with vmalloc(); that is not modelled, and a line says
-        so. The work that keeps empty pages ready does not run; it would make one ahead of time.
+    Differs: the work that keeps empty pages ready, pcpu_balance_workfn(), does not run by itself.
     """
     func = "pcpu_alloc"
     pcpu = k.mm.pcpu
@@ -118,26 +129,64 @@ def pcpu_alloc(k: Kernel, size: int, align: int, reserved: bool, gfp: int) -> in
         return 0
     bits, bit_align = size // PCPU_MIN_ALLOC_SIZE, align // PCPU_MIN_ALLOC_SIZE
     if reserved and pcpu.reserved_chunk is not None:
-        off = pcpu.take(pcpu.reserved_chunk, bits, bit_align)
+        off = pcpu.take(pcpu.reserved_chunk, bits, bit_align, atomic)
         if off < 0:
             return _failed(k, size, align, atomic, quiet, "alloc from reserved chunk failed")
         return _cleared(k, pcpu.reserved_chunk, off, size)
+    found = _search(pcpu, size, bits, bit_align, atomic)
+    if found is None and atomic:
+        return _failed(k, size, align, atomic, quiet, "atomic alloc failed, no space left")
+    if found is None:
+        return _from_new_chunk(k, size, align, gfp)
+    chunk, off = found
+    if not atomic and not _populate(k, chunk, off, size, gfp):
+        return _failed(k, size, align, atomic, quiet, "failed to populate")
+    return _cleared(k, chunk, off, size)
+
+
+def _search(pcpu: Percpu, size: int, bits: int, align: int, atomic: bool) -> tuple[PcpuChunk, int] | None:
+    # through the chunks of each list, those with the least room first; one of little room and no fit goes out of sight
     for slot in range(pcpu.size_to_slot(size), pcpu.nr_slots):
         for chunk in list(pcpu.slots[slot]):
-            off = pcpu.take(chunk, bits, bit_align)
+            off = pcpu.take(chunk, bits, align, atomic)
             if off >= 0:
-                return _cleared(k, chunk, off, size)
+                return chunk, off
             if off == -2 and slot < PCPU_SLOT_FAIL_THRESHOLD:
                 pcpu.move(chunk, 0, front=True)
-    if atomic:
-        return 0
-    step(k, "per-cpu allocation of {size} bytes: the first chunk is full; the kernel would make another with "
-         "vmalloc(), which is not modelled", func=func, size=size, level=KERN_WARNING)
-    return 0
+    return None
+
+
+def _from_new_chunk(k: Kernel, size: int, align: int, gfp: int) -> int:
+    # no room: with one chunk more there is
+    from bootsim.linux.mm.percpu.chunks import pcpu_create_chunk
+
+    pcpu, quiet = k.mm.pcpu, bool(gfp & __GFP_NOWARN)
+    if not pcpu.slots[pcpu.nr_slots - 1]:
+        chunk = pcpu_create_chunk(k, gfp & _GFP_PASSED_ON)
+        if chunk is None:
+            return _failed(k, size, align, False, quiet, "failed to allocate new chunk")
+        pcpu.relocate(chunk, -1)
+    return pcpu_alloc(k, size, align, False, gfp)
+
+
+def _populate(k: Kernel, chunk: PcpuChunk, off: int, size: int, gfp: int) -> bool:
+    # whether the pages that an area lies on are there now
+    from bootsim.linux.mm.percpu.chunks import pcpu_chunk_populated, pcpu_populate_chunk, unpopulated_regions
+
+    end = -(-(off + size) // PAGE_SIZE)
+    if 0 not in chunk.populated[off // PAGE_SIZE:end]:
+        return True
+    for first, last in unpopulated_regions(chunk, off // PAGE_SIZE, end):
+        if not pcpu_populate_chunk(k, chunk, first, last, gfp & _GFP_PASSED_ON):
+            k.mm.pcpu.give(chunk, off)
+            return False
+        pcpu_chunk_populated(chunk, first, last)
+    return True
 
 
 def _failed(k: Kernel, size: int, align: int, atomic: bool, quiet: bool, why: str) -> int:
     pcpu = k.mm.pcpu
+    pcpu.atomic_alloc_failed |= atomic
     if not atomic and not quiet and pcpu.warn_limit:
         printk(k, KERN_WARNING, "percpu: allocation failed, size={size} align={align} atomic={atomic}, {why}",
                func="pcpu_alloc", size=size, align=align, atomic=int(atomic), why=why)
@@ -150,7 +199,12 @@ def _failed(k: Kernel, size: int, align: int, atomic: bool, quiet: bool, why: st
 def _cleared(k: Kernel, chunk: PcpuChunk, off: int, size: int) -> int:
     addr = chunk.base_addr + off
     for cpu in range(k.num_possible_cpus):
-        k.machine.ram.zero(k.virt_to_phys(addr + cpu * k.mm.pcpu.unit_size), size)
+        va, left = addr + cpu * k.mm.pcpu.unit_size, size
+        while left:
+            length = min(left, PAGE_SIZE - va % PAGE_SIZE)
+            found = k.translate(va) if chunk.vms else None
+            k.machine.ram.zero(found.pa if found else k.virt_to_phys(va), length)
+            va, left = va + length, left - length
     return addr - k.mm.pcpu.base + k.mm.pcpu.per_cpu_start
 
 
@@ -199,7 +253,8 @@ def free_percpu(k: Kernel, ptr: int) -> None:
         return
     pcpu = k.mm.pcpu
     addr = per_cpu_ptr(k, ptr, 0)
-    chunk = next((c for c in (pcpu.first_chunk, pcpu.reserved_chunk) if c is not None and addr in c), None)
+    chunks = (pcpu.first_chunk, pcpu.reserved_chunk, *(chunk for chunks in pcpu.slots for chunk in chunks))
+    chunk = next((c for c in chunks if c is not None and addr in c), None)
     bit = -1 if chunk is None else (addr - chunk.base_addr) // PCPU_MIN_ALLOC_SIZE
     if chunk is None or addr % PCPU_MIN_ALLOC_SIZE or not (chunk.bound_map[bit] and chunk.alloc_map[bit]):
         raise PercpuError(f"free_percpu({ptr:#x}): no per-cpu allocation begins there")
