@@ -64,7 +64,7 @@ def test_replay_mirrors_the_kernel_tree(path):
 def test_mirror_rule_can_fail():
     real = kernel_paths()
     assert mirrored(PACKAGE / "linux/mm/memblock.py", real)
-    assert mirrored(PACKAGE / "linux/arch/arm/mm/proc_v7_2level.pyx", real)
+    assert mirrored(PACKAGE / "linux/arch/arm/mm/proc_v7_2level.py", real)
     assert mirrored(PACKAGE / "linux/kernel/printk.py", real)
     assert mirrored(PACKAGE / "linux/arch/arm/mm/mmu/lowmem.py", real)
     assert mirrored(PACKAGE / "linux/mm/page_alloc/init.pyx", real)

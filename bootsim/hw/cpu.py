@@ -26,30 +26,32 @@ MIDR_IMPLEMENTER_AND_PART = 0xFF0FFFF0
 class Cpu(NamedTuple):
     """One processor model. Register fields hold the 32-bit values that MRC p15 returns.
 
-    `ccsidr_l1d` and `ccsidr_l1i` are CCSIDR with the
-    level-1 data and instruction cache selected. `sctlr` is the control register after reset.
+    `ccsidr_l1d` and `ccsidr_l1i` are CCSIDR with the level-1 data and instruction cache selected; registers that a
+    processor lacks are 0. `sctlr` is the control register after reset. `aliases` are other names that trees and people
+    have for it, beside `compatible` and that without its vendor.
     """
 
     name: str
     compatible: str
     midr: int
     ctr: int
-    mpidr: int
-    id_pfr0: int
-    id_pfr1: int
-    id_mmfr0: int
-    id_mmfr1: int
-    id_mmfr2: int
-    id_mmfr3: int
-    id_isar0: int
-    id_isar1: int
-    id_isar2: int
-    id_isar3: int
-    id_isar4: int
-    clidr: int
-    ccsidr_l1d: int
-    ccsidr_l1i: int
     sctlr: int
+    mpidr: int = 0
+    id_pfr0: int = 0
+    id_pfr1: int = 0
+    id_mmfr0: int = 0
+    id_mmfr1: int = 0
+    id_mmfr2: int = 0
+    id_mmfr3: int = 0
+    id_isar0: int = 0
+    id_isar1: int = 0
+    id_isar2: int = 0
+    id_isar3: int = 0
+    id_isar4: int = 0
+    clidr: int = 0
+    ccsidr_l1d: int = 0
+    ccsidr_l1i: int = 0
+    aliases: tuple[str, ...] = ()
 
     @property
     def variant(self) -> int:
@@ -142,46 +144,91 @@ SCORPION = CORTEX_A9._replace(name="Scorpion", compatible="qcom,scorpion", midr=
 PJ4B = CORTEX_A9._replace(name="Marvell PJ4B", compatible="marvell,pj4b", midr=0x562F5842)
 SHEEVA_V7 = PJ4B._replace(name="Marvell Sheeva ARMv7", compatible="marvell,sheeva-v7")
 
+# Before ARMv7, as QEMU 7.2 models them. What chips say in CTR differs: a Raspberry Pi's ARM1176 has 0x1d152152, without
+# aliases (--cpu ctr=VALUE).
+ARM926 = Cpu("ARM926EJ-S", "arm,arm926ej-s", midr=0x41069265, ctr=0x01DD20D2, sctlr=0x00090078,
+             aliases=("arm,arm926", "arm,arm926ejs", "arm926"))
+ARM1026 = Cpu("ARM1026EJ-S", "arm,arm1026ej-s", midr=0x4106A262, ctr=0x01DD20D2, sctlr=0x00090078,
+              aliases=("arm,arm1026", "arm1026"))
+ARM1136 = Cpu(
+    "ARM1136", "arm,arm1136jf-s", midr=0x4117B363, ctr=0x01DD20D2, sctlr=0x00050078, id_pfr0=0x111, id_pfr1=0x1,
+    id_mmfr0=0x01130003, id_mmfr1=0x10030302, id_mmfr2=0x01222110, id_isar0=0x00140011, id_isar1=0x12002111,
+    id_isar2=0x11231111, id_isar3=0x01102131, id_isar4=0x141,
+    aliases=("arm,arm1136", "arm,arm1136jf", "arm,arm1136j-s", "arm1136"),
+)
+ARM1136_R2 = ARM1136._replace(name="ARM1136 r0p2", compatible="arm,arm1136-r2", midr=0x4107B362,
+                              aliases=("arm1136-r2",))
+ARM1176 = Cpu(
+    "ARM1176", "arm,arm1176jzf-s", midr=0x410FB767, ctr=0x01DD20D2, sctlr=0x00050078, id_pfr0=0x111, id_pfr1=0x11,
+    id_mmfr0=0x01130003, id_mmfr1=0x10030302, id_mmfr2=0x01222100, id_isar0=0x00140011, id_isar1=0x12002111,
+    id_isar2=0x11231121, id_isar3=0x01102131, id_isar4=0x01141,
+    aliases=("arm,arm1176", "arm,arm1176jzf", "arm,arm1176jz-s", "arm1176"),
+)
+ARM11MPCORE = Cpu(
+    "ARM11MPCore", "arm,arm11mpcore", midr=0x410FB022, ctr=0x1D192992, sctlr=0, id_pfr0=0x111, id_pfr1=0x1,
+    id_mmfr0=0x01100103, id_mmfr1=0x10020302, id_mmfr2=0x01222000, id_isar0=0x00100011, id_isar1=0x12002111,
+    id_isar2=0x11221011, id_isar3=0x01102131, id_isar4=0x141,
+)
+# These are not QEMU's: MIDR as the kernel's own list and the SoCs' manuals have it, SCTLR after reset as ARM926's.
+ARM920 = Cpu("ARM920T", "arm,arm920t", midr=0x41129200, ctr=0x0D172172, sctlr=0x00000078,
+             aliases=("arm,arm920", "arm920"))
+FA526 = Cpu("FA526", "faraday,fa526", midr=0x66015261, ctr=0x0D172172, sctlr=0x00000078)
+FEROCEON = ARM926._replace(name="Feroceon 88FR131", compatible="marvell,feroceon", midr=0x56251311, aliases=())
+FEROCEON_OLD = FEROCEON._replace(name="Feroceon of Orion", compatible="marvell,feroceon-old", midr=0x41159260)
+MOHAWK = ARM926._replace(name="Marvell Mohawk", compatible="marvell,mohawk", midr=0x56158401, aliases=("mrvl,mohawk",))
+XSCALE_PXA25X = Cpu("XScale PXA255", "marvell,xscale", midr=0x69052D06, ctr=0x0D172172, sctlr=0x00000078,
+                    aliases=("intel,xscale", "pxa255"))
+XSCALE_PXA27X = XSCALE_PXA25X._replace(name="XScale PXA270", compatible="marvell,pxa270", midr=0x69054114,
+                                       ctr=0x0D172172, aliases=("pxa270",))
+XSCALE_IXP42X = XSCALE_PXA25X._replace(name="XScale IXP425", compatible="intel,ixp425", midr=0x690541F1, aliases=())
+XSC3 = XSCALE_PXA25X._replace(name="XScale PXA3xx", compatible="marvell,pxa300", midr=0x69056880, aliases=("xsc3",))
+
 CPUS = (CORTEX_A9, CORTEX_A15, CORTEX_A7, CORTEX_A5, CORTEX_A8, CORTEX_A53, CORTEX_A72, CORTEX_A12, CORTEX_A17,
-        BRAHMA_B15, KRAIT, SCORPION, PJ4B, SHEEVA_V7)
+        BRAHMA_B15, KRAIT, SCORPION, PJ4B, SHEEVA_V7, ARM926, ARM1026, ARM1136, ARM1136_R2, ARM1176, ARM11MPCORE,
+        ARM920, FA526, FEROCEON, FEROCEON_OLD, MOHAWK, XSCALE_PXA25X, XSCALE_PXA27X, XSCALE_IXP42X, XSC3)
 
-
-# Boards of 5.10 whose trees have no cpu node, or one without a compatible string, and are not ARMv7: the root's
-# compatible string and the processor.
+# Boards of 5.10 whose trees have no cpu node, or one without a compatible string: the root's compatible string and the
+# processor; of boards with several, the one that QEMU gives them.
 OTHER_BOARDS = {
-    "arm,integrator-ap": "ARM926 core module",
-    "arm,integrator-cp": "ARM926 core module",
+    "arm,integrator-ap": ARM926,
+    "arm,integrator-cp": ARM926,
+    "arm,realview-eb": ARM926,
+    "arm,realview-pb1176": ARM1176,
+    "arm,versatile-ab": ARM926,
+    "arm,versatile-pb": ARM926,
+    "brcm,bcm2835": ARM1176,
+    "calaosystems,usb-s8815": ARM926,
+    "cortina,gemini": FA526,
+    "intel,ixp42x": XSCALE_IXP42X,
+    "intel,ixp43x": XSCALE_IXP42X._replace(name="XScale IXP435", midr=0x69054041),
+    "marvell,orion5x": FEROCEON_OLD,
+    "marvell,pxa250": XSCALE_PXA25X,
+    "marvell,pxa270": XSCALE_PXA27X,
+    "marvell,pxa300": XSC3,
+    "mrvl,pxa168": MOHAWK,
+    "mrvl,pxa910": MOHAWK,
+    "st,nomadik-nhk-15": ARM926,
+    "stericsson,u300": ARM926,
+    "ti,nspire-clp": ARM926,
+    "ti,nspire-cx": ARM926,
+    "ti,nspire-tp": ARM926,
+}
+# Boards without an MMU, which this port of the kernel needs.
+NO_MMU_BOARDS = {
     "arm,mps2": "Cortex-M",
-    "arm,realview-eb": "ARM926 core tile",
-    "arm,realview-pb1176": "ARM1176",
-    "arm,versatile-ab": "ARM926",
-    "arm,versatile-pb": "ARM926",
-    "brcm,bcm2835": "ARM1176",
-    "calaosystems,usb-s8815": "ARM926",
-    "cortina,gemini": "FA526",
     "efm32,dk3750": "Cortex-M3",
     "fsl,vf610m4": "Cortex-M4",
-    "intel,ixp42x": "XScale",
-    "intel,ixp43x": "XScale",
-    "marvell,orion5x": "Feroceon",
-    "mrvl,pxa168": "Mohawk",
-    "mrvl,pxa910": "Mohawk",
-    "st,nomadik-nhk-15": "ARM926",
     "st,stm32f429": "Cortex-M4",
     "st,stm32f469": "Cortex-M4",
     "st,stm32f746": "Cortex-M7",
     "st,stm32f769": "Cortex-M7",
     "st,stm32h743": "Cortex-M7",
-    "stericsson,u300": "ARM926",
-    "ti,nspire-clp": "ARM926",
-    "ti,nspire-cx": "ARM926",
-    "ti,nspire-tp": "ARM926",
 }
 
 
 def cpu_for(compatible: str) -> Cpu | None:
     """The processor that a cpu node's compatible string names ("arm,cortex-a9"), or None for one bootsim lacks."""
-    return next((cpu for cpu in CPUS if cpu.compatible == compatible), None)
+    return next((cpu for cpu in CPUS if compatible in (cpu.compatible, *cpu.aliases)), None)
 
 
 def of_tree(tree: Tree) -> Cpu:
@@ -209,13 +256,13 @@ def _model_of_tree(tree: Tree) -> Cpu:
             f"{tree.place(path, 'compatible')}: compatible is {escaped(', '.join(names))}, expected {known}; "
             "or say which it is (--cpu)"
         )
-    other = next((name for name in tree.board if name in OTHER_BOARDS), None)
+    other = next((name for name in tree.board if name in NO_MMU_BOARDS), None)
     if other is not None:
         raise InputError(
-            f"{tree.where('/', 'compatible')} /: {other} has a processor of another kind ({OTHER_BOARDS[other]}), "
-            "expected ARMv7 with an MMU; or say which it has (--cpu)"
+            f"{tree.where('/', 'compatible')} /: {other} has a processor of another kind ({NO_MMU_BOARDS[other]}), "
+            "expected one with an MMU; or say which it has (--cpu)"
         )
-    return CORTEX_A9
+    return next((OTHER_BOARDS[name] for name in tree.board if name in OTHER_BOARDS), CORTEX_A9)
 
 
 def _processors(tree: Tree) -> list[tuple[str, list[str]]]:
@@ -227,7 +274,7 @@ def _processors(tree: Tree) -> list[tuple[str, list[str]]]:
 
 
 def stated(words: Sequence[str], default: Callable[[], Cpu]) -> Cpu:
-    """Return the processor that words of --cpu state: a model, midr=VALUE, mpidr=VALUE; what they leave is `default`'s.
+    """Return the processor that words of --cpu state: a model, midr=, mpidr=, ctr=VALUE; else it is `default`'s.
 
     A MIDR chooses the model as well. Raises InputError for a word that is neither, or a processor that is not modelled.
     """
@@ -242,7 +289,8 @@ def stated(words: Sequence[str], default: Callable[[], Cpu]) -> Cpu:
         cpu = _model_of_midr(registers["midr"])
     else:
         cpu = default()
-    return cpu._replace(midr=registers.get("midr", cpu.midr), mpidr=registers.get("mpidr", cpu.mpidr))
+    return cpu._replace(midr=registers.get("midr", cpu.midr), mpidr=registers.get("mpidr", cpu.mpidr),
+                        ctr=registers.get("ctr", cpu.ctr))  # fmt: skip
 
 
 def _spelt_out(word: str) -> list[str]:
@@ -258,16 +306,17 @@ def _register(word: str) -> tuple[str, int]:
         number = int(value, 0)
     except ValueError:
         number = -1
-    if name not in ("midr", "mpidr") or not 0 <= number <= 0xFFFFFFFF:
-        raise InputError(f"--cpu {word}: expected midr=VALUE or mpidr=VALUE, with a 32-bit value (0x80000000)")
+    if name not in ("midr", "mpidr", "ctr") or not 0 <= number <= 0xFFFFFFFF:
+        raise InputError(f"--cpu {word}: expected midr=VALUE, mpidr=VALUE or ctr=VALUE, with a 32-bit value "
+                         "(0x80000000)")  # fmt: skip
     return name, number
 
 
 def _model(word: str) -> Cpu:
     for cpu in CPUS:
-        if word in (cpu.compatible, cpu.compatible.partition(",")[2]):
+        if word in (cpu.compatible, cpu.compatible.partition(",")[2], *cpu.aliases):
             return cpu
-    raise InputError(f"--cpu {word}: expected {_known_models()}, midr=VALUE or mpidr=VALUE")
+    raise InputError(f"--cpu {word}: expected {_known_models()}, midr=VALUE, mpidr=VALUE or ctr=VALUE")
 
 
 def _model_of_midr(midr: int) -> Cpu:

@@ -1,6 +1,8 @@
 """The ARMv7 MMU with short descriptors: from a virtual address, through table bytes in RAM, to a physical one.
 
-It knows the architecture (ARM DDI 0406, B3) and nothing of Linux.
+It knows the architecture (ARM DDI 0406, B3) and nothing of Linux. Where ID_MMFR0 is 0 it is that of processors before
+ARMv6 (ARM DDI 0100, B4): four subpages with permissions of their own, no XN, APX, S or nG, and AP 0 by SCTLR.S and R.
+ARMv6 with SCTLR.XP clear, which Linux never runs with, is not modelled.
 
     va   31            20 19        12 11         0
          | first-level   | second-    | offset     |
@@ -23,6 +25,8 @@ from bootsim.hw.memory cimport PhysicalMemory
 
 cdef enum:
     SCTLR_M = 1 << 0
+    SCTLR_S = 1 << 8
+    SCTLR_R = 1 << 9
     SCTLR_TRE = 1 << 28
     SCTLR_AFE = 1 << 29
     TTBCR_PD0 = 1 << 4
@@ -109,6 +113,7 @@ cdef void walk_tables(PhysicalMemory ram, Cp15 c, uint32_t va, Walk *w) noexcept
     cdef uint32_t l1
     cdef uint32_t kind
     cdef bint pxn = (c.id_mmfr0 & 0xF) >= 4
+    cdef bint old = c.id_mmfr0 == 0
     w.va = va
     w.l1_pa = w.l1 = w.l2_pa = w.l2 = 0
     w.domain = 0
@@ -132,7 +137,12 @@ cdef void walk_tables(PhysicalMemory ram, Cp15 c, uint32_t va, Walk *w) noexcept
     elif kind == 1:
         w.domain = l1 >> 5 & 0xF
         w.pxn = pxn and (l1 & 4) != 0
-        second_level(ram, va, w)
+        if old:
+            old_second_level(ram, c.sctlr, va, w)
+        else:
+            second_level(ram, va, w)
+    elif old:
+        old_section(l1, c.sctlr, va, w)
     else:
         section(l1, va, pxn, w)
 
@@ -173,6 +183,47 @@ cdef inline void second_level(PhysicalMemory ram, uint32_t va, Walk *w) noexcept
         w.texcb = (l2 >> 12 & 7) << 2 | (l2 >> 2 & 3)
         w.xn = l2 >> 15 & 1
         w.pa = (l2 & 0xFFFF0000U) | (va & 0xFFFF)
+
+
+# ---------------------------------------------------------------- before ARMv6
+
+
+cdef inline int old_ap(uint32_t ap, uint32_t sctlr) noexcept nogil:
+    # AP[1:0] as today's AP[2:0]: 0 is nothing, or read-only for all (R) or for the kernel (S)
+    if ap:
+        return ap
+    return 7 if sctlr & SCTLR_R else 5 if sctlr & SCTLR_S else 0
+
+
+cdef inline void old_section(uint32_t l1, uint32_t sctlr, uint32_t va, Walk *w) noexcept nogil:
+    w.texcb = (l1 >> 12 & 7) << 2 | (l1 >> 2 & 3)
+    w.ap = old_ap(l1 >> 10 & 3, sctlr)
+    w.xn = w.pxn = w.shared = w.not_global = False
+    w.domain = l1 >> 5 & 0xF
+    w.pa = (l1 & 0xFFF00000U) | (va & 0x000FFFFF)
+
+
+cdef inline void old_second_level(PhysicalMemory ram, uint32_t sctlr, uint32_t va, Walk *w) noexcept nogil:
+    # of a coarse table: a large or small page of four subpages, or an extended small page with TEX
+    cdef uint32_t l2
+    w.kind = WALK_SMALL
+    w.l2_pa = (w.l1 & 0xFFFFFC00U) | (va >> 12 & 0xFF) << 2
+    l2 = w.l2 = ram.load32(w.l2_pa)
+    w.xn = w.pxn = w.shared = w.not_global = False
+    w.texcb = l2 >> 2 & 3
+    w.pa = (l2 & 0xFFFFF000U) | (va & 0xFFF)
+    if l2 & 3 == 0:
+        w.status = FS_TRANSLATION_PAGE
+    elif l2 & 3 == 1:
+        w.kind = WALK_LARGE
+        w.texcb |= (l2 >> 12 & 7) << 2
+        w.pa = (l2 & 0xFFFF0000U) | (va & 0xFFFF)
+        w.ap = old_ap(l2 >> (4 + 2 * (va >> 14 & 3)) & 3, sctlr)
+    elif l2 & 3 == 2:
+        w.ap = old_ap(l2 >> (4 + 2 * (va >> 10 & 3)) & 3, sctlr)
+    else:
+        w.texcb |= (l2 >> 6 & 7) << 2
+        w.ap = old_ap(l2 >> 4 & 3, sctlr)
 
 
 cdef inline int effective_ap(Cp15 c, int ap) noexcept nogil:

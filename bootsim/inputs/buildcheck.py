@@ -32,6 +32,13 @@ _RANGES = {
     "ARM_L1_CACHE_SHIFT": (4, 8),
 }
 
+# What brings a processor's support, in the order of arch/arm/mm/Makefile.
+PROCESSORS = (
+    "CPU_ARM720T", "CPU_ARM920T", "CPU_ARM922T", "CPU_ARM925T", "CPU_ARM926T", "CPU_FA526", "CPU_ARM1020",
+    "CPU_ARM1020E", "CPU_ARM1022", "CPU_ARM1026", "CPU_SA110", "CPU_SA1100", "CPU_XSCALE", "CPU_XSC3", "CPU_MOHAWK",
+    "CPU_FEROCEON", "CPU_V6", "CPU_V6K", "CPU_V7",
+)  # fmt: skip
+
 _SPLITS = {"VMSPLIT_3G": 0xC0000000, "VMSPLIT_3G_OPT": 0xB0000000, "VMSPLIT_2G": 0x80000000, "VMSPLIT_1G": 0x40000000}
 
 _NOT_MODELLED = {
@@ -94,8 +101,8 @@ def _config_problems(config: Config) -> Iterator[Problem]:
     for symbol, what in _NOT_MODELLED.items():
         if getattr(config, symbol):
             yield ("config", symbol), f"true: {what} is not modelled"
-    if not config.CPU_V7:
-        yield ("config", "CPU_V7"), "not set, expected a kernel for ARMv7: older processors are not modelled"
+    if not any(getattr(config, symbol) for symbol in PROCESSORS):
+        yield ("config", "CPU_V7"), f"not set, expected a kernel for ARMv7 or for one of {', '.join(PROCESSORS)}"
     for symbol, (low, high) in _RANGES.items():
         value = getattr(config, symbol)
         if not low <= value <= high:

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from bootsim.hw.machine import Machine
     from bootsim.hw.mmu import Cp15, Fault, Translation
     from bootsim.inputs.build import Config, KernelBuild, MachineDesc
+    from bootsim.linux.arch.arm.asm.proc_fns import Processor
+    from bootsim.linux.arch.arm.asm.procinfo import ProcInfo
     from bootsim.linux.arch.arm.mm.dma_mapping import Unmapped
     from bootsim.linux.arch.arm.mm.ioremap import StaticVm
     from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
-    from bootsim.linux.arch.arm.mm.proc_v7 import ProcInfo
     from bootsim.linux.drivers.of.base import DeviceNode
     from bootsim.linux.drivers.of.of_reserved_mem import ReservedMem
     from bootsim.linux.drivers.tty.serial.earlycon import EarlyconDevice
@@ -186,6 +187,7 @@ class Kernel:
 
     # set on the way, before anything reads them
     procinfo: ProcInfo
+    processor: Processor
     cr_alignment: int
     mdesc: MachineDesc
 
@@ -217,6 +219,8 @@ class Kernel:
         self.atags_pointer = 0
         self.processor_id = machine.cpu.midr
         self.is_smp = False
+        self.cpu_architecture = 0
+        self.cacheid = 0
         # command line
         self.boot_command_line = ""
         self.usermem = False

@@ -53,8 +53,10 @@ def _split_subsystem(line: str) -> tuple[str, str]:
 
 
 def console(k: Kernel) -> str:
-    """Return what the console shows of the kernel's own messages; stamped if it would."""
+    """Return what the console shows of the kernel's own messages, stamped as dmesg(1) stamps them.
+
+    dmesg(1) does so whether CONFIG_PRINTK_TIME is set or not.
+    """
     shown = (record for record in k.log.records if not suppress_message_printing(k, record.level))
     texts = (record.text.split("\n") for record in shown if record.kernel)
-    stamp = STAMP if k.build.config.PRINTK_TIME else ""
-    return "".join(f"{stamp}{line}\n" for text in texts for line in text)
+    return "".join(f"{STAMP}{line}\n" for text in texts for line in text)

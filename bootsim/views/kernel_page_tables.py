@@ -17,6 +17,7 @@ from bootsim.linux.arch.arm.asm import domain
 from bootsim.linux.arch.arm.asm import pgtable_2level as pt
 from bootsim.linux.arch.arm.asm.fixmap import FIXADDR_START
 from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE, VMALLOC_END, Layout
+from bootsim.linux.arch.arm.asm.system_info import linux_arm_arch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,15 @@ class Marker(NamedTuple):
 
 
 _AP = pt.PMD_SECT_APX | pt.PMD_SECT_AP_READ | pt.PMD_SECT_AP_WRITE
+# without APX, before ARMv6: the kernel's comment calls them approximate
+OLD_SECTION_BITS = (
+    Bits(_AP & ~pt.PMD_SECT_APX, 0, "    ro"),
+    Bits(_AP & ~pt.PMD_SECT_APX, pt.PMD_SECT_AP_WRITE, "    RW"),
+    Bits(_AP & ~pt.PMD_SECT_APX, pt.PMD_SECT_AP_READ, "USR ro"),
+    Bits(_AP & ~pt.PMD_SECT_APX, pt.PMD_SECT_AP_READ | pt.PMD_SECT_AP_WRITE, "USR RW"),
+    Bits(pt.PMD_SECT_XN, pt.PMD_SECT_XN, "NX", "x "),
+    Bits(pt.PMD_SECT_S, pt.PMD_SECT_S, "SHD", "   "),
+)
 SECTION_BITS = (
     Bits(_AP, pt.PMD_SECT_APX | pt.PMD_SECT_AP_WRITE, "    ro"),
     Bits(_AP, pt.PMD_SECT_AP_WRITE, "    RW"),
@@ -75,8 +85,9 @@ PTE_BITS = (
     Bits(pt.L_PTE_MT_MASK, pt.L_PTE_MT_DEV_CACHED, "DEV/CACHED"),
 )
 _PMD, _PTE = 4, 5
-_BITS = {_PMD: SECTION_BITS, _PTE: PTE_BITS}
-_MASK = {level: reduce(or_, (bits.mask for bits in found)) for level, found in _BITS.items()}
+_Levels = dict[int, tuple[Bits, ...]]
+_BITS: _Levels = {_PMD: SECTION_BITS, _PTE: PTE_BITS}
+_OLD_BITS: _Levels = {_PMD: OLD_SECTION_BITS, _PTE: PTE_BITS}
 _DOMAINS = {domain.DOMAIN_KERNEL: "KERNEL ", domain.DOMAIN_USER: "USER   ", domain.DOMAIN_IO: "IO     ",
             domain.DOMAIN_VECTORS: "VECTORS"}  # fmt: skip
 _LAST = Marker(0xFFFFFFFF, "")
@@ -96,9 +107,10 @@ def markers(layout: Layout) -> tuple[Marker, ...]:
     return found if layout.high_memory else found[:2] + found[3:]
 
 
-def dump(tables: Tables, marks: tuple[Marker, ...]) -> Iterator[Marker | Range]:
-    """Yield the markers and the ranges with a mapping, in the file's order."""
-    notes = _walk(tables)
+def dump(tables: Tables, marks: tuple[Marker, ...], arch: int = 7) -> Iterator[Marker | Range]:
+    """Yield the markers and the ranges with a mapping, in the file's order. `arch`: the build's __LINUX_ARM_ARCH__."""
+    bits = _BITS if arch >= 6 else _OLD_BITS
+    notes = _walk(tables, bits)
     start, level, prot, name = next(notes)
     at = 0
     yield marks[0]
@@ -107,45 +119,51 @@ def dump(tables: Tables, marks: tuple[Marker, ...]) -> Iterator[Marker | Range]:
         if (new_level, new_prot, new_name) == (level, prot, name) and va < mark.va:
             continue
         if prot:
-            yield Range(start, va, name, _words(level, prot))
+            yield Range(start, va, name, _words(bits[level], prot))
         if va >= mark.va:
             at += 1
             yield mark
         start, level, prot, name = va, new_level, new_prot, new_name
     if prot:
-        yield Range(start, 0, name, _words(level, prot))
+        yield Range(start, 0, name, _words(bits[level], prot))
 
 
-def _walk(tables: Tables) -> Iterator[tuple[int, int, int, str]]:
+def _walk(tables: Tables, bits: _Levels) -> Iterator[tuple[int, int, int, str]]:
     # every note_page() call: (va, level, protection bits, domain)
+    mask = {level: reduce(or_, (field.mask for field in found)) for level, found in bits.items()}
     for va in range(0, 1 << 32, pt.PMD_SIZE):
         first, second = tables.l1[va >> 20], tables.l1[(va >> 20) + 1]
         name = _domain(first)
         if not first or first & 2:
-            yield va, _PMD, first & _MASK[_PMD], name
+            yield va, _PMD, first & mask[_PMD], name
         else:
             # Linux's own 512 entries are the first half of the page, the hardware's the second
             page = tables.pages.get(first & ~0xFFF, bytes(pt.PAGE_SIZE))
             for i, pte in enumerate(struct.unpack_from("<512I", page)):
-                yield va + i * pt.PAGE_SIZE, _PTE, pte & _MASK[_PTE], name
+                yield va + i * pt.PAGE_SIZE, _PTE, pte & mask[_PTE], name
         if second & 2:
-            yield va + pt.SECTION_SIZE, _PMD, second & _MASK[_PMD], _domain(second)
+            yield va + pt.SECTION_SIZE, _PMD, second & mask[_PMD], _domain(second)
 
 
 def _domain(word: int) -> str:
     return _DOMAINS.get(word >> 5 & 0xF, "unknown")
 
 
-def _words(level: int, prot: int) -> tuple[str, ...]:
-    shown = (bits.set if prot & bits.mask == bits.value else bits.clear for bits in _BITS[level])
+def _words(fields: tuple[Bits, ...], prot: int) -> tuple[str, ...]:
+    shown = (bits.set if prot & bits.mask == bits.value else bits.clear for bits in fields)
     return tuple(word for word in shown if word is not None)
+
+
+def _dumped(held: Held) -> Iterator[Marker | Range]:
+    config = held.build.config
+    return dump(held.tables(), markers(Layout(config, held.high_memory)), linux_arm_arch(config))
 
 
 def data(held: Held) -> list[dict[str, object]]:
     """Return the ranges, each with the marker it stands below and its size in bytes."""
     found: list[dict[str, object]] = []
     area = ""
-    for item in dump(held.tables(), markers(Layout(held.build.config, held.high_memory))):
+    for item in _dumped(held):
         if isinstance(item, Marker):
             area = item.name
         else:
@@ -158,7 +176,7 @@ def data(held: Held) -> list[dict[str, object]]:
 
 def lines(held: Held) -> Iterator[str]:
     """Yield the file's lines."""
-    for item in dump(held.tables(), markers(Layout(held.build.config, held.high_memory))):
+    for item in _dumped(held):
         yield f"---[ {item.name} ]---" if isinstance(item, Marker) else _line(item)
 
 

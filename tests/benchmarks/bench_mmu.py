@@ -33,12 +33,13 @@ def kernel():
         "swapper_pg_dir": 0xC0004000, "text": 0xC0008000, "turn_mmu_on_end": 0xC0100020, "sinittext": 0xC0B00000,
         "init_end": 0xC0C00000, "bss_start": 0xC0C80000, "bss_stop": 0xC0CC0000, "end": 0xC0CC0000}
     build = KernelBuild(schema=1, name="bench", summary="", provenance="derived", origin="", banner="", machines=(),
-                        config=Config(PAGE_OFFSET=0xC0000000, ARM_PATCH_PHYS_VIRT=True, HIGHMEM=True),
+                        config=Config(PAGE_OFFSET=0xC0000000, ARM_PATCH_PHYS_VIRT=True, HIGHMEM=True, CPU_V7=True),
                         symbols=Symbols(**symbols), sizeof=Sizeof(**dict.fromkeys(Sizeof.KERNEL_NAMES, 32)))
     machine = Machine(cpu=CORTEX_A9, kernel_pa=0x60008000, cp15=Cp15(sctlr=CORTEX_A9.sctlr))
     k = Kernel(build, machine)
     k.mm.memblock.zero = lambda *_: None  # no page tables yet
     stext(k)
+    k.cpu_architecture = 9
     init_default_cache_policy(k, k.procinfo.mm_mmuflags(k.is_smp))
     memblock_add(k.mm.memblock, 0x60000000, 1024 * MIB)
     memblock_reserve(k.mm.memblock, 0x60000000, 16 * MIB, "bench")

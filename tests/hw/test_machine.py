@@ -10,7 +10,7 @@ from bootsim.hw.memory import PhysicalAddressError
 def handover(**changes):
     fields = {"blob": b"\xd0\x0d\xfe\xed tree", "dtb_pa": 0x68000000, "kernel_pa": 0x60008000,
               "banks": [(0x60000000, 0x40000000)], "initrd_pa": None, "initrd_bytes": 0}
-    return SimpleNamespace(**(fields | changes))
+    return SimpleNamespace(**({"told": (), "firmware": None, "left": ()} | fields | changes))
 
 
 def test_power_on_puts_the_tree_into_ram():

@@ -67,15 +67,10 @@ def test_console_shows_what_is_below_its_level(loglevel, ignore, shown):
     assert dmesg.console(kernel(loglevel, ignore)) == "".join(f"[    0.000000] {text}\n" for text in shown.split())
 
 
-def test_console_of_a_build_without_timestamps():
-    assert dmesg.console(kernel(10, printk_time=False)) == "Linux\ndebug\n"
-
-
-def kernel(loglevel, ignore=False, printk_time=True):
+def kernel(loglevel, ignore=False):
     records = [record("Linux"), record("debug", 7), record("bootsim: x", kernel=False)]
-    build = SimpleNamespace(config=SimpleNamespace(PRINTK_TIME=printk_time))
     log = SimpleNamespace(records=records, console_loglevel=loglevel, ignore_loglevel=ignore)
-    return SimpleNamespace(log=log, build=build)
+    return SimpleNamespace(log=log)
 
 
 def test_what_a_terminal_would_obey_is_shown_in_hex():

@@ -2,6 +2,7 @@
 from libc.stdint cimport int32_t, uint32_t
 
 from bootsim.hw.memory cimport PhysicalMemory
+from bootsim.linux.arch.arm.asm.proc_fns cimport Processor
 
 cdef enum:
     LAST_PKMAP = 512
@@ -14,6 +15,7 @@ cdef class Kmap:
     cdef readonly uint32_t last_pkmap_nr
     cdef readonly uint32_t base             # PKMAP_BASE
     cdef PhysicalMemory ram
+    cdef Processor processor
     cdef uint32_t table_pa                  # pkmap_page_table
     cdef uint32_t table_va
     cdef uint32_t fixmap_pa                 # the table of the kmap_atomic slots

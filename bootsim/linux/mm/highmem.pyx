@@ -14,7 +14,6 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport L_PTE_XN, PAGE_SHIFT, PAGE_SIZE
-from bootsim.linux.arch.arm.mm.proc_v7_2level cimport set_pte_ext
 
 from bootsim.errors import BootsimError
 from bootsim.linux.arch.arm.asm.fixmap import END_OF_PERMANENT_FIXED_ADDRESSES, FIXADDR_TOP
@@ -44,6 +43,7 @@ cdef class Kmap:
     def __init__(self, k):
         config, mm = k.build.config, k.mm
         self.ram = k.machine.ram
+        self.processor = k.processor
         self.base, self.table_pa = mm.layout.PKMAP_BASE, mm.pkmap_page_table_pa
         self.table_va = k.phys_to_virt(self.table_pa)
         self.prot = mm.pgprot_kernel | L_PTE_XN
@@ -64,6 +64,7 @@ cdef class Kmap:
         cdef Kmap new = Kmap.__new__(Kmap)
         memo[id(self)] = new
         new.ram = deepcopy(self.ram, memo)
+        new.processor = self.processor
         new.last_pkmap_nr, new.base, new.table_pa = self.last_pkmap_nr, self.base, self.table_pa
         new.table_va = self.table_va
         new.fixmap_pa, new.prot, new.first_slot = self.fixmap_pa, self.prot, self.first_slot
@@ -127,7 +128,7 @@ cdef class Kmap:
         for nr in range(LAST_PKMAP):
             if self.pkmap_count[nr] == 1:
                 self.pkmap_count[nr] = 0
-                set_pte_ext(self.ram, self.table_pa + 4 * nr, 0, 0)
+                self.processor.set_pte_ext(self.ram, self.table_pa + 4 * nr, 0, 0)
                 self.clear_page_address(nr)
         return 0
 
@@ -153,7 +154,7 @@ cdef class Kmap:
             if not left:
                 self.last_pkmap_nr = before
                 return 0
-        set_pte_ext(self.ram, self.table_pa + 4 * self.last_pkmap_nr, pfn << PAGE_SHIFT | self.prot, 0)
+        self.processor.set_pte_ext(self.ram, self.table_pa + 4 * self.last_pkmap_nr, pfn << PAGE_SHIFT | self.prot, 0)
         self.pkmap_count[self.last_pkmap_nr] = 1
         self.set_page_address(pfn, self.last_pkmap_nr)
         return self.base + (self.last_pkmap_nr << PAGE_SHIFT)
@@ -217,7 +218,7 @@ cdef class Kmap:
             raise KmapError(f"cpu {cpu} has {KM_TYPE_NR} kmap_atomic() mappings, as many as there are slots")
         idx = self.atomic_idx[cpu] + KM_TYPE_NR * cpu
         self.atomic_idx[cpu] += 1
-        set_pte_ext(self.ram, self.fixmap_pa - 4 * idx, pfn << PAGE_SHIFT | prot, 0)
+        self.processor.set_pte_ext(self.ram, self.fixmap_pa - 4 * idx, pfn << PAGE_SHIFT | prot, 0)
         return TOP - ((self.first_slot + idx) << PAGE_SHIFT)
 
     cpdef int atomic_done(self, uint32_t va, uint32_t cpu) except -1:
@@ -233,7 +234,7 @@ cdef class Kmap:
             raise KmapError(f"kunmap_atomic({va:#x}): the last of cpu {cpu} is at "
                             f"{TOP - ((self.first_slot + idx) << PAGE_SHIFT):#x}; they are given back in turn")
         if self.clears:
-            set_pte_ext(self.ram, self.fixmap_pa - 4 * idx, 0, 0)
+            self.processor.set_pte_ext(self.ram, self.fixmap_pa - 4 * idx, 0, 0)
         self.atomic_idx[cpu] -= 1
         return 0
 

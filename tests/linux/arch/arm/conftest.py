@@ -7,6 +7,7 @@ from bootsim.hw.machine import Machine
 from bootsim.hw.mmu import Cp15
 from bootsim.inputs.build import Config, KernelBuild, Sizeof, Symbols
 from bootsim.linux import Kernel
+from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv7
 from bootsim.linux.arch.arm.kernel.head import stext
 from bootsim.linux.arch.arm.mm.mmu import init_default_cache_policy
 from bootsim.linux.mm.memblock import memblock_add, memblock_reserve
@@ -17,6 +18,7 @@ MIB = 1 << 20
 CONFIG = {
     "PAGE_OFFSET": 0xC0000000, "HIGHMEM": True, "ARM_PATCH_PHYS_VIRT": True, "SMP": True, "SMP_ON_UP": True,
     "NR_CPUS": 8, "SWP_EMULATE": True, "CPU_SW_DOMAIN_PAN": True, "KUSER_HELPERS": True,
+    "CPU_V7": True,
 }
 SYMBOLS = {
     "swapper_pg_dir": 0xC0004000, "text": 0xC0008000, "stext": 0xC0100000, "etext": 0xC0800000,
@@ -52,6 +54,7 @@ class Maker:
         k = self.powered_on(**options)
         k.mdesc = None
         stext(k)
+        k.cpu_architecture = CPU_ARCH_ARMv7
         init_default_cache_policy(k, k.procinfo.mm_mmuflags(k.is_smp))
         return k
 

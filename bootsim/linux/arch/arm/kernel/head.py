@@ -11,21 +11,28 @@ that one mapped, and a jump to __mmap_switched leaves for the linked addresses.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError, KernelPanic
 from bootsim.hw.soc import SCU_CONFIG
+from bootsim.inputs.buildcheck import PROCESSORS
 from bootsim.linux.arch.arm.asm.cp15 import CR_A, CR_C, CR_I, CR_M, CR_Z
 from bootsim.linux.arch.arm.asm.domain import DACR_INIT
 from bootsim.linux.arch.arm.asm.memory import FDT_FIXED_BASE, SECTION_MASK, SZ_16M, record_layout
 from bootsim.linux.arch.arm.asm.pgtable_2level import PMD_SECT_XN, SECTION_SHIFT, SECTION_SIZE
+from bootsim.linux.arch.arm.asm.proc_fns import Processor
+from bootsim.linux.arch.arm.asm.system_info import linux_arm_arch
 from bootsim.linux.arch.arm.mm.mmu import mmu_data
-from bootsim.linux.arch.arm.mm.proc_v7 import PROC_INFO, ProcInfo, v7_setup
 from bootsim.linux.kernel.printk import KERN_WARNING, step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bootsim.hw.machine import Machine
+    from bootsim.inputs.build import Config
     from bootsim.linux import Kernel
+    from bootsim.linux.arch.arm.asm.procinfo import ProcInfo
 
 PG_DIR_SIZE = 0x4000
 OF_DT_MAGIC = 0xEDFE0DD0
@@ -38,8 +45,9 @@ U32 = 0xFFFFFFFF
 def stext(k: Kernel) -> None:
     """Run from the kernel's first instruction to start_kernel's.
 
-    Sets k.procinfo, k.mm.phys_offset, k.mm.init_mm.pgd_pa, k.is_smp, k.processor_id, k.atags_pointer (pa of the tree,
-    or 0) and k.cr_alignment. Raises KernelPanic where the real kernel loops in __error or runs off its mappings.
+    Sets k.procinfo, k.processor, k.mm.phys_offset, k.mm.init_mm.pgd_pa, k.is_smp, k.processor_id, k.atags_pointer (pa
+    of the tree, or 0) and k.cr_alignment. Raises KernelPanic where the real kernel loops in __error or runs off its
+    mappings.
     Source: arch/arm/kernel/head.S stext
     Differs: __hyp_stub_install and the machine number in r1 leave no trace in memory and are not modelled.
     """
@@ -47,7 +55,8 @@ def stext(k: Kernel) -> None:
     for line in machine.told:
         step(k, "{line}", func="bootloader", line=line)
     k.processor_id = machine.cpu.midr
-    k.procinfo = lookup_processor_type(k.processor_id)
+    k.procinfo = lookup_processor_type(k, k.processor_id)
+    k.processor = Processor(k.procinfo.set_pte, k.build.config.CPU_DCACHE_WRITETHROUGH)
     k.mm.phys_offset = machine.kernel_pa - (symbols.text - k.build.config.PAGE_OFFSET) & U32
     k.facts.add("PHYS_OFFSET", k.mm.phys_offset, "pa", "address the kernel was loaded at - TEXT_OFFSET",
                 ("option:load-addr", "symbol:_text", "CONFIG_PAGE_OFFSET"), "arch/arm/kernel/head.S stext")
@@ -60,21 +69,41 @@ def stext(k: Kernel) -> None:
     k.is_smp = fixup_smp(machine) if k.build.config.SMP_ON_UP else k.build.config.SMP
     fixup_pv_table(k)
     create_page_tables(k)
-    cr = v7_setup(k, k.mm.init_mm.pgd_pa)
+    cr = k.procinfo.setup(k, k.mm.init_mm.pgd_pa)
     enable_mmu(k, cr)
     mmap_switched(k)
 
 
-def lookup_processor_type(midr: int) -> ProcInfo:
-    """The first entry of the kernel's processor list that matches MIDR.
+def lookup_processor_type(k: Kernel, midr: int) -> ProcInfo:
+    """The first entry of the kernel's processor list that matches MIDR. Raises KernelPanic without one.
 
     Source: arch/arm/kernel/head-common.S __lookup_processor_type
-    Differs: the list holds ARMv7 processors only; a kernel built for older ones too knows more.
     """
-    for info in PROC_INFO:
+    for info in proc_info_list(k.build.config):
         if midr & info.cpu_mask == info.cpu_val:
             return info
-    raise KernelPanic(None, f"this kernel does not know the processor with MIDR {midr:#010x} (__error_p)")
+    raise KernelPanic(None, f"this kernel ({k.build.name}) does not know the processor with MIDR {midr:#010x}, "
+                      f"{k.machine.cpu.name} (__error_p)")
+
+
+def proc_info_list(config: Config) -> Iterator[ProcInfo]:
+    """The processors that a build knows, in the linker's order.
+
+    Source: arch/arm/mm/Makefile, .proc.info.init
+    """
+    for symbol in PROCESSORS:
+        if (symbol == "CPU_V6K" and config.CPU_V6) or not getattr(config, symbol):
+            continue
+        name = "v6" if symbol == "CPU_V6K" else _FILES.get(symbol, symbol.removeprefix("CPU_").lower())
+        infos: tuple[ProcInfo, ...] = import_module(f"bootsim.linux.arch.arm.mm.proc_{name}").PROC_INFO
+        for info in infos:
+            if info.name == "__feroceon_old_id_proc_info" and not config.CPU_FEROCEON_OLD_ID:
+                continue
+            yield info
+
+
+_FILES = {"CPU_ARM720T": "arm720", "CPU_ARM920T": "arm920", "CPU_ARM922T": "arm922", "CPU_ARM925T": "arm925",
+          "CPU_ARM926T": "arm926"}  # fmt: skip
 
 
 def vet_atags(k: Kernel, pointer: int) -> int:
@@ -183,7 +212,7 @@ def enable_mmu(k: Kernel, cr: int) -> None:
     Source: arch/arm/kernel/head.S __enable_mmu
     """
     config, cp15 = k.build.config, k.cpus[0].cp15
-    cr &= ~CR_A
+    cr = cr | CR_A if config.ALIGNMENT_TRAP and linux_arm_arch(config) < 6 else cr & ~CR_A
     for disabled, bit in ((config.CPU_DCACHE_DISABLE, CR_C), (config.CPU_BPREDICT_DISABLE, CR_Z),
                           (config.CPU_ICACHE_DISABLE, CR_I)):
         if disabled:

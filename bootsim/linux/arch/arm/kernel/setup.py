@@ -5,8 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.causes import cause, unheeded
-from bootsim.errors import InputError, KernelPanic
+from bootsim.errors import KernelPanic
+from bootsim.linux.arch.arm.asm.cachetype import (
+    CACHEID_ASID_TAGGED,
+    CACHEID_PIPT,
+    CACHEID_VIPT_ALIASING,
+    CACHEID_VIPT_I_ALIASING,
+    CACHEID_VIPT_NONALIASING,
+    CACHEID_VIVT,
+    cacheid_is,
+)
 from bootsim.linux.arch.arm.asm.mach.arch import run_hook
+from bootsim.linux.arch.arm.asm.system_info import (
+    CPU_ARCH_UNKNOWN,
+    PROC_ARCH,
+    CPU_ARCH_ARMv3,
+    CPU_ARCH_ARMv4T,
+    CPU_ARCH_ARMv6,
+    CPU_ARCH_ARMv7,
+)
 from bootsim.linux.arch.arm.kernel.devtree import arm_dt_init_cpu_maps, setup_machine_fdt
 from bootsim.linux.arch.arm.kernel.smp import smp_init_cpus, smp_set_ops
 from bootsim.linux.arch.arm.mm.init import arm_memblock_init, setup_dma_zone
@@ -38,6 +55,7 @@ from bootsim.owners import Purpose
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
+    from bootsim.hw.cpu import Cpu
     from bootsim.linux import Kernel
 
 ULONG_MAX = 0xFFFFFFFF
@@ -55,14 +73,46 @@ def smp_setup_processor_id(k: Kernel) -> None:
     printk(k, KERN_INFO, "Booting Linux on physical CPU {mpidr:#x}", mpidr=mpidr)
 
 
-def setup_processor(k: Kernel) -> None:
-    """Name the processor, and patch division where it has the instructions.
+def __get_cpu_architecture(cpu: Cpu) -> int:
+    """The processor's architecture as CPU_ARCH_*, by MIDR and, where that points there, the memory model features.
 
+    Source: arch/arm/kernel/setup.c __get_cpu_architecture()
+    """
+    midr = cpu.midr
+    if midr & 0x0008F000 == 0:
+        return CPU_ARCH_UNKNOWN
+    if midr & 0x0008F000 == 0x00007000:
+        return CPU_ARCH_ARMv4T if midr & 1 << 23 else CPU_ARCH_ARMv3
+    if midr & 0x00080000 == 0:
+        arch = midr >> 16 & 7
+        return arch + CPU_ARCH_ARMv3 if arch else CPU_ARCH_UNKNOWN
+    if midr & 0x000F0000 != 0x000F0000:
+        return CPU_ARCH_UNKNOWN
+    vmsa, pmsa = cpu.id_mmfr0 & 0xF, cpu.id_mmfr0 & 0xF0
+    if vmsa >= 3 or pmsa >= 0x30:
+        return CPU_ARCH_ARMv7
+    return CPU_ARCH_ARMv6 if vmsa == 2 or pmsa == 0x20 else CPU_ARCH_UNKNOWN
+
+
+def setup_processor(k: Kernel) -> None:
+    """Name the processor and its architecture, and patch division where it has the instructions.
+
+    Sets k.cpu_architecture. Raises KernelPanic for an architecture that nobody knows.
     Source: arch/arm/kernel/setup.c setup_processor(), patch_aeabi_idiv()
     """
     cpu, config = k.machine.cpu, k.build.config
+    k.cpu_architecture = __get_cpu_architecture(cpu)
+    if k.cpu_architecture == CPU_ARCH_UNKNOWN:
+        raise KernelPanic(None, f"BUG in cpu_architecture: MIDR {cpu.midr:#010x} with ID_MMFR0 {cpu.id_mmfr0:#010x} is "
+                          "of no architecture that the kernel knows")
+    name = k.procinfo.cpu_name
+    if name == "ARM1020":
+        from bootsim.linux.arch.arm.mm.proc_arm1020 import cpu_arm1020_name  # the one name that the build decides
+
+        name = cpu_arm1020_name(config)
     printk(k, KERN_INFO, "CPU: {name} [{midr:08x}] revision {revision} (ARMv{arch}), cr={cr:08x}",
-           name="ARMv7 Processor", midr=cpu.midr, revision=cpu.midr & 15, arch="7", cr=k.cpus[0].cp15.sctlr)
+           name=name, midr=cpu.midr, revision=cpu.midr & 15, arch=PROC_ARCH[k.cpu_architecture],
+           cr=k.cpus[0].cp15.sctlr)
     if config.ARM_PATCH_IDIV and cpu.divides >= (1 if config.THUMB2_KERNEL else 2):
         printk(k, KERN_INFO, "CPU: div instructions available: patching division code", func="patch_aeabi_idiv")
     init_default_cache_policy(k, k.procinfo.mm_mmuflags(k.is_smp))
@@ -70,23 +120,29 @@ def setup_processor(k: Kernel) -> None:
 
 
 def cacheid_init(k: Kernel) -> None:
-    """Name the kinds of the level-1 caches from the cache type register.
+    """Name the kinds of the level-1 caches from the cache type register. Sets k.cacheid (CACHEID_*).
 
     Source: arch/arm/kernel/setup.c cacheid_init(), cpu_has_aliasing_icache()
     """
     cpu = k.machine.cpu
-    dcache = "PIPT / VIPT nonaliasing"
-    if cpu.ctr >> 29 != 4:
-        raise InputError(f"{cpu.name}: CTR {cpu.ctr:#x} is not in the ARMv7 format, which is all bootsim models")
-    policy = cpu.ctr >> 14 & 3
-    if policy == 1:
-        icache = "VIVT ASID tagged"
-    elif policy == 3:
-        icache = "PIPT"
-    elif cpu.l1i_way_bytes > PAGE_SIZE:
-        icache = "VIPT aliasing"
-    else:
-        icache = "VIPT nonaliasing"
+    k.cacheid = CACHEID_VIVT
+    if k.cpu_architecture >= CPU_ARCH_ARMv6:
+        if cpu.ctr >> 29 == 4:
+            k.cacheid = CACHEID_VIPT_NONALIASING
+            k.cacheid |= {1: CACHEID_ASID_TAGGED, 3: CACHEID_PIPT}.get(cpu.ctr >> 14 & 3, 0)
+            aliases = cpu.l1i_way_bytes > PAGE_SIZE
+        else:
+            k.cacheid = CACHEID_VIPT_ALIASING if cpu.ctr & 1 << 23 else CACHEID_VIPT_NONALIASING
+            aliases = bool(cpu.ctr & 1 << 11)
+        if aliases and not cacheid_is(k, CACHEID_PIPT):
+            k.cacheid |= CACHEID_VIPT_I_ALIASING
+    kinds = ((CACHEID_VIVT, "VIVT"), (CACHEID_VIPT_ALIASING, "VIPT aliasing"),
+             (CACHEID_VIPT_NONALIASING, "PIPT / VIPT nonaliasing"))
+    ikinds = ((CACHEID_VIVT, "VIVT"), (CACHEID_ASID_TAGGED, "VIVT ASID tagged"),
+              (CACHEID_VIPT_I_ALIASING, "VIPT aliasing"), (CACHEID_PIPT, "PIPT"),
+              (CACHEID_VIPT_NONALIASING, "VIPT nonaliasing"))
+    dcache, icache = (next((word for mask, word in table if cacheid_is(k, mask)), "unknown")
+                      for table in (kinds, ikinds))
     printk(k, KERN_INFO, "CPU: {dcache} data cache, {icache} instruction cache", dcache=dcache, icache=icache)
 
 

@@ -15,10 +15,18 @@ standard_io_desc = (io_desc(0xFE000000, 0xD4000000, SZ_2M), io_desc(0xFE200000, 
 mmp2_io_desc = (io_desc(0xFE400000, 0xE0000000, SZ_1M),)  # PGU
 
 
+def mmp_map_io(k: Kernel) -> None:
+    """Map the buses.
+
+    Source: arch/arm/mach-mmp/common.c mmp_map_io()
+    """
+    iotable_init(k, io_table(k, "standard_io_desc", standard_io_desc))
+
+
 def mmp2_map_io(k: Kernel) -> None:
     """Map the buses, and the peripherals of the graphics and processor unit.
 
-    Source: arch/arm/mach-mmp/common.c mmp2_map_io(), mmp_map_io()
+    Source: arch/arm/mach-mmp/common.c mmp2_map_io()
     """
-    iotable_init(k, io_table(k, "standard_io_desc", standard_io_desc))
+    mmp_map_io(k)
     iotable_init(k, io_table(k, "mmp2_io_desc", mmp2_io_desc))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from bootsim.linux.arch.arm.asm.fixmap import END_OF_PERMANENT_FIXED_ADDRESSES, FIXADDR_START, fix_to_virt
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, pte_offset_kernel
-from bootsim.linux.arch.arm.mm.proc_v7_2level import cpu_v7_set_pte_ext
 from bootsim.linux.kernel.printk import step
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def kmap_atomic_high_prot(k: Kernel, pfn: int, prot: int) -> int:
         return found or kmap.atomic(pfn, prot, k.mm.pgdat.cpu)
     va = fix_to_virt(FIX_KMAP_BEGIN)
     pte_pa = pte_offset_kernel(k, pmd_off_k(k, va), va)
-    cpu_v7_set_pte_ext(k.machine.ram, pte_pa, pfn << PAGE_SHIFT | prot, 0)
+    k.processor.cpu_set_pte_ext(k.machine.ram, pte_pa, pfn << PAGE_SHIFT | prot, 0)
     step(k, "kmap_atomic: {va:#010x} -> {pa:#010x}", func="kmap_atomic", va=va, pa=pfn << PAGE_SHIFT)
     return va
 
@@ -44,7 +43,7 @@ def kunmap_atomic_high(k: Kernel, va: int) -> None:
     kmap = k.mm.kmap
     if kmap is None:
         if k.build.config.DEBUG_HIGHMEM:
-            cpu_v7_set_pte_ext(k.machine.ram, pte_offset_kernel(k, pmd_off_k(k, va), va), 0, 0)
+            k.processor.cpu_set_pte_ext(k.machine.ram, pte_offset_kernel(k, pmd_off_k(k, va), va), 0, 0)
     elif va >= FIXADDR_START:
         kmap.atomic_done(va, k.mm.pgdat.cpu)
     else:

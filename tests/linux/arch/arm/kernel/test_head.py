@@ -143,13 +143,13 @@ def test_the_debug_port_gets_a_section(make):
 @pytest.mark.parametrize(("midr", "name"), [
     (0x410FC090, "__v7_ca9mp_proc_info"), (0x413FC090, "__v7_ca9mp_proc_info"), (0x414FC0F0, "__v7_ca15mp_proc_info"),
     (0x410FC075, "__v7_ca7mp_proc_info"), (0x410FD034, "__v7_proc_info"), (0x511F04D0, "__krait_proc_info")])
-def test_processor_lookup(midr, name):
-    assert lookup_processor_type(midr).name == name
+def test_processor_lookup(make, midr, name):
+    assert lookup_processor_type(make.powered_on(), midr).name == name
 
 
-def test_an_unknown_processor_is_the_end():
+def test_an_unknown_processor_is_the_end(make):
     with pytest.raises(KernelPanic, match="0x4107b361"):
-        lookup_processor_type(0x4107B361)
+        lookup_processor_type(make.powered_on(), 0x4107B361)
 
 
 def test_every_step_is_recorded(make):

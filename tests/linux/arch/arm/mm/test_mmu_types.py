@@ -17,6 +17,7 @@ from bootsim.linux.arch.arm.asm.mach.map import (
     MT_MEMORY_RWX_NONCACHED,
     MT_NAMES,
 )
+from bootsim.linux.arch.arm.asm.proc_fns import Processor
 from bootsim.linux.arch.arm.mm.mmu import (
     build_mem_type_table,
     early_cachepolicy,
@@ -26,7 +27,7 @@ from bootsim.linux.arch.arm.mm.mmu import (
     early_vmalloc,
     init_default_cache_policy,
 )
-from bootsim.linux.arch.arm.mm.proc_v7_2level import NMRR, PRRR, hardware_entry
+from bootsim.linux.arch.arm.mm.proc_v7_2level import NMRR, PRRR
 
 SECTIONS_UP = {MT_MEMORY_RWX: 0x0040E, MT_MEMORY_RW: 0x0041E, MT_MEMORY_RO: 0x0841E, MT_DEVICE: 0x11452}
 SECTIONS_SMP = {MT_MEMORY_RWX: 0x1140E, MT_MEMORY_RW: 0x1141E, MT_MEMORY_RO: 0x1941E, MT_DEVICE: 0x11452}
@@ -58,21 +59,21 @@ def test_page_bits_are_the_real_ones(make, cpus, pages):
     (0x8FFFE1CF, 0x8FFFE23E), (0x8FFFF0CF, 0x8FFFF21E), (0x8FFFE5DF, 0x8FFFE67E), (0x8FFFF4DF, 0x8FFFF65E),
     (0x7FFFF24F, 0x7FFFF01F)])
 def test_the_hardware_entry_is_the_real_one(linux, hardware):
-    assert hardware_entry(linux) == hardware
+    assert Processor().hardware_entry(linux) == hardware
 
 
 def test_pages_that_fault_on_purpose():
     valid, young, none = 1, 2, 1 << 11
-    assert hardware_entry(0x12345000 | valid) == 0
-    assert hardware_entry(0x12345000 | young) == 0
-    assert hardware_entry(0x12345000 | valid | young | none) == 0
-    assert hardware_entry(0x12345000 | valid | young, 1 << 11) & 1 << 11  # nG
+    assert Processor().hardware_entry(0x12345000 | valid) == 0
+    assert Processor().hardware_entry(0x12345000 | young) == 0
+    assert Processor().hardware_entry(0x12345000 | valid | young | none) == 0
+    assert Processor().hardware_entry(0x12345000 | valid | young, 1 << 11) & 1 << 11  # nG
 
 
 def hardware_memory(k, mt):
     """The MemoryTypes of a section and of a page of that mem_type."""
     t, tre = k.mm.mem_types[mt], 1 << 28
-    sect, page = t.prot_sect, hardware_entry(t.prot_pte)
+    sect, page = t.prot_sect, Processor().hardware_entry(t.prot_pte)
     return (memory_type((sect >> 12 & 7) << 2 | sect >> 2 & 3, bool(sect >> 16 & 1), tre, PRRR, NMRR),
             memory_type((page >> 6 & 7) << 2 | page >> 2 & 3, bool(page >> 10 & 1), tre, PRRR, NMRR))
 

@@ -14,11 +14,11 @@ A request becomes sections where virtual address, physical address and length al
 from libc.stdint cimport uint32_t
 
 from bootsim.hw.memory cimport PhysicalMemory
+from bootsim.linux.arch.arm.asm.proc_fns cimport Processor
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport (
     _PAGE_KERNEL_TABLE, L_PTE_USER, L_PTE_VALID, L_PTE_YOUNG, PAGE_SHIFT, PAGE_SIZE, PMD_SECT_SUPER, PMD_SECT_nG,
     PMD_SIZE, PMD_TYPE_SECT, PTE_EXT_NG, PTE_HWTABLE_OFF, PTE_HWTABLE_SIZE, SECTION_SIZE, SUPERSECTION_SIZE, pmd_in,
     pmd_page_pa, pte_index)
-from bootsim.linux.arch.arm.mm.proc_v7_2level cimport set_pte_ext
 
 from bootsim.causes import cause, dividers
 from bootsim.errors import KernelPanic
@@ -26,6 +26,7 @@ from bootsim.linux.arch.arm.asm.cp15 import CR_V
 from bootsim.linux.arch.arm.asm.fixmap import FIXADDR_START
 from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MT_NAMES
 from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE, VMALLOC_END
+from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv6
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_WARNING, printk, step
 from bootsim.linux.mm.memblock import memblock_alloc
 from bootsim.owners import Purpose
@@ -194,8 +195,9 @@ cdef int alloc_init_pte(k, PhysicalMemory ram, uint32_t pmd_pa, uint32_t addr, u
                         alloc, bint ng, Counts *n) except -1:
     cdef uint32_t pte_pa = arm_pte_alloc(k, ram, pmd_pa, addr, type.prot_l1, alloc, n)
     cdef uint32_t ext = PTE_EXT_NG if ng else 0
+    cdef Processor processor = k.processor
     while True:
-        set_pte_ext(ram, pte_pa, pfn << PAGE_SHIFT | type.prot_pte, ext)
+        processor.set_pte_ext(ram, pte_pa, pfn << PAGE_SHIFT | type.prot_pte, ext)
         n.pages += 1
         pfn += 1
         pte_pa += 4
@@ -233,6 +235,10 @@ cdef int create_36bit_mapping(k, PhysicalMemory ram, uint32_t pgd, md, MemType t
     cdef uint32_t phys = <uint32_t>(md.pfn << PAGE_SHIFT & 0xFFFFFFFF)
     cdef uint32_t end = addr + length
     cdef int i
+    if k.cpu_architecture < CPU_ARCH_ARMv6:
+        printk(k, KERN_ERR, "MM: CPU does not support supersection mapping for {pa:#010x} at {va:#010x}",
+               func="create_36bit_mapping", pa=md.pfn << PAGE_SHIFT, va=md.virtual)
+        return 0
     if type.domain:
         printk(k, KERN_ERR, "MM: invalid domain in supersection mapping for {pa:#010x} at {va:#010x}",
                func="create_36bit_mapping", pa=md.pfn << PAGE_SHIFT, va=md.virtual)
@@ -333,4 +339,5 @@ def set_pte_at(k, addr, pte_pa, pte):
     """
     cdef uint32_t user = L_PTE_VALID | L_PTE_USER | L_PTE_YOUNG
     cdef bint ng = addr < k.mm.layout.TASK_SIZE and <uint32_t>pte & user == user
-    set_pte_ext(k.machine.ram, pte_pa, pte, PTE_EXT_NG if ng else 0)
+    cdef Processor processor = k.processor
+    processor.set_pte_ext(k.machine.ram, pte_pa, pte, PTE_EXT_NG if ng else 0)

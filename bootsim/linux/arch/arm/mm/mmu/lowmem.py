@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from bootsim.causes import owner, unheeded
 from bootsim.errors import KernelPanic
+from bootsim.linux.arch.arm.asm.cachetype import cache_is_vipt_aliasing
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_RW, MT_MEMORY_RWX, MapDesc
 from bootsim.linux.arch.arm.asm.memory import SZ_16M, SZ_32M, VMALLOC_END
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PMD_SIZE, SECTION_SIZE
@@ -88,7 +89,8 @@ def adjust_lowmem_bounds(k: Kernel) -> None:
     k.mm.arm_lowmem_limit, boundary, why = _lowmem_limit(k, vmalloc_limit)
     k.mm.layout.high_memory = k.phys_to_virt(k.mm.arm_lowmem_limit - 1) + 1
     limit = (boundary or k.mm.arm_lowmem_limit) // PMD_SIZE * PMD_SIZE
-    if not k.build.config.HIGHMEM and memblock_end_of_DRAM(mb) > k.mm.arm_lowmem_limit:
+    aliases = cache_is_vipt_aliasing(k)
+    if (not k.build.config.HIGHMEM or aliases) and memblock_end_of_DRAM(mb) > k.mm.arm_lowmem_limit:
         end = memblock_end_of_DRAM(mb)
         printk(k, KERN_NOTICE, "Ignoring RAM at {start:#010x}-{end:#010x}", start=limit, end=end)
         printk(k, KERN_NOTICE, "Consider using a HIGHMEM enabled kernel.")
@@ -103,14 +105,16 @@ def adjust_lowmem_bounds(k: Kernel) -> None:
 # below that, `boundary`, the first end or start of mapped memory that is no multiple of 2 MiB.
 def _why_ignored(k: Kernel, boundary: int, end: int, vmalloc_limit: int) -> str:
     lowmem = k.mm.arm_lowmem_limit
+    reason = "CONFIG_HIGHMEM is not set"
+    if k.build.config.HIGHMEM:
+        reason = f"the data cache of {k.machine.cpu.name} has aliases, with which highmem cannot be used"
     mapped = [base for base, stop in for_each_mem_range(k.mm.memblock) if stop > lowmem]
     if mapped:
         places = [owner(k, h.purpose) for h in meeting(k.owners.banks(), max(lowmem, mapped[0]), end)]
         given = {word.partition("=")[0] for word in k.boot_command_line.split()}
         asked = "cmdline: vmalloc=" if "vmalloc" in given else "unless vmalloc= says otherwise"
         why = (f"{', '.join(dict.fromkeys(places))} goes on beyond {vmalloc_limit:#010x}, where lowmem ends as "
-               f"the vmalloc area needs {VMALLOC_END - k.mm.vmalloc_min >> 20} MiB ({asked}), and CONFIG_HIGHMEM is "
-               "not set")
+               f"the vmalloc area needs {VMALLOC_END - k.mm.vmalloc_min >> 20} MiB ({asked}), and {reason}")
     else:
         named = [f"{owner(k, h.purpose)} at {h.span()}" for h in meeting(k.owners.no_map(), lowmem, end)]
         why = (f"{' and '.join(dict.fromkeys(named))} is no-map at the end of memory, and without CONFIG_HIGHMEM the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bootsim.linux.arch.arm.asm.cp15 import CR_C, CR_TRE, CR_W, CR_XP
 from bootsim.linux.arch.arm.asm.domain import DOMAIN_IO, DOMAIN_KERNEL, DOMAIN_VECTORS
 from bootsim.linux.arch.arm.asm.mach.arch import run_hook
 from bootsim.linux.arch.arm.asm.mach.map import (
@@ -35,6 +36,7 @@ from bootsim.linux.arch.arm.asm.pgtable_2level import (
     L_PTE_MT_DEV_SHARED,
     L_PTE_MT_DEV_WC,
     L_PTE_MT_UNCACHED,
+    L_PTE_MT_VECTORS,
     L_PTE_MT_WRITEALLOC,
     L_PTE_MT_WRITEBACK,
     L_PTE_MT_WRITETHROUGH,
@@ -45,6 +47,7 @@ from bootsim.linux.arch.arm.asm.pgtable_2level import (
     L_PTE_USER,
     L_PTE_XN,
     L_PTE_YOUNG,
+    PMD_BIT4,
     PMD_PROTECTION,
     PMD_PXNTABLE,
     PMD_SECT_AP_WRITE,
@@ -63,6 +66,7 @@ from bootsim.linux.arch.arm.asm.pgtable_2level import (
     PMD_TYPE_SECT,
     PMD_TYPE_TABLE,
 )
+from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv5, CPU_ARCH_ARMv6, CPU_ARCH_ARMv7
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
 from bootsim.linux.kernel.printk import KERN_CRIT, KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import EarlyParam, SetupParam, value_of
@@ -73,18 +77,22 @@ if TYPE_CHECKING:
 
 
 class CachePolicy(NamedTuple):
-    """struct cachepolicy: how normal memory is cached, as section bits and as page bits."""
+    """struct cachepolicy: how normal memory is cached, as section bits and as page bits.
+
+    `cr_mask` are bits of SCTLR that cachepolicy= clears.
+    """
 
     policy: str
     pmd: int
     pte: int
+    cr_mask: int = 0
 
 
 CPOLICY_UNCACHED, CPOLICY_BUFFERED, CPOLICY_WRITETHROUGH, CPOLICY_WRITEBACK, CPOLICY_WRITEALLOC = range(5)
 
 CACHE_POLICIES = (
-    CachePolicy("uncached", PMD_SECT_UNCACHED, L_PTE_MT_UNCACHED),
-    CachePolicy("buffered", PMD_SECT_BUFFERED, L_PTE_MT_BUFFERABLE),
+    CachePolicy("uncached", PMD_SECT_UNCACHED, L_PTE_MT_UNCACHED, CR_W | CR_C),
+    CachePolicy("buffered", PMD_SECT_BUFFERED, L_PTE_MT_BUFFERABLE, CR_C),
     CachePolicy("writethrough", PMD_SECT_WT, L_PTE_MT_WRITETHROUGH),
     CachePolicy("writeback", PMD_SECT_WB, L_PTE_MT_WRITEBACK),
     CachePolicy("writealloc", PMD_SECT_WBWA, L_PTE_MT_WRITEALLOC),
@@ -159,9 +167,18 @@ def early_cachepolicy(k: Kernel, arg: str | None) -> int:
     selected = next((i for i, p in enumerate(CACHE_POLICIES) if value.startswith(p.policy)), -1)
     if selected == -1:
         printk(k, KERN_ERR, "ERROR: unknown or unsupported cache policy")
-    if selected != k.mm.cachepolicy:
+    if selected == k.mm.cachepolicy:
+        return 0
+    if k.cpu_architecture >= CPU_ARCH_ARMv6:
         printk(k, KERN_WARNING, "Only cachepolicy={policy} supported on ARMv6 and later",
                policy=CACHE_POLICIES[k.mm.cachepolicy].policy)
+    elif selected == -1:
+        step(k, "cause: cmdline: cachepolicy={value}: the kernel takes what lies before its list of policies; not "
+             "modelled, the policy stays", value=value)
+    else:
+        k.cr_alignment &= ~CACHE_POLICIES[selected].cr_mask
+        k.cpus[0].cp15.sctlr = k.cr_alignment
+        k.mm.cachepolicy = selected
     return 0
 
 
@@ -230,68 +247,135 @@ def build_mem_type_table(k: Kernel) -> None:
 
     Sets k.mm.pgprot_user, k.mm.pgprot_kernel, k.mm.user_pmd_table and k.mm.protection_map.
     Source: arch/arm/mm/mmu.c build_mem_type_table()
-    Differs: ARMv7 with TEX remapping only; the branches for older processors cannot be reached.
     """
-    if k.is_smp:
-        if k.mm.cachepolicy != CPOLICY_WRITEALLOC:
-            printk(k, KERN_WARNING, "Forcing write-allocate cache policy for SMP")
-            k.mm.cachepolicy = CPOLICY_WRITEALLOC
-        if not k.mm.initial_pmd_value & PMD_SECT_S:
-            printk(k, KERN_WARNING, "Forcing shared mappings for SMP")
-            k.mm.initial_pmd_value |= PMD_SECT_S
-    types, policy = k.mm.mem_types, CACHE_POLICIES[k.mm.cachepolicy]
-    shared = L_PTE_SHARED if k.mm.initial_pmd_value & PMD_SECT_S else 0
-    pgprot = policy.pte | shared
-    _device_types(types)
-    _memory_types(types, k.mm.ecc_mask | policy.pmd, bool(shared))
-    types[MT_MEMORY_RWX_NONCACHED].prot_sect |= k.mm.ecc_mask
-    types[MT_ROM].prot_sect |= policy.pmd
-    types[MT_CACHECLEAN].prot_sect |= {PMD_SECT_WT: PMD_SECT_WT, PMD_SECT_WB: PMD_SECT_WB,
-                                       PMD_SECT_WBWA: PMD_SECT_WB}.get(policy.pmd, 0)
-    for mt in (MT_LOW_VECTORS, MT_HIGH_VECTORS):
-        types[mt].prot_pte |= pgprot
-        types[mt].prot_l1 |= k.mm.ecc_mask
-    for mt in (MT_MEMORY_RWX, MT_MEMORY_RW, MT_MEMORY_RO, MT_MEMORY_DMA_READY):
-        types[mt].prot_pte |= pgprot
-    if k.machine.cpu.has_pxn:
+    _fit_cache_policy(k)
+    arch, sctlr, types = k.cpu_architecture, k.cpus[0].cp15.sctlr, k.mm.mem_types
+    policy = CACHE_POLICIES[k.mm.cachepolicy]
+    xsc3 = cpu_is_xsc3(k)
+    extended = arch >= CPU_ARCH_ARMv6 and bool(sctlr & CR_XP)
+    remaps = arch >= CPU_ARCH_ARMv7 and bool(sctlr & CR_TRE)
+    _strip(k, types, extended or xsc3)
+    _device_types(types, extended=extended, remaps=remaps, xsc3=xsc3)
+    vecs_pgprot = pgprot = policy.pte
+    if arch == CPU_ARCH_ARMv6:
+        vecs_pgprot |= L_PTE_MT_VECTORS
+    if arch == CPU_ARCH_ARMv7 and k.machine.cpu.has_pxn:
         k.mm.user_pmd_table |= PMD_PXNTABLE
+    if extended:
+        for mt in (MT_ROM, MT_MINICLEAN, MT_CACHECLEAN, MT_MEMORY_RO):
+            types[mt].prot_sect |= PMD_SECT_APX | PMD_SECT_AP_WRITE
+        if k.mm.initial_pmd_value & PMD_SECT_S:
+            pgprot |= L_PTE_SHARED
+            vecs_pgprot |= L_PTE_SHARED
+            _share(types)
+    types[MT_MEMORY_RWX_NONCACHED].prot_sect |= (
+        PMD_SECT_TEX_1 if arch >= CPU_ARCH_ARMv6 and not remaps else PMD_SECT_BUFFERED)
     k.mm.protection_map = [prot | pgprot for prot in k.mm.protection_map]
     k.mm.pgprot_user = L_PTE_PRESENT | L_PTE_YOUNG | pgprot
     k.mm.pgprot_kernel = k.mm.pgprot_user | L_PTE_DIRTY
+    _memory_types(k, types, policy, pgprot, vecs_pgprot)
     for t in types:
         if t.prot_l1:
             t.prot_l1 |= t.domain << 5
         if t.prot_sect:
             t.prot_sect |= t.domain << 5
-    printk(k, KERN_INFO, "Memory policy: {ecc}Data cache {policy}",
-           ecc="ECC enabled, " if k.mm.ecc_mask else "", policy=policy.policy)
     step(k, "memory types: MT_MEMORY_RWX sections {rwx:#x}, MT_MEMORY_RW {rw:#x}, MT_DEVICE {device:#x}; kernel pages "
          "{pgprot:#x}; user tables {user:#x}", rwx=types[MT_MEMORY_RWX].prot_sect,
          rw=types[MT_MEMORY_RW].prot_sect, device=types[MT_DEVICE].prot_sect, pgprot=k.mm.pgprot_kernel,
          user=k.mm.user_pmd_table)
 
 
-def _device_types(types: list[MemType]) -> None:
-    # devices are never executed; TEX[0] makes them device memory under PRRR
-    for mt in (MT_DEVICE, MT_DEVICE_NONSHARED, MT_DEVICE_CACHED, MT_DEVICE_WC):
-        types[mt].prot_sect |= PMD_SECT_XN
-    types[MT_DEVICE].prot_sect |= PMD_SECT_TEX_1
-    types[MT_DEVICE_NONSHARED].prot_sect |= PMD_SECT_TEX_1
-    types[MT_DEVICE_WC].prot_sect |= PMD_SECT_BUFFERABLE
+def cpu_is_xsc3(k: Kernel) -> bool:
+    """Whether the processor is an XScale of the third generation.
+
+    Source: arch/arm/include/asm/cputype.h cpu_is_xsc3()
+    """
+    return k.build.config.CPU_XSC3 and k.processor_id & 0xFFFFE000 in (0x69056000, 0x56056000)
 
 
-def _memory_types(types: list[MemType], cache: int, shared: bool) -> None:
-    # sections of normal memory: no execution of data, read-only where promised, cached, shared between processors
-    for mt in (MT_MEMORY_RW, MT_MEMORY_RO):
-        types[mt].prot_sect |= PMD_SECT_XN
-    for mt in (MT_ROM, MT_MINICLEAN, MT_CACHECLEAN, MT_MEMORY_RO):
-        types[mt].prot_sect |= PMD_SECT_APX | PMD_SECT_AP_WRITE
-    for mt in (MT_MEMORY_RWX, MT_MEMORY_RW, MT_MEMORY_RO):
-        types[mt].prot_sect |= cache
-    types[MT_MEMORY_RWX_NONCACHED].prot_sect |= PMD_SECT_BUFFERED
-    if not shared:
+def cpu_is_xscale_family(k: Kernel) -> bool:
+    """Whether the processor is any XScale or a Mohawk, which want bit 4 of first-level entries clear.
+
+    Source: arch/arm/include/asm/cputype.h cpu_is_xscale_family()
+    """
+    config = k.build.config
+    known = config.CPU_XSCALE or config.CPU_XSC3 or config.CPU_MOHAWK
+    return known and k.processor_id & 0xFFFFE000 in (0x69052000, 0x69054000, 0x69056000, 0x56056000, 0x56158000)
+
+
+def _fit_cache_policy(k: Kernel) -> None:
+    config, arch = k.build.config, k.cpu_architecture
+    if arch < CPU_ARCH_ARMv6:
+        if config.CPU_DCACHE_DISABLE:
+            k.mm.cachepolicy = min(k.mm.cachepolicy, CPOLICY_BUFFERED)
+        elif config.CPU_DCACHE_WRITETHROUGH:
+            k.mm.cachepolicy = min(k.mm.cachepolicy, CPOLICY_WRITETHROUGH)
+    if arch < CPU_ARCH_ARMv5:
+        k.mm.cachepolicy = min(k.mm.cachepolicy, CPOLICY_WRITEBACK)
+        k.mm.ecc_mask = 0
+    if k.is_smp:
+        if k.mm.cachepolicy != CPOLICY_WRITEALLOC:
+            printk(k, KERN_WARNING, "Forcing write-allocate cache policy for SMP", func="build_mem_type_table")
+            k.mm.cachepolicy = CPOLICY_WRITEALLOC
+        if not k.mm.initial_pmd_value & PMD_SECT_S:
+            printk(k, KERN_WARNING, "Forcing shared mappings for SMP", func="build_mem_type_table")
+            k.mm.initial_pmd_value |= PMD_SECT_S
+
+
+def _strip(k: Kernel, types: list[MemType], shareable: bool) -> None:
+    # what older processors lack; bit 4, which XScale wants clear and other processors before ARMv6 set
+    for t in types:
+        if k.cpu_architecture < CPU_ARCH_ARMv5:
+            t.prot_sect &= ~(7 << 12)
+        if not shareable:
+            t.prot_sect &= ~PMD_SECT_S
+        if cpu_is_xscale_family(k):
+            t.prot_sect &= ~PMD_BIT4
+            t.prot_l1 &= ~PMD_BIT4
+        elif k.cpu_architecture < CPU_ARCH_ARMv6:
+            t.prot_l1 |= PMD_BIT4 if t.prot_l1 else 0
+            t.prot_sect |= PMD_BIT4 if t.prot_sect else 0
+
+
+def _device_types(types: list[MemType], *, extended: bool, remaps: bool, xsc3: bool) -> None:
+    # with extended page tables data is never executed, but on XScale; what a device is TEX, C and B say
+    if not extended and not xsc3:
+        types[MT_DEVICE_WC].prot_sect |= PMD_SECT_BUFFERABLE
         return
+    if not xsc3:
+        for mt in (MT_DEVICE, MT_DEVICE_NONSHARED, MT_DEVICE_CACHED, MT_DEVICE_WC, MT_MEMORY_RW, MT_MEMORY_RO):
+            types[mt].prot_sect |= PMD_SECT_XN
+    if remaps:
+        device, nonshared, wc = PMD_SECT_TEX_1, PMD_SECT_TEX_1, PMD_SECT_BUFFERABLE
+    else:
+        device = PMD_SECT_TEX_1 | PMD_SECT_BUFFERED if xsc3 else PMD_SECT_BUFFERED
+        nonshared, wc = PMD_SECT_TEX_1 << 1, PMD_SECT_TEX_1
+    types[MT_DEVICE].prot_sect |= device
+    types[MT_DEVICE_NONSHARED].prot_sect |= nonshared
+    types[MT_DEVICE_WC].prot_sect |= wc
+
+
+def _share(types: list[MemType]) -> None:
+    # memory that other processors see
     for mt in (MT_DEVICE_WC, MT_DEVICE_CACHED, MT_MEMORY_RWX, MT_MEMORY_RW, MT_MEMORY_RO, MT_MEMORY_RWX_NONCACHED):
         types[mt].prot_sect |= PMD_SECT_S
         types[mt].prot_pte |= L_PTE_SHARED
     types[MT_MEMORY_DMA_READY].prot_pte |= L_PTE_SHARED
+
+
+def _memory_types(k: Kernel, types: list[MemType], policy: CachePolicy, pgprot: int, vecs_pgprot: int) -> None:
+    # the policy, and parity protection, in every kind of normal memory
+    ecc = k.mm.ecc_mask
+    for mt in (MT_LOW_VECTORS, MT_HIGH_VECTORS):
+        types[mt].prot_pte |= vecs_pgprot
+        types[mt].prot_l1 |= ecc
+    for mt in (MT_MEMORY_RWX, MT_MEMORY_RW, MT_MEMORY_RO):
+        types[mt].prot_sect |= ecc | policy.pmd
+    for mt in (MT_MEMORY_RWX, MT_MEMORY_RW, MT_MEMORY_RO, MT_MEMORY_DMA_READY):
+        types[mt].prot_pte |= pgprot
+    types[MT_MEMORY_RWX_NONCACHED].prot_sect |= ecc
+    types[MT_ROM].prot_sect |= policy.pmd
+    types[MT_CACHECLEAN].prot_sect |= {PMD_SECT_WT: PMD_SECT_WT, PMD_SECT_WB: PMD_SECT_WB,
+                                       PMD_SECT_WBWA: PMD_SECT_WB}.get(policy.pmd, 0)
+    printk(k, KERN_INFO, "Memory policy: {ecc}Data cache {policy}", ecc="ECC enabled, " if ecc else "",
+           policy=policy.policy, func="build_mem_type_table")

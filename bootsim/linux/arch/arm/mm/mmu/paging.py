@@ -36,6 +36,7 @@ from bootsim.linux.arch.arm.asm.pgtable_2level import (
     PAGE_SIZE,
     PMD_SIZE,
 )
+from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv5
 from bootsim.linux.arch.arm.kernel.traps import early_trap_init
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import (
     clear_pmds,
@@ -49,7 +50,6 @@ from bootsim.linux.arch.arm.mm.mmu.create_mapping import (
 )
 from bootsim.linux.arch.arm.mm.mmu.lowmem import map_lowmem, prepare_page_table
 from bootsim.linux.arch.arm.mm.mmu.static_mappings import debug_ll_io_init, fill_pmd_gaps, pci_reserve_io
-from bootsim.linux.arch.arm.mm.proc_v7_2level import cpu_v7_set_pte_ext
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_INFO, step
 from bootsim.linux.mm.memblock import memblock_set_current_limit
@@ -90,7 +90,7 @@ def set_fixmap(k: Kernel, idx: int, phys: int, prot: int) -> None:
         return
     va = fix_to_virt(idx)
     pte = phys & ~(PAGE_SIZE - 1) | prot if prot else 0
-    cpu_v7_set_pte_ext(k.machine.ram, _pte_offset_fixmap(k, va), pte, 0)
+    k.processor.cpu_set_pte_ext(k.machine.ram, _pte_offset_fixmap(k, va), pte, 0)
     step(k, "fixmap slot {idx} at {va:#010x} -> {phys:#010x}, page bits {prot:#x}", func="__set_fixmap", idx=idx, va=va,
          phys=phys, prot=prot)
 
@@ -172,7 +172,7 @@ def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
 
     `mdesc` is k.mdesc unless given. Sets vectors_page_pa, pkmap_page_table_pa, top_pmd_pa, empty_zero_page_pa of k.mm.
     Source: arch/arm/mm/mmu.c paging_init()
-    Differs: tightly coupled memory (CONFIG_HAVE_TCM) is not modelled; no ARMv7 platform has it.
+    Differs: tightly coupled memory (CONFIG_HAVE_TCM) is not modelled: a line says so where a processor may have it.
     """
     from bootsim.linux.arch.arm.mm.dma_mapping import dma_contiguous_remap
     from bootsim.linux.arch.arm.mm.flush import __flush_dcache_page as flush_dcache_page
@@ -185,6 +185,9 @@ def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
     early_fixmap_shutdown(k)
     devicemaps_init(k, mdesc or k.mdesc)
     kmap_init(k)
+    if k.build.config.HAVE_TCM and k.cpu_architecture >= CPU_ARCH_ARMv5 and k.machine.cpu.ctr >> 29 != 4:
+        step(k, "tightly coupled memory is not modelled: {cpu} is taken to have none, as QEMU's have not",
+             func="tcm_init", cpu=k.machine.cpu.name)
     k.mm.top_pmd_pa = pmd_off_k(k, VECTORS_BASE)
     zero_page = early_alloc(k, PAGE_SIZE, "zero page")
     k.facts.add("empty_zero_page", zero_page, "pa", "the page below the tables of vectors, pkmap and fixmap",

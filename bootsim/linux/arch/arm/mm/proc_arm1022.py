@@ -1,0 +1,11 @@
+"""ARM1022E (arch/arm/mm/proc-arm1022.S)."""
+
+from __future__ import annotations
+
+from bootsim.linux.arch.arm.asm.procinfo import crval, old_proc_info
+
+_SETUP = crval(0x7F3F, 0x3935, round_robin=True)
+
+PROC_INFO = (
+    old_proc_info("__arm1022_proc_info", 0x4105A220, 0xFF0FFFF0, "ARM1022", "armv5te", _SETUP, cached=0),
+)
