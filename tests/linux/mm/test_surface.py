@@ -27,6 +27,7 @@ from bootsim.lab.slabtraffic import SlabTraffic
 from bootsim.lab.slobtraffic import SlobTraffic
 from bootsim.linux import Kernel
 from bootsim.linux.arch.arm.asm.mach.map import MapDesc
+from bootsim.linux.arch.arm.asm.proc_fns import Processor
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
 from bootsim.linux.include.linux import slab
 from bootsim.linux.lib.rbtree import RbTree
@@ -94,6 +95,7 @@ def machine(allocator="SLUB"):
     k = Kernel(build.replace(config=build.config.replace(CMA=True, HIGHMEM=True, SLUB_DEBUG=True, **slabs)), Machine())
     if allocator == "SLUB with checks":
         k.options["slub_debug"] = 0x10D00  # as slub_debug=FZPU
+    k.processor = Processor()
     k.mm.memblock.zero = lambda *_: None  # there are no page tables to clear memory through
     k.mm.phys_offset, k.mm.init_mm.pgd_pa = BASE_PFN << 12, (BASE_PFN << 12) + 0x4000
     k.mm.mem_types = [MemType(prot_pte=0x3, prot_l1=0x1, prot_sect=0x2) for _ in range(16)] + [None]
@@ -205,7 +207,8 @@ def test_every_function_survives_every_argument(seed):
     slab.slab_start(k)
     names = sorted(SURFACE)
     mappings = MappingTraffic(k, k.mm.pgdat)
-    others = methods_of([k.mm.slab, k.mm.pgdat, page_holders(k), mappings.areas, mappings.kmap, RbTree(augmented=True)])
+    objects = [k.processor, k.mm.slab, k.mm.pgdat, page_holders(k), mappings.areas, mappings.kmap]
+    others = methods_of([*objects, RbTree(augmented=True)])
     methods = [getattr(k.machine.ram, name) for name in ("read", "write", "read32", "write32", "fill32", "zero")]
     faulthandler.dump_traceback_later(60, exit=True)
     try:
@@ -342,7 +345,7 @@ def test_the_surface_is_all_there():
         slab.slab_start(k)
     objects = [k.mm.slab for k in kinds] + [kinds[0].mm.pgdat, page_holders(kinds[0]), kinds[0].machine.ram, RbTree()]
     mappings = MappingTraffic(kinds[0], kinds[0].mm.pgdat)
-    objects += [mappings, mappings.areas, mappings.kmap]
+    objects += [mappings, mappings.areas, mappings.kmap, kinds[0].processor]
     called |= {cls.__module__ for thing in objects for cls in type(thing).__mro__}
     called |= {cls.__module__ for cls in (PageTraffic, ObjectTraffic, SlabTraffic, SlobTraffic)}
     assert {module.__name__ for module in MODULES} - called == WITHOUT_FUNCTIONS
@@ -351,7 +354,6 @@ def test_the_surface_is_all_there():
         "page_info",
         "translate",
         "create_mapping",
-        "cpu_v7_set_pte_ext",
         "alloc_contig_range",
     } <= set(SURFACE)
 

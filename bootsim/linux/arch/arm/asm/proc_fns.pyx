@@ -40,12 +40,13 @@ cdef enum:
 cdef uint32_t[16] ARMV6_MT_TABLE
 cdef uint32_t[16] XSCALE_MT_TABLE
 cdef uint32_t[16] XSC3_MT_TABLE
-ARMV6_MT_TABLE[:] = [0, TEX_1, PTE_CACHEABLE, CB, PTE_BUFFERABLE, 0, 0, TEX_1 | CB, 0, TEX_1, 0, CB, TEX_2, 0, 0,
-                     CB | PTE_EXT_APX]
-XSCALE_MT_TABLE[:] = [0, PTE_BUFFERABLE, PTE_CACHEABLE, CB, TEX_1 | PTE_BUFFERABLE, 0, TEX_1 | PTE_CACHEABLE, TEX_1 | CB,
-                      0, PTE_BUFFERABLE, 0, CB, 0, 0, 0, 0]
-XSC3_MT_TABLE[:] = [0, TEX_1, TEX_5 | PTE_CACHEABLE, CB, TEX_1 | PTE_BUFFERABLE, 0, 0, TEX_5 | CB, 0, TEX_1, 0, CB, TEX_2,
-                    0, 0, 0]
+ARMV6_MT_TABLE[:] = [
+    0, TEX_1, PTE_CACHEABLE, CB, PTE_BUFFERABLE, 0, 0, TEX_1 | CB, 0, TEX_1, 0, CB, TEX_2, 0, 0, CB | PTE_EXT_APX]
+XSCALE_MT_TABLE[:] = [
+    0, PTE_BUFFERABLE, PTE_CACHEABLE, CB, TEX_1 | PTE_BUFFERABLE, 0, TEX_1 | PTE_CACHEABLE, TEX_1 | CB,
+    0, PTE_BUFFERABLE, 0, CB, 0, 0, 0, 0]
+XSC3_MT_TABLE[:] = [
+    0, TEX_1, TEX_5 | PTE_CACHEABLE, CB, TEX_1 | PTE_BUFFERABLE, 0, 0, TEX_5 | CB, 0, TEX_1, 0, CB, TEX_2, 0, 0, 0]
 
 
 cdef inline uint32_t v7_pte(uint32_t pte, uint32_t ext) noexcept nogil:
