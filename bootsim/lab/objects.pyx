@@ -121,6 +121,7 @@ cdef class ObjectTraffic:
         self.g = pages.p.g
         self.source = RecordedPages(k)
         self.slub = new_allocator(k, self.source)
+        self.slub.freelist_random = False  # their objects have records of their own
         self.renamed = {}
         self.shrinking = set()
         check_records(events, events, 0, 0)

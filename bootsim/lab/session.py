@@ -195,7 +195,7 @@ class Session:
         caches = [] if self.k.mm.slab is None else self.k.mm.slab.slab_caches
         found = next((s for s in caches if name in (s.name, *s.aliases)), None)
         if found is None:
-            raise InputError(f"no cache {name!r}; there are: {', '.join(s.name for s in caches) or 'none yet'}")
+            raise InputError(f"no cache {name!r}; there are: {', '.join(s.name for s in caches)}")
         return found
 
     def kmem(self, addr: Any, *, physical: bool | None = None) -> Text:

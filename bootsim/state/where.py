@@ -34,6 +34,7 @@ Range = tuple[int, int]
 GROUPS = {
     "free": "free",
     **{kind: name for kind, name in KINDS.items() if kind != "bank"},
+    "slab": "slab caches",
     "rest": "rest of pages held in part",
     "lost": "in use, by nobody known",
     "gone": "not given to Linux",
@@ -195,6 +196,7 @@ class _Finder:
         self._image = _Layer(_image_parts(k))
         self._has_buddy = owners.shown_at(0) is not None and owners.reached("memblock_free_all")
         self._free = _Layer(_free_blocks(k) if self._has_buddy else ())
+        self._slabs = _Layer(_slabs(k))
         self._offset = _Layer([(0, k.mm.phys_offset, True)] if k.mm.phys_offset else ())
         self._held_pages = _Layer((start, end, True) for start, end in merged(
             (h.base // PAGE_SIZE * PAGE_SIZE, -(-h.end // PAGE_SIZE) * PAGE_SIZE)
@@ -203,7 +205,7 @@ class _Finder:
     def borders(self) -> Iterator[int]:
         """Yield every address at which the owner may change."""
         for layer in (self._memory, self._whole_pages, self._removed, self._no_map, self._reserved, self._areas,
-                      self._image, self._free, self._offset, self._held_pages):  # fmt: skip
+                      self._image, self._free, self._slabs, self._offset, self._held_pages):  # fmt: skip
             yield from layer.borders()
 
     def owner(self, pa: int) -> _Owner:
@@ -230,6 +232,9 @@ class _Finder:
             return _Owner("free", "in memblock", "", counted="available")
         if self._held_pages.at(pa) or not self._whole_pages.at(pa):
             return _Owner("rest", "too little for a page", "memblock_free_all", counted="reserved")
+        cache = self._slabs.at(pa)
+        if cache is not None:
+            return _Owner("slab", cache, "mm_init", "kmem_cache_init", counted="available")
         return _Owner("lost", "taken from the buddy allocator", "", counted="available")
 
     def _gone(self, pa: int) -> _Owner:
@@ -295,6 +300,11 @@ def _image_parts(k: Kernel) -> Iterator[tuple[int, int, str]]:
             bounds = (k.virt_to_phys(start), k.virt_to_phys(end - 1) + 1)
             yield from ((a, b, name) for a, b in _without([bounds], sorted(taken)))
             taken = merged([*taken, bounds])
+
+
+def _slabs(k: Kernel) -> Iterator[tuple[int, int, str]]:
+    for pfn, pages, cache in k.mm.slab.slabs() if k.mm.slab is not None else ():
+        yield pfn * PAGE_SIZE, (pfn + pages) * PAGE_SIZE, f"slabs of {cache}" if cache else "pages of SLOB"
 
 
 def _free_blocks(k: Kernel) -> Iterator[tuple[int, int, str]]:

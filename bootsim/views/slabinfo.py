@@ -1,4 +1,4 @@
-"""/proc/slabinfo, and the files of /sys/kernel/slab: the caches of a machine that is used for objects.
+"""/proc/slabinfo, and the files of /sys/kernel/slab: the caches of a booted machine.
 
 Source: mm/slab_common.c slab_show(), mm/slub.c slab_attrs[]
 """
@@ -25,7 +25,7 @@ _HEADER = (
 def _slab(held: Held) -> Any:
     slab = held.kernel("slab caches").mm.slab
     if slab is None:
-        raise NotHeld(f"{held.stage}: no slab cache: the machine was not yet used for objects")
+        raise NotHeld(f"{held.stage}: no slab cache: the boot has not come to kmem_cache_init()")
     return slab
 
 

@@ -1,4 +1,4 @@
-"""/proc/slabinfo and /sys/kernel/slab of a machine that is used for objects (mm/slub.c)."""
+"""/proc/slabinfo and /sys/kernel/slab of a booted machine (mm/slub.c)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,17 @@ def show(k, path):
     return catalog.find(path).lines(LiveState(k, END))
 
 
-def test_a_machine_nobody_used_has_no_caches(k):
-    with pytest.raises(NotHeld, match="not yet used for objects"):
+def test_a_boot_that_has_not_come_to_its_allocator_has_no_caches():
+    k = bootsim.prepare("vexpress-ca15", "3G/1G")
+    bootsim.run(k, until="mem_init")
+    with pytest.raises(NotHeld, match="has not come to kmem_cache_init"):
         show(k, "/proc/slabinfo")
+
+
+def test_a_booted_machine_has_the_caches_of_its_allocators_start(k):
+    names = [line.split()[0] for line in show(k, "/proc/slabinfo")[2:]]
+    assert names[0] == "kmalloc-rcl-8k"
+    assert names[-2:] == ["kmem_cache_node", "kmem_cache"]
 
 
 def test_a_cache_has_a_line_and_a_folder(k):

@@ -68,6 +68,7 @@ cdef class KmemCache:       # struct kmem_cache, the part that all allocators ha
     cdef readonly uint32_t usersize
     cdef readonly int32_t refcount
     cdef readonly uint32_t name_va      # of a copied name; 0 for one of the image
+    cdef readonly uint32_t random_seq   # FREELIST_RANDOM: the object with the order of a slab's objects, or 0
     cdef readonly object ctor           # None, or called with an object's address when its slab is made
     cdef readonly list aliases          # names of caches that became this one
 
@@ -98,6 +99,7 @@ cdef class SlabAllocator:
     cdef uint32_t flags_permitted
     cdef uint32_t cache_create_mask
     cdef bint align_must_divide         # find_mergeable() of SLAB
+    cdef public bint freelist_random    # FREELIST_RANDOM's objects are taken; a recording has them of its own
 
     # What each allocator does its own way. Addresses are virtual; 0 is the kernel's NULL.
     cdef KmemCache new_cache(self)
@@ -129,6 +131,7 @@ cdef class SlabAllocator:
     cdef int setup_kmalloc_cache_index_table(self) except -1
     cdef int new_kmalloc_cache(self, uint32_t index, uint32_t type_, uint32_t flags) except -1
     cdef int create_kmalloc_caches(self, uint32_t flags) except -1
+    cdef int cache_random_seq_create(self, KmemCache s, uint32_t count, uint32_t gfp_mask) except? 1
     cdef uint32_t create_flags(self, uint32_t flags) noexcept
     cdef KmemCache adopt(self, uint32_t va, uint32_t size, uint32_t align, uint32_t flags, object ctor)
     cdef KmemCache kmalloc_slab(self, uint32_t size, uint32_t gfp_mask)         # None: size 0, or too large

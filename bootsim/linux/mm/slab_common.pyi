@@ -43,10 +43,12 @@ class KmemCache:
     name_va: int
     ctor: object
     aliases: list[str]
+    random_seq: int
 
 class SlabAllocator:
     slab_state: int
     slab_nomerge: bool
+    freelist_random: bool
     slab_caches: list[KmemCache]
     cache_at: dict[int, KmemCache]
     kmem_cache: KmemCache
@@ -58,4 +60,5 @@ class SlabAllocator:
     arch_slab_minalign: int
     def __init__(self, k: Kernel, pages: PageSource | None = None) -> None: ...
     def nr_kmalloc_caches(self) -> int: ...
+    def slabs(self) -> list[tuple[int, int, str]]: ...
     def snapshot(self) -> list[dict[str, Any]]: ...

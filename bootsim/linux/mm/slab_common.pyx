@@ -8,7 +8,7 @@ from libc.stdint cimport uint32_t
 from copy import deepcopy
 from weakref import ProxyType, proxy
 
-from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_head, PG_slab, TAIL_MARK, Page
+from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_buddy, PG_head, PG_slab, TAIL_MARK, Page
 
 from bootsim.errors import BootsimError, KernelPanic
 from bootsim.linux.kernel.panic import warn
@@ -19,6 +19,7 @@ from bootsim.linux.mm.page_alloc import alloc_pages, format_gfp_flags
 cdef enum:
     PAGE_SHIFT = 12
     PAGE_SIZE = 4096
+    ENOMEM = 12
     GFP_NOWAIT = 0x800
     GFP_DMA = 0x1
     GFP_RECLAIMABLE = 0x10
@@ -122,6 +123,7 @@ cdef class SlabAllocator:
             self.kmalloc_shift_max = page_shift_max
         self.kmalloc_max_cache_size = <uint32_t>1 << self.kmalloc_shift_high
         self.align_must_divide = config.SLAB
+        self.freelist_random = config.SLAB_FREELIST_RANDOM and not config.SLOB
         self.kmalloc_caches = [[None] * (self.kmalloc_shift_high + 1) for _ in range(3 if config.ZONE_DMA else 2)]
         for i in range(24):
             self.size_index[i] = _SIZE_INDEX[i]
@@ -167,7 +169,7 @@ cdef class SlabAllocator:
         cdef KmemCache new = self.new_cache()
         new.name, new.va, new.name_va, new.ctor, new.aliases = s.name, s.va, s.name_va, s.ctor, list(s.aliases)
         new.object_size, new.size, new.align, new.flags = s.object_size, s.size, s.align, s.flags
-        new.useroffset, new.usersize, new.refcount = s.useroffset, s.usersize, s.refcount
+        new.useroffset, new.usersize, new.refcount, new.random_seq = s.useroffset, s.usersize, s.refcount, s.random_seq
         return new
 
     # ---------------------------------------------------------------- what each allocator does its own way
@@ -257,6 +259,25 @@ cdef class SlabAllocator:
     def snapshot(self):
         """Every cache with its slabs and lists, in the form of a recording's objects.json."""
         raise NotImplementedError
+
+    def slabs(self):
+        """Every block of pages that the allocator holds, by address: first pfn, pages, and its cache's name.
+
+        SLOB's pages are of no cache; what kmalloc() got straight from the page allocator is not here.
+        """
+        cdef Page *map = self.g.map
+        cdef uint32_t pfn = self.g.base
+        cdef uint32_t pages
+        found = []
+        while pfn < self.g.end:
+            pages = 1
+            if map[pfn].page_type & PG_buddy:
+                pages = <uint32_t>1 << map[pfn].private_
+            elif map[pfn].flags & PG_slab:
+                pages = <uint32_t>1 << (map[pfn + 1].prev & 0xFF) if map[pfn].flags & PG_head else 1
+                found.append((pfn, pages, getattr(self.cache_at.get(map[pfn].mapping), "name", "")))
+            pfn += pages
+        return found
 
     # ---------------------------------------------------------------- caches
 
@@ -382,6 +403,13 @@ cdef class SlabAllocator:
         sizes = (self.kmalloc_shift_high + 1 - self.kmalloc_shift_low + (self.kmalloc_min_size <= 32)
                  + (self.kmalloc_min_size <= 64))
         return sizes * (3 if self.zone_dma else 2)
+
+    cdef int cache_random_seq_create(self, KmemCache s, uint32_t count, uint32_t gfp_mask) except? 1:
+        # room for the random order of a slab's objects; 0 or -ENOMEM
+        if not self.freelist_random or count < 2 or s.random_seq:
+            return 0
+        s.random_seq = self.kmalloc(4 * count, gfp_mask | GFP_ZERO)
+        return 0 if s.random_seq else -ENOMEM
 
     cdef uint32_t create_flags(self, uint32_t flags) noexcept:
         # of those that a new cache is asked with, the ones that this allocator knows

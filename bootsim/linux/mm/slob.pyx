@@ -496,3 +496,13 @@ cdef class Slob(SlabAllocator):
                 if any(at + size >= after for (at, size), (after, _) in zip(blocks, blocks[1:], strict=False)):
                     faults.append(f"page {pfn:#x}: free blocks touch or overlap: {blocks}")
         return faults
+
+
+def kmem_cache_init(k):
+    """Start SLOB: its one cache takes no page yet.
+
+    Source: mm/slob.c kmem_cache_init()
+    """
+    allocator = Slob(k)
+    allocator.init()
+    k.mm.slab = allocator

@@ -52,7 +52,7 @@ def test_no_choice_is_compiled_in(board, name):
 
 @pytest.fixture
 def k(board):
-    return board.boot("", CPUS, smp=4, until="mem_init")
+    return board.boot("", CPUS, smp=4, until="cma_init_reserved_areas:entry")
 
 
 def first_dynamic(k):
@@ -111,12 +111,12 @@ def test_the_hint_of_a_chunk_may_be_off_by_up_to_a_page(k):
 
 
 def test_without_modules_reserved_areas_come_from_the_dynamic_chunk(board):
-    k = board.boot("", CPUS, build={"MODULES": False}, smp=4, until="mem_init")
+    k = board.boot("", CPUS, build={"MODULES": False}, smp=4, until="cma_init_reserved_areas:entry")
     assert percpu.__alloc_reserved_percpu(k, 4, 4) == first_dynamic(k) - (8 << 10)
 
 
 def test_without_smp_a_pointer_is_an_address(board):
-    k = board.boot(build={"SMP": False, "SMP_ON_UP": False, "NR_CPUS": 1}, until="mem_init")
+    k = board.boot(build={"SMP": False, "SMP_ON_UP": False, "NR_CPUS": 1}, until="cma_init_reserved_areas:entry")
     ptr = percpu.__alloc_percpu(k, 16, 8)
     assert ptr == percpu.per_cpu_ptr(k, ptr, 0) == k.phys_to_virt(k.mm.pcpu_base_pa)
 
@@ -220,7 +220,7 @@ def test_when_pages_run_out_nothing_is_kept():
 
 
 def test_without_smp_a_chunk_is_a_block_of_pages(board):
-    k = board.boot(build={"SMP": False, "SMP_ON_UP": False, "NR_CPUS": 1}, until="mem_init")
+    k = board.boot(build={"SMP": False, "SMP_ON_UP": False, "NR_CPUS": 1}, until="cma_init_reserved_areas:entry")
     fill(k)
     ptr = percpu.__alloc_percpu(k, 16 << 10, 4)
     va = percpu.per_cpu_ptr(k, ptr, 0)

@@ -18,8 +18,9 @@ from bootsim.linux.include.linux.slab import (
     kmem_cache_free,
     kmem_cache_shrink,
     ksize,
-    slab_start,
 )
+from bootsim.linux.init.main import kmem_cache_init
+from bootsim.linux.mm.slab import kmem_cache_init_late
 from bootsim.linux.mm.slab_common import SLAB_HWCACHE_ALIGN, SLAB_RECLAIM_ACCOUNT, SLAB_TYPESAFE_BY_RCU, SlabError
 
 GFP_KERNEL = 0xCC0
@@ -32,7 +33,8 @@ def machine(possible_cpus=1, **config):
         **{"SLUB": False, "SLAB": True, "SLOB": False, "SLAB_FREELIST_RANDOM": False, **config})))
     bootsim.run(k, until="mem_init")
     k.num_possible_cpus = possible_cpus
-    slab_start(k)
+    kmem_cache_init(k)
+    kmem_cache_init_late(k)
     return k
 
 

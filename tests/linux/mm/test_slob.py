@@ -17,8 +17,8 @@ from bootsim.linux.include.linux.slab import (
     kmem_cache_destroy,
     kmem_cache_free,
     ksize,
-    slab_start,
 )
+from bootsim.linux.init.main import kmem_cache_init
 from bootsim.linux.mm.slab_common import SLAB_TYPESAFE_BY_RCU, SlabError
 
 GFP_KERNEL = 0xCC0
@@ -29,7 +29,7 @@ def k():
     build = load_build("3G/1G")
     k = bootsim.prepare("vexpress-ca15", build.replace(config=build.config.replace(SLUB=False, SLAB=False, SLOB=True)))
     bootsim.run(k, until="mem_init")
-    slab_start(k)
+    kmem_cache_init(k)
     return k
 
 

@@ -26,7 +26,6 @@ from bootsim.linux.include.linux.slab import (
     krealloc,
     ksize,
     kzalloc,
-    slab_start,
 )
 from bootsim.linux.mm.slab_common import (
     SLAB_HWCACHE_ALIGN,
@@ -45,7 +44,6 @@ def machine(cmdline="", **config):
     k = bootsim.prepare("vexpress-ca15", build.replace(config=build.config.replace(**{"SLUB_DEBUG": True, **config})),
                         cmdline=cmdline)
     bootsim.run(k)
-    slab_start(k)
     return k
 
 
@@ -291,5 +289,4 @@ def test_what_nobody_can_know_of_a_build_is_said_when_its_allocator_starts(optio
     for on in (False, True):
         k = bootsim.prepare("vexpress.dts", build.replace(config=build.config.replace(**{option: on})))
         bootsim.run(k)
-        slab_start(k)
         assert any(said in record.text for record in k.log.records) is on

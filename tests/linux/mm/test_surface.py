@@ -30,10 +30,12 @@ from bootsim.linux.arch.arm.asm.mach.map import MapDesc
 from bootsim.linux.arch.arm.asm.proc_fns import Processor
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
 from bootsim.linux.include.linux import slab
+from bootsim.linux.init.main import kmem_cache_init
 from bootsim.linux.lib.rbtree import RbTree
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.memblock import memblock_add, memblock_free_all, memblock_set_current_limit
 from bootsim.linux.mm.migrate import page_holders
+from bootsim.linux.mm.slab import kmem_cache_init_late
 from bootsim.linux.mm.slab.slabs import SlabCache
 from bootsim.linux.mm.slab_common import KmemCache, SlabError
 from bootsim.linux.mm.slub.slabs import SlubCache
@@ -88,6 +90,12 @@ def methods_of(objects):
     ]
 
 
+def start_slab(k):
+    kmem_cache_init(k)
+    if k.build.config.SLAB:
+        kmem_cache_init_late(k)
+
+
 def machine(allocator="SLUB"):
     """A kernel whose 64 MiB are the allocator's, lowmem and highmem, and whose tables lie in RAM."""
     build = load_build("3G/1G")
@@ -120,7 +128,7 @@ class Arguments:
         self.addresses = []
         other = machine("SLUB")
         other.owners.mark("mem_init")
-        slab.slab_start(other)
+        start_slab(other)
         self.other = other
         self.strange = [other.mm.slab.slab_caches[0], KmemCache(), SlubCache(), SlabCache(), None]
 
@@ -204,7 +212,7 @@ def test_every_function_survives_every_argument(seed):
     arguments = Arguments(seed)
     k = machine(ALLOCATORS[seed % len(ALLOCATORS)])
     k.owners.mark("mem_init")
-    slab.slab_start(k)
+    start_slab(k)
     names = sorted(SURFACE)
     mappings = MappingTraffic(k, k.mm.pgdat)
     objects = [k.processor, k.mm.slab, k.mm.pgdat, page_holders(k), mappings.areas, mappings.kmap]
@@ -314,7 +322,7 @@ def test_a_foreign_cache_and_page_are_refused(allocator):
     k, other = machine(allocator), machine(allocator)
     for each in (k, other):
         each.owners.mark("mem_init")
-        slab.slab_start(each)
+        start_slab(each)
     foreign = slab.kmem_cache_create(other, "x", 64)
     for told in (getattr(k.mm.slab, name, None) for name in ("slabinfo", "cache_info", "sysfs")):
         for s in (foreign, type(foreign)()):
@@ -330,7 +338,7 @@ def test_a_foreign_cache_and_page_are_refused(allocator):
 
 def test_an_object_freed_by_rcu_lies_in_memory():
     k = machine("SLOB")
-    k.owners.mark("mem_init")
+    start_slab(k)
     s = slab.kmem_cache_create(k, "x", 64, 0, 0x80000)
     with pytest.raises(SlabError):
         slab.kmem_cache_free(k, s, 0x1000)
@@ -342,7 +350,7 @@ def test_the_surface_is_all_there():
     kinds = [machine(allocator) for allocator in ALLOCATORS]
     for k in kinds:
         k.owners.mark("mem_init")
-        slab.slab_start(k)
+        start_slab(k)
     objects = [k.mm.slab for k in kinds] + [kinds[0].mm.pgdat, page_holders(kinds[0]), kinds[0].machine.ram, RbTree()]
     mappings = MappingTraffic(kinds[0], kinds[0].mm.pgdat)
     objects += [mappings, mappings.areas, mappings.kmap, kinds[0].processor]

@@ -3,7 +3,6 @@ from collections.abc import Callable, Iterable
 from bootsim.linux import Kernel
 from bootsim.linux.mm.slab_common import KmemCache
 
-def slab_start(k: Kernel) -> None: ...
 def kmem_cache_create_usercopy(
     k: Kernel,
     name: str,

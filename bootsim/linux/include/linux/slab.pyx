@@ -20,33 +20,9 @@ cdef enum:
 
 cdef SlabAllocator _allocator(k):
     cdef SlabAllocator a = k.mm.slab
-    if a is None:
-        slab_start(k)
-        a = k.mm.slab
     if a is None or a.slab_state < UP:
         raise SlabError("no slab allocator yet: the boot has not come to kmem_cache_init()")
     return a
-
-
-def slab_start(k):
-    """Make the first caches of the build's slab allocator, where the machine has one and has them not yet.
-
-    Source: init/main.c mm_init()
-    Differs: at the first use of the machine, not during its boot; so the boot's own objects are not there, and the
-        first slabs lie where the page allocator is then.
-    """
-    config = k.build.config
-    if k.mm.slab is not None or not k.owners.reached("mem_init"):
-        return
-    if config.SLUB:
-        from bootsim.linux.mm.slub import new_allocator
-    elif config.SLAB:
-        from bootsim.linux.mm.slab import new_allocator
-    else:
-        from bootsim.linux.mm.slob import Slob as new_allocator
-    allocator = new_allocator(k)
-    allocator.init()
-    k.mm.slab = allocator
 
 
 def kmem_cache_create_usercopy(k, str name not None, uint32_t size, uint32_t align=0, uint32_t flags=0,

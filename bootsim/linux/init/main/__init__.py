@@ -33,6 +33,7 @@ from bootsim.linux.kernel.printk import (
     step,
 )
 from bootsim.linux.kernel.smp import setup_nr_cpu_ids, smp_init
+from bootsim.linux.mm import slab, slub
 from bootsim.linux.mm.cma import cma_init_reserved_areas
 from bootsim.linux.mm.memblock import memblock_alloc
 from bootsim.linux.mm.page_alloc import (
@@ -47,7 +48,6 @@ from bootsim.linux.mm.page_alloc import (
 )
 from bootsim.linux.mm.page_ext import page_ext_init_flatmem
 from bootsim.linux.mm.percpu import setup_per_cpu_areas
-from bootsim.linux.mm.slub import kmem_cache_init
 from bootsim.owners import Purpose
 from bootsim.places import memory_place
 
@@ -87,6 +87,8 @@ def start_kernel(k: Kernel) -> None:
     mm_init(k)
     k.stage = "start_kernel"
     local_irq_enable(k)
+    if k.build.config.SLAB:
+        slab.kmem_cache_init_late(k)
     panic_later(k)
     setup_per_cpu_pageset(k)
     k.stage = "kernel_init"
@@ -116,8 +118,23 @@ def mm_init(k: Kernel) -> None:
     k.reached("mem_init:entry")
     mem_init(k)
     k.reached("mem_init")
-    if k.build.config.SLUB:
-        kmem_cache_init(k)
+    kmem_cache_init(k)
+
+
+def kmem_cache_init(k: Kernel) -> None:
+    """Start the slab allocator of this build; no other is loaded.
+
+    Source: mm/slub.c, mm/slab.c, mm/slob.c kmem_cache_init()
+    """
+    config = k.build.config
+    if config.SLUB:
+        slub.kmem_cache_init(k)
+    elif config.SLAB:
+        slab.kmem_cache_init(k)
+    else:
+        from bootsim.linux.mm import slob  # other builds do without
+
+        slob.kmem_cache_init(k)
 
 
 def report_meminit(k: Kernel) -> None:

@@ -8,7 +8,6 @@ from bootsim.linux.lib.cmdline import SetupParam, get_option
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
-    from bootsim.linux.mm.slab.objects import Slab
 
 
 def slab_max_order_setup(k: Kernel, text: str) -> bool:
@@ -24,8 +23,24 @@ def slab_max_order_setup(k: Kernel, text: str) -> bool:
 SETUP_PARAMS = (SetupParam("slab_max_order=", slab_max_order_setup, ("SLAB",)),)
 
 
-def new_allocator(k: Kernel) -> Slab:
-    """SLAB for a machine, without a cache yet."""
-    from bootsim.linux.mm.slab.objects import Slab  # the boot itself does without
+def kmem_cache_init(k: Kernel) -> None:
+    """Make the cache of descriptors, and kmalloc()'s.
 
-    return Slab(k)
+    Source: mm/slab.c kmem_cache_init()
+    """
+    from bootsim.linux.mm.slab.objects import Slab  # other builds do without
+
+    allocator = Slab(k)
+    allocator.kmem_cache_init()
+    k.mm.slab = allocator
+
+
+def kmem_cache_init_late(k: Kernel) -> None:
+    """Give the caches of the boot arrays of their final size.
+
+    Source: mm/slab.c kmem_cache_init_late()
+    """
+    from bootsim.linux.mm.slab.objects import Slab
+
+    assert isinstance(k.mm.slab, Slab)
+    k.mm.slab.kmem_cache_init_late()

@@ -103,6 +103,8 @@ cdef class Slab(SlabSlabs):
         Source: mm/slab.c enable_cpucache(), do_tune_cpucache()
         """
         cdef uint32_t limit, batchcount, shared
+        if not self.recorded and self.cache_random_seq_create(s, s.num, gfp_mask):
+            return -ENOMEM
         self.wanted_arrays(s, &limit, &batchcount, &shared)
         self.set_arrays(s, limit, batchcount, shared)
         return self.setup_kmem_cache_node(s, gfp_mask)
@@ -285,16 +287,12 @@ cdef class Slab(SlabSlabs):
 
     cdef int release(self, KmemCache s) except -1:
         cdef SlabCache c = s
+        self.kfree(c.random_seq)
         self.kfree(c.shared_va)
         self.kfree(c.node_va)
         return 0
 
     # ---------------------------------------------------------------- boot, and the reaper
-
-    def init(self):
-        """Start: kmem_cache_init(), kmem_cache_init_late()."""
-        self.kmem_cache_init()
-        self.kmem_cache_init_late()
 
     def kmem_cache_init(self):
         """Make the cache of descriptors, then those of kmalloc().
@@ -356,7 +354,7 @@ cdef class Slab(SlabSlabs):
                  "poison, and lie closer together", func="kmem_cache_init", level=KERN_WARNING)
         if config.SLAB_FREELIST_RANDOM:
             step(self.k, "the order in which this build's slabs hand out objects is random, here it is their order in "
-                 "memory", func="kmem_cache_init", level=KERN_WARNING)
+                 "memory", func="kmem_cache_init")
         return s
 
     def kmem_cache_init_late(self):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk, step
 from bootsim.linux.lib.cmdline import SetupParam, get_option
 
 if TYPE_CHECKING:
@@ -120,12 +120,13 @@ SETUP_PARAMS = (
 
 
 def kmem_cache_init(k: Kernel) -> None:
-    """Log how SLUB will size its slabs.
+    """Make the first caches and kmalloc()'s, and log how SLUB sizes its slabs.
 
     Source: mm/slub.c kmem_cache_init()
-    Differs: only the line. The caches are made when the machine is first used for objects (slab_start()), so that
-        the boot's objects take nothing from the buddy allocator.
     """
+    allocator = new_allocator(k)
+    allocator.init()
+    k.mm.slab = allocator
     max_order = 0 if k.mm.debug_guardpage_minorder else k.options.get("slub_max_order", PAGE_ALLOC_COSTLY_ORDER)
     printk(k, KERN_INFO, "SLUB: HWalign={align}, Order={min_order}-{max_order}, MinObjects={min_objects}, CPUs={cpus}, "
            "Nodes={nodes}", align=k.mm.smp_cache_bytes, min_order=k.options.get("slub_min_order", 0),
@@ -134,7 +135,7 @@ def kmem_cache_init(k: Kernel) -> None:
 
 def new_allocator(k: Kernel, pages: PageSource | None = None) -> Slub:
     """SLUB for a machine, without a cache yet; it checks objects when the build or slub_debug asks for that."""
-    from bootsim.linux.mm.slub.objects import Slub  # the boot itself does without
+    from bootsim.linux.mm.slub.objects import Slub  # other builds do without
 
     config = k.build.config
     if config.SLUB_DEBUG_ON:
@@ -144,7 +145,7 @@ def new_allocator(k: Kernel, pages: PageSource | None = None) -> Slub:
                      (config.SLAB_FREELIST_HARDENED, "this build mixes a random number into the free pointers of each "
                       "cache, here it is 0")):
         if on:
-            step(k, what, func="kmem_cache_init", level=KERN_WARNING)
+            step(k, what, func="kmem_cache_init")
     asked = config.SLUB_DEBUG_ON or k.options.get("slub_debug") or k.options.get("slub_debug_blocks")
     if config.SLUB_DEBUG and asked:
         from bootsim.linux.mm.slub.debug import SlubDebug

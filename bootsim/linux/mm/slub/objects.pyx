@@ -22,6 +22,7 @@ from bootsim.linux.mm.slab_common import SlabError, slab_warning
 
 cdef enum:
     GFP_NOWAIT = 0x800
+    GFP_KERNEL = 0xCC0
     GFP_NOWARN = 0x2000
     FROZEN = 0x80000000U
     # where the two first descriptors lie, in the image, is not known; these stand for them
@@ -48,6 +49,7 @@ cdef class Slub(SlubSlabs):
         Raises KernelPanic when there is no memory for them.
         Source: mm/slub.c kmem_cache_init()
         """
+        cdef SlubCache s
         cdef SlubCache node = self.new_cache()
         cdef SlubCache cache = self.new_cache()
         node_bytes, cache_bytes = struct_sizes(self.k.build.config)
@@ -62,6 +64,8 @@ cdef class Slub(SlubSlabs):
         self.setup_kmalloc_cache_index_table()
         self.create_kmalloc_caches(0)
         self.slab_state = FULL
+        for s in reversed(self.slab_caches):  # init_freelist_randomization()
+            self.cache_random_seq_create(s, s.oo & 0xFFFF, GFP_KERNEL)
 
     cdef SlubCache bootstrap(self, SlubCache s):
         # the descriptor moves from the image to an object of its own
@@ -380,6 +384,7 @@ cdef class Slub(SlubSlabs):
 
     cdef int release(self, KmemCache cache) except -1:
         # __kmem_cache_release()
+        self.kfree(cache.random_seq)
         return self.free(self.kmem_cache_node, (<SlubCache>cache).node_va)
 
     cdef uint32_t ksize(self, uint32_t va) except? 1:

@@ -14,7 +14,8 @@ from libc.string cimport memcpy
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_head, PG_slab, Page
 from bootsim.linux.mm.slab_common cimport (
     DOWN, GFP_COMP, GFP_SLAB_BUG_MASK, SLAB_CACHE_DMA, SLAB_CACHE_DMA32, SLAB_POISON, SLAB_RECLAIM_ACCOUNT,
-    SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource, SlabAllocator, fix_flags, get_order)
+    SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, UP, KmemCache, PageSource, SlabAllocator, fix_flags,
+    get_order)
 
 from bootsim.errors import KernelPanic
 from bootsim.linux.mm.slab_common import SlabError
@@ -114,7 +115,8 @@ cdef class SlubSlabs(SlabAllocator):
     """The slabs of SLUB on one machine.
 
     Differs: with FREELIST_RANDOM the kernel shuffles the objects of a slab by numbers nobody knows; here they come in
-        order. FREELIST_HARDENED's number of a cache is 0. The address of a cpu slab's struct is not modelled.
+        order, and the objects with these numbers are zero. FREELIST_HARDENED's number of a cache is 0. The address of
+        a cpu slab's struct is not modelled.
     """
 
     def __init__(self, k, PageSource pages=None):
@@ -289,6 +291,8 @@ cdef class SlubSlabs(SlabAllocator):
             self.kmem_cache_node = s
             self.early_kmem_cache_node_alloc()
             return 0
+        if self.slab_state >= UP and self.cache_random_seq_create(s, s.oo & 0xFFFF, GFP_KERNEL):
+            return -EINVAL
         s.node_va, self.kept_va = self.kept_va, 0
         if not s.node_va:
             s.node_va = self.alloc(self.kmem_cache_node, GFP_KERNEL)
