@@ -113,6 +113,10 @@ class Config(Values):
     HIGHMEM: bool = False
     HIGHPTE: bool = without_effect(False, "second-level tables of processes")
     MODULES: bool = False
+    MODULE_UNLOAD: bool = False
+    ARM_MODULE_PLTS: bool = False
+    STRICT_MODULE_RWX: bool = False
+    DYNAMIC_FTRACE: bool = False
     VMSPLIT_3G: bool = False
     VMSPLIT_3G_OPT: bool = False
     VMSPLIT_2G: bool = False
@@ -192,7 +196,6 @@ class Config(Values):
     ARM_ERRATA_773022: bool = without_effect(False, "bits in the processor's own registers")
     ARM_ERRATA_798181: bool = False
     CPU_TLB_V6: bool = False
-    ARM_MODULE_PLTS: bool = False
     HARDEN_BRANCH_PREDICTOR: bool = without_effect(False, "messages after memory")
     HARDEN_BRANCH_HISTORY: bool = without_effect(False, "messages after memory")
     ARM_L1_CACHE_SHIFT: int = 6

@@ -47,6 +47,10 @@ WARN_SITES = (
     WarnSite("mm/page_alloc.c:7632", "cmdline_parse_core"),
     WarnSite("mm/page_alloc.c:7638", "cmdline_parse_core", 1),
     WarnSite("mm/percpu.c:1714", "pcpu_alloc"),
+    WarnSite("mm/vmalloc.c:1654", "vb_alloc"),
+    WarnSite("mm/vmalloc.c:2245", "__vunmap"),
+    WarnSite("mm/vmalloc.c:2251", "__vunmap", 1),
+    WarnSite("arch/arm/mm/ioremap.c:288", "__arm_ioremap_pfn_caller"),
 )
 
 REFERENCE_VERSION = "5.10.223"

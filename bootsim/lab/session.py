@@ -25,6 +25,7 @@ from bootsim.linux.mm.page_alloc import format_gfp_flags, page_info
 from bootsim.page import PAGE_SHIFT
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator
 
     from bootsim.linux import Kernel
@@ -144,7 +145,7 @@ class Session:
 
     def names(self) -> dict[str, Any]:
         """Return what a shell or script may write bare: the machine, its functions, and the questions below."""
-        own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache")
+        own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache", "insmod", "rmmod")
         self.bare = {**self._kernel, **{name: getattr(self, name) for name in own}, "k": self.k, "lab": self}
         return self.bare
 
@@ -197,6 +198,25 @@ class Session:
         if found is None:
             raise InputError(f"no cache {name!r}; there are: {', '.join(s.name for s in caches)}")
         return found
+
+    def insmod(self, file: str | os.PathLike[str]) -> Any:
+        """Load a module of the kernel, a .ko file, without its relocations; returns it. Raises InputError."""
+        from bootsim.linux.kernel.module import load_module
+
+        try:
+            data = Path(file).read_bytes()
+        except OSError as error:
+            raise InputError(f"insmod: {file}: {error.strerror or error}") from None
+        found = load_module(self.k, data, str(file))
+        if found is None:
+            raise InputError(f"insmod: {file}: no memory for it, as the log tells")
+        return found
+
+    def rmmod(self, name: str) -> None:
+        """Unload a module."""
+        from bootsim.linux.kernel.module import delete_module
+
+        delete_module(self.k, name)
 
     def kmem(self, addr: Any, *, physical: bool | None = None) -> Text:
         """Return who owns an address: a virtual one from PAGE_OFFSET on, else a physical one, unless `physical` says.

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bootsim.linux.drivers.tty.serial.earlycon import EarlyconDevice
     from bootsim.linux.include.linux.mmzone import Zone
     from bootsim.linux.kernel.kallsyms import Symbol
+    from bootsim.linux.kernel.module import Module
     from bootsim.linux.kernel.printk import Record
     from bootsim.linux.lib.fdt import FlatTree
     from bootsim.linux.mm.cma import Cma
@@ -118,6 +119,7 @@ class Mm:
         self.slab: SlabAllocator | None = None
         self.vmap: Vmap | None = None
         self.kmap: Kmap | None = None
+        self.modules: dict[str, Module] = {}
         # limits
         self.arm_dma_zone_size = 0
         self.arm_dma_limit = 0xFFFFFFFF

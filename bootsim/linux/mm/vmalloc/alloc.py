@@ -28,10 +28,17 @@ from bootsim.linux.mm.vmalloc.area import (
     __get_vm_area_node,
     find_vm_area,
     get_vm_area,
+    purge_vmap_area_lazy,
     remove_vm_area,
     vmap_state,
 )
-from bootsim.linux.mm.vmalloc.early import VM_ALLOC, VM_MAP_PUT_PAGES, VM_UNINITIALIZED, VM_USERMAP
+from bootsim.linux.mm.vmalloc.early import (
+    VM_ALLOC,
+    VM_FLUSH_RESET_PERMS,
+    VM_MAP_PUT_PAGES,
+    VM_UNINITIALIZED,
+    VM_USERMAP,
+)
 from bootsim.linux.mm.vmalloc.tables import frame, map_kernel_range
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
@@ -184,6 +191,8 @@ def __vunmap(k: Kernel, addr: int, deallocate_pages: bool) -> None:
         warn(k, "mm/vmalloc.c:2251", f"Trying to vfree() nonexistent vm area ({addr:08x})", func="__vunmap")
         return
     remove_vm_area(k, area.addr)
+    if area.flags & VM_FLUSH_RESET_PERMS:  # vm_remove_mappings(): the linear mapping keeps its permissions on ARM
+        purge_vmap_area_lazy(k)
     if deallocate_pages:
         for pfn in area.pages:
             __free_pages(k, pfn, 0)

@@ -1,0 +1,65 @@
+"""Permissions of pages that are mapped at kernel addresses, changed (arch/arm/mm/pageattr.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_RDONLY, L_PTE_XN
+from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, pte_offset_kernel, set_pte_at
+from bootsim.linux.include.linux.errno import EINVAL
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+
+def change_memory_common(k: Kernel, addr: int, numpages: int, set_mask: int, clear_mask: int) -> int:
+    """Set and clear Linux's bits in the entries of `numpages` pages from `addr` (va) on; 0, or -EINVAL elsewhere.
+
+    Only areas of modules and of vmalloc() may be changed.
+    Source: arch/arm/mm/pageattr.c change_memory_common()
+    """
+    start, size = addr & ~(PAGE_SIZE - 1), numpages << PAGE_SHIFT
+    if not size:
+        return 0
+    layout = k.mm.layout
+    ranges = ((layout.MODULES_VADDR, layout.MODULES_END), (layout.VMALLOC_START, VMALLOC_END))
+    if not any(low <= start < high and size <= high - start for low, high in ranges):
+        return -EINVAL
+    for va in range(start, start + size, PAGE_SIZE):
+        pte_pa = pte_offset_kernel(k, pmd_off_k(k, va), va)
+        set_pte_at(k, va, pte_pa, k.machine.ram.read32(pte_pa) & ~clear_mask | set_mask)
+    return 0
+
+
+def set_memory_ro(k: Kernel, addr: int, numpages: int) -> int:
+    """Let nobody write to `numpages` pages from `addr` (va) on.
+
+    Source: arch/arm/mm/pageattr.c set_memory_ro()
+    """
+    return change_memory_common(k, addr, numpages, L_PTE_RDONLY, 0)
+
+
+def set_memory_rw(k: Kernel, addr: int, numpages: int) -> int:
+    """Let the kernel write to `numpages` pages from `addr` (va) on.
+
+    Source: arch/arm/mm/pageattr.c set_memory_rw()
+    """
+    return change_memory_common(k, addr, numpages, 0, L_PTE_RDONLY)
+
+
+def set_memory_nx(k: Kernel, addr: int, numpages: int) -> int:
+    """Let nothing be executed from `numpages` pages from `addr` (va) on.
+
+    Source: arch/arm/mm/pageattr.c set_memory_nx()
+    """
+    return change_memory_common(k, addr, numpages, L_PTE_XN, 0)
+
+
+def set_memory_x(k: Kernel, addr: int, numpages: int) -> int:
+    """Let `numpages` pages from `addr` (va) on be executed.
+
+    Source: arch/arm/mm/pageattr.c set_memory_x()
+    """
+    return change_memory_common(k, addr, numpages, 0, L_PTE_XN)
