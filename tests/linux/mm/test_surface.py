@@ -35,6 +35,9 @@ from bootsim.linux.lib.rbtree import RbTree
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.memblock import memblock_add, memblock_free_all, memblock_set_current_limit
 from bootsim.linux.mm.migrate import page_holders
+from bootsim.linux.mm.mmap.bare import BarePages
+from bootsim.linux.mm.mmap.map import mmap_pgoff
+from bootsim.linux.mm.mmap.structs import Processes, Task, UserMm
 from bootsim.linux.mm.slab import kmem_cache_init_late
 from bootsim.linux.mm.slab.slabs import SlabCache
 from bootsim.linux.mm.slab_common import KmemCache, SlabError
@@ -56,6 +59,17 @@ WITHOUT_FUNCTIONS = {
     "bootsim.linux.mm.page_alloc.free",
     "bootsim.linux.mm.page_alloc.rmqueue",
     "bootsim.linux.mm.page_alloc.slowpath",
+    "bootsim.linux.arch.arm.mm.mmap",
+    "bootsim.linux.mm.gup.populate",
+    "bootsim.linux.mm.mmap.accounting",
+    "bootsim.linux.mm.mmap.gaps",
+    "bootsim.linux.mm.mmap.protection",
+    "bootsim.linux.mm.mmap.stack",
+    "bootsim.linux.mm.mmap.structs",
+    "bootsim.linux.mm.mmap.unmap",
+    "bootsim.linux.mm.mmap.vma",
+    "bootsim.linux.mm.rmap.anon_vma",
+    "bootsim.linux.mm.util",
 }
 FREES = ("__free_pages", "free_unref_page", "__free_pages_ok", "free_pages_exact", "free_contig_range", "split_page")
 BASE_PFN = 0x60000
@@ -119,6 +133,18 @@ def machine(allocator="SLUB"):
     return k
 
 
+def process(k):
+    """A process with a few mappings of its own."""
+    k.mm.totalram_pages = PAGES
+    processes = Processes(k, 0xC0000000, list(range(16)), 0, BarePages())
+    task = processes.tasks[1] = Task(processes, 1)
+    task.mm = UserMm(processes)
+    task.mm.topdown, task.mm.mmap_base = True, 0xB7000000
+    for addr in (BASE_PFN << 12, (BASE_PFN + 2) << 12):
+        mmap_pgoff(task, addr, 4096, 3, 0x32, -1, 0)
+    return task
+
+
 class Arguments:
     """Arguments by what a parameter is called: often sensible, often at an edge, sometimes of another type."""
 
@@ -175,6 +201,9 @@ class Arguments:
             "size": lambda: self.random.choice((0, 4096, 8192, 12288, self.number())),
             "max_zone_pfn": lambda: {"Normal": self.pfn(), "HighMem": self.pfn()},
             "name": lambda: "x",
+            "task": lambda: process(k),
+            "parent": lambda: process(k),
+            "tree": lambda: list(process(k).mm),
             "arg": lambda: self.random.choice(("1", "on", "64M", "50%", "mirror", None, "-1")),
         }
         if name in special:

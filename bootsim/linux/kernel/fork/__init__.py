@@ -1,0 +1,1 @@
+"""New processes (kernel/fork.c)."""

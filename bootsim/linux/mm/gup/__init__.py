@@ -1,0 +1,1 @@
+"""Pages faulted in on behalf of others (mm/gup.c)."""

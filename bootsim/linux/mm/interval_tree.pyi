@@ -1,0 +1,3 @@
+from bootsim.linux.mm.mmap.structs import VmAreaStruct
+
+def vma_interval_tree_foreach(tree: list[VmAreaStruct], first: int, last: int) -> list[VmAreaStruct]: ...

@@ -1,0 +1,3 @@
+from bootsim.linux.mm.mmap.structs import Task
+
+def madvise(task: Task, start: int, length: int, behavior: int) -> int: ...

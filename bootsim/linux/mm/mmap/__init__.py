@@ -1,0 +1,1 @@
+"""Address spaces of processes: what mm/mmap.c does with VMAs."""

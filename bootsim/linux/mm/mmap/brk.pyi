@@ -1,0 +1,3 @@
+from bootsim.linux.mm.mmap.structs import Task
+
+def brk(task: Task, brk: int) -> int: ...

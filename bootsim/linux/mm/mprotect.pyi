@@ -1,0 +1,3 @@
+from bootsim.linux.mm.mmap.structs import Task
+
+def mprotect(task: Task, start: int, length: int, prot: int) -> int: ...

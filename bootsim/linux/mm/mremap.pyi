@@ -1,0 +1,3 @@
+from bootsim.linux.mm.mmap.structs import Task
+
+def mremap(task: Task, addr: int, old_len: int, new_len: int, flags: int, new_addr: int = 0) -> int: ...

@@ -1,0 +1,3 @@
+from bootsim.linux.mm.mmap.structs import Task
+
+def msync(task: Task, start: int, length: int, flags: int) -> int: ...

@@ -1,0 +1,1 @@
+"""Reverse mapping (mm/rmap.c)."""
