@@ -26,14 +26,26 @@ REGISTERS = {
     "dra7.die_id_2": (0x4AE0C20C, "DRA7xx, AM57xx: package, in bits 16 and 17"),
     "dra7.idcode": (0x4AE0C204, "DRA7xx, AM57xx: device and revision"),
     "exynos.chipid": (0x10000000, "Exynos: chip and revision"),
+    "omap2420.idcode": (0x48014204, "OMAP2420: device and revision"),
+    "omap2430.idcode": (0x4900A204, "OMAP2430: device and revision"),
     "omap3.idcode": (0x4830A204, "OMAP3, AM35xx, DM37xx: device and revision"),
     "omap3.status": (0x4800244C, "OMAP3, AM35xx, DM37xx: which units there are"),
     "omap4.idcode": (0x4A002204, "OMAP4, OMAP5: device and revision"),
+    "s3c2416.id": (0x560000B0, "S3C2416, S3C2450: chip and revision"),
+    "s3c6400.id": (0x7E00FA1C, "S3C6400: chip and revision"),
+    "s3c64xx.id": (0x7E00F118, "S3C6410: chip and revision"),
     "ti81xx.idcode": (0x48140600, "DM814x, DM816x: device and revision"),
 }
 
-# SoCs of QEMU's boards: a compatible string of the root, and registers that QEMU gives a value.
-_QEMU = {"samsung,exynos4210": {0x10000000: 0x43210211}}
+# SoCs of QEMU's boards: a compatible string of the root, and registers that QEMU gives a value; and chips of which the
+# kernel knows one value alone.
+_QEMU = {
+    "samsung,exynos4210": {0x10000000: 0x43210211},
+    "ti,omap2420": {0x48014204: 0x5B5D902F, 0x48014208: 0x000254F0},
+    "samsung,s3c2416": {0x560000B0: 0x32450003},
+    "samsung,s3c6400": {0x7E00FA1C: 0x36400000},
+    "samsung,s3c6410": {0x7E00F118: 0x36410101},
+}
 # and what its processors say of themselves, where that is not what their model and the tree's reg say: MIDR (the same
 # on a real Zynq), MPIDR (a real Highbank has the tree's)
 _QEMU_MIDR = {"xlnx,zynq-7000": 0x413FC090}

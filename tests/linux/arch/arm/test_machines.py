@@ -311,3 +311,64 @@ def test_lowmem_may_end_above_memory(boot):
     assert (k.mm.max_low_pfn, k.mm.max_pfn) == (0x8FF00, 0x8FE00)
     assert [(zone["name"], zone["spanned"], zone["present"]) for zone in k.zones if zone["spanned"]] == [
         ("Normal", 0xFE00, 0xFE00)]
+
+
+@pytest.mark.parametrize(("hook", "mapped"), [
+    ("versatile_map_io", [(0xF11E0000, 0x101E0000, 0x9000)]),
+    ("ap_map_io", [(0xF1400000, 0x14000000, 0x1000), (0xF1600000, 0x16000000, 0x1000)]),
+    ("intcp_map_io", [(0xF1400000, 0x14000000, 0x1000), (0xF1600000, 0x16000000, 0x1000),
+                      (0xFCA00000, 0xCA000000, 0x1000)]),
+    ("orion5x_map_io", [(0xFD000000, 0xF0000000, 16 * MIB), (0xFEC00000, 0xF1000000, MIB)]),
+    ("cpu8815_map_io", [(0xF01FB000, 0x101FB000, 0x1000)]),
+    ("mx27_map_io", [(0xF4400000, 0x10000000, MIB), (0xF5000000, 0x80000000, MIB), (0xF5C00000, 0xD8000000, MIB)]),
+    ("mx31_map_io", [(0xF4000000 + at, pa, size) for at, pa, size in (
+        (0x1400000, 0x50000000, MIB), (0x1700000, 0x53F00000, MIB), (0x1300000, 0x43F00000, MIB),
+        (0x1800000, 0x68000000, MIB), (0x1C00000, 0xB8000000, 0x10000))]),
+    ("cns3xxx_map_io", [(0xFB000000, 0x76000000, 0x1000), (0xFB001000, 0x77000000, 0x1000),
+                        (0xFB003000, 0x7C800000, 0x1000), (0xFB004000, 0x90000000, 0x2000)]),
+    ("omap242x_map_io", [(0xF8000000, 0x68000000, MIB), (0xFA000000, 0x48000000, MIB),
+                         (0xFC100000, 0x58000000, 0x28000), (0xFC128000, 0x59000000, 0x1000),
+                         (0xFC129000, 0x5A000000, 0x1000)]),
+    ("omap243x_map_io", [(0xF8000000, 0x68000000, MIB), (0xFA000000, 0x48000000, MIB), (0xFB000000, 0x49000000, MIB),
+                         (0xFC000000, 0x6C000000, MIB), (0xFD000000, 0x6D000000, MIB), (0xFE000000, 0x6E000000, MIB)]),
+])
+def test_old_machines_map_their_devices(boot, hook, mapped):
+    assert static(boot(map_io=hook)) == sorted(mapped)
+
+
+def test_cns3xxx_with_pci_maps_its_ports(boot):
+    k = boot(map_io="cns3xxx_map_io", config={"PCI": True}, cmdline="vmalloc=496M")
+    assert (0xEC000000, 0xBE000000, 16 * MIB) in static(k)
+    assert (0xE3000000, 0xAD000000, 0x10000) in static(k)
+
+
+def test_integrator_keeps_what_lies_below_its_page_table(boot):
+    assert regions(boot(reserve="integrator_reserve"), "reserved")[0] == (BASE, 0x8000)
+
+
+@pytest.mark.parametrize(("soc", "lines"), [
+    ([], ["Unknown OMAP CPU id"]),
+    (["omap2420.idcode=0x5b5d902f"], ["OMAP2420"]),
+    (["omap2420.idcode=0x5b5d902f", "0x48014208=0x30000"],
+     ["Unknown OMAP device type. Handling it as OMAP2420", "OMAP2420"]),
+])
+def test_omap2420_tells_its_chip(boot, soc, lines):
+    k = boot(soc=soc, reserve="omap_reserve", map_io="omap242x_map_io", init_early="omap2420_init_early")
+    assert [line for line in log(k) if "OMAP" in line and "Machine" not in line] == lines
+
+
+def test_s3c64xx_is_asked_at_two_places(boot):
+    k = boot(soc=["s3c6400.id=0x36400000"], map_io="s3c64xx_dt_map_io")
+    assert "Samsung CPU ID: 0x36400000" in log(k)
+    assert static(k) == [(0xF6100000, 0x7E00F000, 0x1000)]
+    with pytest.raises(KernelPanic, match="SoC is not S3C64xx"):
+        boot(soc=["s3c64xx.id=0x36510101"], map_io="s3c64xx_dt_map_io")
+
+
+def test_s3c2416_maps_more_when_it_is_known(boot):
+    k = boot(soc=["s3c2416.id=0x32450003"], map_io="s3c2416_dt_map_io")
+    assert "CPU S3C2416/S3C2450 (id 0x32450003)" in log(k)
+    assert [va for va, _, _ in static(k)] == [0xF6000000, 0xF6100000, 0xF6200000, 0xF6300000, 0xF6400000, 0xF7000000,
+                                              0xFD000000]
+    with pytest.raises(KernelPanic, match="Unknown S3C24XX CPU"):
+        boot(map_io="s3c2416_dt_map_io")

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.arch.arm.asm.io import readl
-from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk
+from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
+OMAP242X_CLASS = 0x24200024
+OMAP243X_CLASS = 0x24300024
 OMAP343X_CLASS = 0x34300034
 OMAP363X_CLASS = 0x36300034
 AM35XX_CLASS = 0x35170034
@@ -27,6 +29,7 @@ OMAP447X_CLASS = 0x44700044
 OMAP54XX_CLASS = 0x54000054
 DRA7XX_CLASS = 0x07000000
 OMAP_TAP_IDCODE = 0x204
+OMAP24XX_TAP_PROD_ID = 0x208
 OMAP_TAP_DIE_ID_44XX_2 = 0x20C
 OMAP3_CONTROL_OMAP_STATUS = 0x4800244C
 AM33XX_DEV_FEATURE = 0x44E10604
@@ -34,6 +37,8 @@ OMAP2_L4_IO_OFFSET = 0xB2000000
 AM33XX_L4_WK_IO_OFFSET = 0xB5000000
 CORTEX_A8 = 0xC08
 
+# omap2xxx_check_revision(): hawkeye: chip, and the device types that it is known with
+_OMAP2 = {0xB5D9: (0x2420, (0, 1, 2, 4, 8)), 0xB68A: (0x2430, (0,))}
 # omap3xxx_check_revision(): hawkeye: class, and by revision field what is added to it and called; the last is for all
 # that follow. Chips that the build has no machine for are known all the same.
 _OMAP3 = {
@@ -68,6 +73,22 @@ def omap2_set_globals_tap(k: Kernel, soc_class: int, tap: int) -> None:
     """
     k.mach["omap_revision"] = soc_class
     k.mach["tap_base"] = tap & 0xFFFFFFFF
+
+
+def omap2xxx_check_revision(k: Kernel) -> None:
+    """Read which chip of OMAP2's kind this is, and tell.
+
+    Source: arch/arm/mach-omap2/id.c omap2xxx_check_revision()
+    """
+    _, hawkeye, _ = _idcode(k)
+    if hawkeye not in _OMAP2:
+        printk(k, KERN_ERR, "Unknown OMAP CPU id")
+        return
+    chip, types = _OMAP2[hawkeye]
+    dev_type = readl(k, k.mach["tap_base"] + OMAP24XX_TAP_PROD_ID, "product id") >> 16 & 0xF
+    if dev_type not in types:
+        printk(k, KERN_ERR, "Unknown OMAP device type. Handling it as OMAP{chip:04x}", chip=chip)
+    printk(k, KERN_INFO, "OMAP{chip:04x}", chip=k.mach["omap_revision"] >> 16)
 
 
 def omap3xxx_check_revision(k: Kernel) -> None:

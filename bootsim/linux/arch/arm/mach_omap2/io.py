@@ -15,6 +15,8 @@ from bootsim.linux.arch.arm.mach_omap2.id import (
     AM335X_CLASS,
     DRA7XX_CLASS,
     OMAP54XX_CLASS,
+    OMAP242X_CLASS,
+    OMAP243X_CLASS,
     OMAP343X_CLASS,
     OMAP443X_CLASS,
     TI814X_CLASS,
@@ -22,6 +24,7 @@ from bootsim.linux.arch.arm.mach_omap2.id import (
     am33xx_check_features,
     dra7xxx_check_revision,
     omap2_set_globals_tap,
+    omap2xxx_check_revision,
     omap3xxx_check_features,
     omap3xxx_check_revision,
     omap4xxx_check_revision,
@@ -39,6 +42,21 @@ if TYPE_CHECKING:
 OMAP2_L4_IO_OFFSET = 0xB2000000
 AM33XX_L4_WK_IO_OFFSET = 0xB5000000
 
+omap24xx_io_desc = (
+    io_desc(0xF8000000, 0x68000000, SZ_1M),  # L3
+    io_desc(0xFA000000, 0x48000000, SZ_1M),  # L4
+)
+omap242x_io_desc = (
+    io_desc(0xFC100000, 0x58000000, 0x28000),  # the signal processor's memory
+    io_desc(0xFC128000, 0x59000000, 0x1000),  # its interface
+    io_desc(0xFC129000, 0x5A000000, 0x1000),  # its MMU
+)
+omap243x_io_desc = (
+    io_desc(0xFB000000, 0x49000000, SZ_1M),  # L4 wakeup
+    io_desc(0xFE000000, 0x6E000000, SZ_1M),  # GPMC
+    io_desc(0xFD000000, 0x6D000000, SZ_1M),  # SDRC
+    io_desc(0xFC000000, 0x6C000000, SZ_1M),  # SMS
+)
 _L4_34XX = io_desc(0xFA000000, 0x48000000, 4 * SZ_1M)
 omap34xx_io_desc = (
     io_desc(0xF8000000, 0x68000000, SZ_1M),  # L3
@@ -71,6 +89,24 @@ dra7xx_io_desc = (
     io_desc(0xFC000000, 0x4A000000, SZ_1M + SZ_2M),  # L4 configuration
     io_desc(0xFCE00000, 0x4AE00000, SZ_1M),  # L4 wakeup
 )
+
+
+def omap242x_map_io(k: Kernel) -> None:
+    """Map the buses and the signal processor of OMAP2420.
+
+    Source: arch/arm/mach-omap2/io.c omap242x_map_io()
+    """
+    iotable_init(k, io_table(k, "omap24xx_io_desc", omap24xx_io_desc))
+    iotable_init(k, io_table(k, "omap242x_io_desc", omap242x_io_desc))
+
+
+def omap243x_map_io(k: Kernel) -> None:
+    """Map the buses and memory controllers of OMAP2430.
+
+    Source: arch/arm/mach-omap2/io.c omap243x_map_io()
+    """
+    iotable_init(k, io_table(k, "omap24xx_io_desc", omap24xx_io_desc))
+    iotable_init(k, io_table(k, "omap243x_io_desc", omap243x_io_desc))
 
 
 def omap3_map_io(k: Kernel) -> None:
@@ -126,6 +162,29 @@ def dra7xx_map_io(k: Kernel) -> None:
 
 # The init_early hooks. Voltage, power and clock domains and modules are tables in the kernel image; of what is done
 # with them before the allocators run, only the lines and the memblock requests below are seen.
+
+
+def omap2420_init_early(k: Kernel) -> None:
+    """Tell the chip; note its clock controllers.
+
+    Source: arch/arm/mach-omap2/io.c omap2420_init_early()
+    """
+    _omap24xx_init_early(k, OMAP242X_CLASS, 0x48014000)
+
+
+def omap2430_init_early(k: Kernel) -> None:
+    """Tell the chip; note its clock controllers.
+
+    Source: arch/arm/mach-omap2/io.c omap2430_init_early()
+    """
+    _omap24xx_init_early(k, OMAP243X_CLASS, 0x4900A000)
+
+
+def _omap24xx_init_early(k: Kernel, soc_class: int, tap_pa: int) -> None:
+    omap2_set_globals_tap(k, soc_class, tap_pa + OMAP2_L4_IO_OFFSET)
+    omap2xxx_check_revision(k)
+    omap2_prcm_base_init(k)
+    omap_hwmod_init(k)
 
 
 def omap3_init_early(k: Kernel) -> None:
