@@ -23,6 +23,10 @@ MPIDR_UNIPROCESSOR = 1 << 30
 MIDR_IMPLEMENTER_AND_PART = 0xFF0FFFF0
 
 
+class NoMmuError(InputError):
+    """A tree for a processor without an MMU, which this port of the kernel needs."""
+
+
 class Cpu(NamedTuple):
     """One processor model. Register fields hold the 32-bit values that MRC p15 returns.
 
@@ -172,6 +176,7 @@ ARM11MPCORE = Cpu(
 # These are not QEMU's: MIDR as the kernel's own list and the SoCs' manuals have it, SCTLR after reset as ARM926's.
 ARM920 = Cpu("ARM920T", "arm,arm920t", midr=0x41129200, ctr=0x0D172172, sctlr=0x00000078,
              aliases=("arm,arm920", "arm920"))
+ARM720 = Cpu("ARM720T", "arm,arm720t", midr=0x41807202, ctr=0, sctlr=0x00000070, aliases=("arm,arm720", "arm720"))
 FA526 = Cpu("FA526", "faraday,fa526", midr=0x66015261, ctr=0x0D172172, sctlr=0x00000078)
 FEROCEON = ARM926._replace(name="Feroceon 88FR131", compatible="marvell,feroceon", midr=0x56251311, aliases=())
 FEROCEON_OLD = FEROCEON._replace(name="Feroceon of Orion", compatible="marvell,feroceon-old", midr=0x41159260)
@@ -185,7 +190,7 @@ XSC3 = XSCALE_PXA25X._replace(name="XScale PXA3xx", compatible="marvell,pxa300",
 
 CPUS = (CORTEX_A9, CORTEX_A15, CORTEX_A7, CORTEX_A5, CORTEX_A8, CORTEX_A53, CORTEX_A72, CORTEX_A12, CORTEX_A17,
         BRAHMA_B15, KRAIT, SCORPION, PJ4B, SHEEVA_V7, ARM926, ARM1026, ARM1136, ARM1136_R2, ARM1176, ARM11MPCORE,
-        ARM920, FA526, FEROCEON, FEROCEON_OLD, MOHAWK, XSCALE_PXA25X, XSCALE_PXA27X, XSCALE_IXP42X, XSC3)
+        ARM720, ARM920, FA526, FEROCEON, FEROCEON_OLD, MOHAWK, XSCALE_PXA25X, XSCALE_PXA27X, XSCALE_IXP42X, XSC3)
 
 # Boards of 5.10 whose trees have no cpu node, or one without a compatible string: the root's compatible string and the
 # processor; of boards with several, the one that QEMU gives them.
@@ -251,6 +256,9 @@ def _model_of_tree(tree: Tree) -> Cpu:
         unknown = unknown or (path, names)
     if unknown is not None:
         path, names = unknown
+        if any(name.startswith("arm,cortex-m") for name in names):
+            raise NoMmuError(f"{tree.place(path, 'compatible')}: {escaped(', '.join(names))} has no MMU, expected a "
+                             "processor with one")
         known = ", ".join(cpu.compatible for cpu in CPUS)
         raise InputError(
             f"{tree.place(path, 'compatible')}: compatible is {escaped(', '.join(names))}, expected {known}; "
@@ -258,10 +266,8 @@ def _model_of_tree(tree: Tree) -> Cpu:
         )
     other = next((name for name in tree.board if name in NO_MMU_BOARDS), None)
     if other is not None:
-        raise InputError(
-            f"{tree.where('/', 'compatible')} /: {other} has a processor of another kind ({NO_MMU_BOARDS[other]}), "
-            "expected one with an MMU; or say which it has (--cpu)"
-        )
+        raise NoMmuError(f"{tree.where('/', 'compatible')} /: {other} has a {NO_MMU_BOARDS[other]}, which has no MMU, "
+                         "expected a processor with one; or say which it has (--cpu)")
     return next((OTHER_BOARDS[name] for name in tree.board if name in OTHER_BOARDS), CORTEX_A9)
 
 

@@ -15,16 +15,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from boards import CannotRunError, table
+from boards.builds import older_builds, with_all_machines
 from boards.census import Row, Settings, examine
 from boards.equality import find_dtc
 
 from bootsim.errors import InputError
 from bootsim.inputs.configfile import load_build
-from bootsim.inputs.machinetable import KNOWN_MACHINES
 
 HERE = Path(__file__).resolve().parent
-# a kernel that has every machine of 5.10 at once
-ALL_MACHINES = tuple(known.machine for known in KNOWN_MACHINES)
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_SKIPPED = 0, 1, 2, 77
 
@@ -39,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--mirror", metavar="URI", help="a Debian mirror that has bullseye, instead of the system's")
     p.add_argument("--only", action="append", default=[], metavar="PATTERN",
                    help="trees with this in their name; with * ? [ a glob for the whole name; repeatable")
-    p.add_argument("--config", default="3G/1G", help="the kernel build to boot (default: %(default)s)")
+    p.add_argument("--config", default="3G/1G", help="the kernel build for ARMv7 (default: %(default)s)")
     p.add_argument("--dtc", default="dtc", metavar="PROGRAM", help="dtc to hold blobs against (default: %(default)s)")
     p.add_argument("--no-dtc", action="store_true", help="do not hold blobs against dtc")
     p.add_argument("--cache", type=Path, default=cache("bootsim-census"), metavar="DIR", help="default: %(default)s")
@@ -152,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
-    settings = Settings(kernel_src, build.replace(machines=ALL_MACHINES), dtc)
+    settings = Settings(kernel_src, (with_all_machines(build), *older_builds()), dtc)
     rows, progress = [], Progress(len(paths))
     for row in examine_all(paths, settings, options.jobs):
         rows.append(row)

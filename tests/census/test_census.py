@@ -19,7 +19,7 @@ BUILD = load_build("3G/1G")
 
 def row(name, *, dtc=None, **hooks):
     machine = MachineDesc(symbol="SOC", name="SoC", dt_compat="example,soc", **hooks)
-    return examine(TREES / name, Settings(TREES, BUILD.replace(machines=(machine,)), dtc))
+    return examine(TREES / name, Settings(TREES, (BUILD.replace(machines=(machine,)),), dtc))
 
 
 def test_booted():
@@ -53,13 +53,28 @@ def test_without_memory():
 
 def test_not_modelled():
     found = row("old-cpu.dts")
-    assert (found.outcome, found.reason) == ("not modelled", "CPU arm,arm926ej-s")
+    assert (found.outcome, found.reason) == ("not modelled", "CPU ARM926EJ-S: none of the kernels knows it")
+
+
+def test_a_processor_without_an_mmu(tmp_path):
+    source = (TREES / "old-cpu.dts").read_text()
+    (tmp_path / "m.dts").write_text(source.replace("arm926ej-s", "cortex-m4"))
+    found = examine(tmp_path / "m.dts", Settings(tmp_path, (BUILD,), None))
+    assert (found.outcome, found.reason) == ("not modelled", "CPU without an MMU")
+
+
+def test_a_processor_that_is_not_known_fails(tmp_path):
+    source = (TREES / "old-cpu.dts").read_text()
+    (tmp_path / "x.dts").write_text(source.replace("arm926ej-s", "arm9999"))
+    found = examine(tmp_path / "x.dts", Settings(tmp_path, (BUILD,), None))
+    assert found.outcome == "refused"
+    assert table.failures([found]) == ["boards that did not boot: 1 (x.dts)"]
 
 
 def test_source_that_cannot_be_read(tmp_path):
     broken = tmp_path / "broken.dts"
     broken.write_text("/dts-v1/; / { a = <; };")
-    found = examine(broken, Settings(tmp_path, BUILD, None))
+    found = examine(broken, Settings(tmp_path, (BUILD,), None))
     assert (found.parsed, found.outcome) == ("not parsed", "refused")
     assert found.reason.startswith("broken.dts:1")
     assert table.failures([found]) == ["trees not parsed: 1 (broken.dts)"]

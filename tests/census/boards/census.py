@@ -12,6 +12,7 @@ import bootsim
 from boards import equality
 from boards.plan import NotModelledError, choose, summary
 from bootsim.errors import InputError, KernelPanic
+from bootsim.hw.cpu import NoMmuError, of_tree
 from bootsim.inputs.devicetree import load_tree
 from bootsim.linux.arch.arm.asm.mach.arch import HOOKS, MODELLED, WITHOUT_EFFECT
 
@@ -29,7 +30,7 @@ class Settings:
     """What all trees have in common."""
 
     kernel_src: Path
-    build: KernelBuild
+    builds: tuple[KernelBuild, ...]  # of those that know a board's processor, the first is booted
     dtc: equality.Dtc | None
 
 
@@ -99,14 +100,17 @@ def _boot(tree: Tree, settings: Settings, row: Row) -> None:
     board = summary(tree.blob, tree.name)
     stages: list[str] = []
     try:
-        plan = choose(board, settings.build)
-        row.inputs = "; ".join(plan.why)
+        plan = choose(board, of_tree(tree), settings.builds)
+        row.inputs = "; ".join((plan.build.name, *plan.why))
         k = bootsim.prepare(
-            tree, settings.build, mem=plan.mem_bytes, load_addr=plan.load_pa,
+            tree, plan.build, mem=plan.mem_bytes, load_addr=plan.load_pa,
             observer=lambda stage, _: stages.append(stage),
         )
     except NotModelledError as error:
         row.outcome, row.reason = NOT_MODELLED, str(error)
+        return
+    except NoMmuError:
+        row.outcome, row.reason = NOT_MODELLED, "CPU without an MMU"
         return
     except InputError as error:
         row.outcome, row.reason = REFUSED, str(error)

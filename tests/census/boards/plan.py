@@ -8,10 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bootsim.hw.cpu import OTHER_BOARDS, cpu_for
 from bootsim.inputs.dtb import read_tree
+from bootsim.linux.arch.arm.kernel.head import proc_info_list
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bootsim.hw.cpu import Cpu
     from bootsim.inputs.build import KernelBuild
 
 MIB = 1 << 20
@@ -38,6 +41,9 @@ RAM_BASE = {
     "allwinner,sun8i-v3": 0x40000000,
     "allwinner,sun8i-v3s": 0x40000000,
     "allwinner,sun9i-a80": 0x20000000,
+    "allwinner,suniv-f1c100s": 0x80000000,
+    "arm,integrator-ap": 0x0,
+    "arm,integrator-cp": 0x0,
     "brcm,bcm2711": 0x0,
     "brcm,cygnus": 0x60000000,
     "fsl,imx6dl": 0x10000000,
@@ -46,6 +52,8 @@ RAM_BASE = {
     "fsl,imx7d": 0x80000000,
     "fsl,ls1021a": 0x80000000,
     "marvell,berlin": 0x0,
+    "mrvl,pxa168": 0x0,
+    "mrvl,pxa910": 0x0,
     "nextthing,gr8": 0x40000000,
     "nuvoton,npcm750": 0x0,
     "qcom,apq8064": 0x80000000,
@@ -64,17 +72,23 @@ RAM_BASE = {
     "ti,am33xx": 0x80000000,
     "ti,am43": 0x80000000,
     "ti,omap3": 0x80000000,
+    "via,vt8500": 0x0,
+    "wm,wm8505": 0x0,
+    "wm,wm8650": 0x0,
+    "wm,wm8750": 0x0,
     "wm,wm8850": 0x0,
 }
 
+
 class NotModelledError(Exception):
-    """A board that bootsim does not claim to know, and why."""
+    """A board that this kernel is not for, and why."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The arguments of `bootsim.prepare` beside tree and build, and why they are what they are."""
+    """The arguments of `bootsim.prepare` beside the tree, and why they are what they are."""
 
+    build: KernelBuild
     mem_bytes: int | None = None
     load_pa: int | None = None
     why: tuple[str, ...] = ()
@@ -82,14 +96,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Summary:
-    """What decides a plan: the root's compatible strings, the processors', and where memory is said to be.
+    """What decides a plan beside the processor: the root's compatible strings, and where memory is said to be.
 
-    `cpus` holds a list of compatible strings for each cpu node. `memory` is None without a memory node, else its
-    (base, bytes), empty ones too. `reserved` are the ends (pa) of what lies below /reserved-memory.
+    `memory` is None without a memory node, else its (base, bytes), empty ones too. `reserved` are the ends (pa) of what
+    lies below /reserved-memory.
     """
 
     compatible: tuple[str, ...]
-    cpus: tuple[tuple[str, ...], ...]
     memory: tuple[tuple[int, int], ...] | None
     reserved: tuple[int, ...] = ()
 
@@ -104,7 +117,7 @@ def summary(blob: bytes, name: str) -> Summary:
     tree = read_tree(blob, name)
     root = dict(tree.root.props)
     cells = tuple(int.from_bytes(root.get(which, b"\0\0\0\1"), "big") for which in ("#address-cells", "#size-cells"))
-    cpus, reserved = [], []
+    reserved: list[int] = []
     memory: list[tuple[int, int]] | None = None
     inside = cells
     for path, node in tree.walk():
@@ -114,12 +127,9 @@ def summary(blob: bytes, name: str) -> Summary:
                            for which in ("#address-cells", "#size-cells"))
         elif path.startswith("/reserved-memory/") and path.count("/") == 2:
             reserved += [base + size for base, size in ranges(props.get("reg", b""), *inside)]
-        if props.get("device_type") == b"cpu\0":
-            cpus.append(_strings(props.get("compatible", b"")))
-        elif props.get("device_type") == b"memory\0":
+        if props.get("device_type") == b"memory\0":
             memory = (memory or []) + ranges(props.get("linux,usable-memory", props.get("reg", b"")), *cells)
-    return Summary(_strings(root.get("compatible", b"")), tuple(cpus), None if memory is None else tuple(memory),
-                   tuple(reserved))
+    return Summary(_strings(root.get("compatible", b"")), None if memory is None else tuple(memory), tuple(reserved))
 
 
 def ranges(reg: bytes, acells: int, scells: int) -> list[tuple[int, int]]:
@@ -129,35 +139,30 @@ def ranges(reg: bytes, acells: int, scells: int) -> list[tuple[int, int]]:
     return [(int.from_bytes(e[: 4 * acells], "big"), int.from_bytes(e[4 * acells :], "big")) for e in entries]
 
 
-def choose(board: Summary, build: KernelBuild) -> Plan:
-    """What the board's bootloader would do. Raises NotModelledError for boards bootsim does not model."""
-    why = [_check_cpu(board)]
-    mem_bytes = load_pa = None
-    text_offset = build.symbols.text - build.config.PAGE_OFFSET
+def choose(board: Summary, cpu: Cpu, builds: Sequence[KernelBuild]) -> Plan:
+    """What the board's bootloader would do, with the first of the kernels that know `cpu` best and fit into RAM.
+
+    Raises NotModelledError for a board that none of the kernels is for.
+    """
+    entries = [(build, max((info.cpu_mask.bit_count() for info in proc_info_list(build.config)
+                            if cpu.midr & info.cpu_mask == info.cpu_val), default=0)) for build in builds]
+    best = max(bits for _, bits in entries)  # the entry for any ARMv7 processor matches an ARM1176 too
+    knowing = [build for build, bits in entries if bits == best > 0]
+    if not knowing:
+        raise NotModelledError(f"CPU {cpu.name}: none of the kernels knows it")
     if not board.banks:
         base, known = _ram_base(board)
         mem_bytes = _ram_size(board, base)
-        why.append(f"{mem_bytes // MIB} MiB of RAM at {base:#x}{known}")
-        if known:
-            load_pa = base + text_offset
-    else:
-        _check_memory(board, text_offset + build.symbols.end - build.symbols.text)
-        load_pa = _aligned_load(board, text_offset, build.symbols.end - build.symbols.text)
-        if load_pa is not None:
-            why.append(f"kernel loaded at {load_pa:#x}, as RAM starts at no multiple of 16 MiB")
-    return Plan(mem_bytes, load_pa, tuple(filter(None, why)))
+        load_pa = base + _text_offset(knowing[0]) if known else None
+        return Plan(knowing[0], mem_bytes, load_pa, (f"{mem_bytes // MIB} MiB of RAM at {base:#x}{known}",))
+    build = _fitting(board, knowing)
+    load_pa = _aligned_load(board, _text_offset(build), build.symbols.end - build.symbols.text)
+    why = () if load_pa is None else (f"kernel loaded at {load_pa:#x}, as RAM starts at no multiple of 16 MiB",)
+    return Plan(build, None, load_pa, why)
 
 
-def _check_cpu(board: Summary) -> str:
-    named = [names for names in board.cpus if names]
-    if any(cpu_for(name) for names in named for name in names):
-        return ""
-    if named:
-        raise NotModelledError(f"CPU {named[0][0]}")
-    for name in board.compatible:
-        if name in OTHER_BOARDS:
-            raise NotModelledError(f"CPU {OTHER_BOARDS[name]} (by the board: no cpu node)")
-    return "no cpu node: Cortex-A9 assumed"
+def _text_offset(build: KernelBuild) -> int:
+    return build.symbols.text - build.config.PAGE_OFFSET
 
 
 def _ram_base(board: Summary) -> tuple[int, str]:
@@ -178,13 +183,15 @@ def _ram_size(board: Summary, base: int) -> int:
     return next(size for size in RAM_SIZES if size >= needed)
 
 
-def _check_memory(board: Summary, needed: int) -> None:
+def _fitting(board: Summary, builds: Sequence[KernelBuild]) -> KernelBuild:
     low = [(base, size) for base, size in board.banks if base < TOP]
     if not low:
         raise NotModelledError("RAM: all above 4 GiB, for kernels with LPAE")
     largest = max(size for _, size in low)
-    if largest < needed:
-        raise NotModelledError(f"RAM: {largest // MIB} MiB, smaller than this kernel ({needed / MIB:.1f} MiB)")
+    for build in builds:
+        if largest >= build.symbols.end - build.config.PAGE_OFFSET:
+            return build
+    raise NotModelledError(f"RAM: {largest // MIB} MiB, smaller than a kernel")
 
 
 def _aligned_load(board: Summary, text_offset: int, kernel_bytes: int) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.pgtable_2level import PMD_SECT_AF
 from bootsim.linux.arch.arm.asm.proc_fns import SET_PTE_V7
 from bootsim.linux.arch.arm.asm.procinfo import SECTION, ProcInfo
@@ -21,6 +22,7 @@ from bootsim.linux.arch.arm.mm.proc_v7_2level import (
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
+ARM11, ARM11_MASK = 0x410FB000, 0xFF0FF000
 CR_SW = 1 << 10
 CR_TE = 1 << 30
 
@@ -28,11 +30,15 @@ CR_TE = 1 << 30
 def v7_setup(k: Kernel, ttb_pa: int) -> int:
     """Set the translation registers, MMU still off; returns the SCTLR value that will switch it on.
 
-    Both table base registers point to `ttb_pa`, all addresses go through TTBR0, and TEX remapping is set up.
+    Both table base registers point to `ttb_pa`, all addresses go through TTBR0, and TEX remapping is set up. Raises
+    KernelPanic on an ARM11, which the entry for any ARMv7 processor matches too.
     Source: arch/arm/mm/proc-v7.S __v7_setup, v7_ttb_setup
     Differs: cache and TLB invalidation, errata and the auxiliary control register are not modelled.
     """
-    config, cp15 = k.build.config, k.cpus[0].cp15
+    config, cp15, cpu = k.build.config, k.cpus[0].cp15, k.machine.cpu
+    if cpu.midr & ARM11_MASK == ARM11:
+        raise KernelPanic(None, f"this kernel ({k.build.name}) takes {cpu.name} for an ARMv7 processor, as it has no "
+                          "CONFIG_CPU_V6 or CPU_V6K: __v7_setup has instructions that it does not know")
     flags = TTB_FLAGS_SMP if k.is_smp else TTB_FLAGS_UP
     cp15.ttbcr = 0
     cp15.ttbr0 = cp15.ttbr1 = ttb_pa | flags

@@ -72,6 +72,12 @@ def test_a_kernel_without_the_processor_is_the_end(make):
         make.started(cpu=ARM926, **V6)
 
 
+def test_an_armv7_kernel_takes_an_arm11_for_its_own_and_dies(make):
+    with pytest.raises(KernelPanic, match="__v7_setup") as death:
+        make.started(cpu=ARM1176)
+    assert death.value.reason is None
+
+
 def test_the_first_table_sets_bit_4_and_knows_no_xn(make):
     # of the real Versatile: sections of the kernel 0xc1e, of the debug port 0xc12
     k = make.started(cpu=ARM926, DEBUG_LL=True, DEBUG_UART_PHYS=0x101F1000, DEBUG_UART_VIRT=0xF11F1000, **V5)
