@@ -145,7 +145,8 @@ class Session:
 
     def names(self) -> dict[str, Any]:
         """Return what a shell or script may write bare: the machine, its functions, and the questions below."""
-        own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache", "insmod", "rmmod")
+        own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache", "pkmap",
+               "insmod", "rmmod")
         self.bare = {**self._kernel, **{name: getattr(self, name) for name in own}, "k": self.k, "lab": self}
         return self.bare
 
@@ -198,6 +199,17 @@ class Session:
         if found is None:
             raise InputError(f"no cache {name!r}; there are: {', '.join(s.name for s in caches)}")
         return found
+
+    def pkmap(self) -> Text:
+        """Return the windows of kmap() that are mapped: address, page, and how often it is in use."""
+        kmap = self.k.mm.kmap
+        if kmap is None:
+            return Text("no page of high memory has been mapped yet")
+        counts = kmap.snapshot()["count"]
+        rows = [f"{kmap.base + (nr << PAGE_SHIFT):#010x}  page {kmap.page_at(kmap.base + (nr << PAGE_SHIFT)):#x}  "
+                f"pkmap_count {count}{'' if count > 1 else ', unused'}" for nr, count in enumerate(counts) if count]
+        return Text("\n".join([*rows, f"{counts.count(0)} of {len(counts)} windows are free, last taken: "
+                               f"{kmap.last_pkmap_nr}"]))
 
     def insmod(self, file: str | os.PathLike[str]) -> Any:
         """Load a module of the kernel, a .ko file, without its relocations; returns it. Raises InputError."""

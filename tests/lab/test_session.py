@@ -225,3 +225,33 @@ def test_pages_by_address_and_by_frame(lab):
     lab.__free_page(page.pfn)  # a frame's number will do
     assert lab.holders() == []
     assert lab.k.log.records[-1].text == f"bootsim: __free_page(page {page.pfn:#x}) = None"
+
+
+def test_windows_of_high_pages_are_listed():
+    lab = Session(bootsim.boot("vexpress.dts", mem="1G", config="3G/1G"), alive.text)
+    assert lab.pkmap() == "no page of high memory has been mapped yet"
+    one, two = (lab.alloc_page(lab.GFP_HIGHUSER) for _ in range(2))
+    va = lab.kmap(one)
+    lab.kmap(two)
+    lab.kunmap(two)
+    first, second, rest = lab.pkmap().splitlines()
+    assert first == f"{va:#010x}  page {one.pfn:#x}  pkmap_count 2"
+    assert second == f"{va + 4096:#010x}  page {two.pfn:#x}  pkmap_count 1, unused"
+    assert rest == "510 of 512 windows are free, last taken: 2"
+
+
+def test_a_module_that_is_no_file_is_bad_input(tmp_path):
+    lab = Session(bootsim.boot("vexpress.dts", mem="64M", config="3G/1G"), alive.text)
+    with pytest.raises(InputError, match=r"insmod: .*nothing"):
+        lab.insmod(tmp_path / "nothing.ko")
+    (tmp_path / "x.ko").write_bytes(b"no module")
+    with pytest.raises(InputError, match=r"x\.ko: no module"):
+        lab.insmod(tmp_path / "x.ko")
+
+
+def test_kernel_addresses_have_holders():
+    lab = Session(bootsim.boot("vexpress.dts", mem="64M", config="3G/1G"), alive.text)
+    va = lab.vmalloc(5000)
+    assert [held.va for held in lab.holders()] == [va]
+    lab.vfree(va)
+    assert lab.holders() == []

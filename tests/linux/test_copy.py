@@ -14,12 +14,16 @@ from bootsim.hw.mmu import Cp15
 from bootsim.inputs.configfile import load_build
 from bootsim.linux import Kernel
 from bootsim.linux.arch.arm.mm.init import free_initmem
+from bootsim.linux.arch.arm.mm.ioremap.remap import ioremap
 from bootsim.linux.include.linux import slab
+from bootsim.linux.include.linux.highmem import kmap, kmap_atomic
 from bootsim.linux.kernel.printk import Record, printk
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.cma import cma_alloc, cma_init_reserved_areas, cma_release
 from bootsim.linux.mm.memblock import memblock_reserve
 from bootsim.linux.mm.percpu import __alloc_percpu, free_percpu
+from bootsim.linux.mm.vmalloc.alloc import vfree, vmalloc
+from bootsim.linux.mm.vmalloc.block import vm_map_ram
 from bootsim.shared import Shared
 from bootsim.stages import STAGES
 from bootsim.state import digest
@@ -49,7 +53,7 @@ def booted(observer=None, until=None, **inputs):
 
 
 def in_use(**choice):
-    """A machine with pages, objects and per-cpu areas handed out, by the slab allocator of the build's choice."""
+    """A machine with pages, objects, per-cpu and kernel areas handed out, by the build's slab allocator."""
     build = load_build("3G/1G")
     k = booted(config=build.replace(config=build.config.replace(**choice)), smp=2)
     for i in range(40):
@@ -59,6 +63,13 @@ def in_use(**choice):
     for va in objects[::3]:
         slab.kmem_cache_free(k, s, va)
     free_percpu(k, __alloc_percpu(k, 3000, 8))
+    __alloc_percpu(k, 30000, 8)  # in a chunk of its own
+    areas = [vmalloc(k, size) for size in (100, 50000, 5 << 20)]
+    vfree(k, areas[1])
+    vm_map_ram(k, [pa.alloc_pages(k, pa.GFP_KERNEL, 0)], 1)
+    ioremap(k, 0x10009000, 100)
+    kmap(k, pa.alloc_pages(k, pa.GFP_HIGHUSER, 0))
+    kmap_atomic(k, pa.alloc_pages(k, pa.GFP_HIGHUSER, 0))
     return k
 
 
@@ -235,6 +246,7 @@ def test_neither_sees_what_is_done_to_the_other(k):
 def test_both_answer_the_same_requests_alike(k):
     other = k.copy()
     assert traffic(other, 7) == traffic(k, 7)
+    assert [vmalloc(other, size) for size in (1, 70000)] == [vmalloc(k, size) for size in (1, 70000)]
     assert state_of(other) == state_of(k)
 
 
