@@ -183,7 +183,7 @@ class Config(Values):
     THUMB2_KERNEL: bool = False
     ARM_VIRT_EXT: bool = False
     ARM_PATCH_IDIV: bool = False
-    ARM_DMA_MEM_BUFFERABLE: bool = without_effect(False, "mappings that drivers ask for")
+    ARM_DMA_MEM_BUFFERABLE: bool = False
     ARM_ERRATA_364296: bool = False
     ARM_ERRATA_430973: bool = without_effect(False, "bits in the processor's own registers")
     ARM_ERRATA_458693: bool = without_effect(False, "bits in the processor's own registers")

@@ -99,6 +99,7 @@ class Mm:
         self.dma_contiguous_default_area: Cma | None = None
         self.cma_areas: list[Cma] = []
         self.totalcma_pages = 0
+        self.atomic_pool: tuple[int, int] | None = None  # (pfn, pages) of DMA's atomic pool
         # page allocator
         self.init_on_alloc = StaticKey("init_on_alloc", config.INIT_ON_ALLOC_DEFAULT_ON)
         self.init_on_free = StaticKey("init_on_free", config.INIT_ON_FREE_DEFAULT_ON)

@@ -197,6 +197,8 @@ class _Finder:
         self._has_buddy = owners.shown_at(0) is not None and owners.reached("memblock_free_all")
         self._free = _Layer(_free_blocks(k) if self._has_buddy else ())
         self._slabs = _Layer(_slabs(k))
+        pfn, pages = k.mm.atomic_pool or (0, 0)
+        self._pool = _Layer([(pfn * PAGE_SIZE, (pfn + pages) * PAGE_SIZE, True)] if pages else ())
         self._offset = _Layer([(0, k.mm.phys_offset, True)] if k.mm.phys_offset else ())
         self._held_pages = _Layer((start, end, True) for start, end in merged(
             (h.base // PAGE_SIZE * PAGE_SIZE, -(-h.end // PAGE_SIZE) * PAGE_SIZE)
@@ -205,7 +207,7 @@ class _Finder:
     def borders(self) -> Iterator[int]:
         """Yield every address at which the owner may change."""
         for layer in (self._memory, self._whole_pages, self._removed, self._no_map, self._reserved, self._areas,
-                      self._image, self._free, self._slabs, self._offset, self._held_pages):  # fmt: skip
+                      self._image, self._free, self._slabs, self._pool, self._offset, self._held_pages):  # fmt: skip
             yield from layer.borders()
 
     def owner(self, pa: int) -> _Owner:
@@ -232,6 +234,8 @@ class _Finder:
             return _Owner("free", "in memblock", "", counted="available")
         if self._held_pages.at(pa) or not self._whole_pages.at(pa):
             return _Owner("rest", "too little for a page", "memblock_free_all", counted="reserved")
+        if self._pool.at(pa):
+            return _Owner("other", "DMA's atomic pool", "free_initmem:entry", "atomic_pool_init", counted="available")
         cache = self._slabs.at(pa)
         if cache is not None:
             return _Owner("slab", cache, "mm_init", "kmem_cache_init", counted="available")
@@ -257,8 +261,10 @@ class _Finder:
 
     def _area(self, area: Any, pa: int, held: Holding | None, *, free: bool) -> _Owner:
         purpose = held.purpose if held is not None else Purpose("cma", area.name)
-        more = "" if free or not self._has_buddy else ", not activated"
+        more = "" if free or not self._has_buddy else ", in use" if area.bitmap else ", not activated"
         since, caller = (self._since(held), held.caller) if held is not None else ("", "")
+        if self._pool.at(pa):
+            more, since, caller = ", DMA's atomic pool", "free_initmem:entry", "atomic_pool_init"
         # whole pages of an area that nobody has reserved were free already at mem_init()
         counted = "cma" if held is not None or self._held_pages.at(pa) else "available"
         return _Owner("cma", f"area {area.name}{more}", since, caller, purpose.root, counted)

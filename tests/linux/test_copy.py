@@ -281,10 +281,10 @@ def test_contiguous_areas_are_the_copys_own():
     assert other.mm.dma_contiguous_default_area in other.mm.cma_areas
     area = other.mm.dma_contiguous_default_area
     pfn = cma_alloc(other, area, 16, 0)
-    assert area.set_bits
-    assert not k.mm.dma_contiguous_default_area.set_bits
+    assert area.set_bits == [[0, 64 + 16]]  # DMA's pool, and these
+    assert k.mm.dma_contiguous_default_area.set_bits == [[0, 64]]
     assert cma_release(other, area, pfn, 16)
-    assert not area.set_bits
+    assert area.set_bits == [[0, 64]]
 
 
 def test_nobody_observes_a_copy():

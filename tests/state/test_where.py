@@ -58,8 +58,9 @@ def test_owners_with_their_ranges_stages_and_inputs(table):
     assert image[".text"].ranges == ((0x60100000, 0x60900000),)
     assert image[".text"].since == "arm_memblock_init"
     assert rows(table, "memmap")["mem_map of node 0"].size == 8 * MIB
-    area = rows(table, "cma")["area reserved"]
-    assert (area.size, area.root, area.counted) == (16 * MIB, "CONFIG_CMA_SIZE_MBYTES", "cma")
+    area, pool = rows(table, "cma")["area reserved"], rows(table, "cma")["area reserved, DMA's atomic pool"]
+    assert (area.size, area.root, area.counted) == (16 * MIB - 256 * 1024, "CONFIG_CMA_SIZE_MBYTES", "cma")
+    assert (pool.size, pool.caller) == (256 * 1024, "atomic_pool_init")
     assert rows(table, "free")["zone Normal, was kernel .init"].size == MIB
     assert rows(table, "tables")["second-level table of 0xffe00000"].size == 4096
     assert all(row.counted in ("available", "reserved", "cma") for row in table.rows)

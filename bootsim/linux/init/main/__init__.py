@@ -16,6 +16,7 @@ from bootsim.linux.arch.arm.asm.cp15 import CR_V
 from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE
 from bootsim.linux.arch.arm.kernel.head import stext
 from bootsim.linux.arch.arm.kernel.setup import setup_arch, smp_setup_processor_id
+from bootsim.linux.arch.arm.mm.dma_mapping import atomic_pool_init
 from bootsim.linux.arch.arm.mm.init import free_initmem, initrd_place, mark_rodata_ro, mem_init
 from bootsim.linux.fs.dcache import dcache_init_early
 from bootsim.linux.fs.inode import inode_init_early
@@ -168,6 +169,7 @@ def kernel_init(k: Kernel) -> None:
     k.reached("cma_init_reserved_areas:entry")
     cma_init_reserved_areas(k)
     k.reached("cma_init_reserved_areas")
+    atomic_pool_init(k)
     init_per_zone_wmark_min(k)
     populate_rootfs(k)
     k.reached("free_initmem:entry")

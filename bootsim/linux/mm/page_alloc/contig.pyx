@@ -4,8 +4,10 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist, check_migratetype, check_pfn_range, round_up
+from bootsim.linux.mm.page_alloc.report cimport log_bad_pages
 from bootsim.linux.mm.page_alloc.rmqueue cimport isolate_free_page, move_freepages_block
 from bootsim.linux.mm.page_alloc.structs cimport *
 
@@ -247,4 +249,9 @@ def free_contig_range(k, uint32_t pfn, uint32_t nr_pages):
     if nr_pages:
         check_pfn_range(p.g, pfn, <uint64_t>pfn + nr_pages)
         for i in range(pfn, pfn + nr_pages):
-            __free_pages(k, i, 0)
+            if p.fills_freed or p.g.map[i].refcount != 1 or block_of(p.g, i) != NO_PAGE:
+                __free_pages(k, i, 0)
+            else:
+                free_pages_by_refcount(p.g, i, 0)
+        if p.g.nr_bad:
+            log_bad_pages(k, p)

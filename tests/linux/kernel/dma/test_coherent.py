@@ -23,6 +23,6 @@ def test_reusable_and_no_map_is_nobodys(board):
     assert board.said(k, "eserved mem") == ["OF: reserved mem: node a@70000000 compatible matching fail"]
 
 
-def test_coherent_pool_is_for_later(board):
+def test_coherent_pool_is_a_number_of_bytes(board):
     k = board.boot("coherent_pool=2M")
     assert k.facts.value("atomic_pool_size") == 2 << 20

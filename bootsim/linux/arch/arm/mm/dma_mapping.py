@@ -1,4 +1,6 @@
-"""Contiguous areas in lowmem get page-sized mappings, whose attributes DMA can change (arch/arm/mm/dma-mapping.c)."""
+"""Memory for DMA: contiguous areas in lowmem get page-sized mappings, whose attributes the pool of the atomic
+allocations changes (arch/arm/mm/dma-mapping.c).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,27 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_DMA_READY, MapDesc
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
+from bootsim.linux.arch.arm.asm.pgtable_2level import (
+    L_PTE_MT_BUFFERABLE,
+    L_PTE_MT_MASK,
+    L_PTE_MT_UNCACHED,
+    L_PTE_XN,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    PMD_SIZE,
+)
 from bootsim.linux.arch.arm.mm.mmu import iotable_init, pmd_clear, pmd_off_k
-from bootsim.linux.kernel.printk import KERN_WARNING, step
+from bootsim.linux.arch.arm.mm.mmu.create_mapping import pte_offset_kernel, set_ptes
+from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import EarlyParam, memparse, value_of
+from bootsim.linux.mm.cma import cma_alloc
+from bootsim.linux.mm.page_alloc import GFP_DMA, GFP_KERNEL, __free_pages, alloc_pages, split_page
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
+
+
+DEFAULT_DMA_COHERENT_POOL_SIZE = 256 << 10
 
 
 class Unmapped(NamedTuple):
@@ -27,16 +43,79 @@ def early_coherent_pool(k: Kernel, arg: str | None) -> int:
     """coherent_pool=SIZE: how many bytes the atomic DMA pool will have. Returns 0.
 
     Source: arch/arm/mm/dma-mapping.c early_coherent_pool()
-    Differs: the pool is allocated by an initcall, and those are not replayed.
     """
     size = memparse(value_of("coherent_pool", arg))[0] & 0xFFFFFFFF
     k.facts.add("atomic_pool_size", size, "bytes", "coherent_pool=", ("cmdline:coherent_pool",),
                 "arch/arm/mm/dma-mapping.c early_coherent_pool()")
-    step(k, "coherent_pool= asks for {bytes} bytes, which an initcall takes later", bytes=size)
+    k.options["atomic_pool_size"] = size
     return 0
 
 
 EARLY_PARAMS = (EarlyParam("coherent_pool", early_coherent_pool),)
+
+
+def atomic_pool_init(k: Kernel) -> None:
+    """Take the pages of which DMA memory is given to those that cannot sleep: from the default contiguous area.
+
+    Without an area they are a block of the page allocator's; what that has beyond the pool's size goes back.
+    Source: arch/arm/mm/dma-mapping.c atomic_pool_init(), __alloc_from_contiguous(), __alloc_remap_buffer()
+    Differs: pages of high memory, and those of the page allocator, are not mapped into the vmalloc area; the structs of
+        the pool itself are not allocated.
+    """
+    size = k.options.get("atomic_pool_size", DEFAULT_DMA_COHERENT_POOL_SIZE)
+    area, count = k.mm.dma_contiguous_default_area, size >> PAGE_SHIFT
+    pfn = __dma_alloc_buffer(k, size) if area is None else cma_alloc(
+        k, area, count, min(get_order(size), k.build.config.CMA_ALIGNMENT))
+    if pfn is None:
+        printk(k, KERN_ERR, "DMA: failed to allocate {kib} KiB pool for atomic coherent allocation", kib=size // 1024)
+        return
+    k.machine.ram.zero(pfn << PAGE_SHIFT, size)
+    if area is not None and pfn < k.mm.max_low_pfn:
+        __dma_remap(k, pfn, count, pgprot_dmacoherent(k, k.mm.pgprot_kernel | L_PTE_XN))
+    k.mm.atomic_pool = (pfn, count)
+    printk(k, KERN_INFO, "DMA: preallocated {kib} KiB pool for atomic coherent allocations", kib=size // 1024)
+
+
+def get_order(size: int) -> int:
+    """The order of the smallest block of pages that holds `size` bytes; 20 for none.
+
+    Source: include/asm-generic/getorder.h get_order()
+    """
+    return ((size - 1) >> PAGE_SHIFT).bit_length() if size else 32 - PAGE_SHIFT
+
+
+def __dma_alloc_buffer(k: Kernel, size: int) -> int | None:
+    # no docstring of its own: the part of atomic_pool_init() for a build or boot without a contiguous area
+    order = get_order(size)
+    pfn = alloc_pages(k, GFP_KERNEL | GFP_DMA, order)
+    if pfn is None:
+        return None
+    split_page(k, pfn, order)
+    for page in range(pfn + (size >> PAGE_SHIFT), pfn + (1 << order)):
+        __free_pages(k, page, 0)
+    return pfn
+
+
+def pgprot_dmacoherent(k: Kernel, prot: int) -> int:
+    """Linux's bits of an entry, with those of memory that devices see as it is.
+
+    Source: arch/arm/include/asm/pgtable.h pgprot_dmacoherent()
+    """
+    kind = L_PTE_MT_BUFFERABLE if k.build.config.ARM_DMA_MEM_BUFFERABLE else L_PTE_MT_UNCACHED
+    return prot & ~L_PTE_MT_MASK | kind | L_PTE_XN
+
+
+def __dma_remap(k: Kernel, pfn: int, count: int, prot: int) -> None:
+    """Give `count` pages of the linear mapping, which is there in pages, other bits.
+
+    Source: arch/arm/mm/dma-mapping.c __dma_remap(), __dma_update_pte()
+    Differs: the TLB is not modelled here.
+    """
+    va = k.phys_to_virt(pfn << PAGE_SHIFT)
+    while count:
+        run = min(count, (PMD_SIZE - va % PMD_SIZE) >> PAGE_SHIFT)
+        set_ptes(k, pte_offset_kernel(k, pmd_off_k(k, va), va), run, pfn << PAGE_SHIFT | prot)
+        pfn, count, va = pfn + run, count - run, va + (run << PAGE_SHIFT)
 
 
 def dma_contiguous_early_fixup(k: Kernel, base: int, size: int, asked_by: str) -> None:

@@ -331,6 +331,20 @@ def _tell(k, func, what, md, Counts n):
 # ---------------------------------------------------------------- single entries
 
 
+def set_ptes(k, uint32_t pte_pa, uint32_t count, uint32_t pte):
+    """Store `count` entries from `pte_pa` on, in one table: `pte` for the first page, the frames behind it for others.
+
+    Source: arch/arm/mm/proc-v7-2level.S cpu_v7_set_pte_ext()
+    """
+    cdef Processor processor = k.processor
+    cdef PhysicalMemory ram = k.machine.ram
+    cdef uint32_t i
+    if pte_pa & 3 or (pte_pa & 0x7FF) // 4 + count > 512:
+        raise ValueError(f"{count} entries from {pte_pa:#x} on: expected those of one table")
+    for i in range(count):
+        processor.set_pte_ext(ram, pte_pa + 4 * i, pte + (i << PAGE_SHIFT), 0)
+
+
 def set_pte_at(k, addr, pte_pa, pte):
     """Store the entry `pte` for `addr` (va) at `pte_pa`; a user's page belongs to its address space alone.
 
