@@ -28,6 +28,13 @@ cdef class PageTraffic:
     cdef PageOwners owners       # what the recording tells of the pages
     cdef CompactControl *cc      # the compaction that is under way
     cdef set taken               # free pages that it took
+    cdef Py_ssize_t waiting      # the record of the request that direct compaction is for
+    cdef uint32_t captured       # the block that compaction got for it, of order captured_order; NO_PAGE: none
+    cdef uint32_t captured_order
+    cdef int prio_order          # the order of a request that compacts and is not yet answered, and the priority
+    cdef int prio                # that it is at; -1: there is none
+    cdef uint32_t prio_zone      # the zone it compacted last, and the best result of this round over the zones
+    cdef int prio_result
     cdef readonly dict ends      # how compactions ended: by the index of the record, (migrate scanner's pfn, result)
     cdef object error            # raised below it
     cdef readonly Py_ssize_t asked
@@ -56,6 +63,8 @@ cdef class PageTraffic:
     cdef int moves(self, uint32_t old, uint32_t new_) noexcept
     cdef Py_ssize_t compact(self, Py_ssize_t i) except -1
     cdef int ask(self, Py_ssize_t i, CompactControl *cc) except -1
+    cdef int priority(self, CompactControl *cc) noexcept
+    cdef uint32_t hand_over(self, Py_ssize_t i, uint32_t gfp_mask, uint32_t order) noexcept
     cdef Py_ssize_t next_step(self)
     cdef int meanwhile(self) noexcept
     cdef bint gives_back(self, uint32_t kind, uint32_t pfn)

@@ -14,12 +14,13 @@ from libc.string cimport memset
 from bootsim.lab.mappings cimport is_mapping
 from bootsim.linux.mm.compaction.compact cimport compact_zone
 from bootsim.linux.mm.page_alloc cimport (
+    COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_PARTIAL_SKIPPED,
     FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
     MIGRATE_ISOLATE, MIGRATE_MOVABLE, NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_on_pcp, PG_reserved,
     MOVABLE_LRU, NOT_MOVABLE, CompactControl, Page, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone,
     alloc_pages_nodemask, block_of, drain_pages_zone_of, free_list_of, free_pages_ok, free_unref_page_of,
-    get_pageblock, gfp_migratetype, isolate_contig, isolate_free_page, move_block, put_free_block, take_free_page,
-    unreserve_highatomic_pageblock, zone_of)
+    get_pageblock, gfp_migratetype, isolate_contig, isolate_free_page, move_block, prep_new_page, put_free_block,
+    take_free_page, unreserve_highatomic_pageblock, zone_of)
 
 cdef enum:
     REQUEST = 1
@@ -41,6 +42,10 @@ cdef enum:
 
 
 cdef enum:
+    COMPACT_PRIO_SYNC_FULL = 0
+    COMPACT_PRIO_SYNC_LIGHT = 1
+    COMPACT_PRIO_ASYNC = 2
+    PAGE_ALLOC_COSTLY_ORDER = 3
     LRU_ISOLATED = 18
     LEFT_ALONE = 0x7FFFFFFF     # a mode of record 17 without its mark
     EAGAIN = 11
@@ -73,6 +78,8 @@ cdef class PageTraffic:
         self.last_answer = NO_PAGE
         self.taken = set()
         self.ends = {}
+        self.captured = NO_PAGE
+        self.prio = -1
         self.owners.self = <void *>self
         self.owners.movable = &movable
         self.owners.isolate = &isolate
@@ -122,7 +129,11 @@ cdef class PageTraffic:
     cdef int request(self, Py_ssize_t i, uint32_t gfp_mask, uint32_t order, uint32_t real,
                      uint32_t[:, ::1] answers) except -1:
         cdef Pgdat *g = self.p.g
-        cdef uint32_t pfn = alloc_pages_nodemask(g, gfp_mask, order)
+        cdef uint32_t pfn = self.hand_over(i, gfp_mask, order)
+        if pfn == NO_PAGE:
+            pfn = alloc_pages_nodemask(g, gfp_mask, order)
+        if self.prio_order == <int>order:
+            self.prio = -1
         g.nr_movable_seen = g.movable_used = 0
         g.nr_bad = g.nr_events = 0
         self.asked += 1
@@ -377,6 +388,9 @@ cdef class PageTraffic:
         cdef int ret
         self.isolated.clear()
         self.free_pages.clear()
+        if self.captured != NO_PAGE:
+            free_pages_ok(g, self.captured, self.captured_order, 0)
+            self.captured = NO_PAGE
         self.at = i + 1
         if (self.events[i, 1] >= g.nr_zones or not g.zones[self.events[i, 1]].managed_pages
                 or (self.events[i, 2] >= g.max_order and <int32_t>self.events[i, 2] != -1)):
@@ -394,6 +408,9 @@ cdef class PageTraffic:
         ret = compact_zone(g, &cc)
         self.cc = NULL
         g.capturing = NULL
+        if cc.direct_compaction:
+            self.captured, self.captured_order, g.captured = g.captured, cc.order, NO_PAGE
+            self.prio_result = max(self.prio_result, ret)
         self.finish(ret, cc.migrate_pfn)
         if self.error is not None:
             raise self.error
@@ -414,15 +431,48 @@ cdef class PageTraffic:
         while ahead < self.events.shape[0] and self.events[ahead, 0] in (COMPACT, DRAIN, PAGEBLOCK):
             ahead += 1
         if (ahead < self.events.shape[0] and self.events[ahead, 0] == REQUEST
-                and self.events[ahead, 2] == <uint32_t>cc.order or cc.mode == MIGRATE_ASYNC):
+                and self.events[ahead, 2] == <uint32_t>cc.order or cc.mode == MIGRATE_ASYNC
+                or self.prio >= 0 and self.prio_order == cc.order):
             while ahead < self.events.shape[0] and not (self.events[ahead, 0] == REQUEST
                                                         and self.events[ahead, 2] == <uint32_t>cc.order):
                 ahead += 1
             cc.direct_compaction = True
+            self.waiting = ahead
             if ahead < self.events.shape[0]:
                 cc.gfp_mask = self.events[ahead, 1]
+            self.priority(cc)
         cc.highest_zoneidx = g.gfp_zone[cc.gfp_mask & GFP_ZONEMASK] if cc.direct_compaction else g.nr_zones - 1
         return 0
+
+    cdef int priority(self, CompactControl *cc) noexcept:
+        # A request compacts all its zones with one priority; should_compact_retry() tells what comes after a failure.
+        cdef bint same = self.prio >= 0 and self.prio_order == cc.order
+        cdef bint again = not same or cc.zone.index >= self.prio_zone  # zones are compacted from the highest down
+        if cc.mode == MIGRATE_ASYNC:
+            self.prio = COMPACT_PRIO_ASYNC
+        elif not same or self.prio == COMPACT_PRIO_ASYNC:
+            self.prio, again = COMPACT_PRIO_SYNC_LIGHT, True
+        elif again and cc.order <= PAGE_ALLOC_COSTLY_ORDER and self.prio_result in (
+                COMPACT_COMPLETE, COMPACT_PARTIAL_SKIPPED, COMPACT_CONTENDED):
+            self.prio = COMPACT_PRIO_SYNC_FULL
+        if again:
+            self.prio_result = 0
+        self.prio_order, self.prio_zone = cc.order, cc.zone.index
+        cc.whole_zone = cc.ignore_skip_hint = cc.ignore_block_suitable = self.prio == COMPACT_PRIO_SYNC_FULL
+        return 0
+
+    cdef uint32_t hand_over(self, Py_ssize_t i, uint32_t gfp_mask, uint32_t order) noexcept:
+        # What compaction got for a request is that request's; if another comes to its turn first, nobody waits for it.
+        cdef Pgdat *g = self.p.g
+        cdef uint32_t pfn = self.captured
+        if pfn == NO_PAGE or order != self.captured_order:
+            return NO_PAGE
+        self.captured = NO_PAGE
+        if i == self.waiting:
+            prep_new_page(g, pfn, order, gfp_mask, 0)
+            return pfn
+        free_pages_ok(g, pfn, order, 0)
+        return NO_PAGE
 
     cdef Py_ssize_t next_step(self):
         # Where compaction's next record is: that of a step, or of a page that it gives back.

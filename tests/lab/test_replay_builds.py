@@ -114,3 +114,43 @@ def test_a_record_that_the_machine_cannot_have_is_named(tmp_path, dtb):
     recording = write(tmp_path / "recording", dtb, [(1, pa.GFP_KERNEL, 0, 0), (5, 0x6F000, 4, 0)])
     with pytest.raises(InputError, match=r"record 1: pfn 0x6f000"):
         PageReplay(recording, build_with(HIGHMEM=False)).run()
+
+
+def test_a_block_that_direct_compaction_captures_is_the_waiting_requests(tmp_path, dtb):
+    # mm/page_alloc.c compaction_capture(): the first block of its order that is freed, before any list has it
+    k = prepare(dtb, build_with(), dtb_addr=DTB_PA)
+    run(k, until="mem_init")
+    mask = pa.GFP_KERNEL | pa.__GFP_NOWARN | pa.__GFP_NORETRY
+    pfns = []
+    while (pfn := pa.alloc_pages(k, mask, 0)) is not None:
+        pfns.append(pfn)
+    have = set(pfns)
+    singles = [pfn for pfn in pfns if not pfn & 1 and pfn + 1 in have]
+    waits_for = singles[len(singles) // 2]
+    records = [(1, mask, 0, pfn) for pfn in pfns] + [(3, pfn, 0, 0) for pfn in singles]
+    records += [(17, 0, 1, 0x80000000), (3, waits_for + 1, 0, 0), (17, 0, 0, 8), (1, mask, 1, waits_for)]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run()
+    assert replay.answers[len(records) - 1, 3] == waits_for
+    right, asked, first = replay.score()
+    assert (right, first) == (asked, None)
+    zone = replay.state()["zones"][0]
+    assert zone["free_area"][1]["nr_free"] == 0
+    assert zone["free_area"][0]["nr_free"] == len(singles) - 1
+
+
+def test_a_captured_block_that_nobody_asks_for_is_free_again(tmp_path, dtb):
+    k = prepare(dtb, build_with(), dtb_addr=DTB_PA)
+    run(k, until="mem_init")
+    mask = pa.GFP_KERNEL | pa.__GFP_NOWARN | pa.__GFP_NORETRY
+    pfns = []
+    while (pfn := pa.alloc_pages(k, mask, 0)) is not None:
+        pfns.append(pfn)
+    have = set(pfns)
+    singles = [pfn for pfn in pfns if not pfn & 1 and pfn + 1 in have]
+    enter, left = (17, 0, 1, 0x80000000), (17, 0, 0, 8)
+    records = [(1, mask, 0, pfn) for pfn in pfns] + [(3, pfn, 0, 0) for pfn in singles]
+    records += [enter, (3, singles[7] + 1, 0, 0), left, enter, left]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run()
+    assert replay.state()["zones"][0]["free_area"][1]["nr_free"] == 1
