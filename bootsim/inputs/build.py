@@ -127,6 +127,7 @@ class Config(Values):
     STRICT_KERNEL_RWX: bool = False
     DEBUG_ALIGN_RODATA: bool = without_effect(False, "where the linker puts sections: the symbols tell")
     KUSER_HELPERS: bool = False
+    VDSO: bool = False
     CPU_TTBR0_PAN: bool = without_effect(False, "access to user memory")
     HAVE_TCM: bool = False
     IO_36: bool = False
@@ -263,6 +264,10 @@ class Config(Values):
     MEMCG: bool = False
     MEMCG_KMEM: bool = False
     SWAP: bool = False
+    KSM: bool = False
+    COMPAT_BRK: bool = False
+    DEFAULT_MMAP_MIN_ADDR: int = 4096
+    LSM_MMAP_MIN_ADDR: int | None = None
     DEFERRED_STRUCT_PAGE_INIT: bool = False
     PAGE_EXTENSION: bool = False
     PAGE_OWNER: bool = False

@@ -41,6 +41,7 @@ FUNCTIONS = {
 CONSTANTS = {
     "bootsim.linux.mm.page_alloc": ("GFP_", "__GFP_", "MIGRATE_"),
     "bootsim.linux.mm.slab_common": ("SLAB_",),
+    "bootsim.linux.include.linux.mman": ("PROT_", "MAP_", "MREMAP_", "MADV_", "MLOCK_", "MCL_", "MS_"),
     "bootsim.linux.mm.vmalloc.early": ("VM_",),
 }
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
+    from bootsim.lab.process import Process
     from bootsim.linux import Kernel
 
 _PACKAGE = str(Path(__file__).parents[1])
@@ -146,7 +147,8 @@ class Session:
     def names(self) -> dict[str, Any]:
         """Return what a shell or script may write bare: the machine, its functions, and the questions below."""
         own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache", "pkmap",
-               "insmod", "rmmod")
+               "insmod", "rmmod",
+               "process", "ps")
         self.bare = {**self._kernel, **{name: getattr(self, name) for name in own}, "k": self.k, "lab": self}
         return self.bare
 
@@ -171,10 +173,20 @@ class Session:
 
     def cat(self, name: str) -> Text:
         """Return a file of the kernel's as it is now, by its path ("/proc/buddyinfo") or the view's name."""
+        if name.startswith("/proc/") and name.split("/")[2].isdigit():
+            return self._of_process(name)
         text, missing = self.show(self.k, name)
         if missing is not None and not any(missing in record.text for record in self.k.log.records):
             step(self.k, "{missing}", func="cat", missing=missing)
         return Text(text)
+
+    def _of_process(self, name: str) -> Text:
+        from bootsim.lab.process import Process
+
+        pid, _, file = name.removeprefix("/proc/").partition("/")
+        if file not in ("maps", "status"):
+            raise InputError(f"{name}: a process has maps and status here")
+        return Text(getattr(Process(self, int(pid)), file))
 
     def vtop(self, va: Any) -> Text:
         """Return where a virtual address leads, with every word on the way."""
@@ -229,6 +241,18 @@ class Session:
         from bootsim.linux.kernel.module import delete_module
 
         delete_module(self.k, name)
+
+    def process(self, file: str | os.PathLike[str], *args: str, **options: Any) -> Process:
+        """Start a program from an ELF file; `env` are its variables, `sysroot` where its interpreter is. InputError."""
+        from bootsim.lab.process import process
+
+        return process(self, file, *args, **options)
+
+    def ps(self) -> list[Process]:
+        """Return the processes, by number."""
+        from bootsim.lab.process import Process
+
+        return [] if self.k.processes is None else [Process(self, pid) for pid in sorted(self.k.processes.tasks)]
 
     def kmem(self, addr: Any, *, physical: bool | None = None) -> Text:
         """Return who owns an address: a virtual one from PAGE_OFFSET on, else a physical one, unless `physical` says.

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from bootsim.linux.lib.fdt import FlatTree
     from bootsim.linux.mm.cma import Cma
     from bootsim.linux.mm.highmem import Kmap
+    from bootsim.linux.mm.mmap.structs import Processes
     from bootsim.linux.mm.page_alloc import Pglist
     from bootsim.linux.mm.percpu import Percpu
     from bootsim.linux.mm.slab_common import SlabAllocator
@@ -247,6 +248,8 @@ class Kernel:
         # static variables of the machine's own code, by name
         self.mach: dict[str, Any] = {}
         self.setup_max_cpus = config.NR_CPUS
+        # processes, once there are any
+        self.processes: Processes | None = None
         # resources: (name, first pa, last pa)
         self.iomem: list[tuple[str, int, int]] = []
 

@@ -25,15 +25,21 @@ class AddressSpace:
 
 
 class Inode:
-    """struct inode. `i_size` is in bytes; `i_mode` has the kind of file, S_IF..."""
+    """struct inode. `i_size` is in bytes; `i_mode` has the kind of file, S_IF...; `content` is what the disk has of it.
 
-    __slots__ = ("__dict__", "i_mapping", "i_mode", "i_rdev", "i_size", "i_writecount")
+    `s_dev`, of its file system, is (major, minor).
+    """
+
+    __slots__ = ("__dict__", "content", "i_ino", "i_mapping", "i_mode", "i_rdev", "i_size", "i_writecount", "s_dev")
 
     def __init__(self, i_size: int = 0, i_mode: int = S_IFREG | 0o644, i_rdev: int = 0, a_ops: Any = None,
                  can_writeback: bool = False) -> None:
         self.i_size = i_size
         self.i_mode = i_mode
         self.i_rdev = i_rdev
+        self.i_ino = 0
+        self.s_dev = (0, 0)
+        self.content = b""
         self.i_writecount = 0
         self.i_mapping = AddressSpace(self, a_ops, can_writeback)
 

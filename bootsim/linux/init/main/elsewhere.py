@@ -34,7 +34,7 @@ watchdog_thresh= reserve= iomem= nohlt hlt psi= noautogroup console_msg_format= 
 cgroup_no_v1= cgroup_debug rcu_nocbs= no_file_caps test_suspend noresume resume_offset= resume= hibernate= resumewait
 nohibernate pm_debug_messages mem_sleep_default= ntp_tick_adj= highres= clocksource= nohz= dma_debug=
 dma_debug_entries= dma_debug_driver= reboot= print-fatal-signals= nodelayacct fail_futex= gcov_persist=
-coredump_filter= kasan_multi_shot vm_debug slub_memcg_sysfs= noaliencache stack_guard_gap= norandmaps
+coredump_filter= kasan_multi_shot vm_debug slub_memcg_sysfs= noaliencache
 failslab= fail_page_alloc=  cgroup.memory= swapaccount= mhash_entries=
 mphash_entries= cifsroot= nfsrootdebug nfsroot= ddebug_query= debug_locks_verbose= fail_usercopy= enforcing= selinux=
 integrity_audit= ima_template= ima_template_fmt= ima_hash= ima_appraise= ima_tcb ima_policy= ima_appraise_tcb

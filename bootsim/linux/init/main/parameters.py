@@ -24,6 +24,7 @@ from bootsim.linux.kernel.printk import printk as _printk
 from bootsim.linux.lib.cmdline import CoreParam, EarlyParam, SetupParam, get_option, lacks
 from bootsim.linux.lib.kstrtox import kstrtobool
 from bootsim.linux.mm import memblock, memtest, page_alloc, page_owner, page_poison, percpu, shuffle, slab, slub
+from bootsim.linux.mm.mmap import parameters as mmap
 from bootsim.owners import Purpose
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ _EARLY: tuple[EarlyParam, ...] = (
 )  # fmt: skip
 _SETUP: tuple[SetupParam, ...] = (
     *SETUP_PARAMS, *initramfs.SETUP_PARAMS, *mem_types.SETUP_PARAMS, *printk.SETUP_PARAMS, *slab.SETUP_PARAMS,
-    *slub.SETUP_PARAMS, *dcache.SETUP_PARAMS, *inode.SETUP_PARAMS, *elsewhere.SETUP_PARAMS,
+    *slub.SETUP_PARAMS, *mmap.SETUP_PARAMS, *dcache.SETUP_PARAMS, *inode.SETUP_PARAMS, *elsewhere.SETUP_PARAMS,
 )  # fmt: skip
 _CORE: tuple[CoreParam, ...] = (
     *CORE_PARAMS, *panic.CORE_PARAMS, *printk.CORE_PARAMS, *shuffle.CORE_PARAMS, *elsewhere.CORE_PARAMS,

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint32_t
 from bootsim.linux.mm.gup.populate cimport FOLL_MLOCK, FOLL_POPULATE, FOLL_WRITE
 from bootsim.linux.mm.mmap.accounting cimport vm_stat_account
 from bootsim.linux.mm.mmap.protection cimport vm_get_page_prot, vma_set_page_prot
-from bootsim.linux.mm.mmap.stack cimport expand_stack
+from bootsim.linux.mm.mmap.stack cimport expand_stack, find_extend_vma
 from bootsim.linux.mm.mmap.structs cimport *
 from bootsim.linux.mm.mmap.vma cimport Links, find_vma, find_vma_links, get_file, vm_area_alloc, vma_link
 from bootsim.linux.mm.rmap.anon_vma cimport anon_vma_prepare
@@ -44,6 +44,16 @@ cdef class BarePages(UserPages):
             if handle_mm_fault(vma, start + (i << PAGE_SHIFT), gup_flags & FOLL_WRITE):
                 return <int64_t>i if i else -EFAULT
         return nr_pages
+
+    cdef int64_t access_process_vm(self, UserMm mm, uint32_t addr, bytes data) except? NO_ANSWER:
+        cdef uint32_t at = addr & PAGE_MASK
+        cdef VmAreaStruct vma
+        while at < addr + len(data):
+            vma = find_extend_vma(mm, at)
+            if vma is None or handle_mm_fault(vma, at, True):
+                return -EFAULT
+            at += PAGE_SIZE
+        return 0
 
     cdef int64_t shmem_zero_setup(self, VmAreaStruct vma) except? NO_ANSWER:
         if not vma.vm_flags & VM_NORESERVE and vm_enough_memory(vma.vm_mm, vma_pages(vma)):

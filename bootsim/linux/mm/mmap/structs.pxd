@@ -59,6 +59,7 @@ cdef class UserPages:
     cdef int64_t copy_page_range(self, VmAreaStruct dst_vma, VmAreaStruct src_vma) except? NO_ANSWER
     cdef int64_t get_user_pages(self, VmAreaStruct vma, uint32_t start, uint32_t nr_pages,
                                 uint32_t gup_flags) except? NO_ANSWER
+    cdef int64_t access_process_vm(self, UserMm mm, uint32_t addr, bytes data) except? NO_ANSWER
     cdef int munlock_pages(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1
     cdef int64_t madvise_pages(self, VmAreaStruct vma, uint32_t start, uint32_t end, int behavior) except? NO_ANSWER
     cdef int64_t shmem_zero_setup(self, VmAreaStruct vma) except? NO_ANSWER

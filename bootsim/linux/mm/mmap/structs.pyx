@@ -111,7 +111,8 @@ cdef class UserPages:
     """What lies behind the VMAs of address spaces: page tables and pages. This class keeps none.
 
     Its methods are the kernel's functions of the same names, as VMAs call them: an address space without pages is
-    right in all that mmap() and its kin answer, but for what touching memory would bring about.
+    right in all that mmap() and its kin answer, but for what touching memory would bring about. access_process_vm()
+    writes bytes into a process, growing its stack where need be: 0 or -EFAULT.
     """
 
     cdef int unmap_vmas(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
@@ -137,6 +138,9 @@ cdef class UserPages:
     cdef int64_t get_user_pages(self, VmAreaStruct vma, uint32_t start, uint32_t nr_pages,
                                 uint32_t gup_flags) except? NO_ANSWER:
         return nr_pages
+
+    cdef int64_t access_process_vm(self, UserMm mm, uint32_t addr, bytes data) except? NO_ANSWER:
+        return 0
 
     cdef int munlock_pages(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
         return 0

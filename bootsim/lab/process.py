@@ -1,0 +1,260 @@
+"""A process at hand: a program loaded from an ELF file, and the system calls that concern its memory.
+
+    p = process("a.elf", "argument")
+    addr = p.mmap(0, 16 << 12)
+    p.munmap(addr, 4096)
+    child = p.fork()
+
+A call answers as the kernel would: an address or 0, or an error's number, negated, which shows its name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bootsim.errors import InputError
+from bootsim.lab.session import Text
+from bootsim.linux.fs.binfmt_elf import execve
+from bootsim.linux.fs.proc.task_mmu import proc_pid_maps, proc_pid_status, show_map_vma, show_smap_vma_flags
+from bootsim.linux.include.linux.fs import FMODE_READ, FMODE_WRITE, File, FileOperations, Inode
+from bootsim.linux.include.linux.mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
+from bootsim.linux.kernel.fork.dup import copy_process, do_exit
+from bootsim.linux.kernel.fork.init import new_task, processes
+from bootsim.linux.kernel.printk import step
+from bootsim.linux.mm.madvise import madvise
+from bootsim.linux.mm.mlock import mlock, mlock2, mlockall, munlock, munlockall
+from bootsim.linux.mm.mmap.bare import touch
+from bootsim.linux.mm.mmap.brk import brk
+from bootsim.linux.mm.mmap.map import mmap_pgoff, munmap
+from bootsim.linux.mm.mmap.structs import Task, VmOperationsStruct
+from bootsim.linux.mm.mprotect import mprotect
+from bootsim.linux.mm.mremap import mremap
+from bootsim.linux.mm.msync import msync
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+
+if TYPE_CHECKING:
+    import os
+
+    from bootsim.lab.session import Session
+
+_WORD = 1 << 32
+_NAMES = {
+    1: "EPERM", 2: "ENOENT", 7: "E2BIG", 8: "ENOEXEC", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM", 13: "EACCES",
+    14: "EFAULT", 16: "EBUSY", 17: "EEXIST", 19: "ENODEV", 22: "EINVAL", 26: "ETXTBSY", 75: "EOVERFLOW", 80: "ELIBBAD",
+    95: "EOPNOTSUPP",
+}  # fmt: skip
+_SIGNALS = {0: "", 7: "SIGBUS", 11: "SIGSEGV"}
+
+
+class Answer(int):
+    """What a system call answered: an error shows its name, an address itself in hexadecimal."""
+
+    def __repr__(self) -> str:
+        if self < 0:
+            return f"-{_NAMES.get(-self, str(-self))}"
+        return f"{int(self):#x}" if self >= PAGE_SIZE else str(int(self))
+
+    __str__ = __repr__
+
+
+class RegularFile(FileOperations):
+    """Files as a disk's file system has them: any part can be mapped."""
+
+    vm_ops = VmOperationsStruct("generic_file_vm_ops")
+
+    def mmap(self, _file: File, vma: Any) -> int:
+        """Map a part of the file. Source: mm/filemap.c generic_file_mmap()"""
+        vma.vm_ops = self.vm_ops
+        return 0
+
+    def fsync(self, _file: File, _start: int, _end: int, _datasync: int) -> int:
+        """Nothing is dirty. Source: fs/sync.c vfs_fsync_range()"""
+        return 0
+
+
+def open_file(path: str | os.PathLike[str], shown: str = "", writable: bool = False) -> File:
+    """Open a file of the host as one of the machine's, called `shown` there. Raises InputError."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    inode = Inode(len(content))
+    inode.content = content
+    return File(shown or str(path), inode, RegularFile(), FMODE_READ | FMODE_WRITE if writable else FMODE_READ)
+
+
+def _address(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not -(_WORD >> 1) <= value < _WORD:
+        raise InputError(f"{name}: {value!r} is no number of 32 bits")
+    return value % _WORD
+
+
+def _mmap(task: Task, addr: int, length: int, prot: int, flags: int, fd: int, pgoff: int) -> int:
+    return mmap_pgoff(task, addr, length, prot, flags, fd - _WORD if fd >> 31 else fd, pgoff)
+
+
+class Process:
+    """A process of the session's machine. Its methods are its system calls; `maps`, `status`, `vmas` look at it."""
+
+    def __init__(self, session: Session, pid: int) -> None:
+        self._session = session
+        self.pid = pid
+
+    @property
+    def task(self) -> Task:
+        """The task itself. Raises InputError when it has ended, or was not there yet before `back()`."""
+        found = processes(self._session.k).tasks.get(self.pid)
+        if found is None:
+            raise InputError(f"there is no process {self.pid}; `ps()` lists those that are")
+        return found
+
+    def _call(self, name: str, function: Any, *args: Any) -> Answer:
+        numbers = [_address(name, value) for value in args]
+        answer = Answer(function(self.task, *numbers))
+        words = ", ".join(f"{n:#x}" if n >= PAGE_SIZE else str(n) for n in numbers)
+        step(self._session.k, "process {pid}: {name}({words}) = {answer}", func=name, pid=self.pid, name=name,
+             words=words, answer=str(answer))
+        return answer
+
+    # ------------------------------------------------------------------ system calls
+
+    def mmap(self, addr: int = 0, length: int = PAGE_SIZE, prot: int = PROT_READ | PROT_WRITE,
+             flags: int = MAP_PRIVATE | MAP_ANONYMOUS, fd: int = -1, offset: int = 0) -> Answer:
+        """Map memory, or the open file `fd` from `offset` (bytes) on; the address."""
+        if offset % PAGE_SIZE:
+            raise InputError(f"mmap: the offset {offset:#x} is not a whole number of pages, which mmap2() counts in")
+        return self._call("mmap", _mmap, addr, length, prot, flags, fd, offset >> PAGE_SHIFT)
+
+    def munmap(self, addr: int, length: int) -> Answer:
+        """Take a range away."""
+        return self._call("munmap", munmap, addr, length)
+
+    def brk(self, addr: int = 0) -> Answer:
+        """Move the end of the heap; where it is then."""
+        return self._call("brk", brk, addr)
+
+    def mprotect(self, addr: int, length: int, prot: int) -> Answer:
+        """Change the protection of a range."""
+        return self._call("mprotect", mprotect, addr, length, prot)
+
+    def mremap(self, addr: int, old_len: int, new_len: int, flags: int = 0, new_addr: int = 0) -> Answer:
+        """Resize or move a mapping; its address."""
+        return self._call("mremap", mremap, addr, old_len, new_len, flags, new_addr)
+
+    def madvise(self, addr: int, length: int, advice: int) -> Answer:
+        """Say how a range will be used, MADV_..."""
+        return self._call("madvise", madvise, addr, length, advice)
+
+    def mlock(self, addr: int, length: int) -> Answer:
+        """Keep a range in memory."""
+        return self._call("mlock", mlock, addr, length)
+
+    def mlock2(self, addr: int, length: int, flags: int) -> Answer:
+        """Keep a range in memory, from the first touch on with MLOCK_ONFAULT."""
+        return self._call("mlock2", mlock2, addr, length, flags)
+
+    def munlock(self, addr: int, length: int) -> Answer:
+        """End mlock() of a range."""
+        return self._call("munlock", munlock, addr, length)
+
+    def mlockall(self, flags: int) -> Answer:
+        """Keep everything in memory, MCL_..."""
+        return self._call("mlockall", mlockall, flags)
+
+    def munlockall(self) -> Answer:
+        """End mlockall()."""
+        return self._call("munlockall", munlockall)
+
+    def msync(self, addr: int, length: int, flags: int) -> Answer:
+        """Have shared mappings of files written back, MS_..."""
+        return self._call("msync", msync, addr, length, flags)
+
+    def touch(self, addr: int, write: bool = False) -> str:
+        """Access a byte: "" if the program may, else the signal it gets, which it survives. A stack grows."""
+        signal = _SIGNALS[touch(self.task, _address("touch", addr), write)]
+        step(self._session.k, "process {pid}: {access} {addr:#x}: {signal}", func="touch", pid=self.pid, addr=addr,
+             access="write" if write else "read", signal=signal or "allowed")
+        return signal
+
+    def open(self, path: str | os.PathLike[str], writable: bool = False) -> int:
+        """Open a file of the host; its descriptor. What the program writes stays in the machine."""
+        files = self.task.files
+        fd = next(n for n in range(3, len(files) + 4) if n not in files)
+        files[fd] = open_file(path, writable=writable)
+        return fd
+
+    def setrlimit(self, resource: int, cur: int, most: int = 0xFFFFFFFF) -> None:
+        """Set a limit: RLIMIT_DATA 2, STACK 3, MEMLOCK 8, AS 9."""
+        if not 0 <= _address("setrlimit", resource) < 16:
+            raise InputError(f"setrlimit: there is no limit {resource}")
+        self.task.setrlimit(resource, _address("setrlimit", cur), _address("setrlimit", most))
+
+    def fork(self) -> Process | Answer:
+        """A child with a copy of the address space."""
+        return self._child(share_mm=False)
+
+    def vfork(self) -> Process | Answer:
+        """A child in the same address space."""
+        return self._child(share_mm=True)
+
+    def _child(self, share_mm: bool) -> Process | Answer:
+        child = copy_process(self.task, share_mm)
+        if isinstance(child, int):
+            return Answer(child)
+        step(self._session.k, "process {pid}: its child is {child}", func="copy_process", pid=self.pid, child=child.pid)
+        return Process(self._session, child.pid)
+
+    def exit(self) -> None:
+        """End the process."""
+        do_exit(self.task)
+
+    # ------------------------------------------------------------------ what there is
+
+    @property
+    def maps(self) -> Text:
+        """/proc/PID/maps."""
+        return Text(proc_pid_maps(self.task))
+
+    @property
+    def status(self) -> Text:
+        """The lines of /proc/PID/status about memory."""
+        return Text(proc_pid_status(self.task))
+
+    def vma(self, addr: int) -> Text:
+        """The mapping that an address lies in, with its flags by name."""
+        task = self.task
+        found = next((v for v in task.mm or () if _address("vma", addr) in v), None)
+        if found is None:
+            return Text(f"nothing is mapped at {addr:#010x}")
+        return Text(f"{show_map_vma(task, found)}\n{show_smap_vma_flags(found)}")
+
+    def __repr__(self) -> str:
+        task = processes(self._session.k).tasks.get(self.pid)
+        if task is None or task.mm is None:
+            return f"<process {self.pid}: gone>"
+        return f"<process {self.pid}: {task.comm}, {task.mm.map_count} mappings, {task.mm.total_vm} pages>"
+
+
+def process(session: Session, file: str | os.PathLike[str], *args: str, env: tuple[str, ...] = ("HOME=/", "TERM=linux"),
+            sysroot: str | os.PathLike[str] | None = None) -> Process:
+    """Start a program from an ELF file of the host. Its interpreter, if it names one, is looked for below `sysroot`.
+
+    Raises InputError for a file that is no program for ARM, or whose interpreter is not there.
+    """
+    opened = open_file(file)
+
+    def open_exec(path: str) -> File | int:
+        wanted = Path(sysroot or "/nowhere") / path.lstrip("/")
+        return open_file(wanted, path) if sysroot is not None and wanted.is_file() else -2
+
+    task = new_task(session.k)
+    strings = [text.encode() for text in (str(file), *args)]
+    error = execve(task, opened, strings, [text.encode() for text in env], open_exec)
+    if error:
+        session.k.processes.tasks.pop(task.pid, None)  # type: ignore[union-attr]
+        reason = {2: "its interpreter is not there: sysroot=DIR says where to look", 8: "it is no ELF program for ARM",
+                  80: "its interpreter is no ELF file"}.get(-error, "the kernel refuses it")  # fmt: skip
+        raise InputError(f"{file}: {Answer(error)}: {reason}")
+    step(session.k, "process {pid}: {path} starts", func="execve", pid=task.pid, path=str(file))
+    return Process(session, task.pid)

@@ -1,0 +1,55 @@
+"""The room of processes, made when the first one is asked for (kernel/fork.c, mm/mmap.c mmap_init())."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import proxy
+
+from bootsim.linux.arch.arm.asm.cachetype import cache_is_vipt_aliasing
+from bootsim.linux.kernel.printk import step
+from bootsim.linux.mm.mmap.bare import BarePages
+from bootsim.linux.mm.mmap.structs import ProcessError, Processes, Task
+from bootsim.page import PAGE_SIZE
+
+if TYPE_CHECKING:
+    from bootsim.linux import Kernel
+
+SHMLBA = 4 * PAGE_SIZE
+
+
+def processes(k: Kernel) -> Processes:
+    """The processes of a booted machine. Raises ProcessError for a kernel that has not come to mem_init().
+
+    Source: mm/util.c, mm/mmap.c, security/min_addr.c: the variables and their first values
+    """
+    if k.processes is not None:
+        return k.processes
+    if not hasattr(k.mm, "protection_map") or not k.mm.totalram_pages:
+        raise ProcessError("the boot has not come far enough for processes: memory is not with the page allocator yet")
+    config = k.build.config
+    made = Processes(proxy(k), config.PAGE_OFFSET, k.mm.protection_map,
+                     SHMLBA - 1 if cache_is_vipt_aliasing(k) else 0, BarePages())
+    made.dac_mmap_min_addr = config.DEFAULT_MMAP_MIN_ADDR
+    made.mmap_min_addr = max(config.DEFAULT_MMAP_MIN_ADDR, config.LSM_MMAP_MIN_ADDR or 0)
+    made.compat_brk, made.ksm, made.swap = config.COMPAT_BRK, config.KSM, config.SWAP
+    made.stack_guard_gap = k.options.get("stack_guard_gap", made.stack_guard_gap)
+    made.randomize_va_space = 0
+    if not k.options.get("norandmaps"):
+        step(k, "processes: nothing of them lies at a random place: as if norandmaps were on the command line",
+             func="processes")
+    k.processes = made
+    return made
+
+
+def new_task(k: Kernel) -> Task:
+    """A task without memory, for execve() to give it some. Raises ProcessError as `processes` does.
+
+    Source: kernel/fork.c copy_process(), of a task whose parent has no memory
+    """
+    room = processes(k)
+    pid = room.last_pid + 1
+    while pid in room.tasks:
+        pid += 1
+    room.last_pid = pid
+    task = room.tasks[pid] = Task(room, pid)
+    return task

@@ -1,0 +1,110 @@
+"""Processes at the prompt."""
+
+import struct
+
+import pytest
+
+import bootsim
+from bootsim.errors import InputError
+from bootsim.lab.process import Answer
+from bootsim.lab.session import Session
+from bootsim.views import alive
+
+
+@pytest.fixture
+def lab():
+    lab = Session(bootsim.boot("vexpress.dts", config="3G/1G", mem="256M", cmdline="norandmaps"), alive.text)
+    lab.names()
+    return lab
+
+
+@pytest.fixture
+def program(tmp_path):
+    head = struct.pack("<4sBBB9xHHIIIIIHHHHHH", b"\x7fELF", 1, 1, 1, 2, 40, 1, 0x10100, 52, 0, 0x05000200, 52, 32, 2, 0,
+                       0, 0)  # fmt: skip
+    path = tmp_path / "a.elf"
+    segments = (1, 0, 0x10000, 0x10000, 0x2000, 0x3000, 7, 0x1000), (0x6474E551, 0, 0, 0, 0, 0, 6, 4)
+    path.write_bytes(head + b"".join(struct.pack("<8I", *words) for words in segments) + bytes(0x2000))
+    return path
+
+
+def test_a_program_and_its_calls(lab, program):
+    p = lab.process(program, "argument")
+    addr = p.mmap(0, 4 * 4096)
+    assert repr(addr) == "0xb6ff9000"
+    assert p.touch(addr, write=True) == ""
+    assert p.touch(0x100, write=True) == "SIGSEGV"
+    assert repr(p.munmap(addr + 1, 4096)) == "-EINVAL"
+    assert p.mprotect(addr, 4096, lab.bare["PROT_READ"]) == 0
+    assert f"{addr:08x}-{addr + 4096:08x} r--p" in p.maps
+    assert "[stack]" in lab.cat(f"/proc/{p.pid}/maps")
+    assert "VmSize:" in lab.cat(f"/proc/{p.pid}/status")
+    assert "VmFlags: rd mr mw me ac" in p.vma(addr)
+    assert any("munmap" in r.text and "EINVAL" in r.text for r in lab.k.log.records)
+
+
+def test_files_are_mapped(lab, program, tmp_path):
+    p = lab.process(program)
+    (tmp_path / "data").write_bytes(b"x" * 5000)
+    fd = p.open(tmp_path / "data")
+    addr = p.mmap(0, 3 * 4096, 1, lab.bare["MAP_PRIVATE"], fd, 4096)
+    assert [p.touch(addr + i * 4096) for i in range(2)] == ["", "SIGBUS"]
+    assert repr(p.mmap(0, 4096, 3, lab.bare["MAP_SHARED"], fd)) == "-EACCES"
+    with pytest.raises(InputError, match="offset"):
+        p.mmap(0, 4096, 1, 2, fd, 5)
+
+
+def test_children_and_the_end(lab, program):
+    p = lab.process(program)
+    child = p.fork()
+    assert [each.pid for each in lab.ps()] == [1, 2]
+    child.munmap(0x10000, 4096)
+    assert "00010000-" in p.maps
+    child.exit()
+    assert repr(child) == "<process 2: gone>"
+    with pytest.raises(InputError, match="process 2"):
+        child.brk()
+
+
+def test_back_undoes_a_process(lab, program):
+    lab.remember()
+    p = lab.process(program)
+    lab.remember()
+    p.mmap(0, 4096)
+    lab.remember()
+    lab.back()
+    assert p.task.mm.map_count == 6
+    assert lab.ps()
+
+
+@pytest.mark.parametrize("what", ["missing", "text"])
+def test_what_is_no_program_is_one_line(lab, tmp_path, what):
+    path = tmp_path / what
+    if what == "text":
+        path.write_text("#!/bin/sh\n" * 10)
+    with pytest.raises(InputError) as told:
+        lab.process(path)
+    assert what in str(told.value)
+    assert "\n" not in str(told.value)
+    assert lab.ps() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [("munmap", ("x", 1)), ("mmap", (None,)), ("brk", (1 << 32,)), ("setrlimit", (99, 1)), ("touch", (-1 << 40,))],
+)
+def test_wrong_arguments_are_bad_input(lab, program, name, args):
+    p = lab.process(program)
+    with pytest.raises(InputError):
+        getattr(p, name)(*args)
+
+
+def test_a_file_of_a_process_that_is_not_there(lab):
+    with pytest.raises(InputError, match="process 7"):
+        lab.cat("/proc/7/maps")
+    with pytest.raises(InputError, match="maps and status"):
+        lab.cat("/proc/7/environ")
+
+
+def test_answers_show_themselves():
+    assert [repr(Answer(n)) for n in (0, 5, 0x8000, -12, -133)] == ["0", "5", "0x8000", "-ENOMEM", "-133"]
