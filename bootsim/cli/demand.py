@@ -1,4 +1,4 @@
-"""`bootsim replay` of a text trace."""
+"""`bootsim replay` of a text trace, and of a process."""
 
 from __future__ import annotations
 
@@ -45,3 +45,32 @@ def replay_text(
         what = f"page {page:#x}" if page is not None else f"object {object_va:#010x}"
         click.echo("\n".join(demand.life) or f"nothing happened to {what}")
     return EXIT_DIFFERS if demand.refused_here else 0
+
+
+def replay_process(path: Path, config: str | None, answers: Path | None) -> int:
+    """Replay the recording of a process, tell how much of it agrees; returns the exit code.
+
+    Raises InputError, and KernelPanic when the machine does not boot.
+    """
+    import json
+
+    import bootsim
+    from bootsim import files
+    from bootsim.lab.processrecording import ProcessRecording
+    from bootsim.lab.processreplay import ProcessReplay
+
+    recording = ProcessRecording(path)
+    k = bootsim.prepare("vexpress.dts", config=config or "3G/1G", mem=recording.ram_bytes, smp=1, cmdline="norandmaps")
+    bootsim.run(k)
+    replay = ProcessReplay(recording, k)
+    replay.run()
+    if answers is not None:
+        files.write(answers, json.dumps(replay.marks).encode())
+    agree, total = replay.mappings()
+    click.echo(f"{path.name}: {replay.agree} of {replay.asked} answers agree; {agree} of {total} mappings at "
+               f"{len(replay.marks) - 1} marks")
+    click.echo("bootsim: pages of processes are not replayed: the marks have mappings alone", err=True)
+    if replay.first is not None:
+        words, got = replay.first
+        click.echo(f"first difference: {json.dumps(words)}: here {got}")
+    return EXIT_DIFFERS if (replay.agree, agree) != (replay.asked, total) else 0

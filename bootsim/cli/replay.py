@@ -24,8 +24,13 @@ _HELP = """Replay a recording of a real kernel's memory traffic, and tell how ma
     .xz, or - for standard input). What that system asked for is then put to the machine of --tree: what fails here, how
     low free memory falls, who holds what at the end. No frame is compared: such a trace lacks the state it began in.
 
+    Or RECORDING is the folder of a process: console.log with its operations and marks.json (or .xz) with its address
+    space between them. The replay starts from the first mark and makes the operations on a vexpress board with as much
+    RAM; --answers writes the marks in the recording's form.
+
     \b
     Examples:
+      bootsim replay processes/vm-3gh --config 3G/1G --answers marks.json
       bootsim replay traces/kl-slub-256
       bootsim replay traces/kl-slub-256 --answers answers.bin --state end
       bootsim replay traces/kl-slub-256 --at 40000 --page 0x61930
@@ -54,6 +59,7 @@ def replay(
     from bootsim import files
     from bootsim.errors import EXIT_DIFFERS, InputError
     from bootsim.inputs.configfile import load_build
+    from bootsim.lab.processrecording import is_process_recording
     from bootsim.lab.recording import Recording
     from bootsim.lab.replay import PageReplay
     from bootsim.log import import_structlog_lazily
@@ -70,6 +76,14 @@ def replay(
             raise InputError("--answers: a text trace has no answers to give")
         sys.exit(replay_text(recording, tree, config, mem, state=state, at=at, page=page, object_va=object_va,
                              everything=everything))
+    if is_process_recording(recording):
+        from bootsim.cli.demand import replay_process
+
+        others = {"--state": state, "--at": at, "--page": page, "--object": object_va, "--tree": tree, "--mem": mem}
+        given = next((name for name, value in others.items() if value is not None), None)
+        if given:
+            raise InputError(f"{given}: not for the recording of a process")
+        sys.exit(replay_process(recording, config, answers))
     given = next((name for name, value in (("--tree", tree), ("--mem", mem)) if value), None)
     if given:
         raise InputError(f"{given}: only for a text trace; a recording has its own board")

@@ -12,6 +12,8 @@ from bootsim.linux.mm.mmap.vma cimport (
     Links, find_vma, find_vma_intersection, find_vma_links, fput, get_file, vm_area_alloc, vma_link, vma_merge)
 from bootsim.linux.mm.util cimport vm_enough_memory, vm_unacct_memory
 
+dummy_vm_ops = VmOperationsStruct("dummy_vm_ops")
+
 # ---------------------------------------------------------------- the address
 
 
@@ -206,6 +208,8 @@ cdef int64_t mmap_region(UserMm mm, object file, uint32_t addr, uint32_t length,
         vma = vm_area_alloc(mm)
         vma.vm_start, vma.vm_end, vma.vm_flags, vma.vm_pgoff = addr, addr + length, vm_flags, pgoff
         vma.vm_page_prot = vm_get_page_prot(mm.processes, vm_flags)
+        if file is not None or vm_flags & VM_SHARED:
+            vma.vm_ops = dummy_vm_ops  # not anonymous, until somebody gives it operations of its own
         if file is not None:
             error = call_mmap(mm, file, vma, prev)
         elif vm_flags & VM_SHARED:

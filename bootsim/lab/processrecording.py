@@ -1,0 +1,93 @@
+"""A recording of a real process: its operations in order, and its address space at every mark between them."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bootsim.errors import InputError
+
+if TYPE_CHECKING:
+    import os
+
+_ARGUMENTS = {  # what an operation needs beside `op`
+    "mmap": "who addr len prot flags fd off ret", "munmap": "who addr len ret", "mprotect": "who addr len prot ret",
+    "madvise": "who addr len advice ret", "mremap": "who addr old len flags ret", "brk": "who from addr",
+    "mlock": "who addr len ret", "munlock": "who addr len ret", "mlock2": "who addr len flags ret",
+    "mlockall": "who flags ret", "munlockall": "who ret", "msync": "who addr len flags ret", "read": "who addr",
+    "write": "who addr", "signal": "who addr access signo",
+    "fread": "who fd off len ret", "fwrite": "who fd off len ret", "ftruncate": "who fd len ret",
+    "fork": "who", "vfork": "who child pid", "exit": "who",
+}  # fmt: skip
+
+
+def is_process_recording(path: Path) -> bool:
+    """Whether a folder holds the marks of processes, not a trace of pages."""
+    return any((path / name).is_file() for name in ("marks.json", "marks.json.xz"))
+
+
+class ProcessRecording:
+    """A folder with console.log and marks.json(.xz). Raises InputError for one that is broken."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.log = self._text("console.log")
+        self.marks = self._marks()
+        self.files: dict[int, str] = {}
+        self.about: dict[int, dict[str, Any]] = {}
+        self.operations = list(self._operations())
+
+    def _text(self, name: str) -> str:
+        file = self.path / name
+        try:
+            return file.read_text(errors="replace")
+        except OSError as error:
+            raise InputError(f"{file}: {error.strerror or error}") from None
+
+    def _marks(self) -> list[dict[str, Any]]:
+        plain, packed = self.path / "marks.json", self.path / "marks.json.xz"
+        file = plain if plain.exists() else packed
+        try:
+            data = plain.read_bytes() if plain.exists() else lzma.decompress(packed.read_bytes())
+            marks = json.loads(data)
+            for mark in marks:
+                for task in mark["tasks"].values():
+                    _ = [(v["start"], v["end"], v["flags"], v["pgoff"], v["file"]) for v in task["mm"]["vmas"]]
+                int(mark["mark"])
+            if len(marks[0]["tasks"]) != 1:
+                raise ValueError("one process is expected at the first mark")
+        except (OSError, lzma.LZMAError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            raise InputError(f"{file}: not the marks of a recorded process: {error!r}") from None
+        return list(marks)
+
+    def _operations(self) -> list[dict[str, Any]]:
+        found = re.search(r"@@BEGIN vmlab\r?\n(.*?)@@END", self.log, re.DOTALL)
+        if found is None:
+            raise InputError(f"{self.path / 'console.log'}: no operations between @@BEGIN vmlab and @@END")
+        operations = []
+        for number, line in enumerate(found[1].splitlines(), 1):
+            if not line.startswith("{"):
+                continue
+            try:
+                words = json.loads(line)
+                self._take(words)
+                needed = _ARGUMENTS.get(words.get("op", ""), "").split()
+                if any(not isinstance(words[name], int | str) for name in needed):
+                    raise ValueError("an argument is no number")
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise InputError(f"{self.path / 'console.log'}: operation {number}: {line[:60]}: {error!r}") from None
+            operations.append(words)
+        return operations
+
+    def _take(self, words: dict[str, Any]) -> None:
+        self.files |= {int(fd): str(name) for fd, name in words.get("files", {}).items()}
+        self.about |= {int(fd): dict(facts) for fd, facts in words.get("about", {}).items()}
+
+    @property
+    def ram_bytes(self) -> int:
+        """The board's RAM, by the kernel's own line; 256 MiB where the log has none."""
+        found = re.search(r"Memory: \d+K/(\d+)K available", self.log)
+        return int(found[1]) << 10 if found else 256 << 20

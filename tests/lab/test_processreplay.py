@@ -1,0 +1,72 @@
+"""Recorded processes: every mapping that a real kernel made, at every mark."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import bootsim
+from bootsim.cli.group import cli
+from bootsim.errors import InputError
+from bootsim.lab.processrecording import ProcessRecording, is_process_recording
+from bootsim.lab.processreplay import ProcessReplay
+
+RECORDINGS = Path(__file__).parents[1] / "golden/processes"
+FIELDS = ("mmap_base", "start_brk", "brk", "total_vm", "data_vm", "stack_vm", "exec_vm", "map_count", "task_size",
+          "locked_vm", "def_flags", "highest_vm_end")  # fmt: skip
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", ["vm-3gh", "vmdev-3gh"])
+def test_every_mapping_is_the_recorded_one(name):
+    recording = ProcessRecording(RECORDINGS / name)
+    k = bootsim.boot("vexpress.dts", config="3G/1G", mem=recording.ram_bytes, smp=1, cmdline="norandmaps")
+    replay = ProcessReplay(recording, k)
+    replay.run()
+    agree, total = replay.mappings()
+    assert agree == total > 300
+    for real, ours in zip(recording.marks, replay.marks, strict=True):
+        assert sorted(map(int, real["tasks"])) == sorted(ours["tasks"])
+        for pid, task in real["tasks"].items():
+            mm, mine = task["mm"], ours["tasks"][int(pid)]["mm"]
+            assert {f: mine[f] for f in FIELDS if f in mm} == {f: mm[f] for f in FIELDS if f in mm}, real["mark"]
+            for v, w in zip(mm["vmas"], mine["vmas"], strict=True):
+                assert (v["page_prot"], bool(v["anon_vma"])) == (w["page_prot"], bool(w["anon_vma"])), (real["mark"], v)
+
+
+@pytest.mark.golden
+def test_the_command_tells_how_much_agrees(tmp_path):
+    done = CliRunner().invoke(cli, ["replay", str(RECORDINGS / "vm-3gh"), "--answers", str(tmp_path / "marks.json")])
+    assert "48 of 48 answers agree; 400 of 400 mappings at 29 marks" in done.output
+    assert done.exit_code == 0
+    marks = json.loads((tmp_path / "marks.json").read_text())
+    assert len(marks) == 30
+    assert marks[0]["tasks"]["1"]["mm"]["vmas"][0]["start"] == 0x10000
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("marks.json", "[]", "marks.json"),
+        ("marks.json", '[{"mark": 1, "tasks": {"1": {}}}]', "marks.json"),
+        ("console.log", "nothing", "@@BEGIN"),
+        ("console.log", '@@BEGIN vmlab\n{"op":"mmap","who":0}\n@@END', "operation 1"),
+        ("console.log", '@@BEGIN vmlab\n{"op":\n@@END', "operation 1"),
+    ],
+)
+def test_a_broken_recording_is_one_line(tmp_path, name, text, told):
+    shutil.copytree(RECORDINGS / "vm-3gh", tmp_path / "r")
+    (tmp_path / "r" / name).write_text(text)
+    with pytest.raises(InputError, match=told):
+        ProcessRecording(tmp_path / "r")
+    assert is_process_recording(tmp_path / "r")
+
+
+def test_a_wrong_number_of_a_process_is_bad_input(tmp_path):
+    shutil.copytree(RECORDINGS / "vm-3gh", tmp_path / "r")
+    log = (tmp_path / "r/console.log").read_text().replace('"who":0', '"who":9')
+    (tmp_path / "r/console.log").write_text(log)
+    done = CliRunner().invoke(cli, ["replay", str(tmp_path / "r")])
+    assert done.exit_code == 2
