@@ -132,6 +132,7 @@ class Config(Values):
     HAVE_TCM: bool = False
     IO_36: bool = False
     PCI: bool = False
+    NEED_MACH_IO_H: bool = False
     # processor
     CPU_ARM720T: bool = False
     CPU_ARM920T: bool = False
@@ -233,9 +234,9 @@ class Config(Values):
     SERIAL_OMAP_CONSOLE: bool = False
     SERIAL_XILINX_PS_UART_CONSOLE: bool = False
     SERIAL_FSL_LPUART_CONSOLE: bool = False
-    VT: bool = without_effect(False, "consoles after memory")
+    VT: bool = False
     DUMMY_CONSOLE: bool = without_effect(False, "consoles after memory")
-    VGA_CONSOLE: bool = without_effect(False, "consoles after memory")
+    VGA_CONSOLE: bool = False
     EFI: bool = False
     XEN: bool = False
     KEXEC: bool = False

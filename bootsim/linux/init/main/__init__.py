@@ -90,6 +90,10 @@ def start_kernel(k: Kernel) -> None:
     local_irq_enable(k)
     if k.build.config.SLAB:
         slab.kmem_cache_init_late(k)
+    if k.build.config.VT and k.build.config.VGA_CONSOLE:
+        from bootsim.linux.drivers.video.console.vgacon import vgacon_startup  # few kernels have it
+
+        vgacon_startup(k)
     panic_later(k)
     setup_per_cpu_pageset(k)
     k.stage = "kernel_init"

@@ -93,7 +93,8 @@ def pci_reserve_io(k: Kernel) -> None:
 
     Source: arch/arm/mm/mmu.c pci_reserve_io()
     """
-    if k.build.config.PCI and find_static_vm_vaddr(k, PCI_IO_VIRT_BASE) is None:
+    config = k.build.config
+    if config.PCI and not config.NEED_MACH_IO_H and find_static_vm_vaddr(k, PCI_IO_VIRT_BASE) is None:
         vm_reserve_area_early(k, PCI_IO_VIRT_BASE, SZ_2M, "pci_reserve_io")
 
 
