@@ -177,10 +177,14 @@ ARM11MPCORE = Cpu(
 ARM920 = Cpu("ARM920T", "arm,arm920t", midr=0x41129200, ctr=0x0D172172, sctlr=0x00000078,
              aliases=("arm,arm920", "arm920"))
 ARM720 = Cpu("ARM720T", "arm,arm720t", midr=0x41807202, ctr=0, sctlr=0x00000070, aliases=("arm,arm720", "arm720"))
+ARM922 = ARM920._replace(name="ARM922T", compatible="arm,arm922t", midr=0x41029220, aliases=("arm,arm922", "arm922"))
+ARM925 = Cpu("ARM925T", "ti,arm925t", midr=0x54029252, ctr=0, sctlr=0x00000070, aliases=("ti925t",))  # QEMU's
+SA1110 = Cpu("SA1110", "intel,sa1110", midr=0x6901B119, ctr=0, sctlr=0x00000070)  # QEMU's
 FA526 = Cpu("FA526", "faraday,fa526", midr=0x66015261, ctr=0x0D172172, sctlr=0x00000078)
 FEROCEON = ARM926._replace(name="Feroceon 88FR131", compatible="marvell,feroceon", midr=0x56251311, aliases=())
 FEROCEON_OLD = FEROCEON._replace(name="Feroceon of Orion", compatible="marvell,feroceon-old", midr=0x41159260)
-MOHAWK = ARM926._replace(name="Marvell Mohawk", compatible="marvell,mohawk", midr=0x56158401, aliases=("mrvl,mohawk",))
+MOHAWK = ARM926._replace(name="Marvell Mohawk", compatible="marvell,mohawk", midr=0x56158401,
+                         aliases=("mrvl,mohawk", "pj1"))
 XSCALE_PXA25X = Cpu("XScale PXA255", "marvell,xscale", midr=0x69052D06, ctr=0x0D172172, sctlr=0x00000078,
                     aliases=("intel,xscale", "pxa255"))
 XSCALE_PXA27X = XSCALE_PXA25X._replace(name="XScale PXA270", compatible="marvell,pxa270", midr=0x69054114,
@@ -190,7 +194,8 @@ XSC3 = XSCALE_PXA25X._replace(name="XScale PXA3xx", compatible="marvell,pxa300",
 
 CPUS = (CORTEX_A9, CORTEX_A15, CORTEX_A7, CORTEX_A5, CORTEX_A8, CORTEX_A53, CORTEX_A72, CORTEX_A12, CORTEX_A17,
         BRAHMA_B15, KRAIT, SCORPION, PJ4B, SHEEVA_V7, ARM926, ARM1026, ARM1136, ARM1136_R2, ARM1176, ARM11MPCORE,
-        ARM720, ARM920, FA526, FEROCEON, FEROCEON_OLD, MOHAWK, XSCALE_PXA25X, XSCALE_PXA27X, XSCALE_IXP42X, XSC3)
+        ARM720, ARM920, ARM922, ARM925, SA1110, FA526, FEROCEON, FEROCEON_OLD, MOHAWK, XSCALE_PXA25X,
+        XSCALE_PXA27X, XSCALE_IXP42X, XSC3)
 
 # Boards of 5.10 whose trees have no cpu node, or one without a compatible string: the root's compatible string and the
 # processor; of boards with several, the one that QEMU gives them.
