@@ -14,7 +14,8 @@ from bootsim.linux.mm.page_alloc.node cimport Pglist, check_pfn, check_pfn_range
 from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
 from bootsim.linux.mm.page_alloc.structs cimport *
 
-from weakref import proxy
+from copy import deepcopy
+from weakref import ProxyType, proxy
 
 from bootsim.linux.mm.page_alloc.node import PageFrameError
 
@@ -32,17 +33,24 @@ cdef class PageHolders:
     processes or files (PG_lru), one reference each.
     """
 
-    def __init__(self, k):
-        cdef Pglist p = k.mm.pgdat
-        self.k = proxy(k)
+    def __init__(self, k, Pglist pgdat not None):
+        self.k = k if isinstance(k, ProxyType) else proxy(k)
         self.by_pfn = {}
-        self.g = p.g
+        self.g = pgdat.g
         self.owners.self = <void *>self
         self.owners.movable = &movable
         self.owners.isolate = &isolate
         self.owners.putback = &putback
         self.owners.move = &move
         self.owners.frees = True
+
+    def copy_for(self, Pglist pgdat not None, memo):
+        """The table of a copied machine, whose page map is `pgdat`: copies of the holders hold the copied pages."""
+        cdef PageHolders new = PageHolders(deepcopy(self.k, memo), pgdat)
+        memo[id(self)] = new
+        pgdat.g.owners = &new.owners
+        new.by_pfn, new.moved = deepcopy(self.by_pfn, memo), self.moved
+        return new
 
     def __len__(self):
         return len(self.by_pfn)
@@ -117,7 +125,7 @@ def page_holders(k):
     cdef Pglist p = k.mm.pgdat
     cdef PageHolders holders
     if p.holders is None:
-        holders = PageHolders(k)
+        holders = PageHolders(k, p)
         p.holders = holders
         p.g.owners = &holders.owners
     return p.holders

@@ -453,12 +453,27 @@ cdef int compact_node(Pgdat *g) noexcept nogil:
     return ret
 
 
-cdef void kcompactd_do_work(Pgdat *g, int order, uint32_t highest_zoneidx) noexcept nogil:
+cdef void wakeup_kcompactd(Pgdat *g, int order, uint32_t highest_zoneidx) noexcept nogil:
+    # it runs when whoever wakes it lets it
+    cdef uint32_t i
+    if not order or not g.compaction:
+        return
+    g.kcompactd_max_order = max(g.kcompactd_max_order, order)
+    g.kcompactd_highest_zoneidx = min_u32(g.kcompactd_highest_zoneidx, highest_zoneidx)
+    for i in range(min_u32(g.kcompactd_highest_zoneidx + 1, g.nr_zones)):
+        if g.zones[i].present_pages and compaction_suitable_of(g, &g.zones[i], g.kcompactd_max_order, 0,
+                                                               g.kcompactd_highest_zoneidx) == COMPACT_CONTINUE:
+            g.kcompactd_woken = True
+            return
+
+
+cdef void kcompactd_do_work(Pgdat *g) noexcept nogil:
     cdef CompactControl cc
     cdef uint32_t i, cpu
-    cdef int status
+    cdef int status, order = g.kcompactd_max_order
+    cdef uint32_t highest_zoneidx = g.kcompactd_highest_zoneidx
     cdef Zone *zone
-    for i in range(highest_zoneidx + 1):
+    for i in range(min_u32(highest_zoneidx + 1, g.nr_zones)):
         zone = &g.zones[i]
         if (not zone.present_pages or compaction_deferred(zone, order)
                 or compaction_suitable_of(g, zone, order, 0, i) != COMPACT_CONTINUE):
@@ -476,3 +491,5 @@ cdef void kcompactd_do_work(Pgdat *g, int order, uint32_t highest_zoneidx) noexc
             for cpu in range(g.nr_cpus):
                 drain_pages_zone_of(g, cpu, zone)
             defer_compaction(zone, order)
+    g.kcompactd_max_order = 0
+    g.kcompactd_highest_zoneidx = MAX_ZONES

@@ -22,23 +22,47 @@ def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
     """Allocate 2**order pages; return the first pfn, or None when there are none, which the log then tells.
 
     Source: include/linux/gfp.h alloc_pages(), mm/page_alloc.c __alloc_pages_nodemask()
-    Differs: nothing is reclaimed, compacted or killed for memory, which lines tell; the failure's stack trace is left
-        out.
+    Differs: nothing is reclaimed or killed for memory, which lines tell; kswapd and kcompactd, if they are woken, run
+        when the request has returned; the failure's stack trace is left out.
     """
     cdef Pglist p = k.mm.pgdat
+    cdef list woken = None
     check_gfp(gfp_mask)
+    if order and p.holders is None and p.g.gfp_allowed_mask & __GFP_IO:
+        _compaction_may_begin(k)
     cdef uint32_t pfn = alloc_pages_nodemask(p.g, gfp_mask, order)
     if p.g.nr_bad:
         log_bad_pages(k, p)
     if p.g.nr_events:
+        woken = kswapd_wakeups(p.g)
         tell_events(k, p)
     if pfn == NO_PAGE:
         alloc_failed(k, p, gfp_mask, order)
-        return None
-    if gfp_mask & __GFP_ZERO or p.clears_allocated:
+    elif gfp_mask & __GFP_ZERO or p.clears_allocated:
         if not want_init_on_free(k):
             k.machine.ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>PAGE_SIZE << order)
-    return pfn
+    if woken and k.owners.reached("free_initmem:entry"):  # kswapd_init() is a late initcall
+        _kswapd(k, gfp_mask, woken)
+    return None if pfn == NO_PAGE else pfn
+
+
+def _compaction_may_begin(k):
+    from bootsim.linux.mm.migrate import page_holders  # it imports this module
+
+    page_holders(k)
+
+
+cdef list kswapd_wakeups(const Pgdat *g):
+    # the zones and orders that a request woke kswapd for
+    cdef uint32_t i
+    return [(g.events[i].a, g.events[i].b) for i in range(g.nr_events) if g.events[i].what == WOKE_KSWAPD]
+
+
+def _kswapd(k, gfp_mask, woken):
+    from bootsim.linux.mm.vmscan import wakeup_kswapd  # few machines come to this
+
+    for zone, order in woken:
+        wakeup_kswapd(k, gfp_mask, order, zone)
 
 
 def want_init_on_alloc(k, uint32_t gfp_mask):

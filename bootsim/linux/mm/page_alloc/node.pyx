@@ -83,6 +83,7 @@ cdef class Pglist:
         g.debug_vm = config.DEBUG_VM
         g.compaction = config.COMPACTION
         g.captured = NO_PAGE
+        g.kcompactd_highest_zoneidx = MAX_ZONES
         g.watermark_boost_factor = 15000
         g.gfp_allowed_mask = GFP_BOOT_MASK
         self.zone_names = _zone_names(config)
@@ -128,6 +129,9 @@ cdef class Pglist:
         new.nr_bad_shown, new.totalreserve_pages = self.nr_bad_shown, self.totalreserve_pages
         new.min_free_kbytes, new.user_min_free_kbytes = self.min_free_kbytes, self.user_min_free_kbytes
         new.watermark_scale_factor = self.watermark_scale_factor
+        memo[id(self)] = new
+        if self.holders is not None:
+            new.holders = self.holders.copy_for(new, memo)
         return new
 
     cdef int copy_from(self, Pglist other) except -1:
@@ -136,7 +140,7 @@ cdef class Pglist:
         cdef uint32_t i
         g[0] = other.g[0]
         g.map = NULL
-        g.owners = NULL  # whoever holds pages of the copy says so
+        g.owners = NULL  # those that copy_for() makes
         g.capturing = NULL
         for i in range(g.nr_zones):
             g.zones[i].pageset, g.zones[i].pageblock_flags = NULL, NULL

@@ -67,7 +67,7 @@ cdef tell_events(k, Pglist p):
 cdef tell_event(k, Pglist p, AllocEvent event):
     a, b, times = event.a, event.b, event.times
     if event.what == WOKE_KSWAPD:
-        step(k, "kswapd is woken for order {order}: zone {zone} has too little; it finds nothing to reclaim",
+        step(k, "kswapd is woken for order {order}: zone {zone} has too little, or its watermarks are boosted",
              func="wakeup_kswapd", order=b, zone=p.zone_names[a])
     elif event.what == DIRECT_RECLAIM:
         step(k, "direct reclaim for order {order}, {times} times: no list of pages to reclaim, no progress",

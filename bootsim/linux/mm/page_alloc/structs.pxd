@@ -236,6 +236,10 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     uint32_t compactions    # how many are under way
     CompactControl *capturing   # direct compaction that takes a block of its order as soon as one is freed
     uint32_t captured
+    uint32_t kswapd_failures    # runs of kswapd that reclaimed nothing: after 16 it is left asleep
+    int kcompactd_max_order     # the order that kcompactd is asked for, and up to which zone
+    uint32_t kcompactd_highest_zoneidx
+    bint kcompactd_woken
     uint32_t nr_events
     AllocEvent events[32]
     uint32_t nr_bad

@@ -1,0 +1,3 @@
+from bootsim.linux import Kernel
+
+def wakeup_kswapd(k: Kernel, gfp_mask: int, order: int, highest_zoneidx: int) -> None: ...
