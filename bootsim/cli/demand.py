@@ -67,10 +67,10 @@ def replay_process(path: Path, config: str | None, answers: Path | None) -> int:
     if answers is not None:
         files.write(answers, json.dumps(replay.marks).encode())
     agree, total = replay.mappings()
-    click.echo(f"{path.name}: {replay.agree} of {replay.asked} answers agree; {agree} of {total} mappings at "
-               f"{len(replay.marks) - 1} marks")
-    click.echo("bootsim: pages of processes are not replayed: the marks have mappings alone", err=True)
+    same, entries = replay.entries()
+    click.echo(f"{path.name}: {replay.agree} of {replay.asked} answers agree; {agree} of {total} mappings and {same} "
+               f"of {entries} page table entries at {len(replay.marks) - 1} marks")
     if replay.first is not None:
         words, got = replay.first
         click.echo(f"first difference: {json.dumps(words)}: here {got}")
-    return EXIT_DIFFERS if (replay.agree, agree) != (replay.asked, total) else 0
+    return EXIT_DIFFERS if (replay.agree, agree, same) != (replay.asked, total, entries) else 0

@@ -17,17 +17,16 @@ from bootsim.errors import InputError
 from bootsim.lab.session import Text
 from bootsim.linux.fs.binfmt_elf import execve
 from bootsim.linux.fs.proc.task_mmu import proc_pid_maps, proc_pid_status, show_map_vma, show_smap_vma_flags
-from bootsim.linux.include.linux.fs import FMODE_READ, FMODE_WRITE, File, FileOperations, Inode
 from bootsim.linux.include.linux.mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import new_task, processes
 from bootsim.linux.kernel.printk import step
+from bootsim.linux.mm.filemap import disk_file
 from bootsim.linux.mm.madvise import madvise
+from bootsim.linux.mm.memory.fault import access_user, do_page_fault
 from bootsim.linux.mm.mlock import mlock, mlock2, mlockall, munlock, munlockall
-from bootsim.linux.mm.mmap.bare import touch
 from bootsim.linux.mm.mmap.brk import brk
 from bootsim.linux.mm.mmap.map import mmap_pgoff, munmap
-from bootsim.linux.mm.mmap.structs import Task, VmOperationsStruct
 from bootsim.linux.mm.mprotect import mprotect
 from bootsim.linux.mm.mremap import mremap
 from bootsim.linux.mm.msync import msync
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     import os
 
     from bootsim.lab.session import Session
+    from bootsim.linux.include.linux.fs import File
+    from bootsim.linux.mm.mmap.structs import Task
 
 _WORD = 1 << 32
 _NAMES = {
@@ -44,7 +45,8 @@ _NAMES = {
     14: "EFAULT", 16: "EBUSY", 17: "EEXIST", 19: "ENODEV", 22: "EINVAL", 26: "ETXTBSY", 75: "EOVERFLOW", 80: "ELIBBAD",
     95: "EOPNOTSUPP",
 }  # fmt: skip
-_SIGNALS = {0: "", 7: "SIGBUS", 11: "SIGSEGV"}
+_SIGNALS = {0: "", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV"}
+_CODES = {(11, 1): "SEGV_MAPERR", (11, 2): "SEGV_ACCERR", (7, 2): "BUS_ADRERR"}
 
 
 class Answer(int):
@@ -58,30 +60,13 @@ class Answer(int):
     __str__ = __repr__
 
 
-class RegularFile(FileOperations):
-    """Files as a disk's file system has them: any part can be mapped."""
-
-    vm_ops = VmOperationsStruct("generic_file_vm_ops")
-
-    def mmap(self, _file: File, vma: Any) -> int:
-        """Map a part of the file. Source: mm/filemap.c generic_file_mmap()"""
-        vma.vm_ops = self.vm_ops
-        return 0
-
-    def fsync(self, _file: File, _start: int, _end: int, _datasync: int) -> int:
-        """Nothing is dirty. Source: fs/sync.c vfs_fsync_range()"""
-        return 0
-
-
-def open_file(path: str | os.PathLike[str], shown: str = "", writable: bool = False) -> File:
+def open_file(pages: Any, path: str | os.PathLike[str], shown: str = "", writable: bool = False) -> File:
     """Open a file of the host as one of the machine's, called `shown` there. Raises InputError."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
-    inode = Inode(len(content))
-    inode.content = content
-    return File(shown or str(path), inode, RegularFile(), FMODE_READ | FMODE_WRITE if writable else FMODE_READ)
+    return disk_file(pages, shown or str(path), content, writable)
 
 
 def _address(name: str, value: Any) -> int:
@@ -172,16 +157,38 @@ class Process:
 
     def touch(self, addr: int, write: bool = False) -> str:
         """Access a byte: "" if the program may, else the signal it gets, which it survives. A stack grows."""
-        signal = _SIGNALS[touch(self.task, _address("touch", addr), write)]
+        signal = _SIGNALS[do_page_fault(self.task, self._pages, _address("touch", addr), write)[0]]
         step(self._session.k, "process {pid}: {access} {addr:#x}: {signal}", func="touch", pid=self.pid, addr=addr,
              access="write" if write else "read", signal=signal or "allowed")
         return signal
+
+    @property
+    def _pages(self) -> Any:
+        return processes(self._session.k).pages
+
+    def read(self, addr: int, size: int = 1) -> bytes:
+        """Return bytes as the program reads them. Raises InputError with the signal that it gets instead."""
+        return self._access("read", addr, _address("read", size), None)
+
+    def write(self, addr: int, data: bytes = b"\1") -> None:
+        """Write bytes as the program does. Raises InputError with the signal that it gets instead."""
+        if not isinstance(data, bytes):
+            raise InputError(f"write: {data!r} is not bytes")
+        self._access("write", addr, 0, data)
+
+    def _access(self, what: str, addr: int, size: int, data: bytes | None) -> bytes:
+        found = access_user(self.task, self._pages, _address(what, addr), size, data)
+        if isinstance(found, bytes):
+            return found
+        signal, code, at = found
+        named = _CODES.get((signal, code), str(code))
+        raise InputError(f"process {self.pid}: {what} at {at:#x}: {_SIGNALS[signal]}, {named}")
 
     def open(self, path: str | os.PathLike[str], writable: bool = False) -> int:
         """Open a file of the host; its descriptor. What the program writes stays in the machine."""
         files = self.task.files
         fd = next(n for n in range(3, len(files) + 4) if n not in files)
-        files[fd] = open_file(path, writable=writable)
+        files[fd] = open_file(self._pages, path, writable=writable)
         return fd
 
     def setrlimit(self, resource: int, cur: int, most: int = 0xFFFFFFFF) -> None:
@@ -242,11 +249,12 @@ def process(session: Session, file: str | os.PathLike[str], *args: str, env: tup
 
     Raises InputError for a file that is no program for ARM, or whose interpreter is not there.
     """
-    opened = open_file(file)
+    pages = processes(session.k).pages
+    opened = open_file(pages, file)
 
     def open_exec(path: str) -> File | int:
         wanted = Path(sysroot or "/nowhere") / path.lstrip("/")
-        return open_file(wanted, path) if sysroot is not None and wanted.is_file() else -2
+        return open_file(pages, wanted, path) if sysroot is not None and wanted.is_file() else -2
 
     task = new_task(session.k)
     strings = [text.encode() for text in (str(file), *args)]

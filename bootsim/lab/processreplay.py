@@ -11,30 +11,35 @@ from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
 from bootsim.linux.include.linux.errno import EINVAL
-from bootsim.linux.include.linux.fs import FMODE_READ, FMODE_WRITE, S_IFCHR, File, FileOperations, Inode
+from bootsim.linux.include.linux.fs import S_IFCHR, File, FileOperations, Inode
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import processes
+from bootsim.linux.mm.filemap import DiskOperations, disk_file
 from bootsim.linux.mm.madvise import madvise
+from bootsim.linux.mm.memory.fault import ProcessPages, do_page_fault
 from bootsim.linux.mm.mlock import mlock, mlock2, mlockall, munlock, munlockall
-from bootsim.linux.mm.mmap.bare import BarePages, make_anon, restore, touch
+from bootsim.linux.mm.mmap.bare import make_anon, restore
 from bootsim.linux.mm.mmap.brk import brk
 from bootsim.linux.mm.mmap.map import mmap_pgoff, munmap
 from bootsim.linux.mm.mmap.structs import Task, VmOperationsStruct
 from bootsim.linux.mm.mprotect import mprotect
 from bootsim.linux.mm.mremap import mremap
 from bootsim.linux.mm.msync import msync
+from bootsim.linux.mm.shmem import shmem_kernel_file_setup
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from bootsim.lab.processrecording import ProcessRecording
     from bootsim.linux import Kernel
     from bootsim.linux.mm.mmap.structs import UserMm, VmAreaStruct
 
-VM_MAYWRITE, VM_SHARED = 0x20, 0x8
-VM_PFNMAP_FLAGS = 0x4044400  # VM_IO, VM_PFNMAP, VM_DONTEXPAND, VM_DONTDUMP
-VM_MIXEDMAP = 0x10000000
+L_PTE_MT_MASK = 0x3C
+VM_WRITE, VM_EXEC, VM_GROWSDOWN, VM_DONTEXPAND = 0x2, 0x4, 0x100, 0x40000
+NO_PAGE = 0xFFFFFFFF
+FAULT_AROUND = 0x10000
+PAGE_FIELDS = ("flags", "mapcount", "refcount", "mapping", "index")
 RLIMITS = {"stack": 3, "memlock": 8, "as": 9}
 MM_FIELDS = (
     "mmap_base", "start_brk", "brk", "start_stack", "total_vm", "data_vm", "stack_vm", "exec_vm", "map_count",
@@ -43,39 +48,44 @@ MM_FIELDS = (
 WHOLE = 1 << 31  # the size of a file whose size no recording tells
 
 
-class Disk(FileOperations):
-    """A file system on a disk, whose shared pages fault at the first write."""
+class Ext4(DiskOperations):
+    """The recorded kernel's file system on a disk."""
 
-    vm_ops = VmOperationsStruct("ext4_file_vm_ops", page_mkwrite=lambda _: 0)
-
-    def mmap(self, _file: File, vma: VmAreaStruct) -> int:
-        """Map a part. Source: fs/ext4/file.c ext4_file_mmap()"""
-        vma.vm_ops = self.vm_ops
-        return 0
-
-    def fsync(self, _file: File, _start: int, _end: int, _datasync: int) -> int:
-        """Write back. Source: fs/sync.c vfs_fsync_range()"""
-        return 0
-
-
-class Tmpfs(Disk):
-    """tmpfs, and what is behind shared anonymous memory."""
-
-    vm_ops = VmOperationsStruct("shmem_vm_ops")
+    vm_ops = VmOperationsStruct("ext4_file_vm_ops", page_mkwrite=True, map_pages=True)
 
 
 class Device(FileOperations):
     """The recorded kernel's devices: `about` tells which (mmlab.c). What they do to a mapping's flags is here."""
 
-    fault_ops = VmOperationsStruct("mmlab_fault_vm_ops")
-
-    def __init__(self, about: dict[str, Any]) -> None:
+    def __init__(self, about: dict[str, Any], pages: ProcessPages) -> None:
         self.kind = str(about.get("device", ""))
+        self.own = pages
         self.pages = list(about.get("pages", ()))
         self.registers = {int(page): int(pfn) for page, pfn in about.get("registers", {}).items()}
+        self.count = int(about.get("size", 0)) >> PAGE_SHIFT
+        self.touched: dict[int, int] = {}
+        self.fault_ops = VmOperationsStruct("mmlab_fault_vm_ops", fault=self.fault)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Device:
+        raise NotImplementedError("the machine of a replay is not copied")
+
+    def page(self, pgoff: int) -> int:
+        """The frame of a page, allocated at the first touch; NO_PAGE beyond the end."""
+        if pgoff >= self.count:
+            return NO_PAGE
+        if pgoff not in self.touched:
+            pfn = self.own.new_device_page()
+            if pfn is None:
+                return NO_PAGE
+            self.touched[pgoff] = pfn
+        return self.touched[pgoff]
+
+    def fault(self, _vma: VmAreaStruct, pgoff: int) -> int:
+        """The fault handler of the device that has one. Source: the recorded kernel's mmlab_fault()"""
+        return self.page(pgoff)
 
     def mmap(self, _file: File, vma: VmAreaStruct) -> int:
-        """Map pages of the device. Source: mm/memory.c remap_pfn_range(), vm_insert_page(), as its driver calls them"""
+        """Map pages of the device, as its driver does with remap_pfn_range() or vm_insert_page()."""
         count = vma.vm_end - vma.vm_start >> PAGE_SHIFT
         if self.kind == "fault":
             vma.vm_ops = self.fault_ops
@@ -83,25 +93,20 @@ class Device(FileOperations):
         if self.kind == "remap_pfn" and vma.vm_pgoff in self.registers:
             if count != 1:
                 return -EINVAL
-            vma.vm_page_prot &= ~0x3C
+            vma.vm_page_prot &= ~L_PTE_MT_MASK
             return self._remap(vma, self.registers[vma.vm_pgoff])
         if vma.vm_pgoff >= len(self.pages) or count > len(self.pages) - vma.vm_pgoff:
             return -EINVAL
         if self.kind == "remap_pfn":
             return self._remap(vma, self.pages[vma.vm_pgoff])
-        vma.vm_flags |= VM_MIXEDMAP
+        for i in range(count):
+            error = self.own.vm_insert_page(vma, vma.vm_start + i * PAGE_SIZE, self.pages[vma.vm_pgoff + i])
+            if error:
+                return error
         return 0
 
     def _remap(self, vma: VmAreaStruct, pfn: int) -> int:
-        if vma.vm_flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE:
-            vma.vm_pgoff = pfn
-        vma.vm_flags |= VM_PFNMAP_FLAGS
-        return 0
-
-
-def shmem_file(size: int, _flags: int) -> File:
-    """The file behind a shared anonymous mapping. Source: mm/shmem.c shmem_zero_setup()"""
-    return File("dev/zero", Inode(size), Tmpfs())
+        return self.own.remap_pfn_range(vma, vma.vm_start, pfn, vma.vm_end - vma.vm_start, vma.vm_page_prot)
 
 
 class ProcessReplay:
@@ -115,7 +120,7 @@ class ProcessReplay:
         self.recording = recording
         self.k = k
         room = processes(k)
-        room.pages = BarePages(shmem_file)
+        self.pages: ProcessPages = room.pages  # type: ignore[assignment]
         facts = recording.marks[0].get("kernel", {})
         room.stack_guard_gap = facts.get("stack_guard_gap", room.stack_guard_gap)
         room.mmap_min_addr = facts.get("mmap_min_addr", room.mmap_min_addr)
@@ -123,6 +128,11 @@ class ProcessReplay:
         self.room = room
         self.files = {fd: self._file(fd) for fd in recording.files}
         self.tasks: list[Task] = [self._first()]
+        first = self.tasks[0].mm
+        self.code = {v.vm_start for v in first or () if v.vm_file is not None}  # where the program itself lies
+        (recorded,) = recording.marks[0]["tasks"].values()
+        self._at_first = recorded["mm"]["vmas"]
+        self._stack_floor = min((v["start"] for v in self._at_first if v["flags"] & VM_GROWSDOWN), default=1 << 32)
         self.marks: list[dict[str, Any]] = []
         self.agree = self.asked = 0
         self.first: tuple[dict[str, Any], int] | None = None
@@ -132,16 +142,25 @@ class ProcessReplay:
     def _file(self, fd: int) -> File:
         path, about = self.recording.files[fd], self.recording.about.get(fd, {})
         if "device" in about:
-            return File(path, Inode(about.get("size", WHOLE), S_IFCHR | 0o666), Device(about))
-        tmpfs = about.get("fs", "tmpfs" if path.startswith("/dev/") else "disk") == "tmpfs"
-        inode = Inode(int(about.get("size", WHOLE)), can_writeback=not tmpfs)
-        mode = FMODE_READ if path in ("/sbin/init", "/lib0") else FMODE_READ | FMODE_WRITE
-        return File(path, inode, Tmpfs() if tmpfs else Disk(), mode)
+            self._take_frames(about.get("pages", ()))
+            return File(path, Inode(about.get("size", WHOLE), S_IFCHR | 0o666), Device(about, self.pages))
+        size = int(about.get("size", WHOLE))
+        if about.get("fs", "tmpfs" if path.startswith("/dev/") else "disk") == "tmpfs":
+            return shmem_kernel_file_setup(self.pages, size, path, filled=True)
+        file = disk_file(self.pages, path, b"", path not in ("/sbin/init", "/lib0"), size)
+        file.f_op = Ext4(self.pages)
+        return file
+
+    def _take_frames(self, frames: Iterable[int]) -> None:
+        # the recorded device's own frames: a mapping's vm_pgoff tells them
+        for pfn in frames:
+            if not self.pages.take_frame(pfn):
+                raise InputError(f"{self.recording.path}: frame {pfn:#x} of a device is in use on this board")
 
     def _first(self) -> Task:
         (pid, recorded), = self.recording.marks[0]["tasks"].items()
         task = self.room.tasks[int(pid)] = Task(self.room, int(pid))
-        task.mm = mm = self._mm(recorded["mm"])
+        task.mm = mm = self._mm(recorded["mm"], task)
         task.files = dict(self.files)
         for name, resource in RLIMITS.items():
             if name in recorded.get("rlimit", {}):
@@ -151,19 +170,43 @@ class ProcessReplay:
         for v in recorded["mm"]["vmas"]:
             file, ops = by_name.get(v["file"] or ""), special if v["flags"] & 0x40000 else None
             if v["file"] == "dev/zero":
-                file = shmem_file(v.get("size", PAGE_SIZE), 0)
+                file = shmem_kernel_file_setup(self.pages, v.get("size", PAGE_SIZE))
             if file is not None:
                 ops = file.f_op.vm_ops  # type: ignore[attr-defined]
             restore(task, v["start"], v["end"], v["flags"], v["pgoff"], file, ops)
             if v.get("anon_vma"):
                 make_anon(task, v["start"])
         mm.hiwater_vm = mm.total_vm
+        self._fill(mm, recorded["mm"].get("ptes", ()))
         return task
 
-    def _mm(self, recorded: dict[str, Any]) -> UserMm:
-        from bootsim.linux.mm.mmap.structs import UserMm
+    def _fill(self, mm: UserMm, entries: Iterable[dict[str, Any]]) -> None:
+        # the pages that are mapped at the first mark, and what fault-around passed over then
+        zero = self.recording.marks[0].get("empty_zero_page_pfn")
+        mapped = {e["va"]: e for e in entries}
+        for vma in mm:
+            if vma.vm_flags & VM_DONTEXPAND:
+                continue
+            for va in range(vma.vm_start, vma.vm_end, PAGE_SIZE):
+                e = mapped.get(va)
+                if e is None:
+                    continue
+                anon = bool(e.get("page", {}).get("mapping", 0) & 1)
+                self.pages.install(vma, va, e["linux"] & PAGE_SIZE - 1, anon, e["linux"] >> PAGE_SHIFT == zero)
+        for vma in mm:
+            if vma.vm_file is not None and vma.vm_flags & VM_EXEC and not vma.vm_flags & VM_WRITE:
+                self._passed_over(vma, mapped)
 
-        mm = UserMm(self.room, "recorded")
+    def _passed_over(self, vma: VmAreaStruct, mapped: dict[int, Any]) -> None:
+        cache = vma.vm_file.f_mapping.page_cache
+        for start in range(vma.vm_start & -FAULT_AROUND, vma.vm_end, FAULT_AROUND):
+            window = range(max(start, vma.vm_start), min(start + FAULT_AROUND, vma.vm_end), PAGE_SIZE)
+            for va in window[1:-1]:  # a gap of one page
+                if va not in mapped and va - PAGE_SIZE in mapped and va + PAGE_SIZE in mapped:
+                    cache.readahead.add(vma.vm_pgoff + (va - vma.vm_start >> PAGE_SHIFT))
+
+    def _mm(self, recorded: dict[str, Any], task: Task) -> UserMm:
+        mm = self.pages.new_mm(task, "recorded")
         mm.topdown = recorded["mmap_base"] > self.room.task_unmapped_base
         for name in ("mmap_base", "start_brk", "brk", "start_stack", "def_flags"):
             setattr(mm, name, recorded.get(name, 0))
@@ -186,6 +229,8 @@ class ProcessReplay:
         if not isinstance(who, int) or not 0 <= who < len(self.tasks) or self.tasks[who].mm is None:
             raise InputError(f"{self.recording.path}: {json.dumps(words)}: there is no such process then")
         task = self.tasks[who]
+        if self.recording.about:
+            self.pages.drain()  # the program empties the vectors before each of its operations
         handler = getattr(self, f"_{words['op']}", None)
         if handler is not None:
             got = handler(task, words)
@@ -217,16 +262,30 @@ class ProcessReplay:
         return brk(task, words.get("want", words["addr"]))
 
     def _read(self, task: Task, words: dict[str, Any]) -> int:
-        return touch(task, words["addr"], False)
+        return do_page_fault(task, self.pages, words["addr"], False)[0]
 
     def _write(self, task: Task, words: dict[str, Any]) -> int:
-        return touch(task, words["addr"], True)
+        return do_page_fault(task, self.pages, words["addr"], True)[0]
 
     def _signal(self, task: Task, words: dict[str, Any]) -> int:
-        return touch(task, words["addr"], words["access"] == "write")
+        signal, code = do_page_fault(task, self.pages, words["addr"], words["access"] == "write")
+        return signal if code == words.get("code", code) else -code
+
+    def _fread(self, _task: Task, _words: dict[str, Any]) -> None:
+        return None  # nothing of it is in an address space
+
+    def _fwrite(self, task: Task, words: dict[str, Any]) -> None:
+        device = task.files[words["fd"]].f_op
+        if isinstance(device, Device) and device.kind == "fault":
+            device.page(words["off"] >> PAGE_SHIFT)
 
     def _ftruncate(self, task: Task, words: dict[str, Any]) -> int:
-        task.files[words["fd"]].f_inode.i_size = words["len"]
+        inode = task.files[words["fd"]].f_inode
+        smaller = words["len"] < inode.i_size
+        inode.i_size = words["len"]
+        if smaller:
+            self.pages.unmap_mapping_range(inode.i_mapping, words["len"])
+            inode.i_mapping.page_cache.truncate(words["len"])
         return 0
 
     def _fork(self, task: Task, words: dict[str, Any], share_mm: bool = False) -> int:
@@ -250,18 +309,47 @@ class ProcessReplay:
 
     # ------------------------------------------------------------------ marks
 
+    def _ran(self, number: int) -> None:
+        # Which of its own code a process ran, no operation tells: pages of programs are mapped where the mark has them.
+        nothing: dict[str, Any] = {"tasks": {}}
+        mark = next((m for m in self.recording.marks if m["mark"] == number), nothing)
+        for pid, recorded in mark["tasks"].items():
+            task = self.room.tasks.get(int(pid))
+            if task is None or task.mm is None:
+                continue
+            entries = {e["va"]: e for e in recorded["mm"].get("ptes", ())
+                       if not e.get("page", {}).get("mapping", 1) & 1}
+            there = {va for va, *_ in self.pages.entries(task.mm)}
+            for vma in task.mm:
+                if vma.vm_start in self.code and vma.vm_file is not None and not vma.vm_flags & VM_WRITE:
+                    for va in sorted(entries.keys() - there):
+                        if va in vma:
+                            self.pages.install(vma, va, entries[va]["linux"] & PAGE_SIZE - 1, False)
+
     def _mark(self, number: int) -> dict[str, Any]:
+        self._ran(number)
         tasks = {pid: {"mm": self._mm_of(task.mm), "ppid": task.ppid} for pid, task in sorted(self.room.tasks.items())
                  if task.mm is not None}
         return {"mark": number, "empty_zero_page_pfn": self.k.mm.empty_zero_page_pa >> PAGE_SHIFT, "tasks": tasks}
 
     def _mm_of(self, mm: UserMm) -> dict[str, Any]:
         vmas = [{"start": v.vm_start, "end": v.vm_end, "flags": v.vm_flags, "pgoff": v.vm_pgoff,
-                 "file": v.vm_file.path.removeprefix("/dev/").removeprefix("/sbin/").lstrip("/") if v.vm_file else None,
+                 "file": v.vm_file.path.rpartition("/")[2] if v.vm_file else None,
                  "page_prot": v.vm_page_prot, "anon_vma": v.anon_vma.id if v.anon_vma else 0,
                  "vm_ops": v.vm_ops.symbol if v.vm_ops else None} for v in mm]  # fmt: skip
         return {**{name: getattr(mm, name) for name in MM_FIELDS}, "rss": list(mm.rss),
-                "pgtables_bytes": mm.pgtables_bytes, "vmas": vmas, "l1": {}, "ptes": []}  # fmt: skip
+                "pgtables_bytes": mm.pgtables_bytes, "vmas": vmas, "l1": self._first_level(mm),
+                "ptes": [self._pte(*e) for e in self.pages.entries(mm)]}  # fmt: skip
+
+    def _first_level(self, mm: UserMm) -> dict[str, int]:
+        words = ((i, self.k.machine.ram.read32(mm.pgd_pa + 4 * i)) for i in range(mm.task_size >> 20))
+        return {f"{i:#x}": word for i, word in words if word}
+
+    def _pte(self, va: int, linux: int, hw: int, pfn: int | None) -> dict[str, Any]:
+        entry: dict[str, Any] = {"va": va, "linux": linux, "hw": hw}
+        if pfn is not None:
+            entry["page"] = dict(zip(PAGE_FIELDS, self.pages.page(pfn), strict=True))
+        return entry
 
     def mappings(self) -> tuple[int, int]:
         """How many mappings at all marks after the first are the recording's, and of how many."""
@@ -275,6 +363,27 @@ class ProcessReplay:
         return agree, total
 
 
+    def entries(self) -> tuple[int, int]:
+        """How many page table entries below mappings that were made later are the recording's, but for frames.
+
+        An entry agrees in all bits of Linux's and the hardware's word, and its page in mapcount.
+        """
+        agree = total = 0
+        ours = {mark["mark"]: mark for mark in self.marks}
+        for real in self.recording.marks[1:]:
+            for pid, task in real["tasks"].items():
+                mine = ours.get(real["mark"], {}).get("tasks", {}).get(int(pid), {"mm": {"ptes": []}})
+                there, here = ({e["va"]: _bits(e) for e in t["mm"].get("ptes", ())
+                                if not self._before(e["va"])} for t in (task, mine))
+                total += len(there.keys() | here.keys())
+                agree += sum(here.get(va) == bits for va, bits in there.items())
+        return agree, total
+
+    def _before(self, va: int) -> bool:
+        # what was mapped at the first mark, and what the program did there by itself
+        return any(v["start"] <= va < v["end"] for v in self._at_first) or va >= self._stack_floor
+
+
 CALLS: dict[str, tuple[Callable[..., int], tuple[str, ...]]] = {
     "munmap": (munmap, ("addr", "len")), "mprotect": (mprotect, ("addr", "len", "prot")),
     "madvise": (madvise, ("addr", "len", "advice")), "mlock": (mlock, ("addr", "len")),
@@ -285,3 +394,7 @@ CALLS: dict[str, tuple[Callable[..., int], tuple[str, ...]]] = {
 
 def _key(v: dict[str, Any]) -> tuple[Any, ...]:
     return v["start"], v["end"], v["flags"], v["pgoff"], bool(v["file"])
+
+
+def _bits(e: dict[str, Any]) -> tuple[Any, ...]:
+    return e["linux"] & PAGE_SIZE - 1, e["hw"] & PAGE_SIZE - 1, e.get("page", {}).get("mapcount")

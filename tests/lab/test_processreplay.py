@@ -18,6 +18,27 @@ FIELDS = ("mmap_base", "start_brk", "brk", "total_vm", "data_vm", "stack_vm", "e
           "locked_vm", "def_flags", "highest_vm_end")  # fmt: skip
 
 
+def kind(entry, zero):
+    mapping = entry.get("page", {}).get("mapping", 0)
+    return "zero" if entry["linux"] >> 12 == zero else "anon" if mapping & 1 else "file" if mapping else "none"
+
+
+def assert_frames(real, ours, code):
+    """Two entries share a frame here exactly when they do there, and its page is of the same kind."""
+    for there, here in zip(real, ours, strict=True):
+        frames = {}
+        for pid, task in there["tasks"].items():
+            mine = {e["va"]: e for e in here["tasks"][int(pid)]["mm"]["ptes"]}
+            for e in task["mm"]["ptes"]:
+                if e["va"] not in mine:
+                    continue  # what the program itself touched of its own data and stack
+                pair = frames.setdefault(e["linux"] >> 12, mine[e["va"]]["linux"] >> 12)
+                if e["va"] >= 0xB6F00000 and e["va"] < 0xB6FF0000:
+                    assert pair == mine[e["va"]]["linux"] >> 12, (there["mark"], hex(e["va"]))
+                    zeros = there["empty_zero_page_pfn"], here["empty_zero_page_pfn"]
+                    assert kind(e, zeros[0]) == kind(mine[e["va"]], zeros[1])
+
+
 @pytest.mark.golden
 @pytest.mark.parametrize("name", ["vm-3gh", "vmdev-3gh"])
 def test_every_mapping_is_the_recorded_one(name):
@@ -27,6 +48,10 @@ def test_every_mapping_is_the_recorded_one(name):
     replay.run()
     agree, total = replay.mappings()
     assert agree == total > 300
+    assert replay.agree == replay.asked
+    same, entries = replay.entries()
+    assert same == entries > 700
+    assert_frames(recording.marks, replay.marks, replay.code)
     for real, ours in zip(recording.marks, replay.marks, strict=True):
         assert sorted(map(int, real["tasks"])) == sorted(ours["tasks"])
         for pid, task in real["tasks"].items():
@@ -39,7 +64,7 @@ def test_every_mapping_is_the_recorded_one(name):
 @pytest.mark.golden
 def test_the_command_tells_how_much_agrees(tmp_path):
     done = CliRunner().invoke(cli, ["replay", str(RECORDINGS / "vm-3gh"), "--answers", str(tmp_path / "marks.json")])
-    assert "48 of 48 answers agree; 400 of 400 mappings at 29 marks" in done.output
+    assert "48 of 48 answers agree; 400 of 400 mappings and 761 of 761 page table entries at 29 marks" in done.output
     assert done.exit_code == 0
     marks = json.loads((tmp_path / "marks.json").read_text())
     assert len(marks) == 30

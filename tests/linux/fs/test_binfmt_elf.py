@@ -7,10 +7,11 @@ import pytest
 import bootsim
 from bootsim.linux.fs.binfmt_elf import execve
 from bootsim.linux.fs.proc.task_mmu import proc_pid_maps, show_smap_vma_flags, task_mem
-from bootsim.linux.include.linux.fs import File, FileOperations, Inode
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import new_task, processes
-from bootsim.linux.mm.mmap.structs import ProcessError, VmOperationsStruct
+from bootsim.linux.mm.filemap import disk_file
+from bootsim.linux.mm.memory.fault import access_user
+from bootsim.linux.mm.mmap.structs import ProcessError
 
 PT_LOAD, PT_INTERP, PT_GNU_STACK = 1, 3, 0x6474E551
 ET_EXEC, ET_DYN = 2, 3
@@ -18,14 +19,6 @@ STACK = (PT_GNU_STACK, 0, 0, 0, 0, 6)
 # /sbin/init of the recording vm-3gh: the segments that its mappings tell of
 SEGMENTS = ((PT_LOAD, 0, 0x10000, 0x78F00, 0x78F00, 5), (PT_LOAD, 0x79F1C, 0x89F1C, 0x30B8, 0x16F04, 6), STACK)
 AT = {"PHDR": 3, "BASE": 7, "ENTRY": 9, "PLATFORM": 15, "RANDOM": 25, "EXECFN": 31, "SYSINFO_EHDR": 33}
-
-
-class Disk(FileOperations):
-    vm_ops = VmOperationsStruct("ext4_file_vm_ops")
-
-    def mmap(self, _file, vma):
-        vma.vm_ops = self.vm_ops
-        return 0
 
 
 def elf(*segments, kind=ET_EXEC, entry=0x10100, machine=40, flags=0x05000200, interpreter=b""):
@@ -40,10 +33,8 @@ def elf(*segments, kind=ET_EXEC, entry=0x10100, machine=40, flags=0x05000200, in
     return bytes(data)
 
 
-def file(content, path="/sbin/init"):
-    inode = Inode(len(content))
-    inode.content = content
-    return File(path, inode, Disk(), 1)
+def file(k, content, path="/sbin/init"):
+    return disk_file(processes(k).pages, path, content)
 
 
 @pytest.fixture
@@ -53,7 +44,7 @@ def k():
 
 def start(k, content, argv=(b"/sbin/init",), envp=(b"HOME=/", b"TERM=linux"), open_exec=None):
     task = new_task(k)
-    assert execve(task, file(content), list(argv), list(envp), open_exec) == 0
+    assert execve(task, file(k, content), list(argv), list(envp), open_exec) == 0
     return task
 
 
@@ -86,6 +77,9 @@ def test_the_stack_has_strings_above_tables(k):
     assert auxv[AT["SYSINFO_EHDR"]] == mm.vdso == 0xB6FFF000
     assert mm.saved_auxv[-1] == (0, 0)
     assert mm.start_stack % 16 == 0
+    words = struct.unpack("<8I", access_user(processes(k).tasks[1], processes(k).pages, mm.start_stack, 32))
+    assert words == (2, mm.arg_start, mm.arg_start + 4, 0, mm.env_start, 0, 33, mm.vdso)
+    assert access_user(processes(k).tasks[1], processes(k).pages, mm.arg_start, 12) == b"one\0two\0A=b\0"
     assert 0 <= auxv[AT["RANDOM"]] - mm.start_stack - 4 * (1 + 3 + 2) - 8 * len(mm.saved_auxv) < 16
 
 
@@ -93,7 +87,7 @@ def test_a_position_independent_program_and_its_interpreter(k):
     loads = ((PT_LOAD, 0, 0, 0x1800, 0x1800, 5), (PT_LOAD, 0x1F00, 0x2F00, 0x200, 0x1400, 6), STACK)
     name = b"/lib/ld.so\0"
     program = elf((PT_INTERP, 0x400, 0x400, len(name), len(name), 4), *loads, kind=ET_DYN, interpreter=name)
-    loader = file(elf(*loads, kind=ET_DYN), "/lib/ld.so")
+    loader = file(k, elf(*loads, kind=ET_DYN), "/lib/ld.so")
     asked = []
     task = start(k, program, open_exec=lambda path: asked.append(path) or loader)
     assert asked == ["/lib/ld.so"]
@@ -133,7 +127,7 @@ def test_without_gnu_stack_everything_readable_is_executable(k):
 def test_what_is_no_program_leaves_the_old_one(k, content, error):
     task = start(k, elf(*SEGMENTS))
     before, promised = ranges(task), task.processes.vm_committed_as
-    assert execve(task, file(content), [b"x"], []) == -error
+    assert execve(task, file(k, content), [b"x"], []) == -error
     assert (ranges(task), task.processes.vm_committed_as) == (before, promised)
 
 
@@ -150,7 +144,7 @@ def test_what_is_no_program_leaves_the_old_one(k, content, error):
 )
 def test_a_broken_program_is_refused_with_the_machine_intact(k, segments):
     task = new_task(k)
-    assert execve(task, file(elf(*segments, STACK)), [b"x"], []) < 0
+    assert execve(task, file(k, elf(*segments, STACK)), [b"x"], []) < 0
     do_exit(task)
     assert task.processes.vm_committed_as == 0
     assert start(k, elf(*SEGMENTS)).mm.map_count == 7
@@ -159,7 +153,7 @@ def test_a_broken_program_is_refused_with_the_machine_intact(k, segments):
 def test_a_second_program_takes_the_place_of_the_first(k):
     task = start(k, elf(*SEGMENTS))
     promised, old = task.processes.vm_committed_as, next(iter(task.mm)).vm_file
-    assert execve(task, file(elf(*SEGMENTS), "/bin/again"), [b"again"], []) == 0
+    assert execve(task, file(k, elf(*SEGMENTS), "/bin/again"), [b"again"], []) == 0
     assert (task.comm, task.processes.vm_committed_as) == ("again", promised)
     assert (old.f_count, old.f_inode.i_writecount, old.f_mapping.i_mmap) == (1, 0, [])
     do_exit(task)
@@ -169,7 +163,7 @@ def test_a_second_program_takes_the_place_of_the_first(k):
 def test_a_running_program_is_not_written_and_a_written_one_does_not_run(k):
     task = start(k, elf(*SEGMENTS))
     assert next(iter(task.mm)).vm_file.f_inode.i_writecount < 0
-    written = file(elf(*SEGMENTS))
+    written = file(k, elf(*SEGMENTS))
     written.f_inode.i_writecount = 1
     assert execve(task, written, [b"x"], []) == -26
 

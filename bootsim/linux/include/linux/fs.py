@@ -14,7 +14,7 @@ class AddressSpace:
     `can_writeback`: dirty pages are counted and written back (mapping_can_writeback()), so first writes must fault.
     """
 
-    __slots__ = ("__dict__", "a_ops", "can_writeback", "host", "i_mmap", "i_mmap_writable")
+    __slots__ = ("__dict__", "a_ops", "can_writeback", "host", "i_mmap", "i_mmap_writable", "page_cache")
 
     def __init__(self, host: Inode, a_ops: Any = None, can_writeback: bool = False) -> None:
         self.host = host
@@ -22,6 +22,7 @@ class AddressSpace:
         self.can_writeback = can_writeback
         self.i_mmap: list[Any] = []
         self.i_mmap_writable = 0
+        self.page_cache: Any = None  # a PageCache of mm/memory/fault
 
 
 class Inode:

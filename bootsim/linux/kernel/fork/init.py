@@ -7,8 +7,9 @@ from weakref import proxy
 
 from bootsim.linux.arch.arm.asm.cachetype import cache_is_vipt_aliasing
 from bootsim.linux.kernel.printk import step
-from bootsim.linux.mm.mmap.bare import BarePages
+from bootsim.linux.mm.memory.fault import ProcessPages
 from bootsim.linux.mm.mmap.structs import ProcessError, Processes, Task
+from bootsim.linux.mm.shmem import shmem_kernel_file_setup
 from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def processes(k: Kernel) -> Processes:
         raise ProcessError("the boot has not come far enough for processes: memory is not with the page allocator yet")
     config = k.build.config
     made = Processes(proxy(k), config.PAGE_OFFSET, k.mm.protection_map,
-                     SHMLBA - 1 if cache_is_vipt_aliasing(k) else 0, BarePages())
+                     SHMLBA - 1 if cache_is_vipt_aliasing(k) else 0,
+                     ProcessPages(k, shmem_kernel_file_setup))
     made.dac_mmap_min_addr = config.DEFAULT_MMAP_MIN_ADDR
     made.mmap_min_addr = max(config.DEFAULT_MMAP_MIN_ADDR, config.LSM_MMAP_MIN_ADDR or 0)
     made.compat_brk, made.ksm, made.swap = config.COMPAT_BRK, config.KSM, config.SWAP

@@ -1,0 +1,41 @@
+"""Files on a disk, as far as mappings see them (mm/filemap.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bootsim.linux.include.linux.fs import FMODE_READ, FMODE_WRITE, File, FileOperations, Inode
+from bootsim.linux.mm.memory.fault import PageCache
+from bootsim.linux.mm.mmap.structs import VmOperationsStruct
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+
+if TYPE_CHECKING:
+    from bootsim.linux.mm.memory.fault import ProcessPages
+    from bootsim.linux.mm.mmap.structs import VmAreaStruct
+
+
+class DiskOperations(FileOperations):
+    """Files that are written back: the first write to a clean page of a shared mapping faults."""
+
+    vm_ops: Any = VmOperationsStruct("generic_file_vm_ops", map_pages=True, page_mkwrite=True)
+
+    def __init__(self, pages: ProcessPages) -> None:
+        self.pages = pages
+
+    def mmap(self, _file: File, vma: VmAreaStruct) -> int:
+        """Map a part of the file. Source: mm/filemap.c generic_file_mmap()"""
+        vma.vm_ops = self.vm_ops
+        return 0
+
+    def fsync(self, file: File, start: int, end: int, _datasync: int) -> int:
+        """Write dirty pages back. Source: fs/sync.c vfs_fsync_range()"""
+        self.pages.page_mkclean(file.f_mapping, start >> PAGE_SHIFT, end >> PAGE_SHIFT)
+        return 0
+
+
+def disk_file(pages: ProcessPages, path: str, content: bytes, writable: bool = False, size: int | None = None) -> File:
+    """An open file of these bytes, or of `size` bytes that are zero. Everything of it can be read at once."""
+    inode = Inode(len(content) if size is None else size, can_writeback=True)
+    inode.content = content
+    inode.i_mapping.page_cache = PageCache(pages, inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT, False, content)
+    return File(path, inode, DiskOperations(pages), FMODE_READ | FMODE_WRITE if writable else FMODE_READ)

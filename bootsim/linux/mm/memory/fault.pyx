@@ -1,0 +1,519 @@
+"""Faults of processes: which page comes where, and with which rights (mm/memory.c, mm/filemap.c, mm/shmem.c).
+
+                    no entry                                   an entry, not writable, and a write
+    anonymous: zero page for a read, else a cleared page      copied, unless nobody else has it
+    private file: the cache's page for a read, else a copy    copied
+    shared file: the cache's page, dirty for a write          made writable, once the file system has heard of it
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
+from bootsim.linux.kernel.fork.dup cimport mm_init
+from bootsim.linux.mm.gup.populate cimport FOLL_MLOCK, FOLL_POPULATE, FOLL_WRITE
+from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
+from bootsim.linux.mm.memory.tables cimport (
+    MM_ANONPAGES, PAGE_MAPPING_ANON, PG_dirty, PG_readahead, PG_swapbacked, TablePages, is_cow_mapping)
+from bootsim.linux.mm.mmap.stack cimport expand_stack, find_extend_vma
+from bootsim.linux.mm.mmap.structs cimport (
+    FIRST_USER_ADDRESS, NO_ANSWER, PAGE_MASK, VM_ACCESS_FLAGS, VM_MIXEDMAP, VM_NORESERVE, VM_SHARED, VM_WRITE,
+    Task, UserMm, VmAreaStruct, current_mm, linear_page_index, vma_is_anonymous,
+    vma_pages)
+from bootsim.linux.mm.mmap.vma cimport find_vma
+from bootsim.linux.mm.page_alloc.contig cimport take_free_page
+from bootsim.linux.mm.page_alloc.core cimport in_free_block
+from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE
+from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_on_pcp, PG_uptodate, Page
+from bootsim.linux.mm.rmap.anon_vma cimport anon_vma_prepare
+from bootsim.linux.mm.util cimport vm_enough_memory
+
+cdef enum:
+    EFAULT = 14
+    EINVAL = 22
+    ENOMEM = 12
+    SIGBUS = 7
+    SIGKILL = 9
+    SIGSEGV = 11
+    SEGV_MAPERR = 1
+    SEGV_ACCERR = 2
+    BUS_ADRERR = 2
+
+
+cdef class PageCache:
+    """The pages of a file that are in memory (struct address_space). Indices count pages.
+
+    Pages that the disk has come in at first use; what nobody has written of a tmpfs file is not there.
+    """
+
+    def __init__(self, ProcessPages pages not None, uint64_t limit=0, bint shmem=False, bytes content=b""):
+        self.pages = pages
+        self.i_pages = {}
+        pages.mappings += 1
+        self.id, self.limit, self.shmem, self.content = pages.mappings << PAGE_SHIFT, limit, shmem, content
+        self.readahead = set()
+
+    def __deepcopy__(self, memo):
+        from copy import deepcopy
+        cdef PageCache new = PageCache.__new__(PageCache)
+        memo[id(self)] = new
+        new.pages, new.i_pages = deepcopy(self.pages, memo), dict(self.i_pages)
+        new.id, new.limit, new.shmem, new.readahead = self.id, self.limit, self.shmem, set(self.readahead)
+        new.content = self.content
+        return new
+
+    cdef uint32_t find(self, uint32_t index) except? 1:
+        # The page of an index; NO_PAGE: it is not in memory and nothing can be read there.
+        cdef object pfn = self.i_pages.get(index)
+        if pfn is not None:
+            return pfn
+        return self.make(index) if index < self.limit else NO_PAGE
+
+    cdef uint32_t make(self, uint32_t index) except? 1:
+        # A page of its own at an index. Source: mm/filemap.c add_to_page_cache_lru()
+        cdef uint32_t pfn = self.pages.new_page(True, GFP_HIGHUSER_MOVABLE)
+        cdef Page *page
+        if pfn == NO_PAGE:
+            return NO_PAGE
+        page = &self.pages.g.map[pfn]
+        page.mapping, page.index = self.id, index
+        part = self.content[<uint64_t>index << PAGE_SHIFT:(<uint64_t>index + 1) << PAGE_SHIFT]
+        if part:
+            self.pages.k.machine.ram.write(<int64_t>pfn << PAGE_SHIFT, part)
+        page.flags |= PG_uptodate | PG_lru | (PG_swapbacked if self.shmem else 0)
+        if index in self.readahead:
+            page.flags |= PG_readahead
+        self.i_pages[index] = pfn
+        return pfn
+
+    def truncate(self, uint64_t size):
+        """Give a file another size, in bytes; pages beyond its end go. Source: mm/truncate.c truncate_inode_pages()"""
+        cdef uint64_t count = (size + PAGE_SIZE - 1) >> PAGE_SHIFT
+        self.limit = min(self.limit, count)
+        for index in sorted(i for i in self.i_pages if i >= count):
+            self.pages.put_page(self.i_pages.pop(index))
+
+
+cdef class ProcessPages(TablePages):
+    """Tables, pages and faults of all processes of the machine `k`.
+
+    `shmem_file(pages, size)` makes the file behind a shared anonymous mapping, `size` in bytes.
+    """
+
+    def __init__(self, k, shmem_file=None):
+        TablePages.__init__(self, k)
+        self.shmem_file = shmem_file
+        self.fault_around_bytes = 65536
+
+    def __deepcopy__(self, memo):
+        cdef ProcessPages new = TablePages.__deepcopy__(self, memo)
+        new.shmem_file, new.fault_around_bytes, new.mappings = self.shmem_file, self.fault_around_bytes, self.mappings
+        return new
+
+    # ---------------------------------------------------------------- pages of files and devices
+
+    cdef uint32_t page_of(self, VmAreaStruct vma, uint32_t pgoff) except? 1:
+        """The page that a file or device has for a fault; NO_PAGE: SIGBUS.
+
+        Source: mm/filemap.c filemap_fault(), mm/shmem.c shmem_fault(), mm/memory.c __do_fault()
+        """
+        cdef object file = vma.vm_file
+        cdef PageCache cache
+        cdef uint32_t pfn
+        if vma.vm_ops.fault is not None:
+            return vma.vm_ops.fault(vma, pgoff)
+        cache = getattr(file.f_mapping, "page_cache", None) if file is not None else None
+        if cache is None or (<uint64_t>pgoff << PAGE_SHIFT) >= <uint64_t>file.f_inode.i_size:
+            return NO_PAGE
+        pfn = cache.find(pgoff)
+        if pfn == NO_PAGE:
+            pfn = cache.make(pgoff)
+        elif self.g.map[pfn].flags & PG_readahead:
+            self.g.map[pfn].flags &= ~<uint32_t>PG_readahead
+            cache.readahead.discard(pgoff)
+        return pfn
+
+    cdef int map_page(self, VmAreaStruct vma, uint32_t addr, uint32_t ptep, uint32_t pfn, bint write) except -1:
+        # Source: mm/memory.c alloc_set_pte(); the page's reference is the entry's
+        cdef uint32_t pte = pfn << PAGE_SHIFT | vma.vm_page_prot | L_PTE_YOUNG
+        if write:
+            pte |= L_PTE_DIRTY
+            if vma.vm_flags & VM_WRITE:
+                pte &= ~<uint32_t>L_PTE_RDONLY
+        if write and not vma.vm_flags & VM_SHARED:
+            self.add_new_anon_rmap(pfn, vma, addr)
+            self.lru_cache_add(pfn)
+        else:
+            self.add_rmap(pfn)
+        self.count_rss(vma.vm_mm, pfn, 1)
+        self.set_pte_at(addr, ptep, pte)
+        return 0
+
+    cdef bint fault_around(self, VmAreaStruct vma, uint32_t addr) except -1:
+        """Map the pages around a read that are in memory; whether that of `addr` is among them.
+
+        Source: mm/memory.c do_fault_around(), mm/filemap.c filemap_map_pages()
+        """
+        cdef uint32_t start = max(addr & ~(self.fault_around_bytes - 1), vma.vm_start)
+        cdef uint32_t end = min(<uint32_t>(start + self.fault_around_bytes), vma.vm_end)
+        cdef PageCache cache = getattr(vma.vm_file.f_mapping, "page_cache", None)
+        cdef uint64_t size = vma.vm_file.f_inode.i_size
+        cdef uint32_t at, pgoff, pfn, ptep
+        if cache is None:
+            return False
+        end = min(end, <uint32_t>((start & ~<uint32_t>(PMD_SIZE - 1)) + PMD_SIZE))
+        at = start
+        while at < end:
+            pgoff = linear_page_index(vma, at)
+            pfn = cache.find(pgoff) if (<uint64_t>pgoff << PAGE_SHIFT) < size else NO_PAGE
+            if pfn != NO_PAGE and not self.g.map[pfn].flags & PG_readahead:
+                ptep = self.pte_alloc(vma.vm_mm, at)
+                if ptep and not self.ram.load32(ptep):
+                    self.g.map[pfn].refcount += 1
+                    self.map_page(vma, at, ptep, pfn, False)
+            at += PAGE_SIZE
+        ptep = self.pte_offset(vma.vm_mm, addr)
+        return ptep != 0 and self.ram.load32(ptep) != 0
+
+    # ---------------------------------------------------------------- faults
+
+    cdef uint32_t copy_of(self, uint32_t pfn) except? 1:
+        # A page with the content of another. Source: mm/memory.c cow_user_page()
+        cdef uint32_t new = self.new_page(pfn == self.zero_pfn, GFP_HIGHUSER_MOVABLE)
+        cdef unsigned char *base = self.ram.base
+        if new != NO_PAGE and pfn != self.zero_pfn and self.k.machine.has_ram(<int64_t>pfn << PAGE_SHIFT):
+            memcpy(base + (<int64_t>new << PAGE_SHIFT), base + (<int64_t>pfn << PAGE_SHIFT), PAGE_SIZE)
+        return new
+
+    cdef int64_t do_anonymous_page(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER:
+        # Source: mm/memory.c do_anonymous_page()
+        cdef uint32_t ptep = self.pte_alloc(vma.vm_mm, addr)
+        cdef uint32_t pfn
+        if not ptep:
+            return SIGKILL
+        if not write:
+            self.set_pte_at(addr, ptep, self.zero_pfn << PAGE_SHIFT | vma.vm_page_prot)
+            return 0
+        anon_vma_prepare(vma)
+        pfn = self.new_page(True, GFP_HIGHUSER_MOVABLE)
+        if pfn == NO_PAGE:
+            return SIGKILL
+        self.map_page(vma, addr, ptep, pfn, True)
+        return 0
+
+    cdef int64_t do_fault(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER:
+        # Source: mm/memory.c do_fault(), do_read_fault(), do_cow_fault(), do_shared_fault()
+        cdef bint shared = vma.vm_flags & VM_SHARED
+        cdef uint32_t pfn, ptep, new
+        if not write and vma.vm_ops.map_pages is not None and self.fault_around(vma, addr):
+            return 0
+        if write and not shared:
+            anon_vma_prepare(vma)
+        pfn = self.page_of(vma, linear_page_index(vma, addr))
+        if pfn == NO_PAGE:
+            return SIGBUS
+        ptep = self.pte_alloc(vma.vm_mm, addr)
+        if not ptep:
+            return SIGKILL
+        if write and not shared:
+            new = self.copy_of(pfn)
+            if new == NO_PAGE:
+                return SIGKILL
+            self.map_page(vma, addr, ptep, new, True)
+            return 0
+        self.g.map[pfn].refcount += 1
+        self.map_page(vma, addr, ptep, pfn, write)
+        if write:
+            self.g.map[pfn].flags |= PG_dirty
+        return 0
+
+    cdef int64_t do_wp_page(self, VmAreaStruct vma, uint32_t addr, uint32_t ptep, uint32_t pte) except? NO_ANSWER:
+        """A write to a page whose entry is not writable. Source: mm/memory.c do_wp_page(), wp_page_copy()"""
+        cdef uint32_t pfn = self.vm_normal_page(vma, addr, pte)
+        cdef bint shared = vma.vm_flags & (VM_WRITE | VM_SHARED) == VM_WRITE | VM_SHARED
+        cdef uint32_t new
+        cdef bint reuse = shared
+        if pfn != NO_PAGE and self.g.map[pfn].mapping & PAGE_MAPPING_ANON:
+            reuse = self.g.map[pfn].refcount == 1
+        if reuse:
+            pte |= L_PTE_YOUNG | L_PTE_DIRTY
+            if vma.vm_flags & VM_WRITE:
+                pte &= ~<uint32_t>L_PTE_RDONLY
+            self.set_pte_at(addr, ptep, pte)
+            if shared and pfn != NO_PAGE:
+                self.g.map[pfn].flags |= PG_dirty
+            return 0
+        anon_vma_prepare(vma)
+        new = self.copy_of(pte >> PAGE_SHIFT)
+        if new == NO_PAGE:
+            return SIGKILL
+        if pfn != NO_PAGE:
+            self.count_rss(vma.vm_mm, pfn, -1)
+        self.map_page(vma, addr, ptep, new, True)
+        if pfn != NO_PAGE:
+            self.remove_rmap(pfn)
+            self.put_page(pfn)
+        return 0
+
+    cdef int64_t handle_mm_fault(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER:
+        """Bring what an allowed access needs: 0, or the signal that the process gets.
+
+        Source: mm/memory.c handle_pte_fault()
+        """
+        cdef uint32_t ptep = self.pte_offset(vma.vm_mm, addr)
+        cdef uint32_t pte = self.ram.load32(ptep) if ptep else 0
+        cdef uint32_t entry
+        if not pte:
+            if vma_is_anonymous(vma):
+                return self.do_anonymous_page(vma, addr, write)
+            return self.do_fault(vma, addr, write)
+        if write and pte & L_PTE_RDONLY:
+            return self.do_wp_page(vma, addr, ptep, pte)
+        entry = pte | L_PTE_YOUNG | (L_PTE_DIRTY if write else 0)
+        if entry != pte:
+            self.set_pte_at(addr, ptep, entry)
+        return 0
+
+    # ---------------------------------------------------------------- on behalf of others
+
+    cdef int64_t get_user_pages(self, VmAreaStruct vma, uint32_t start, uint32_t nr_pages,
+                                uint32_t gup_flags) except? NO_ANSWER:
+        """Fault pages in, as mlock() and MAP_POPULATE want them. Source: mm/gup.c __get_user_pages()"""
+        cdef uint32_t i, ptep, pte
+        if gup_flags & (FOLL_POPULATE | FOLL_MLOCK) == FOLL_MLOCK:
+            return nr_pages
+        for i in range(nr_pages):
+            ptep = self.pte_offset(vma.vm_mm, start + (i << PAGE_SHIFT))
+            pte = self.ram.load32(ptep) if ptep else 0
+            if pte and pte & L_PTE_VALID and not (gup_flags & FOLL_WRITE and pte & L_PTE_RDONLY):
+                continue
+            if self.handle_mm_fault(vma, start + (i << PAGE_SHIFT), gup_flags & FOLL_WRITE):
+                return <int64_t>i if i else -EFAULT
+        return nr_pages
+
+    cdef int64_t access_process_vm(self, UserMm mm, uint32_t addr, bytes data) except? NO_ANSWER:
+        cdef uint32_t at = addr
+        cdef uint32_t done = 0
+        cdef uint32_t length = <uint32_t>len(data)
+        cdef uint32_t count, pte
+        cdef VmAreaStruct vma
+        cdef const unsigned char *source = data
+        while done < length:
+            at = addr + done
+            vma = find_extend_vma(mm, at)
+            if vma is None or self.handle_mm_fault(vma, at, True):
+                return -EFAULT
+            pte = self.ram.load32(self.pte_offset(mm, at))
+            count = min(length - done, PAGE_SIZE - (at & ~<uint32_t>PAGE_MASK))
+            if self.has_page(pte >> PAGE_SHIFT):
+                memcpy(self.ram.base + ((pte & PAGE_MASK) | (at & ~<uint32_t>PAGE_MASK)), source + done, count)
+            done += count
+        return 0
+
+    cdef int64_t shmem_zero_setup(self, VmAreaStruct vma) except? NO_ANSWER:
+        if not vma.vm_flags & VM_NORESERVE and vm_enough_memory(vma.vm_mm, vma_pages(vma)):
+            return -ENOMEM
+        if self.shmem_file is not None:
+            vma.vm_file = self.shmem_file(self, vma.vm_end - vma.vm_start)
+            vma.vm_ops = vma.vm_file.f_op.vm_ops
+        return 0
+
+    # ---------------------------------------------------------------- drivers, files
+
+    def remap_pfn_range(self, VmAreaStruct vma not None, uint32_t addr, uint32_t pfn, uint32_t size, uint32_t prot):
+        """Map frames of a device; 0 or -errno. A private mapping keeps the first frame in vm_pgoff.
+
+        Source: mm/memory.c remap_pfn_range()
+        """
+        cdef uint32_t end = addr + size
+        cdef uint32_t ptep
+        if is_cow_mapping(vma.vm_flags):
+            if addr != vma.vm_start or end != vma.vm_end:
+                return -EINVAL
+            vma.vm_pgoff = pfn
+        vma.vm_flags |= 0x4044400  # VM_IO, VM_PFNMAP, VM_DONTEXPAND, VM_DONTDUMP
+        while addr < end:
+            ptep = self.pte_alloc(vma.vm_mm, addr)
+            if not ptep:
+                return -ENOMEM
+            self.set_pte_at(addr, ptep, pfn << PAGE_SHIFT | prot)
+            addr, pfn = addr + PAGE_SIZE, pfn + 1
+        return 0
+
+    def vm_insert_page(self, VmAreaStruct vma not None, uint32_t addr, uint32_t pfn):
+        """Map one page of a driver's; 0 or -errno. Source: mm/memory.c vm_insert_page(), insert_page()"""
+        cdef uint32_t ptep
+        if not vma.vm_start <= addr < vma.vm_end:
+            return -EFAULT
+        if not self.has_page(pfn) or self.g.map[pfn].refcount <= 0:
+            return -EINVAL
+        vma.vm_flags |= VM_MIXEDMAP
+        ptep = self.pte_alloc(vma.vm_mm, addr)
+        if not ptep:
+            return -ENOMEM
+        self.g.map[pfn].refcount += 1
+        self.add_rmap(pfn)
+        self.count_rss(vma.vm_mm, pfn, 1)
+        self.set_pte_at(addr, ptep, pfn << PAGE_SHIFT | vma.vm_page_prot)
+        return 0
+
+    def unmap_mapping_range(self, mapping, uint64_t holebegin):
+        """Take the pages of a file from a byte on out of all tables, and private copies of them too.
+
+        Source: mm/memory.c unmap_mapping_range()
+        """
+        cdef VmAreaStruct vma
+        cdef uint64_t first = (holebegin + PAGE_SIZE - 1) >> PAGE_SHIFT
+        for vma in vma_interval_tree_foreach(mapping.i_mmap, first, 0xFFFFFFFF):
+            at = (max(first, <uint64_t>vma.vm_pgoff) - vma.vm_pgoff) << PAGE_SHIFT
+            self.zap_range(vma, vma.vm_start + <uint32_t>at, vma.vm_end)
+
+    def page_mkclean(self, mapping, uint32_t first, uint32_t last):
+        """Write back the dirty pages first to last of a file: their entries in shared mappings are clean and read-only.
+
+        Source: mm/page-writeback.c clear_page_dirty_for_io(), mm/rmap.c page_mkclean_one()
+        """
+        cdef PageCache cache = mapping.page_cache
+        cdef VmAreaStruct vma
+        cdef uint32_t addr, ptep, pte, pfn
+        for index in sorted(i for i in cache.i_pages if first <= i <= last):
+            pfn = cache.i_pages[index]
+            if not self.g.map[pfn].flags & PG_dirty:
+                continue
+            self.g.map[pfn].flags &= ~<uint32_t>PG_dirty
+            for vma in vma_interval_tree_foreach(mapping.i_mmap, index, index):
+                if not vma.vm_flags & VM_SHARED:
+                    continue
+                addr = vma.vm_start + ((<uint32_t>index - vma.vm_pgoff) << PAGE_SHIFT)
+                ptep = self.pte_offset(vma.vm_mm, addr)
+                pte = self.ram.load32(ptep) if ptep else 0
+                if pte >> PAGE_SHIFT == pfn and (pte & L_PTE_DIRTY or not pte & L_PTE_RDONLY):
+                    self.set_pte_at(addr, ptep, (pte | L_PTE_RDONLY) & ~<uint32_t>L_PTE_DIRTY)
+
+    # ---------------------------------------------------------------- seen from outside
+
+    def new_mm(self, Task task not None, str name):
+        """An address space without mappings, with its first-level table; None: there is no memory for one."""
+        return mm_init(task.processes, name, task)
+
+    def drain(self):
+        """lru_add_drain(): pages in the processor's vectors come to their lists. Source: mm/swap.c lru_add_drain()"""
+        self.lru_add_drain()
+
+    def install(self, VmAreaStruct vma not None, uint32_t addr, uint32_t low_bits, bint anon, bint zero=False):
+        """Put an entry with these low bits where a recording has one; its page is made, or is the file's."""
+        cdef uint32_t ptep = self.pte_alloc(vma.vm_mm, addr)
+        cdef uint32_t pfn
+        if zero:
+            pfn = self.zero_pfn
+        elif anon:
+            anon_vma_prepare(vma)
+            pfn = self.new_page(True, GFP_HIGHUSER_MOVABLE)
+            self.add_new_anon_rmap(pfn, vma, addr)
+            self.g.map[pfn].flags |= PG_lru
+            vma.vm_mm.rss[MM_ANONPAGES] += 1
+        else:
+            pfn = self.page_of(vma, linear_page_index(vma, addr))
+            if pfn == NO_PAGE:
+                return
+            self.g.map[pfn].refcount += 1
+            self.add_rmap(pfn)
+            self.count_rss(vma.vm_mm, pfn, 1)
+        self.set_pte_at(addr, ptep, pfn << PAGE_SHIFT | low_bits)
+
+    def entries(self, UserMm mm not None):
+        """Every entry of a process: (address, Linux's word, the hardware's, frame with a struct page or None)."""
+        cdef list found = []
+        cdef uint32_t addr = 0
+        cdef uint32_t ptep, pte
+        while addr < self.task_size:
+            ptep = self.pte_offset(mm, addr)
+            if not ptep:
+                addr = (addr & ~<uint32_t>(PMD_SIZE - 1)) + PMD_SIZE
+                continue
+            pte = self.ram.load32(ptep)
+            if pte:
+                found.append((addr, pte, self.ram.load32(ptep + PTE_HWTABLE_OFF),
+                              pte >> PAGE_SHIFT if self.has_page(pte >> PAGE_SHIFT) else None))
+            addr += PAGE_SIZE
+        return found
+
+    def page(self, uint32_t pfn):
+        """(flags, mapcount, refcount, mapping, index) of a page."""
+        cdef Page *page
+        if not self.has_page(pfn):
+            raise IndexError(f"frame {pfn:#x} has no struct page")
+        page = &self.g.map[pfn]
+        return page.flags, -<int>page.page_type, page.refcount, page.mapping, page.index
+
+    def zero_page(self):
+        """The frame of the zero page."""
+        return self.zero_pfn
+
+    def new_device_page(self):
+        """A cleared page of a driver's own; None: there is no memory."""
+        cdef uint32_t pfn = self.new_page(True, GFP_HIGHUSER)
+        return None if pfn == NO_PAGE else pfn
+
+    def take_frame(self, uint32_t pfn):
+        """Take one free page by its number, for a device that is known to have it; whether it was free."""
+        if not self.has_page(pfn) or self.g.map[pfn].refcount or not (
+                in_free_block(self.g, pfn) or self.g.map[pfn].flags & PG_on_pcp):
+            return False
+        take_free_page(self.g, pfn, 0)
+        self.ram.clear(<int64_t>pfn << PAGE_SHIFT, PAGE_SIZE)
+        return True
+
+
+def access_user(Task task not None, ProcessPages pages not None, uint32_t addr, uint32_t size, bytes data=None):
+    """Read `size` bytes as a user program does, or write `data`: the bytes, or (signal, code, address).
+
+    A signal comes at the first byte that the program may not access; what lies before it has been written.
+    """
+    cdef uint32_t done = 0
+    cdef uint32_t at, count, pa
+    cdef list parts = []
+    if data is not None:
+        size = <uint32_t>len(data)
+    while done < size:
+        at = addr + done
+        signal, code = do_page_fault(task, pages, at, data is not None)
+        if signal:
+            return signal, code, at
+        count = min(size - done, PAGE_SIZE - (at & ~<uint32_t>PAGE_MASK))
+        pa = (pages.ram.load32(pages.pte_offset(task.mm, at)) & PAGE_MASK) | (at & ~<uint32_t>PAGE_MASK)
+        if data is not None:
+            pages.k.machine.ram.write(pa, data[done:done + count])
+        else:
+            parts.append(pages.k.machine.ram.read(pa, count))
+        done += count
+    return b"".join(parts) if data is None else data
+
+
+def do_page_fault(Task task not None, ProcessPages pages not None, uint32_t addr, bint write):
+    """Access a byte as a user program: (signal, code), (0, 0) where it may. The stack grows before the check.
+
+    An entry that lets the access pass makes no fault.
+    Source: arch/arm/mm/fault.c do_page_fault(), __do_page_fault(), access_error(), do_translation_fault()
+    """
+    cdef UserMm mm = current_mm(task)
+    cdef VmAreaStruct vma
+    cdef uint32_t ptep, pte, allowed
+    cdef int64_t signal
+    if addr >= mm.task_size:
+        return SIGSEGV, SEGV_MAPERR
+    ptep = pages.pte_offset(mm, addr)
+    pte = pages.ram.load32(ptep) if ptep else 0
+    allowed = L_PTE_VALID | L_PTE_YOUNG | L_PTE_USER
+    if pte & allowed == allowed and (not write or (pte & L_PTE_DIRTY and not pte & L_PTE_RDONLY)):
+        return 0, 0
+    vma = find_vma(mm, addr)
+    if vma is None:
+        return SIGSEGV, SEGV_MAPERR
+    if vma.vm_start > addr:
+        if not vma.vm_flags & 0x100 or addr < FIRST_USER_ADDRESS or expand_stack(vma, addr):
+            return SIGSEGV, SEGV_MAPERR
+    if not vma.vm_flags & (VM_WRITE if write else VM_ACCESS_FLAGS):
+        return SIGSEGV, SEGV_ACCERR
+    signal = pages.handle_mm_fault(vma, addr, write)
+    return signal, BUS_ADRERR if signal == SIGBUS else 0

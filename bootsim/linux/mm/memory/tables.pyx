@@ -1,0 +1,326 @@
+"""Page tables of processes and the pages in them: made, copied, protected, moved, emptied (mm/memory.c, mm/rmap.c).
+
+A table is a page: two tables of 256 entries as Linux keeps them, then the same two as the hardware reads them.
+Its place is in two words of the first-level table, one a MiB.
+"""
+
+from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memcpy
+
+from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
+from bootsim.linux.mm.mmap.structs cimport (
+    MADV_COLD, MADV_FREE, MM_CP_DIRTY_ACCT, NO_ANSWER, PAGE_MASK, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
+    UserMm, UserPages, VmAreaStruct, linear_page_index)
+from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
+from bootsim.linux.mm.page_alloc.gfp cimport *
+from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
+from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_uptodate, Page
+
+from weakref import proxy
+
+cdef enum:
+    ENOMEM = 12
+    PMD_MASK = 0xFFE00000U
+
+
+cdef class TablePages(UserPages):
+    """Tables and pages behind the VMAs of all processes of the machine `k`."""
+
+    def __init__(self, k):
+        self.k = proxy(k)
+        self.pglist = k.mm.pgdat
+        self.g = self.pglist.g
+        self.ram = k.machine.ram
+        self.processor = k.processor
+        self.zero_pfn = k.mm.empty_zero_page_pa >> PAGE_SHIFT
+        self.user_table = k.mm.user_pmd_table
+        self.swapper_pgd_pa = k.mm.init_mm.pgd_pa
+        self.task_size = k.build.config.PAGE_OFFSET - (16 << 20)
+
+    def __deepcopy__(self, memo):
+        from copy import deepcopy
+        cdef TablePages new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        new.k, new.pglist, new.ram = deepcopy(self.k, memo), deepcopy(self.pglist, memo), deepcopy(self.ram, memo)
+        new.g, new.processor = new.pglist.g, deepcopy(self.processor, memo)
+        new.zero_pfn, new.user_table = self.zero_pfn, self.user_table
+        new.swapper_pgd_pa, new.task_size, new.nr_pending = self.swapper_pgd_pa, self.task_size, self.nr_pending
+        memcpy(new.pagevec, self.pagevec, sizeof(self.pagevec))
+        return new
+
+    # ---------------------------------------------------------------- entries
+
+    cdef uint32_t pte_offset(self, UserMm mm, uint32_t addr) noexcept:
+        # The entry (pa) of an address; 0 where there is no table.
+        cdef uint32_t pmd = self.ram.load32(pmd_in(mm.pgd_pa, addr))
+        return (pmd & PAGE_MASK) + pte_index(addr) * 4 if pmd else 0
+
+    cdef uint32_t pte_alloc(self, UserMm mm, uint32_t addr) except? 1:
+        # The same, with a table made where there is none; 0: no memory. Source: mm/memory.c __pte_alloc()
+        cdef uint32_t at = pmd_in(mm.pgd_pa, addr)
+        cdef uint32_t pfn, table
+        if not self.ram.load32(at):
+            pfn = self.new_page(True, GFP_KERNEL)
+            if pfn == NO_PAGE:
+                return 0
+            table = (pfn << PAGE_SHIFT) + PTE_HWTABLE_OFF | self.user_table
+            self.ram.store32(at, table)
+            self.ram.store32(at + 4, table + 1024)
+            mm.pgtables_bytes += 2048
+        return self.pte_offset(mm, addr)
+
+    cdef void set_pte_at(self, uint32_t addr, uint32_t ptep, uint32_t pte) noexcept:
+        # Source: arch/arm/include/asm/pgtable.h set_pte_at(), pte_valid_user()
+        cdef uint32_t user = L_PTE_VALID | L_PTE_USER | L_PTE_YOUNG
+        cdef uint32_t ext = PTE_EXT_NG if addr < self.task_size and pte & user == user else 0
+        self.processor.set_pte_ext(self.ram, ptep, pte, ext)
+
+    # ---------------------------------------------------------------- pages
+
+    cdef bint has_page(self, uint32_t pfn) noexcept:
+        return self.g.base <= pfn < self.g.end
+
+    cdef uint32_t vm_normal_page(self, VmAreaStruct vma, uint32_t addr, uint32_t pte) noexcept:
+        """The page of an entry that counts as mapped; NO_PAGE: the zero page, a frame without one, a device's.
+
+        Source: mm/memory.c vm_normal_page(), without ARCH_HAS_PTE_SPECIAL
+        """
+        cdef uint32_t pfn = pte >> PAGE_SHIFT
+        if vma.vm_flags & VM_MIXEDMAP:
+            return pfn if self.has_page(pfn) else NO_PAGE
+        if vma.vm_flags & VM_PFNMAP:
+            if pfn == vma.vm_pgoff + ((addr - vma.vm_start) >> PAGE_SHIFT) or not is_cow_mapping(vma.vm_flags):
+                return NO_PAGE
+        return NO_PAGE if pfn == self.zero_pfn or not self.has_page(pfn) else pfn
+
+    cdef uint32_t new_page(self, bint zero, uint32_t gfp) except? 1:
+        cdef uint32_t pfn = alloc_pages_nodemask(self.g, gfp, 0)
+        if pfn != NO_PAGE and zero:
+            self.ram.clear(<int64_t>pfn << PAGE_SHIFT, PAGE_SIZE)
+        return pfn
+
+    cdef void put_page(self, uint32_t pfn) noexcept:
+        # Source: mm/swap.c __put_single_page(): what a free page has not is taken off first
+        cdef Page *page = &self.g.map[pfn]
+        if page.refcount == 1:
+            page.mapping = page.index = page.private_ = 0
+            page.flags &= ~<uint32_t>(PG_lru | PG_uptodate | PG_dirty | PG_referenced | PG_readahead | PG_swapbacked)
+        free_pages_by_refcount(self.g, pfn, 0)
+
+    cdef void add_rmap(self, uint32_t pfn) noexcept:
+        self.g.map[pfn].page_type -= 1      # kept inverted: _mapcount is one more
+
+    cdef void remove_rmap(self, uint32_t pfn) noexcept:
+        self.g.map[pfn].page_type += 1
+
+    cdef void add_new_anon_rmap(self, uint32_t pfn, VmAreaStruct vma, uint32_t addr) noexcept:
+        # Source: mm/rmap.c page_add_new_anon_rmap(), __page_set_anon_rmap()
+        cdef Page *page = &self.g.map[pfn]
+        self.add_rmap(pfn)
+        page.flags |= PG_swapbacked | PG_uptodate
+        page.mapping = vma.anon_vma.id | PAGE_MAPPING_ANON
+        page.index = linear_page_index(vma, addr)
+
+    cdef void lru_cache_add(self, uint32_t pfn) noexcept:
+        # Source: mm/swap.c lru_cache_add(): a reference until the vector is emptied
+        self.g.map[pfn].refcount += 1
+        self.pagevec[self.nr_pending] = pfn
+        self.nr_pending += 1
+        if self.nr_pending == PAGEVEC_SIZE:
+            self.lru_add_drain()
+
+    cdef int lru_add_drain(self) except -1:
+        cdef uint32_t i
+        for i in range(self.nr_pending):
+            self.g.map[self.pagevec[i]].flags |= PG_lru
+            self.put_page(self.pagevec[i])
+        self.nr_pending = 0
+        return 0
+
+    cdef int count_rss(self, UserMm mm, uint32_t pfn, int delta) except -1:
+        # Source: include/linux/mm.h mm_counter()
+        cdef Page *page = &self.g.map[pfn]
+        cdef int kind = MM_ANONPAGES if page.mapping & PAGE_MAPPING_ANON else (
+            MM_SHMEMPAGES if page.flags & PG_swapbacked else MM_FILEPAGES)
+        mm.rss[kind] += delta
+        return 0
+
+    # ---------------------------------------------------------------- whole tables
+
+    cdef int64_t mm_alloc_pgd(self, UserMm mm) except? NO_ANSWER:
+        """The first-level table of a process, with the kernel's part in it. Source: arch/arm/mm/pgd.c pgd_alloc()"""
+        cdef uint32_t pfn = alloc_pages_nodemask(self.g, GFP_KERNEL, 2)
+        cdef uint32_t first = self.task_size >> PMD_SHIFT << 3
+        if pfn == NO_PAGE:
+            return -ENOMEM
+        mm.pgd_pa = pfn << PAGE_SHIFT
+        self.ram.clear(mm.pgd_pa, 4 * PAGE_SIZE)
+        memcpy(self.ram.base + mm.pgd_pa + first, self.ram.base + self.swapper_pgd_pa + first, 4 * PAGE_SIZE - first)
+        return 0
+
+    cdef int mm_free_pgd(self, UserMm mm) except -1:
+        if mm.pgd_pa:
+            free_pages_by_refcount(self.g, mm.pgd_pa >> PAGE_SHIFT, 2)
+            mm.pgd_pa = 0
+        return 0
+
+    cdef int free_pgtables(self, VmAreaStruct vma, uint32_t floor, uint32_t ceiling) except -1:
+        """Free tables that no mapping needs any more. Source: mm/memory.c free_pgtables(), free_pgd_range()"""
+        cdef UserMm mm = vma.vm_mm
+        cdef VmAreaStruct last
+        cdef uint32_t addr, end, above
+        while vma is not None:
+            last = vma
+            while last.vm_next is not None and last.vm_next.vm_start <= last.vm_end + PMD_SIZE:
+                last = last.vm_next
+            addr, end = vma.vm_start & PMD_MASK, last.vm_end
+            above = last.vm_next.vm_start if last.vm_next is not None else ceiling
+            if addr < floor:
+                addr += PMD_SIZE
+            above &= PMD_MASK
+            if end > above:
+                end = (end - 1 & PMD_MASK) if end & ~<uint32_t>PMD_MASK else end - PMD_SIZE
+            while addr < end:
+                self.free_table(mm, addr)
+                addr += PMD_SIZE
+            vma = last.vm_next
+        return 0
+
+    cdef int free_table(self, UserMm mm, uint32_t addr) except -1:
+        cdef uint32_t at = pmd_in(mm.pgd_pa, addr)
+        cdef uint32_t pmd = self.ram.load32(at)
+        if pmd:
+            self.ram.store32(at, 0)
+            self.ram.store32(at + 4, 0)
+            mm.pgtables_bytes -= 2048
+            self.put_page(pmd >> PAGE_SHIFT)
+        return 0
+
+    # ---------------------------------------------------------------- emptying
+
+    cdef int zap_range(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
+        """Take all pages of a part of a VMA out of the tables. Source: mm/memory.c zap_pte_range()"""
+        cdef uint32_t addr = start
+        cdef uint32_t ptep, pte, pfn
+        while addr < end:
+            ptep = self.pte_offset(vma.vm_mm, addr)
+            if not ptep:
+                addr = (addr & PMD_MASK) + PMD_SIZE
+                if not addr:
+                    break
+                continue
+            pte = self.ram.load32(ptep)
+            if pte:
+                pfn = self.vm_normal_page(vma, addr, pte)
+                self.set_pte_at(addr, ptep, 0)
+                if pfn != NO_PAGE:
+                    if pte & L_PTE_DIRTY and not self.g.map[pfn].mapping & PAGE_MAPPING_ANON:
+                        self.g.map[pfn].flags |= PG_dirty
+                    self.count_rss(vma.vm_mm, pfn, -1)
+                    self.remove_rmap(pfn)
+                    self.put_page(pfn)
+            addr += PAGE_SIZE
+        return 0
+
+    cdef int unmap_vmas(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
+        while vma is not None and vma.vm_start < end:
+            self.zap_range(vma, max(start, vma.vm_start), min(end, vma.vm_end))
+            vma = vma.vm_next
+        return 0
+
+    cdef int zap_page_range(self, VmAreaStruct vma, uint32_t start, uint32_t size) except -1:
+        self.lru_add_drain()
+        return self.unmap_vmas(vma, start, start + size)
+
+    # ---------------------------------------------------------------- changing
+
+    cdef int change_protection(self, VmAreaStruct vma, uint32_t start, uint32_t end, uint32_t newprot,
+                               uint32_t cp_flags) except -1:
+        """Give the entries of a range another protection. Source: mm/mprotect.c change_pte_range()"""
+        cdef uint32_t mask = L_PTE_XN | L_PTE_RDONLY | L_PTE_USER | L_PTE_NONE | L_PTE_VALID
+        cdef uint32_t addr = start
+        cdef uint32_t ptep, pte
+        while addr < end:
+            ptep = self.pte_offset(vma.vm_mm, addr)
+            pte = self.ram.load32(ptep) if ptep else 0
+            if pte:
+                pte = (pte & ~mask) | (newprot & mask)
+                if cp_flags & MM_CP_DIRTY_ACCT and pte & L_PTE_DIRTY:
+                    pte &= ~<uint32_t>L_PTE_RDONLY
+                self.set_pte_at(addr, ptep, pte)
+            addr += PAGE_SIZE
+        return 0
+
+    cdef int64_t move_page_tables(self, VmAreaStruct vma, uint32_t old_addr, VmAreaStruct new_vma, uint32_t new_addr,
+                                  uint32_t length, bint need_rmap_locks) except -1:
+        """Move entries to another address; how many bytes were done. Source: mm/mremap.c move_page_tables()"""
+        cdef uint32_t done = 0
+        cdef uint32_t ptep, to, pte
+        while done < length:
+            ptep = self.pte_offset(vma.vm_mm, old_addr + done)
+            if ptep:
+                to = self.pte_alloc(new_vma.vm_mm, new_addr + done)
+                if not to:
+                    return done
+                pte = self.ram.load32(ptep)
+                if pte:
+                    self.set_pte_at(old_addr + done, ptep, 0)
+                    self.set_pte_at(new_addr + done, to, pte)
+            done += PAGE_SIZE
+        return done
+
+    cdef int64_t copy_page_range(self, VmAreaStruct dst_vma, VmAreaStruct src_vma) except? NO_ANSWER:
+        """Share the pages of a VMA with a child's: private ones read-only in both, the child's entries old.
+
+        Source: mm/memory.c copy_page_range(), copy_present_pte()
+        """
+        cdef uint32_t addr = src_vma.vm_start
+        cdef bint cow = is_cow_mapping(src_vma.vm_flags)
+        cdef uint32_t ptep, to, pte, pfn
+        if not src_vma.vm_flags & (VM_PFNMAP | VM_MIXEDMAP) and src_vma.anon_vma is None:
+            return 0
+        while addr < src_vma.vm_end:
+            ptep = self.pte_offset(src_vma.vm_mm, addr)
+            if not ptep:
+                addr = (addr & PMD_MASK) + PMD_SIZE
+                continue
+            to = self.pte_alloc(dst_vma.vm_mm, addr)
+            if not to:
+                return -ENOMEM
+            pte = self.ram.load32(ptep)
+            if pte:
+                pfn = self.vm_normal_page(src_vma, addr, pte)
+                if pfn != NO_PAGE:
+                    self.g.map[pfn].refcount += 1
+                    self.add_rmap(pfn)
+                    self.count_rss(dst_vma.vm_mm, pfn, 1)
+                if cow and not pte & L_PTE_RDONLY:
+                    pte |= L_PTE_RDONLY
+                    self.set_pte_at(addr, ptep, pte)
+                if src_vma.vm_flags & VM_SHARED:
+                    pte &= ~<uint32_t>L_PTE_DIRTY
+                self.set_pte_at(addr, to, pte & ~<uint32_t>L_PTE_YOUNG)
+            addr += PAGE_SIZE
+        return 0
+
+    cdef int64_t madvise_pages(self, VmAreaStruct vma, uint32_t start, uint32_t end, int behavior) except? NO_ANSWER:
+        """MADV_FREE makes entries old and clean, MADV_COLD old.
+
+        Source: mm/madvise.c madvise_free_pte_range(), madvise_cold_or_pageout_pte_range()
+        Differs: nothing is written out or read ahead: MADV_PAGEOUT and MADV_WILLNEED change no entry.
+        """
+        cdef uint32_t addr = start
+        cdef uint32_t ptep, pte, pfn
+        if behavior != MADV_FREE and behavior != MADV_COLD:
+            return 0
+        self.lru_add_drain()
+        while addr < end:
+            ptep = self.pte_offset(vma.vm_mm, addr)
+            pte = self.ram.load32(ptep) if ptep else 0
+            pfn = self.vm_normal_page(vma, addr, pte) if pte else NO_PAGE
+            if pfn != NO_PAGE and (behavior == MADV_FREE or (
+                    self.g.map[pfn].flags & PG_lru and self.g.map[pfn].page_type == 0xFFFFFFFFU)):
+                pte &= ~<uint32_t>(L_PTE_YOUNG | L_PTE_DIRTY if behavior == MADV_FREE else L_PTE_YOUNG)
+                self.set_pte_at(addr, ptep, pte)
+            addr += PAGE_SIZE
+        return 0

@@ -1,0 +1,40 @@
+"""tmpfs, as far as mappings see it, and the files behind shared anonymous memory (mm/shmem.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsim.linux.include.linux.fs import File, FileOperations, Inode
+from bootsim.linux.mm.memory.fault import PageCache
+from bootsim.linux.mm.mmap.structs import VmOperationsStruct
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+
+if TYPE_CHECKING:
+    from bootsim.linux.mm.memory.fault import ProcessPages
+    from bootsim.linux.mm.mmap.structs import VmAreaStruct
+
+
+class ShmemOperations(FileOperations):
+    """Files whose pages are in memory alone: nobody has to hear of a first write."""
+
+    vm_ops = VmOperationsStruct("shmem_vm_ops", map_pages=True)
+
+    def mmap(self, _file: File, vma: VmAreaStruct) -> int:
+        """Map a part of the file. Source: mm/shmem.c shmem_mmap()"""
+        vma.vm_ops = self.vm_ops
+        return 0
+
+    def fsync(self, _file: File, _start: int, _end: int, _datasync: int) -> int:
+        """Nothing. Source: fs/libfs.c noop_fsync()"""
+        return 0
+
+
+def shmem_kernel_file_setup(pages: ProcessPages, size: int, path: str = "/dev/zero (deleted)",
+                            filled: bool = False) -> File:
+    """A file of `size` bytes; with `filled`, all of it has been written already.
+
+    Source: mm/shmem.c shmem_kernel_file_setup(), shmem_zero_setup()
+    """
+    inode = Inode(size)
+    inode.i_mapping.page_cache = PageCache(pages, size + PAGE_SIZE - 1 >> PAGE_SHIFT if filled else 0, True)
+    return File(path, inode, ShmemOperations())
