@@ -31,8 +31,8 @@ class Cpu(NamedTuple):
     """One processor model. Register fields hold the 32-bit values that MRC p15 returns.
 
     `ccsidr_l1d` and `ccsidr_l1i` are CCSIDR with the level-1 data and instruction cache selected; registers that a
-    processor lacks are 0. `sctlr` is the control register after reset. `aliases` are other names that trees and people
-    have for it, beside `compatible` and that without its vendor.
+    processor lacks are 0. `sctlr` is the control register as the kernel finds it. `aliases` are other names that trees
+    and people have for it, beside `compatible` and that without its vendor.
     """
 
     name: str
@@ -173,19 +173,20 @@ ARM11MPCORE = Cpu(
     id_mmfr0=0x01100103, id_mmfr1=0x10020302, id_mmfr2=0x01222000, id_isar0=0x00100011, id_isar1=0x12002111,
     id_isar2=0x11221011, id_isar3=0x01102131, id_isar4=0x141,
 )
-# These are not QEMU's: MIDR as the kernel's own list and the SoCs' manuals have it, SCTLR after reset as ARM926's.
-ARM920 = Cpu("ARM920T", "arm,arm920t", midr=0x41129200, ctr=0x0D172172, sctlr=0x00000078,
+# These are not QEMU's where that is not said: MIDR as the kernel's own list and the SoCs' manuals have it. SCTLR is as
+# the kernel's decompressor leaves it, with round robin replacement and without write buffer: bits that crval keeps.
+ARM920 = Cpu("ARM920T", "arm,arm920t", midr=0x41129200, ctr=0x0D172172, sctlr=0x00005070,
              aliases=("arm,arm920", "arm920"))
-ARM720 = Cpu("ARM720T", "arm,arm720t", midr=0x41807202, ctr=0, sctlr=0x00000070, aliases=("arm,arm720", "arm720"))
+ARM720 = Cpu("ARM720T", "arm,arm720t", midr=0x41807202, ctr=0, sctlr=0x00005070, aliases=("arm,arm720", "arm720"))
 ARM922 = ARM920._replace(name="ARM922T", compatible="arm,arm922t", midr=0x41029220, aliases=("arm,arm922", "arm922"))
 ARM925 = Cpu("ARM925T", "ti,arm925t", midr=0x54029252, ctr=0, sctlr=0x00000070, aliases=("ti925t",))  # QEMU's
-SA1110 = Cpu("SA1110", "intel,sa1110", midr=0x6901B119, ctr=0, sctlr=0x00000070)  # QEMU's
-FA526 = Cpu("FA526", "faraday,fa526", midr=0x66015261, ctr=0x0D172172, sctlr=0x00000078)
+SA1110 = Cpu("SA1110", "intel,sa1110", midr=0x6901B119, ctr=0, sctlr=0x00005070)  # QEMU's
+FA526 = Cpu("FA526", "faraday,fa526", midr=0x66015261, ctr=0x0D172172, sctlr=0x00001070)
 FEROCEON = ARM926._replace(name="Feroceon 88FR131", compatible="marvell,feroceon", midr=0x56251311, aliases=())
 FEROCEON_OLD = FEROCEON._replace(name="Feroceon of Orion", compatible="marvell,feroceon-old", midr=0x41159260)
 MOHAWK = ARM926._replace(name="Marvell Mohawk", compatible="marvell,mohawk", midr=0x56158401,
                          aliases=("mrvl,mohawk", "pj1"))
-XSCALE_PXA25X = Cpu("XScale PXA255", "marvell,xscale", midr=0x69052D06, ctr=0x0D172172, sctlr=0x00000078,
+XSCALE_PXA25X = Cpu("XScale PXA255", "marvell,xscale", midr=0x69052D06, ctr=0x0D172172, sctlr=0x00005070,
                     aliases=("intel,xscale", "pxa255"))
 XSCALE_PXA27X = XSCALE_PXA25X._replace(name="XScale PXA270", compatible="marvell,pxa270", midr=0x69054114,
                                        ctr=0x0D172172, aliases=("pxa270",))

@@ -168,7 +168,7 @@ class Config(Values):
     CPU_CP15_MMU: bool = without_effect(False, "every ARMv7-A has it")
     CPU_ENDIAN_BE8: bool = False
     CPU_HAS_ASID: bool = without_effect(False, "identifiers of address spaces")
-    CPU_USE_DOMAINS: bool = without_effect(False, "processors before ARMv6K alone")
+    CPU_USE_DOMAINS: bool = False
     CPU_SW_DOMAIN_PAN: bool = False
     CPU_ICACHE_DISABLE: bool = False
     CPU_DCACHE_DISABLE: bool = False

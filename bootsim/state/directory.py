@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from bootsim import files
 from bootsim.errors import InputError
 from bootsim.state import shapes
+from bootsim.state.ranges import cr_of_log
 from bootsim.state.shapes import ShapeError, listing, mapping, number, record, text
 from bootsim.state.snapshot import L1_BYTES, L2_BYTES
 
@@ -107,6 +108,11 @@ class StateDirectory:
         """The kernel's own lines."""
         name = "dmesg.log" if (self.path / "dmesg.log").is_file() else "console.log"
         return self._bytes(name).decode(errors="replace")
+
+    @cached_property
+    def cr(self) -> int:
+        """The control register (SCTLR), by the log."""
+        return cr_of_log(self.log)
 
     def tables(self, stage: str) -> tuple[bytes, dict[int, bytes]]:
         """The first-level table of a stage, and its second-level pages by physical address."""

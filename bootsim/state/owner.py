@@ -40,7 +40,8 @@ class Watcher:
             ram = {pa: bytes(k.machine.ram.read(pa, 4096)) for pa in _second_level(l1)}
             zones = k.zones if hasattr(k.mm, "pgdat") else []
             memory = [(r.base, r.size, r.flags) for r in k.mm.memblock.memory.regions if r.size]
-            self._seen[stage] = _Seen(memory, l1, ram, zones, _page(k, self._address >> PAGE_SHIFT), bool(pages))
+            self._seen[stage] = _Seen(memory, l1, ram, zones, _page(k, self._address >> PAGE_SHIFT), bool(pages),
+                                      k.cpus[0].cp15.sctlr)
 
     def physical(self, owners: Owners, named: Callable[[Purpose], str]) -> Iterator[Place]:
         """Yield what owns the physical address at each stage; `named` puts an owner in words."""
@@ -60,6 +61,7 @@ class _Seen(NamedTuple):
     zones: list[dict[str, Any]]
     page: dict[str, Any] | None
     mapped: bool
+    cr: int
 
 
 def _second_level(l1: bytes) -> list[int]:
@@ -109,7 +111,7 @@ def _at(held: list[Holding], pa: int) -> Holding | None:
 
 
 def _mappings(pa: int, seen: _Seen) -> list[Range]:
-    return [r for r in mapped_ranges(seen.l1, seen.l2) if r.pa <= pa < r.pa + r.end_va - r.start_va]
+    return [r for r in mapped_ranges(seen.l1, seen.l2, seen.cr) if r.pa <= pa < r.pa + r.end_va - r.start_va]
 
 
 def _of_page(pfn: int, seen: _Seen) -> Iterator[tuple[str, str]]:
@@ -138,7 +140,7 @@ def _free_block(pfn: int, zone: dict[str, Any]) -> tuple[int, int, int] | None:
 
 
 def _target(va: int, seen: _Seen) -> int | None:
-    r = next((r for r in mapped_ranges(seen.l1, seen.l2) if r.start_va <= va < r.end_va), None)
+    r = next((r for r in mapped_ranges(seen.l1, seen.l2, seen.cr) if r.start_va <= va < r.end_va), None)
     return None if r is None else r.pa + va - r.start_va
 
 
@@ -152,11 +154,11 @@ def _virtual(va: int, seen: _Seen) -> Iterator[tuple[str, str]]:
             (second,) = struct.unpack_from("<I", page, (word & 0xC00) + (va >> 12 & 0xFF) * 4)
             large = second & 3 == 1
             kind = "large page" if large else "page"
-            told = f"{kind} {page_attributes(second, large=large)}" if second & 3 else "fault"
+            told = f"{kind} {page_attributes(second, seen.cr, large=large)}" if second & 3 else "fault"
             yield "second level", f"{second:#010x}: {told}"
     elif word & 2:
         kind = "supersection" if word & 1 << 18 else "section"
-        yield "first level", f"{word:#010x}: {kind} {section_attributes(word)}, domain {word >> 5 & 15}"
+        yield "first level", f"{word:#010x}: {kind} {section_attributes(word, seen.cr)}, domain {word >> 5 & 15}"
     else:
         yield "first level", f"{word:#010x}: fault"
     yield "physical", "not mapped" if pa is None else f"{pa:#010x}"

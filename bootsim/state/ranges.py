@@ -2,15 +2,22 @@
 
     0xc0000000-0xefffffff -> 0x60000000  section RW NX write-back shareable
 
-Descriptors are ARM's short ones, with TEX remap as Linux uses it: TEX[0], C and B choose one of eight memory types.
+Descriptors are ARM's short ones. What their bits mean, the control register `cr` (SCTLR) says:
+
+    TRE         ARMv7: TEX[0], C and B choose one of eight memory types, as Linux defines them
+    XP          ARMv6: TEX, C and B say the type themselves
+    neither     before ARMv6: no XN, S, nG and third AP bit; bit 4 is set; pages have permissions for each quarter
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
+
+from bootsim.hw.mmu import memory_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +28,23 @@ MEMORY_TYPES = ("strongly-ordered", "non-cached", "write-through", "write-back",
 # Access permissions AP[2:0], of the kernel (the user's follow where there are any).
 _ACCESS = ("no access", "RW", "RW user RO", "RW user RW", "reserved", "RO", "RO user RO (old)", "RO user RO")
 
+# Before ARMv6, where AP has two bits, with SCTLR.S as Linux has it; and what C and B say there.
+_OLD_ACCESS = ("RO", "RW", "RW user RO", "RW user RW")
+_OLD_CACHE = ("uncached", "buffered", "write-through", "write-back")
+
+CR_TRE, CR_XP = 1 << 28, 1 << 23
+CR_ARMV7 = CR_TRE | CR_XP
+
+
+def cr_of_log(text: str) -> int:
+    """The control register as the line about the processor tells it; of ARMv7 where there is none."""
+    found = re.search(r"^(?:\[[^]]*\] )?CPU: .*, cr=([0-9a-f]{8})$", text, re.MULTILINE)
+    return int(found[1], 16) if found else CR_ARMV7
+
+
+def is_old(cr: int) -> bool:
+    """Whether descriptors are of the format before ARMv6."""
+    return not cr & CR_XP
 
 
 class Range(NamedTuple):
@@ -58,10 +82,10 @@ class RangeChange(NamedTuple):
     b: Target | None
 
 
-def mapped_ranges(l1: bytes, l2: Mapping[int, bytes]) -> list[Range]:
+def mapped_ranges(l1: bytes, l2: Mapping[int, bytes], cr: int = CR_ARMV7) -> list[Range]:
     """Return everything that the tables map, merged, by address. `l2` holds second-level pages by physical address."""
     found: list[Range] = []
-    for piece in _pieces(l1, l2):
+    for piece in _pieces(l1, l2, cr & CR_ARMV7):
         last = found[-1] if found else None
         if (
             last is not None
@@ -76,7 +100,7 @@ def mapped_ranges(l1: bytes, l2: Mapping[int, bytes]) -> list[Range]:
 
 
 # A table is mostly runs of descriptors that differ in the address alone, each one unit higher.
-def _pieces(l1: bytes, l2: Mapping[int, bytes]) -> Iterator[Range]:
+def _pieces(l1: bytes, l2: Mapping[int, bytes], cr: int) -> Iterator[Range]:
     words = struct.unpack("<4096I", l1)
     index = 0
     while index < len(words):
@@ -85,10 +109,10 @@ def _pieces(l1: bytes, l2: Mapping[int, bytes]) -> Iterator[Range]:
         if word & 3 == 1:
             page = l2.get(word & ~0xFFF)
             if page is not None:
-                yield from _pages(index << 20, page, word & 0xC00)
+                yield from _pages(index << 20, page, word & 0xC00, cr)
         elif word & 2:
             count = 1 if word & 1 << 18 else _run(words, index, 1 << 20)
-            yield _section(index, word, count)
+            yield _section(index, word, count, cr)
         index += count
 
 
@@ -100,59 +124,73 @@ def _run(words: tuple[int, ...], index: int, unit: int) -> int:
     return at - index
 
 
-def _section(index: int, word: int, count: int) -> Range:
+def _section(index: int, word: int, count: int, cr: int) -> Range:
     va = index << 20
     if word & 1 << 18:  # a supersection's descriptor stands in 16 words
         pa = (word & 0xFF000000) | (index & 15) << 20
-        return Range(va, va + (1 << 20), pa, "supersection", section_attributes(word))
-    return Range(va, va + (count << 20), word & 0xFFF00000, "section", section_attributes(word))
+        return Range(va, va + (1 << 20), pa, "supersection", section_attributes(word, cr))
+    return Range(va, va + (count << 20), word & 0xFFF00000, "section", section_attributes(word, cr))
 
 
-def _pages(va: int, page: bytes, offset: int) -> Iterator[Range]:
+def _pages(va: int, page: bytes, offset: int, cr: int) -> Iterator[Range]:
     words = struct.unpack_from("<256I", page, offset)
     i = 0
     while i < len(words):
         word, start, count = words[i], va + (i << 12), 1
         if word & 3 == 1:
             pa = (word & 0xFFFF0000) | (i & 15) << 12
-            yield Range(start, start + 4096, pa, "large page", page_attributes(word, large=True))
+            yield Range(start, start + 4096, pa, "large page", page_attributes(word, cr, large=True))
         elif word & 2:
             count = _run(words, i, 4096)
-            yield Range(start, start + (count << 12), word & 0xFFFFF000, "page", page_attributes(word))
+            yield Range(start, start + (count << 12), word & 0xFFFFF000, "page", page_attributes(word, cr))
         i += count
 
 
-def section_attributes(word: int) -> str:
+def section_attributes(word: int, cr: int = CR_ARMV7) -> str:
     """The attributes of a section descriptor in words."""
-    return _section_attributes(word & 0xFFFFF)
+    return _section_attributes(word & 0xFFFFF, cr & CR_ARMV7)
 
 
 # A table holds few kinds of descriptors, many times each.
 @lru_cache(256)
-def _section_attributes(word: int) -> str:
+def _section_attributes(word: int, cr: int) -> str:
+    if is_old(cr):
+        return _old_attributes(word >> 10 & 3, word >> 12 & 7, word >> 2 & 3)
     return _attributes(word >> 10 & 3 | word >> 13 & 4, bool(word & 16), word >> 12 & 7, word >> 2 & 3,
-                       bool(word & 1 << 16), bool(word & 1 << 17))  # fmt: skip
+                       bool(word & 1 << 16), bool(word & 1 << 17), cr)  # fmt: skip
 
 
 @lru_cache(256)
-def _page_attributes(word: int, large: bool) -> str:
+def _page_attributes(word: int, large: bool, cr: int) -> str:
+    if is_old(cr):
+        extended = word & 3 == 3  # XScale's: one permission, and TEX
+        return _old_attributes(word >> 4 & 3, word >> 6 & 7 if extended else 0, word >> 2 & 3)
     xn, tex = (word >> 15 & 1, word >> 12 & 7) if large else (word & 1, word >> 6 & 7)
     return _attributes(word >> 4 & 3 | word >> 7 & 4, bool(xn), tex, word >> 2 & 3,
-                       bool(word & 1 << 10), bool(word & 1 << 11))  # fmt: skip
+                       bool(word & 1 << 10), bool(word & 1 << 11), cr)  # fmt: skip
 
 
-def page_attributes(word: int, *, large: bool = False) -> str:
+def page_attributes(word: int, cr: int = CR_ARMV7, *, large: bool = False) -> str:
     """The attributes of a second-level descriptor in words."""
-    return _page_attributes(word & (0xFFFF if large else 0xFFF), large)
+    return _page_attributes(word & (0xFFFF if large else 0xFFF), large, cr & CR_ARMV7)
 
 
-def _attributes(ap: int, xn: bool, tex: int, cb: int, shared: bool, not_global: bool) -> str:
-    words = [_ACCESS[ap], "NX" if xn else "x", MEMORY_TYPES[(tex & 1) << 2 | cb]]
+def _attributes(ap: int, xn: bool, tex: int, cb: int, shared: bool, not_global: bool, cr: int) -> str:
+    if cr & CR_TRE:
+        kind = MEMORY_TYPES[(tex & 1) << 2 | cb]
+    else:
+        memory = memory_type(tex << 2 | cb, shared, cr)
+        kind = memory.inner or memory.type
+    words = [_ACCESS[ap], "NX" if xn else "x", kind]
     if shared:
         words.append("shareable")
     if not_global:
         words.append("per-process")
     return " ".join(words)
+
+
+def _old_attributes(ap: int, tex: int, cb: int) -> str:
+    return f"{_OLD_ACCESS[ap]} x {_OLD_CACHE[cb]}" + (f" TEX {tex}" if tex else "")
 
 
 def range_changes(a: list[Range], b: list[Range]) -> Iterator[RangeChange]:

@@ -7,13 +7,14 @@ boots can be made between it and another: its twin can, a replay of the tree tha
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bootsim.inputs.dtb import read_tree
 from bootsim.linux.kernel.printk import suppress_message_printing
 from bootsim.state.compare import log_lines
 from bootsim.state.logdiff import Line, template_of
-from bootsim.state.ranges import mapped_ranges
+from bootsim.state.ranges import cr_of_log, mapped_ranges
 from bootsim.state.replay import Replay
 from bootsim.state.seen import principal
 
@@ -69,6 +70,11 @@ class Side:
             self._tables[stage] = self._directory.tables(stage)
         return self._tables.get(stage)
 
+    @cached_property
+    def cr(self) -> int:
+        """The control register (SCTLR), by the log."""
+        return cr_of_log("\n".join(line.text for line in self.lines if line.text.startswith("CPU: ")))
+
     def ranges(self, stage: str) -> list[Range]:
         """What the tables of a stage map, merged; nothing where the stage shows no tables."""
         if stage not in self._ranges:
@@ -78,7 +84,7 @@ class Side:
             if same is not None:
                 self._ranges[stage] = self._ranges[same]
             else:
-                self._ranges[stage] = [] if tables is None else mapped_ranges(*tables)
+                self._ranges[stage] = [] if tables is None else mapped_ranges(*tables, self.cr)
         return self._ranges[stage]
 
     def held(self, stage: str) -> list[tuple[str, int, int]]:

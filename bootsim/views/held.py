@@ -59,6 +59,11 @@ class Held:
         raise NotImplementedError
 
     @property
+    def cr(self) -> int:
+        """The control register (SCTLR), which says how descriptors are to be read."""
+        raise NotImplementedError
+
+    @property
     def smp(self) -> int:
         """How many processors are up."""
         raise NotImplementedError
@@ -101,6 +106,11 @@ class LiveState(Held):
     def high_memory(self) -> int:
         """The end of lowmem (va); 0 while the kernel has not worked it out."""
         return self._k.mm.high_memory
+
+    @property
+    def cr(self) -> int:
+        """The control register (SCTLR)."""
+        return self._k.cpus[0].cp15.sctlr
 
     @property
     def smp(self) -> int:
@@ -165,6 +175,11 @@ class DirectoryState(Held):
         except NotHeld:
             limit = self._anywhere("lowmem_limit")
             return limit - self.phys_offset + self.build.config.PAGE_OFFSET
+
+    @cached_property
+    def cr(self) -> int:
+        """The control register (SCTLR), by the log."""
+        return self._directory.cr
 
     @property
     def smp(self) -> int:

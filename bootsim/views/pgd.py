@@ -21,7 +21,7 @@ def data(held: Held) -> dict[str, Any]:
     ranges: list[dict[str, Any]] = []
     kept: tuple[object, ...] = ()
     for i, word in enumerate(tables.l1):
-        found = first_level(word)
+        found = first_level(word, held.cr)
         base, key = _continues(found, i)
         if ranges and key == kept:
             ranges[-1]["entries"] += 1
@@ -30,7 +30,7 @@ def data(held: Held) -> dict[str, Any]:
             continue
         kept = key
         ranges.append({"start": i * _MIB, "end": (i + 1) * _MIB, "entries": 1, "kind": found.kind, "pa": base,
-                       "domain": _domain(found), "attributes": attributes(found), "word": word,
+                       "domain": _domain(found), "attributes": attributes(found, held.cr), "word": word,
                        "last_word": word})  # fmt: skip
     return {"pgd": tables.pgd_pa, "ranges": ranges}
 

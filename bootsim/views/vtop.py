@@ -33,16 +33,16 @@ class Walk(NamedTuple):
     steps: tuple[Step, ...]
 
 
-def walk(tables: Tables, va: int) -> Walk:
+def walk(tables: Tables, va: int, cr: int) -> Walk:
     """Follow the tables for `va`, reading both the hardware's entry and Linux's own."""
     pgd_pa = tables.pgd_pa + (va >> 20) * 4
-    first = first_level(tables.l1[va >> 20])
+    first = first_level(tables.l1[va >> 20], cr)
     steps = [Step("PGD", pgd_pa, first)]
     last = first
     if first.kind == "table":
         hardware_pa = (first.word & ~0x3FF) + (va >> 12 & 0xFF) * 4
         linux_pa = (first.word & ~0xFFF) + (va >> 12 & 0x1FF) * 4
-        last = second_level(tables.read32(hardware_pa) or 0)
+        last = second_level(tables.read32(hardware_pa) or 0, cr)
         steps += [Step("PTE", linux_pa, linux_entry(tables.read32(linux_pa) or 0)), Step("hardware", hardware_pa, last)]
     size = _SIZES.get(last.kind, 0)
     pa = None if not size else (last.word & ~(size - 1) & 0xFFFFFFFF) | va & size - 1
@@ -51,12 +51,12 @@ def walk(tables: Tables, va: int) -> Walk:
 
 def data(held: Held, va: int) -> dict[str, Any]:
     """Return the walk as plain values, with struct page where a live kernel has one."""
-    found = walk(held.tables(), va)
+    found = walk(held.tables(), va, held.cr)
     return {
         "va": va,
         "pa": found.pa,
         "page_bytes": found.page_bytes,
-        "attributes": attributes(found.steps[-1].descriptor),
+        "attributes": attributes(found.steps[-1].descriptor, held.cr),
         "steps": [
             {"table": step.table, "pa": step.pa, "word": step.descriptor.word, "kind": step.descriptor.kind,
              "fields": [field._asdict() for field in step.descriptor.fields]}
@@ -69,7 +69,7 @@ def data(held: Held, va: int) -> dict[str, Any]:
 def lines(held: Held, va: int) -> Iterator[str]:
     """Yield crash's lines, then each word bit by bit."""
     tables = held.tables()
-    found = walk(tables, va)
+    found = walk(tables, va, held.cr)
     yield f"{'VIRTUAL':<8}  PHYSICAL"
     yield f"{va:<8x}  " + ("(not mapped)" if found.pa is None else f"{found.pa:x}")
     yield ""

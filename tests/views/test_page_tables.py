@@ -10,6 +10,8 @@ import bootsim
 from bootsim.inputs.configfile import load_build
 from bootsim.inputs.configwriter import render
 from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE
+from bootsim.state import ranges
+from bootsim.state.ranges import CR_ARMV7
 from bootsim.views import descriptors, kernel_page_tables, pgd, vtop
 from bootsim.views.held import LiveState, Tables
 
@@ -81,13 +83,13 @@ def test_pgd_lines(booted):
 @pytest.mark.parametrize("va", [0xC0000000, 0xC0123456, 0xEFFFFFFC, 0xFF800004, VECTORS_BASE, VECTORS_BASE + 0x1234])
 def test_vtop_leads_where_the_mmu_leads(booted, va):
     held = booted()
-    assert vtop.walk(held.tables(), va).pa == held.kernel("translations").translate(va).pa
+    assert vtop.walk(held.tables(), va, held.cr).pa == held.kernel("translations").translate(va).pa
 
 
 @pytest.mark.parametrize("va", [0, 0xBFDFFFFC, 0xF0000000, 0xFFFF2000])
 def test_vtop_of_what_is_not_mapped(booted, va):
     held = booted()
-    assert vtop.walk(held.tables(), va).pa is None
+    assert vtop.walk(held.tables(), va, held.cr).pa is None
     assert not held.kernel("translations").translate(va)
     assert f"{va:<8x}  (not mapped)" in list(vtop.lines(held, va))
 
@@ -126,5 +128,41 @@ def test_supersections_and_large_pages():
     page = bytearray(4096)
     page[0x40:0x44] = (0x7000_0011).to_bytes(4, "little")
     tables = Tables(0x60004000, tuple(words), {0x80000000: bytes(page)})
-    assert vtop.walk(tables, 0x10312345).pa == 0x90312345
-    assert vtop.walk(tables, 0x20010000).pa == 0x70000000
+    assert vtop.walk(tables, 0x10312345, CR_ARMV7).pa == 0x90312345
+    assert vtop.walk(tables, 0x20010000, CR_ARMV7).pa == 0x70000000
+
+
+CR_V5, CR_V6 = 0x00093177, 0x00C5387D
+
+
+@pytest.mark.parametrize(("word", "cr", "told"), [
+    # of real kernels: QEMU's versatilepb (ARM926) and raspi0 (ARM1176)
+    (0x0000041E, CR_V5, "RW x    write-back"),
+    (0x0800001E, CR_V5, "ro x    write-back"),
+    (0x10100412, CR_V5, "RW x    uncached"),
+    (0x0000040E, CR_V6, "RW x    normal write-back"),
+    (0x20000416, CR_V6, "RW NX   device"),
+    (0x0001140E, CR_V6, "RW x    normal write-back write-allocate"),
+    (0x00001402, CR_V6, "RW x    normal non-cacheable"),
+])
+def test_sections_of_older_processors(word, cr, told):
+    assert descriptors.attributes(descriptors.first_level(word, cr), cr).replace(" S ", "   ") == told
+
+
+def test_a_page_before_armv6_has_permissions_for_each_quarter():
+    found = descriptors.second_level(0x0FFFEAAE, CR_V5)
+    assert {f.name: f.meaning for f in found.fields if f.name.startswith("AP")} == dict.fromkeys(
+        ("AP3", "AP2", "AP1", "AP"), "privileged, user: RW, ro")
+    assert "XN" not in found.values
+    assert descriptors.attributes(found, CR_V5) == "RW/ro x    write-back"
+    extended = descriptors.second_level(0x0FFFE04F | 0x10, CR_V5)  # XScale's
+    assert (extended.kind, extended.values["TEX"], extended.values["AP"]) == ("small page", 1, 1)
+
+
+def test_bit_4_is_no_xn_in_a_view_of_an_older_processor():
+    assert ranges.section_attributes(0x41E, CR_V5) == "RW x write-back"
+    assert ranges.section_attributes(0x41E) == "RW NX write-back"
+    assert ranges.page_attributes(0x0FFFEAAE, CR_V5) == "RW user RO x write-back"
+    assert ranges.section_attributes(0x416, CR_V6) == "RW NX device"
+    assert ranges.cr_of_log("[    0.000000] CPU: ARM926EJ-S [41069265] revision 5 (ARMv5TEJ), cr=00093177") == CR_V5
+    assert ranges.cr_of_log("nothing") == CR_ARMV7

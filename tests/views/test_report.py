@@ -10,6 +10,7 @@ import pytest
 
 from bootsim.inputs.configfile import bundled_builds
 from bootsim.state.quantities import Quantities
+from bootsim.state.ranges import CR_ARMV7
 from bootsim.state.where import where
 from bootsim.views.report.data import Watch, page_data, printable
 from bootsim.views.report.render import embedded_json, render
@@ -306,8 +307,8 @@ def test_runs_of_a_full_table_are_one():
 
 def test_forms_tell_kind_and_family():
     meanings = Meanings()
-    meanings.first_level(0x6001141E)
-    meanings.first_level(0x8FFFC821)
+    meanings.first_level(0x6001141E, CR_ARMV7)
+    meanings.first_level(0x8FFFC821, CR_ARMV7)
     forms = meanings.data()["forms"]
     assert forms["1:1141e"][0] == "section"
     assert forms["1:1141e"][2] == "data"

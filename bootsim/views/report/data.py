@@ -60,7 +60,8 @@ class Watch:
     def _look(self, stage: str, k: Kernel) -> None:
         step: dict[str, Any] = {"stage": stage, "lines": _count_lines(k), "limit": k.mm.arm_lowmem_limit}
         step["memblock"] = self._keep("memblock", snapshot.memblock(k))
-        step["tables"] = self._keep("tables", snapshot.page_tables(k) if k.mm.init_mm.pgd_pa else None)
+        tables = (*snapshot.page_tables(k), k.cpus[0].cp15.sctlr) if k.mm.init_mm.pgd_pa else None
+        step["tables"] = self._keep("tables", tables)
         zones = snapshot.zones(k) if hasattr(k.mm, "pgdat") else []
         step["zones"] = self._keep("zones", [zone for zone in zones if zone["spanned"]] or None)
         step["areas"] = self._keep("areas", snapshot.cma_areas(k))

@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from bootsim.page import PAGE_SIZE
-from bootsim.state.ranges import mapped_ranges, page_attributes, section_attributes
+from bootsim.state.ranges import CR_ARMV7, mapped_ranges, page_attributes, section_attributes
 from bootsim.views import descriptors
 
 if TYPE_CHECKING:
@@ -54,24 +54,26 @@ def words_of(found: Iterable[Sequence[int]], count: int) -> list[int]:
 class Meanings:
     """Each distinct form of a word, decoded; and each distinct way of mapping a range. Shared by the boots of a page.
 
-    A form is the word without its base address. The page looks a word up by the same masks (js/words.js).
+    A form is the word without its base address. The page looks a word up by the same masks (js/words.js). Where boots
+    are of processors whose descriptors differ in form, the first boot's reading of a word stands for both.
     """
 
     def __init__(self) -> None:
         self._forms: dict[str, list[Any]] = {}
         self._kinds: dict[tuple[str, str], int] = {}
 
-    def first_level(self, word: int) -> None:
+    def first_level(self, word: int, cr: int) -> None:
         """Decode the form of a first-level word."""
         mask = 0x3FF if word & 3 == 1 else 0xFFFFF
-        attributes = section_attributes(word) if word & 2 else ""
-        self._form(f"1:{word & mask:x}", word, attributes, descriptors.first_level)
+        attributes = section_attributes(word, cr) if word & 2 else ""
+        self._form(f"1:{word & mask:x}", word, attributes, lambda w: descriptors.first_level(w, cr))
 
-    def second_level(self, word: int) -> None:
+    def second_level(self, word: int, cr: int) -> None:
         """Decode the form of a second-level word."""
         large = word & 3 == 1
-        attributes = page_attributes(word, large=large) if word & 3 else ""
-        self._form(f"2:{word & (0xFFFF if large else 0xFFF):x}", word, attributes, descriptors.second_level)
+        attributes = page_attributes(word, cr, large=large) if word & 3 else ""
+        self._form(f"2:{word & (0xFFFF if large else 0xFFF):x}", word, attributes,
+                   lambda w: descriptors.second_level(w, cr))
 
     def linux_entry(self, word: int) -> None:
         """Decode the form of one of Linux's own entries."""
@@ -113,18 +115,23 @@ class Tables:
 
     def __init__(self) -> None:
         self._pages: dict[bytes, int] = {}
+        self._cr = CR_ARMV7
 
-    def encode(self, where: dict[str, Any], l1: bytes, l2: bytes) -> dict[str, Any]:
-        """Keep the tables as `snapshot.page_tables` gives them: where they lie, the first level, second-level pages."""
+    def encode(self, where: dict[str, Any], l1: bytes, l2: bytes, cr: int = CR_ARMV7) -> dict[str, Any]:
+        """Keep the tables as `snapshot.page_tables` gives them: where they lie, the first level, second-level pages.
+
+        `cr` is the control register (SCTLR).
+        """
+        self._cr = cr
         pages = {pa: l2[i * PAGE_SIZE : (i + 1) * PAGE_SIZE] for i, pa in enumerate(where["l2_pages"])}
         places = {pa: self._pages.setdefault(page, len(self._pages)) for pa, page in pages.items()}
-        return {"pgd": where["swapper_pg_dir"], "l1": l1, "ranges": mapped_ranges(l1, pages), "pages": places}
+        return {"pgd": where["swapper_pg_dir"], "l1": l1, "ranges": mapped_ranges(l1, pages, cr), "pages": places}
 
     def decoded(self, table: dict[str, Any], meanings: Meanings) -> dict[str, Any]:
         """Return kept tables as plain values, and decode every form of word in them."""
         words = struct.unpack("<4096I", table["l1"])
         for word in set(words) - {0}:
-            meanings.first_level(word)
+            meanings.first_level(word, self._cr)
         ranges = [[r.start_va, r.end_va, r.pa, meanings.kind(r.kind, r.attributes)] for r in table["ranges"]]
         return {"pgd": table["pgd"], "runs": runs(words), "ranges": ranges, "pages": table["pages"]}
 
@@ -136,6 +143,6 @@ class Tables:
             for word in set(words[:512]) - {0}:
                 meanings.linux_entry(word)
             for word in set(words[512:]) - {0}:
-                meanings.second_level(word)
+                meanings.second_level(word, self._cr)
             found.append(runs(words))
         return found

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from bootsim.inputs.build import Config
 
 DOMAIN_KERNEL, DOMAIN_USER, DOMAIN_IO, DOMAIN_VECTORS = 0, 1, 2, 3
-DOMAIN_NOACCESS, DOMAIN_CLIENT = 0, 1
+DOMAIN_NOACCESS, DOMAIN_CLIENT, DOMAIN_MANAGER = 0, 1, 3
 
 
 def domain_val(domain: int, access: int) -> int:
@@ -22,9 +22,11 @@ def domain_val(domain: int, access: int) -> int:
 def DACR_INIT(config: Config) -> int:
     """DACR as the MMU is switched on: all clients, but no access to user pages with CPU_SW_DOMAIN_PAN.
 
-    Source: arch/arm/include/asm/domain.h DACR_INIT
-    Differs: CONFIG_IO_36 and CONFIG_CPU_USE_DOMAINS belong to processors before ARMv7 and are not modelled.
+    With CPU_USE_DOMAINS, of processors before ARMv6K, kernel memory is not asked for permissions.
+    Source: arch/arm/include/asm/domain.h DACR_INIT, DOMAIN_MANAGER
+    Differs: CONFIG_IO_36, which numbers domains otherwise, is not modelled, and refused.
     """
+    kernel = DOMAIN_MANAGER if config.CPU_USE_DOMAINS else DOMAIN_CLIENT
     user = DOMAIN_NOACCESS if config.CPU_SW_DOMAIN_PAN else DOMAIN_CLIENT
-    return (domain_val(DOMAIN_USER, user) | domain_val(DOMAIN_KERNEL, DOMAIN_CLIENT)
+    return (domain_val(DOMAIN_USER, user) | domain_val(DOMAIN_KERNEL, kernel)
             | domain_val(DOMAIN_IO, DOMAIN_CLIENT) | domain_val(DOMAIN_VECTORS, DOMAIN_CLIENT))

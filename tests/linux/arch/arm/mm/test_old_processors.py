@@ -49,7 +49,7 @@ def log(k):
     (ARM1136, V6, CPU_ARCH_ARMv6, "CPU: ARMv6-compatible processor [4117b363] revision 3 (ARMv6TEJ), cr=00c5387d",
      "VIPT aliasing data cache, unknown"),
     (ARM920, V5 | {"CPU_ARM920T": True, "CPU_32v4T": True}, CPU_ARCH_ARMv4T,
-     "CPU: ARM920T [41129200] revision 0 (ARMv4T), cr=00003177", "VIVT data cache, VIVT"),
+     "CPU: ARM920T [41129200] revision 0 (ARMv4T), cr=00007177", "VIVT data cache, VIVT"),
     (FEROCEON, V5 | {"CPU_FEROCEON": True}, CPU_ARCH_ARMv5TE,
      "CPU: Feroceon 88FR131 [56251311] revision 1 (ARMv5TE), cr=00093177",
      "VIVT data cache, VIVT"),
@@ -59,6 +59,14 @@ def test_who_they_are(make, cpu, config, arch, line, caches):
     setup_processor(k)
     assert k.cpu_architecture == arch
     assert log(k)[-2:] == [line, f"CPU: {caches} instruction cache"]
+
+
+@pytest.mark.parametrize(("cpu", "config", "cr"), [
+    # QEMU's PXA270, with a kernel that its decompressor started
+    (XSCALE_PXA27X, {**V5, "CPU_XSCALE": True}, 0x7977),
+])
+def test_the_control_register_keeps_bits_of_the_decompressor(make, cpu, config, cr):
+    assert make.started(cpu=cpu, **config).cr_alignment == cr
 
 
 def test_a_pi_that_says_what_its_chip_says_has_no_aliases(make):
@@ -84,6 +92,13 @@ def test_the_first_table_sets_bit_4_and_knows_no_xn(make):
     words = k.machine.ram
     assert words.read32(k.mm.init_mm.pgd_pa + 4 * 0xC00) & 0xFFFFF == 0xC1E
     assert words.read32(k.mm.init_mm.pgd_pa + 4 * 0xF11) == 0x10100C12
+
+
+def test_a_kernel_with_domains_manages_its_memory(make):
+    # DAC of a real kernel on QEMU's integratorcp: 00000053
+    k = make.started(cpu=ARM926, **V5, CPU_USE_DOMAINS=True, CPU_SW_DOMAIN_PAN=True)
+    assert k.cpus[0].cp15.dacr == 0x53
+    assert make.started(cpu=ARM926, **V5, CPU_SW_DOMAIN_PAN=True).cpus[0].cp15.dacr == 0x51
 
 
 def test_arm11mpcore_is_smp_by_its_id(make):
