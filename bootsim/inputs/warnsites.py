@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 
 class WarnSite(NamedTuple):
-    """A warning that the replay gives: place in 5.10.223, function, which of the function's warnings in that file."""
+    """A warning that the replay gives: place in 5.10.223, function, which of the function's warnings in that file.
+
+    `within` is the function that a compiler may have put this one into.
+    """
 
     place: str
     function: str
     nth: int = 0
     without: str = ""  # the option that takes it away
     needs: str = ""  # the option that it comes with
+    within: str = ""
 
 
 WARN_SITES = (
@@ -44,9 +48,20 @@ WARN_SITES = (
     WarnSite("kernel/jump_label.c:197", "static_key_disable_cpuslocked", needs="JUMP_LABEL"),
     WarnSite("kernel/printk/printk.c:2809", "register_console", needs="PRINTK"),
     WarnSite("mm/cma.c:106", "cma_init_reserved_areas", needs="CMA"),
+    WarnSite("mm/page_alloc.c:3451", "get_page_from_freelist"),
+    WarnSite("mm/page_alloc.c:4664", "__alloc_pages_slowpath", 1, within="__alloc_pages_nodemask"),
+    WarnSite("mm/page_alloc.c:4876", "__alloc_pages_slowpath", 2, within="__alloc_pages_nodemask"),
+    WarnSite("mm/page_alloc.c:4892", "__alloc_pages_slowpath", 4, within="__alloc_pages_nodemask"),
     WarnSite("mm/page_alloc.c:7632", "cmdline_parse_core"),
     WarnSite("mm/page_alloc.c:7638", "cmdline_parse_core", 1),
     WarnSite("mm/percpu.c:1714", "pcpu_alloc"),
+    WarnSite("mm/slab.h:435", "kmem_cache_free", needs="SLUB"),
+    WarnSite("mm/slab.h:467", "kmem_cache_free", 1, needs="SLUB"),
+    WarnSite("mm/slab_common.c:335", "kmem_cache_create_usercopy", 1, needs="SLUB"),
+    WarnSite("mm/slab_common.c:336", "kmem_cache_create_usercopy", 2, needs="SLUB"),
+    WarnSite("mm/slub.c:2575", "___slab_alloc", 1, needs="SLUB"),
+    WarnSite("mm/slub.c:3264", "kmem_cache_free_bulk", needs="SLUB"),
+    WarnSite("mm/slub.c:4096", "__ksize", needs="SLUB"),
     WarnSite("mm/vmalloc.c:1654", "vb_alloc"),
     WarnSite("mm/vmalloc.c:2245", "__vunmap"),
     WarnSite("mm/vmalloc.c:2251", "__vunmap", 1),
@@ -92,13 +107,14 @@ class _Code:
     def place(self, site: WarnSite) -> tuple[str, str] | None:
         """Where a warning stands, and the function that it is in; None when its call cannot be found."""
         file = site.place.rpartition(":")[0]
-        for name, addresses in self._vmlinux.symbols.items():
-            if name != site.function and not name.startswith(f"{site.function}."):
-                continue
-            for address in addresses:
-                lines = sorted(line for where, line in self._calls(address) if where in (file, None))
-                if site.nth < len(lines):
-                    return f"{file}:{lines[site.nth]}", site.function
+        for function in filter(None, (site.function, site.within)):
+            for name, addresses in self._vmlinux.symbols.items():
+                if name != function and not name.startswith(f"{function}."):
+                    continue
+                for address in addresses:
+                    lines = sorted(line for where, line in self._calls(address) if where in (file, None))
+                    if site.nth < len(lines):
+                        return f"{file}:{lines[site.nth]}", function
         return None
 
     def _calls(self, start: int) -> Iterator[tuple[str | None, int]]:

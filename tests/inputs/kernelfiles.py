@@ -62,6 +62,20 @@ def functions():
     return found
 
 
+def with_others(function):
+    """The places of a function's warnings; those that the replay does not give stand one line before the next."""
+    known = {site.nth: site.place for site in WARN_SITES if site.function == function}
+    places, following = [], None
+    for nth in range(max(known), -1, -1):
+        if nth in known:
+            following = known[nth]
+        else:
+            file, _, line = following.rpartition(":")
+            following = f"{file}:{int(line) - 1}"
+        places.insert(0, following)
+    return places
+
+
 def code_symbols():
     places = {name: CODE_VA + 0x200 * (1 + at) for at, name in enumerate(functions())}
     return {"warn_slowpath_fmt": CODE_VA, **places, "code_end": CODE_VA + 0x200 * (1 + len(places))}
@@ -70,7 +84,8 @@ def code_symbols():
 def put_code(data, move=0, literals=False):
     """Write the functions to the image, each line `move` further down, arguments as immediates or behind the code."""
     names = {}
-    for name, places in functions().items():
+    for name in functions():
+        places = with_others(name)
         at = symbol_table()[name] - IMAGE_VA
         data[at : at + 0x200] = bytes(0x200)
         words = [0xE92D4010]  # push {r4, lr}

@@ -80,6 +80,9 @@ def test_machines_with_a_dma_zone(place):
     assert vexpress.init_early == "0xc0b00099"
 
 
+CALLS = r'(?:warn\((?:self\.)?k|warning\((?:self\.)?k|_warn_once\(k, p), f?"([^"]+)"'
+
+
 @pytest.mark.parametrize("literals", [False, True])
 def test_warnings_that_stand_elsewhere_are_read_from_the_code(place, literals):
     data = bytearray(image())
@@ -106,7 +109,9 @@ def test_warnings_that_cannot_be_read_are_assumed(place):
 def test_every_warning_of_the_replay_can_be_read():
     root = Path(__file__).parents[2] / "bootsim/linux"
     sources = [path for suffix in ("py", "pyx", "pxd") for path in root.rglob(f"*.{suffix}")]
-    given = {place for path in sources for place in re.findall(r'warn\(k, f?"([^"]+)"', path.read_text())}
+    given = {place for path in sources for place in re.findall(CALLS, path.read_text())}
+    given.discard("mm/slab.c:595")  # of SLAB with FREELIST_HARDENED alone
+    given.discard("mm/page_alloc.c:4977")  # where it is one of several depends on what the compiler put beside it
     given.discard("include/linux/jump_label.h:{306 if on else 317}")
     assert len(given) > 4
     assert given <= {site.place for site in WARN_SITES}

@@ -39,12 +39,16 @@ class SlabError(BootsimError):
     """An object, cache or size with which the real kernel would go on in memory that is not its own."""
 
 
-def slab_warning(k, place, text=None, *, func):
-    """Log a warning about how the slab allocator is used.
+def slab_warning(k, place, text=None, *, func, once=False):
+    """Log a warning about how the slab allocator is used; with `once`, the first time only.
 
-    Source: kernel/panic.c __warn()
-    Differs: the line is that of 5.10.223, in every build.
+    Source: kernel/panic.c __warn(), include/asm-generic/bug.h WARN_ONCE()
     """
+    cdef Pglist p = k.mm.pgdat
+    if once:
+        if place in p.warned:
+            return
+        p.warned.add(place)
     warn(k, place, text, func=func)
 
 
@@ -467,7 +471,8 @@ cdef class SlabAllocator:
     cdef KmemCache virt_to_cache(self, uint32_t va):
         cdef uint32_t pfn = self.head_page(va)
         if pfn == NO_PAGE or not self.g.map[pfn].flags & PG_slab:
-            slab_warning(self.k, "mm/slab.h:435", "virt_to_cache: Object is not a Slab page!", func="virt_to_cache")
+            slab_warning(self.k, "mm/slab.h:435", "virt_to_cache: Object is not a Slab page!", func="kmem_cache_free",
+                         once=True)
             return None
         return self.cache_at.get(self.g.map[pfn].mapping)
 

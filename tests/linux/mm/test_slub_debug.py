@@ -15,6 +15,7 @@ from bootsim.linux.include.linux.slab import (
     kmem_cache_free,
     kmem_cache_shrink,
 )
+from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.slab_common import SLAB_CONSISTENCY_CHECKS, SLAB_POISON, SLAB_RED_ZONE, SLAB_STORE_USER
 from bootsim.linux.mm.slub import slab_flags
 
@@ -165,3 +166,22 @@ def test_metadata_that_makes_slabs_larger_can_be_left_out():
     k = machine("slub_debug=PO")
     assert kmem_cache_create(k, "x", 4096).flags & ALL == 0
     assert kmem_cache_create(k, "y", 100).flags & ALL == SLAB_POISON
+
+
+def test_what_is_in_no_slab_is_warned_of_once(k):
+    s = kmem_cache_create(k, "one", 100)
+    page = k.phys_to_virt(pa.alloc_pages(k, pa.GFP_KERNEL, 0) << 12)
+    for _ in range(3):
+        kmem_cache_free(k, s, page)
+    said = [r.text for r in k.log.records if r.text.startswith("WARNING: CPU")]
+    assert said == ["WARNING: CPU: 0 PID: 0 at mm/slab.h:435 kmem_cache_free"]
+
+
+def test_another_caches_object_is_warned_of_each_time_with_its_tracks(k):
+    one, other = kmem_cache_create(k, "one", 100), kmem_cache_create(k, "other", 300)
+    for _ in range(2):
+        kmem_cache_free(k, one, kmem_cache_alloc(k, other, 0xCC0))
+    lines = [r.text for r in k.log.records]
+    assert lines.count("WARNING: CPU: 0 PID: 0 at mm/slab.h:467 kmem_cache_free") == 2
+    assert lines.count("cache_from_obj: Wrong slab cache. one but object is from other") == 2
+    assert any(line.startswith("INFO: Allocated in ") for line in lines)

@@ -12,9 +12,8 @@ from bootsim.linux.mm.slab_common cimport (
     FULL, GFP_ZERO, KMALLOC_NORMAL, KMALLOC_RECLAIM, PARTIAL, PARTIAL_NODE, SLAB_HWCACHE_ALIGN, SLAB_POISON,
     SLAB_RECLAIM_ACCOUNT, SLAB_TYPESAFE_BY_RCU, KmemCache, SlabAllocator, check_own)
 
-from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_WARNING, step
-from bootsim.linux.mm.slab_common import KMALLOC_INFO, SlabError
+from bootsim.linux.mm.slab_common import KMALLOC_INFO, SlabError, slab_warning
 
 cdef enum:
     PAGE_SIZE = 4096
@@ -220,7 +219,7 @@ cdef class Slab(SlabSlabs):
         if ac.avail >= ac.limit:
             self.cache_flusharray(s, ac)
         if self.hardened and ac.avail and ac.entry[ac.avail - 1] == va:
-            warn(self.k, "mm/slab.c:595", func="__free_one")
+            slab_warning(self.k, "mm/slab.c:595", func="___cache_free", once=True)
             return 0
         ac.entry[ac.avail] = va
         ac.avail += 1

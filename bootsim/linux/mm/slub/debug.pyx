@@ -104,6 +104,10 @@ cdef class SlubDebug(Slub):
         self.say(f"INFO: Slab 0x{va:08x} objects={objects_of(page)} used={inuse_of(page)} fp=0x{page.index:08x} "
                  f"flags=0x{page.flags & 0x3FFFFF:04x}", func="print_page_info")
 
+    cdef int tell_owner(self, SlubCache s, uint32_t va) except -1:
+        self.print_tracking(s, va)
+        return 0
+
     def print_tracking(self, SlubCache s not None, uint32_t va):
         """Tell who allocated and freed an object last.
 

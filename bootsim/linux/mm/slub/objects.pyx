@@ -166,7 +166,7 @@ cdef class Slub(SlubSlabs):
         # `look`: among the node's partial slabs first
         cdef uint32_t va, pfn
         if s.ctor is not None and gfp_mask & GFP_ZERO:
-            slab_warning(self.k, "mm/slub.c:2575", func="new_slab_objects")
+            slab_warning(self.k, "mm/slub.c:2575", func="___slab_alloc", once=True)
         if look:
             va = self.get_partial_node(s, c)
             if va:
@@ -257,8 +257,10 @@ cdef class Slub(SlubSlabs):
             if found is None:
                 return 0
             if found is not s:
-                slab_warning(self.k, "mm/slab.h:455", f"cache_from_obj: Wrong slab cache. {s.name} but object is from "
-                     f"{found.name}", func="cache_from_obj")
+                slab_warning(self.k, "mm/slab.h:467", f"cache_from_obj: Wrong slab cache. {s.name} but object is from "
+                             f"{found.name}", func="kmem_cache_free")
+                if self.slub_debug and found.flags & SLAB_STORE_USER:
+                    self.tell_owner(found, va)
             s = found
         pfn = self.page_of(va) if s.debug else self.slab_of(s, va)
         return self.slab_free(s, pfn, va, va, 1)

@@ -105,6 +105,7 @@ cdef class SlubSlabs(SlabAllocator):
     cdef int check_freed_slab(self, SlubCache s, uint32_t pfn) except -1
     cdef bint freelist_corrupted(self, SlubCache s, uint32_t pfn, uint32_t *freelist, uint32_t next_) except -1
     cdef int list_slab_objects(self, SlubCache s, uint32_t pfn) except -1
+    cdef int tell_owner(self, SlubCache s, uint32_t va) except -1
 
     cdef inline uint32_t freelist_ptr(self, SlubCache s, uint32_t ptr, uint32_t at) noexcept:
         # FREELIST_HARDENED: what is stored is the pointer, the cache's number and the swapped place of the pointer

@@ -161,6 +161,9 @@ cdef class SlubSlabs(SlabAllocator):
     cdef int list_slab_objects(self, SlubCache s, uint32_t pfn) except -1:
         return 0
 
+    cdef int tell_owner(self, SlubCache s, uint32_t va) except -1:
+        return 0
+
     # ---------------------------------------------------------------- layout of a cache
 
     cdef KmemCache new_cache(self):
