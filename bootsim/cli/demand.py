@@ -60,7 +60,8 @@ def replay_process(path: Path, config: str | None, answers: Path | None) -> int:
     from bootsim.lab.processreplay import ProcessReplay
 
     recording = ProcessRecording(path)
-    k = bootsim.prepare("vexpress.dts", config=config or "3G/1G", mem=recording.ram_bytes, smp=1, cmdline="norandmaps")
+    k = bootsim.prepare("vexpress.dts", config=config or "3G/1G", mem=recording.ram_bytes,
+                        smp=recording.cpus, cmdline="norandmaps")
     bootsim.run(k)
     replay = ProcessReplay(recording, k)
     replay.run()

@@ -87,6 +87,12 @@ class ProcessRecording:
         self.about |= {int(fd): dict(facts) for fd, facts in words.get("about", {}).items()}
 
     @property
+    def cpus(self) -> int:
+        """How many processors the kernel ran on; with several, pages are shared between them."""
+        found = re.search(r"Brought up \d+ nodes?, (\d+) CPUs?", self.log)
+        return int(found[1]) if found else 1
+
+    @property
     def ram_bytes(self) -> int:
         """The board's RAM, by the kernel's own line; 256 MiB where the log has none."""
         found = re.search(r"Memory: \d+K/(\d+)K available", self.log)

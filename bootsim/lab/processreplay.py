@@ -14,6 +14,7 @@ from bootsim.linux.include.linux.errno import EINVAL
 from bootsim.linux.include.linux.fs import S_IFCHR, File, FileOperations, Inode
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import processes
+from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.filemap import DiskOperations, disk_file
 from bootsim.linux.mm.madvise import madvise
 from bootsim.linux.mm.memory.fault import ProcessPages, do_page_fault
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 L_PTE_MT_MASK = 0x3C
 VM_WRITE, VM_EXEC, VM_GROWSDOWN, VM_DONTEXPAND = 0x2, 0x4, 0x100, 0x40000
 NO_PAGE = 0xFFFFFFFF
+DISK_BLOCK = 1024  # of the recorded kernels' small disks
 FAULT_AROUND = 0x10000
 PAGE_FIELDS = ("flags", "mapcount", "refcount", "mapping", "index")
 RLIMITS = {"stack": 3, "memlock": 8, "as": 9}
@@ -155,7 +157,8 @@ class ProcessReplay:
         # the recorded device's own frames: a mapping's vm_pgoff tells them
         for pfn in frames:
             if not self.pages.take_frame(pfn):
-                raise InputError(f"{self.recording.path}: frame {pfn:#x} of a device is in use on this board")
+                step(self.k, "frame {pfn:#x}, a device's in the recording, is in use here: both have it",
+                     func="replay", pfn=pfn)
 
     def _first(self) -> Task:
         (pid, recorded), = self.recording.marks[0]["tasks"].items()
@@ -275,18 +278,35 @@ class ProcessReplay:
         return None  # nothing of it is in an address space
 
     def _fwrite(self, task: Task, words: dict[str, Any]) -> None:
-        device = task.files[words["fd"]].f_op
-        if isinstance(device, Device) and device.kind == "fault":
-            device.page(words["off"] >> PAGE_SHIFT)
+        file, at = task.files[words["fd"]], words["off"]
+        if isinstance(file.f_op, Device):
+            if file.f_op.kind == "fault":
+                file.f_op.page(at >> PAGE_SHIFT)
+        elif words["ret"] > 0:
+            end = at + words["ret"]
+            file.f_mapping.page_cache.write(at >> PAGE_SHIFT, (end - 1 >> PAGE_SHIFT) - (at >> PAGE_SHIFT) + 1)
+            self._grow(file, end)
 
     def _ftruncate(self, task: Task, words: dict[str, Any]) -> int:
         inode = task.files[words["fd"]].f_inode
-        smaller = words["len"] < inode.i_size
+        before = inode.i_size
+        smaller = words["len"] < before
         inode.i_size = words["len"]
         if smaller:
             self.pages.unmap_mapping_range(inode.i_mapping, words["len"])
             inode.i_mapping.page_cache.truncate(words["len"])
+            if words["len"] % DISK_BLOCK and inode.i_mapping.can_writeback:  # the rest of the last block is cleared
+                inode.i_mapping.page_cache.write(words["len"] >> PAGE_SHIFT, 1)
+        else:
+            self._grow(task.files[words["fd"]], words["len"], before)
         return 0
+
+    def _grow(self, file: File, end: int, before: int | None = None) -> None:
+        # Source: fs/ext4/inode.c ext4_setattr(), fs/buffer.c generic_write_end()
+        size = file.f_inode.i_size if before is None else before
+        if end > size and file.f_mapping.can_writeback:
+            self.pages.pagecache_isize_extended(file.f_mapping, size, end, DISK_BLOCK)
+        file.f_inode.i_size = max(size, end)
 
     def _fork(self, task: Task, words: dict[str, Any], share_mm: bool = False) -> int:
         pid = words.get("pid") or self._next_pid()

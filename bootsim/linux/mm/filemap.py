@@ -32,6 +32,12 @@ class DiskOperations(FileOperations):
         self.pages.page_mkclean(file.f_mapping, start >> PAGE_SHIFT, end >> PAGE_SHIFT)
         return 0
 
+    def fallocate(self, file: File, offset: int, length: int) -> int:
+        """Punch a hole of whole pages, for MADV_REMOVE. Source: fs/open.c vfs_fallocate()"""
+        first = offset >> PAGE_SHIFT
+        file.f_mapping.page_cache.punch_hole(file.f_mapping.i_mmap, first, first + (length >> PAGE_SHIFT) - 1)
+        return 0
+
 
 def disk_file(pages: ProcessPages, path: str, content: bytes, writable: bool = False, size: int | None = None) -> File:
     """An open file of these bytes, or of `size` bytes that are zero. Everything of it can be read at once."""

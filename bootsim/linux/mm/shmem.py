@@ -28,6 +28,12 @@ class ShmemOperations(FileOperations):
         """Nothing. Source: fs/libfs.c noop_fsync()"""
         return 0
 
+    def fallocate(self, file: File, offset: int, length: int) -> int:
+        """Punch a hole of whole pages, for MADV_REMOVE. Source: mm/shmem.c shmem_fallocate()"""
+        first = offset >> PAGE_SHIFT
+        file.f_mapping.page_cache.punch_hole(file.f_mapping.i_mmap, first, first + (length >> PAGE_SHIFT) - 1)
+        return 0
+
 
 def shmem_kernel_file_setup(pages: ProcessPages, size: int, path: str = "/dev/zero (deleted)",
                             filled: bool = False) -> File:

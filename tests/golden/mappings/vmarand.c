@@ -1,5 +1,5 @@
 /* vmarand: random calls on one address space, every one logged with its arguments and answer, and with the lines of
- * /proc/self/smaps (range, permissions, offset, VmFlags, anonymous or not) that changed. No memory is allocated. */
+ * /proc/self/smaps (range, permissions, offset, pages in memory, anonymous pages, VmFlags) that changed. No memory is allocated. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,13 +19,13 @@
 typedef unsigned u;
 #define P 4096u
 static char raw[1<<19], out[1<<19]; static int on;
-struct row { u start, end, off; char perm[5]; char flags[100]; char name[40]; };
+struct row { u start, end, off, rss, anon; char perm[5]; char flags[100]; char name[40]; };
 #define ROWS 900
 static struct row rows[2][ROWS]; static int n[2], cur;
 static void flush(void){for(int o=0;o<on;){int k=write(1,out+o,on-o);if(k<=0)_exit(1);o+=k;}on=0;}
 static void put(const char*s){int l=strlen(s);if(on+l>(int)sizeof out-200)flush();memcpy(out+on,s,l);on+=l;}
 static void hex(u v){char b[12];int i=11;b[i]=0;do b[--i]="0123456789abcdef"[v&15];while(v>>=4);put(b+i);}
-static u seed;
+static u low=0x30000000;static u seed;
 static u rnd(u m){seed^=seed<<13;seed^=seed>>17;seed^=seed<<5;return seed%m;}
 static u gethex(char**q){u v=0;for(;;(*q)++){char c=**q;if(c>='0'&&c<='9')v=v*16+c-'0';else if(c>='a'&&c<='f')v=v*16+c-'a'+10;else return v;}}
 static char*line(char*q){while(*q&&*q!='\n')q++;return *q?q+1:q;}
@@ -35,20 +35,22 @@ static void snapshot(int first){
  for(char*q=raw;*q&&c<ROWS;){char*e=line(q);
   if((*q>='0'&&*q<='9')||(*q>='a'&&*q<='f')){char*s=q;r[c].start=gethex(&s);s++;r[c].end=gethex(&s);s++;memcpy(r[c].perm,s,4);r[c].perm[4]=0;s+=5;r[c].off=gethex(&s);
    r[c].name[0]=0;char*t=e-1;while(t>q&&t[-1]!=' ')t--;int m=e-1-t;if(m>39)m=39;memcpy(r[c].name,t,m);r[c].name[m]=0;}
+  else if(!strncmp(q,"Rss:",4)){u z=0;for(char*s=q+4;s<e;s++)if(*s>=48&&*s<=57)z=z*10+*s-48;r[c].rss=z/4;}
+  else if(!first&&!strncmp(q,"Anonymous:",10)){u z=0;for(char*s=q+10;s<e;s++)if(*s>=48&&*s<=57)z=z*10+*s-48;r[c].anon=z/4;}
   else if(!strncmp(q,"VmFlags:",8)){int m=e-1-(q+9);if(m>99)m=99;memcpy(r[c].flags,q+9,m);while(m>0&&r[c].flags[m-1]==' ')m--;r[c].flags[m]=0;c++;}
   else if(first&&!strncmp(q,"Anonymous:",10)){put("= ");hex(r[c].start);put(" ");int z=0;for(char*s=q+10;s<e;s++)if(*s>='1'&&*s<='9')z=1;put(z?"anon\n":"none\n");}
   q=e;}
  n[cur]=c;struct row*o=rows[old];int i=0,j=0;if(first)n[old]=0;
  while(i<n[old]||j<c){
-  if(i<n[old]&&j<c&&!memcmp(&o[i],&r[j],12)&&!strcmp(o[i].perm,r[j].perm)&&!strcmp(o[i].flags,r[j].flags)){i++;j++;continue;}
+  if(i<n[old]&&j<c&&!memcmp(&o[i],&r[j],o[i].start<low||o[i].start>=0xb6ffd000u?12:20)&&!strcmp(o[i].perm,r[j].perm)&&!strcmp(o[i].flags,r[j].flags)){i++;j++;continue;}
   if(i<n[old]&&(j>=c||o[i].start<=r[j].start)){put("- ");hex(o[i].start);put("\n");i++;}
-  else{put("+ ");hex(r[j].start);put(" ");hex(r[j].end);put(" ");put(r[j].perm);put(" ");hex(r[j].off);put(" ");put(r[j].name[0]?r[j].name:"-");put(" ");put(r[j].flags);put("\n");j++;}}
+  else{put("+ ");hex(r[j].start);put(" ");hex(r[j].end);put(" ");put(r[j].perm);put(" ");hex(r[j].off);put(" ");put(r[j].name[0]?r[j].name:"-");put(" ");hex(r[j].rss);put(" ");hex(r[j].anon);put(" ");put(r[j].flags);put("\n");j++;}}
  f=open("/proc/self/status",O_RDONLY);l=0;while((k=read(f,raw+l,sizeof raw-1-l))>0)l+=k;close(f);raw[l]=0;
  put("s");for(char*q=raw;*q;q=line(q))if(!strncmp(q,"VmSize",6)||!strncmp(q,"VmLck",5)||!strncmp(q,"VmData",6)||!strncmp(q,"VmStk",5)||!strncmp(q,"VmExe",5)||!strncmp(q,"VmPeak",6)){put(" ");u v=0;for(char*s=q;*s!='\n';s++)if(*s>='0'&&*s<='9')v=v*10+*s-'0';hex(v);}
  put("\n");
  f=open("/proc/meminfo",O_RDONLY);l=0;while((k=read(f,raw+l,sizeof raw-1-l))>0)l+=k;close(f);raw[l]=0;
 }
-static u low=0x30000000;
+
 static u anaddr(void){ /* an address near what is there, or in a small arena */
  int k=rnd(10),i=rnd(n[cur]?n[cur]:1);struct row*r=&rows[cur][i];
  for(int t=0;t<6&&(r->end<low||r->start>=0xbf000000u||r->start>0xbe000000u||(r->name[0]=='['&&r->name[1]!='h'));t++){i=rnd(n[cur]);r=&rows[cur][i];}

@@ -239,3 +239,38 @@ def test_a_copied_machine_has_pages_of_its_own(m):
     assert access_user(task, other.processes.pages, a, 1) == b"\1"
     access_user(task, other.processes.pages, a + P, 1, b"\5")
     assert m.read(a + P) == b"\0"
+
+
+def test_a_hole_in_a_file_is_seen_by_all_but_private_copies(m):
+    file = m.task.files[3] = disk_file(m.pages, "/f", b"x" * 4 * P, writable=True)
+    shared = mmap_pgoff(m.task, 0, 4 * P, RW, SHARED, 3, 0)
+    private = mmap_pgoff(m.task, 0, 4 * P, RW, PRIVATE, 3, 0)
+    m.write(private, 1)
+    assert m.read(private + P) == b"x"
+    assert madvise.madvise(m.task, shared, 2 * P, 9) == 0  # MADV_REMOVE
+    assert (m.read(private), m.read(private + P), m.read(shared)) == (b"\1", b"\0", b"\0")
+    assert m.read(shared + 2 * P) == b"x"
+    assert file.f_mapping.page_cache.content == b"x" * 4 * P
+
+
+def test_a_file_that_grows_faults_at_its_old_end(m):
+    file = m.task.files[3] = disk_file(m.pages, "/f", b"x" * 100, writable=True)
+    shared = mmap_pgoff(m.task, 0, P, RW, SHARED, 3, 0)
+    m.write(shared, 1)
+    m.pages.pagecache_isize_extended(file.f_mapping, 100, 200, 1024)
+    assert not m.entry(shared)[0] & RDONLY, "the new end is in the same block"
+    m.pages.pagecache_isize_extended(file.f_mapping, 100, 3000, 1024)
+    assert m.entry(shared)[0] & (RDONLY | DIRTY) == RDONLY
+
+
+def test_what_is_truncated_is_gone_and_comes_back_as_zeroes(m):
+    file = m.task.files[3] = disk_file(m.pages, "/f", b"x" * 4 * P, writable=True)
+    shared = mmap_pgoff(m.task, 0, 4 * P, RW, SHARED, 3, 0)
+    assert m.read(shared + 3 * P) == b"x"
+    file.f_inode.i_size = 2 * P
+    m.pages.unmap_mapping_range(file.f_mapping, 2 * P)
+    file.f_mapping.page_cache.truncate(2 * P)
+    assert do_page_fault(m.task, m.pages, shared + 3 * P, False) == (7, 2)
+    file.f_inode.i_size = 4 * P
+    assert m.read(shared + 3 * P) == b"\0"
+    assert m.read(shared + P) == b"x"

@@ -1,10 +1,8 @@
-"""Mappings of a process: a real kernel's answers to thousands of random calls, and a slow model that keeps pages."""
+"""Mappings of a process: a slow model that keeps pages, and one thing at a time."""
 
 import copy
-import lzma
 import random
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -13,24 +11,18 @@ from bootsim.inputs.configfile import load_build
 from bootsim.linux import Kernel
 from bootsim.linux.include.linux.fs import File, FileOperations, Inode
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
-from bootsim.linux.mm import madvise, mlock, mprotect, mremap, msync
+from bootsim.linux.mm import madvise, mlock, mprotect, mremap
 from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
 from bootsim.linux.mm.mmap import brk
 from bootsim.linux.mm.mmap import map as mapping
-from bootsim.linux.mm.mmap.bare import SIGBUS, SIGSEGV, BarePages, make_anon, restore, touch
+from bootsim.linux.mm.mmap.bare import SIGBUS, SIGSEGV, BarePages, touch
 from bootsim.linux.mm.mmap.structs import ProcessError, Processes, Task, UserMm, VmOperationsStruct
 
-GOLDEN = Path(__file__).parents[2] / "golden/mappings"
 P = 4096
 RW, PRIVATE, SHARED, FIXED, ANON = 3, 2, 1, 0x10, 0x20
 EPERM, EAGAIN, ENOMEM, EFAULT, EEXIST, EINVAL = 1, 11, 12, 14, 17, 22
 VM_LOCKED, VM_GROWSDOWN, VM_ACCOUNT = 0x2000, 0x100, 0x100000
 RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK, RLIMIT_AS = 2, 3, 8, 9
-SMAPS = {
-    "rd": 0x1, "wr": 0x2, "ex": 0x4, "sh": 0x8, "mr": 0x10, "mw": 0x20, "me": 0x40, "ms": 0x80, "gd": 0x100,
-    "dw": 0x800, "lo": 0x2000, "sr": 0x8000, "rr": 0x10000, "dc": 0x20000, "de": 0x40000, "??": 0x80000,
-    "ac": 0x100000, "nr": 0x200000, "sf": 0x800000, "wf": 0x2000000, "dd": 0x4000000, "mg": 0x80000000,
-}  # fmt: skip
 
 
 class Shmem(FileOperations):
@@ -91,95 +83,6 @@ def checked(mm):
             starts = [v.vm_pgoff for v in anon_vma.rb_root]
             assert starts == sorted(starts)
     return vmas
-
-
-# ---------------------------------------------------------------- a real kernel's answers
-
-
-class Recording:
-    """A log of vmarand.c (tests/golden/mappings), call by call."""
-
-    def __init__(self, name):
-        text = lzma.decompress((GOLDEN / name).read_bytes()).decode()
-        lines = text.split("@@BEGIN\n")[1].split("@@END")[0].splitlines()
-        self.head, self.calls = [], []
-        for line in lines:
-            if line.startswith("o ") and line != "o user = 0":
-                self.calls.append((line.split(), []))
-            else:
-                (self.calls[-1][1] if self.calls else self.head).append(line.split())
-        self.rows, self.anonymous, self.status = {}, [], []
-        self.apply(self.head)
-
-    def apply(self, lines):
-        for words in lines:
-            if words[0] == "-":
-                del self.rows[int(words[1], 16)]
-            elif words[0] == "+":
-                start, end, pgoff = int(words[1], 16), int(words[2], 16), int(words[4], 16) >> 12
-                self.rows[start] = (end, sum(SMAPS[w] for w in words[6:]), pgoff, words[5])
-            elif words[0] == "=" and words[2] == "anon":
-                self.anonymous.append(int(words[1], 16))
-            elif words[0] == "s":
-                self.status = [int(w, 16) for w in words[1:6]]
-
-    def process(self):
-        """The process as it is before the first call."""
-        k, task = process()
-        task.processes.mmap_min_addr, task.processes.ksm, task.processes.swap = 32768, True, True
-        inodes = [Inode(20 * P), Inode(20 * P)]
-        for i, fd in enumerate(next(words[1:] for words in self.head if words[0] == "f")):
-            task.files[int(fd, 16)] = File("/t", inodes[i // 3], Shmem(), (3, 1, 2)[i % 3])
-        exe, special = File("/vmarand", Inode(1 << 20), Shmem(), 1), VmOperationsStruct("special", close=lambda _: None)
-        mm = task.mm
-        mm.brk = int(next(words[1] for words in self.head if words[0] == "b"), 16)
-        mm.start_brk, mm.start_data, mm.end_data = 0x1DB000, 0x890AC, 0x8C380  # the program's headers
-        for start, (end, flags, pgoff, name) in sorted(self.rows.items()):
-            if name == "[vectors]":
-                continue
-            kernels, file = name in ("[sigpage]", "[vvar]", "[vdso]"), exe if name == "/vmarand" else None
-            restore(task, start, end, flags, pgoff if file else 0 if kernels else start >> 12, file,
-                    special if kernels else Shmem.vm_ops if file else None)  # fmt: skip
-        for start in self.anonymous:
-            make_anon(task, start)
-        mm.hiwater_vm = self.status[0] // 4
-        if ["o", "user", "=", "0"] in self.head:
-            task.cap_effective = 0
-        return k, task
-
-
-def call(task, name, args):
-    if name == "mmap2":
-        return mapping.mmap_pgoff(task, *args[:4], -1 if args[4] == 0xFFFFFFFF else args[4], args[5])
-    if name == "setrlimit":
-        if task.cap_effective or task.getrlimit(args[0])[1] == 0xFFFFFFFF:
-            task.setrlimit(args[0], args[1])
-            return 0
-        return -EPERM
-    functions = {"munmap": mapping.munmap, "mprotect": mprotect.mprotect, "mremap": mremap.mremap,
-                 "madvise": madvise.madvise, "mlock": mlock.mlock, "munlock": mlock.munlock, "mlock2": mlock.mlock2,
-                 "mlockall": mlock.mlockall, "munlockall": mlock.munlockall, "brk": brk.brk, "msync": msync.msync,
-                 "touch": touch}  # fmt: skip
-    return functions[name](task, *args)
-
-
-@pytest.mark.golden
-@pytest.mark.parametrize("name", ["armmp-virt-root.log.xz", "armmp-virt-user.log.xz"])
-def test_every_answer_and_every_line_of_smaps_is_the_real_kernels(name):
-    real = Recording(name)
-    _k, task = real.process()
-    mm = task.mm
-    for words, after in real.calls:
-        answer = words.index("=")
-        got = call(task, words[1], [int(w, 16) for w in words[2:answer]])
-        assert got & 0xFFFFFFFF == int(words[answer + 1], 16), words
-        real.apply(after)
-        mine = {v.vm_start: (v.vm_end, v.vm_flags, v.vm_pgoff if v.vm_file else 0) for v in mm}
-        assert mine == {s: row[:3] for s, row in real.rows.items() if row[3] != "[vectors]"}, words
-        sizes = (max(mm.hiwater_vm, mm.total_vm), mm.total_vm, mm.locked_vm, mm.data_vm, mm.stack_vm)
-        assert [4 * pages for pages in sizes] == real.status, words
-    assert len(real.calls) > 2900
-    checked(mm)
 
 
 # ---------------------------------------------------------------- a slow model

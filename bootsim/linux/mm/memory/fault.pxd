@@ -13,6 +13,9 @@ cdef class PageCache:
     cdef public bint shmem
     cdef readonly bytes content  # what the disk has
 
+    cdef set holes              # indices below the limit that nothing is at any more
+
+    cdef uint32_t read(self, uint32_t index, uint64_t size) except? 1
     cdef uint32_t find(self, uint32_t index) except? 1
     cdef uint32_t make(self, uint32_t index) except? 1
 
@@ -24,6 +27,8 @@ cdef class ProcessPages(TablePages):
 
     cdef int64_t handle_mm_fault(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER
     cdef uint32_t page_of(self, VmAreaStruct vma, uint32_t pgoff) except? 1
+    cdef int zap_file_page(self, VmAreaStruct vma, uint32_t addr) except -1
+    cdef bint clean_entries(self, list i_mmap, uint32_t index, uint32_t pfn) except -1
     cdef bint fault_around(self, VmAreaStruct vma, uint32_t addr) except -1
     cdef uint32_t copy_of(self, uint32_t pfn) except? 1
     cdef int64_t do_anonymous_page(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER

@@ -38,6 +38,7 @@ cdef enum:
     SEGV_MAPERR = 1
     SEGV_ACCERR = 2
     BUS_ADRERR = 2
+    RA_PAGES = 32   # the kernel's VM_READAHEAD_PAGES
 
 
 cdef class PageCache:
@@ -51,7 +52,7 @@ cdef class PageCache:
         self.i_pages = {}
         pages.mappings += 1
         self.id, self.limit, self.shmem, self.content = pages.mappings << PAGE_SHIFT, limit, shmem, content
-        self.readahead = set()
+        self.readahead, self.holes = set(), set()
 
     def __deepcopy__(self, memo):
         from copy import deepcopy
@@ -59,7 +60,7 @@ cdef class PageCache:
         memo[id(self)] = new
         new.pages, new.i_pages = deepcopy(self.pages, memo), dict(self.i_pages)
         new.id, new.limit, new.shmem, new.readahead = self.id, self.limit, self.shmem, set(self.readahead)
-        new.content = self.content
+        new.content, new.holes = self.content, set(self.holes)
         return new
 
     cdef uint32_t find(self, uint32_t index) except? 1:
@@ -67,31 +68,77 @@ cdef class PageCache:
         cdef object pfn = self.i_pages.get(index)
         if pfn is not None:
             return pfn
-        return self.make(index) if index < self.limit else NO_PAGE
+        return self.make(index) if index < self.limit and index not in self.holes else NO_PAGE
+
+    cdef uint32_t read(self, uint32_t index, uint64_t size) except? 1:
+        """Read a page that is not in memory: with it comes what lies around, up to 128 KiB.
+
+        Source: mm/filemap.c do_sync_mmap_readahead(), mm/readahead.c page_cache_ra_unbounded()
+        Differs: VM_RAND_READ and VM_SEQ_READ read as everybody does.
+        """
+        cdef uint64_t start = index - RA_PAGES // 2 if index > RA_PAGES // 2 else 0
+        cdef uint64_t at
+        if self.shmem:
+            return self.make(index)
+        for at in range(start, min(start + RA_PAGES, (size + PAGE_SIZE - 1) >> PAGE_SHIFT)):
+            if self.find(<uint32_t>at) == NO_PAGE:
+                if at == start + RA_PAGES - RA_PAGES // 4:
+                    self.readahead.add(<uint32_t>at)
+                self.make(<uint32_t>at)
+        return self.find(index)
 
     cdef uint32_t make(self, uint32_t index) except? 1:
         # A page of its own at an index. Source: mm/filemap.c add_to_page_cache_lru()
         cdef uint32_t pfn = self.pages.new_page(True, GFP_HIGHUSER_MOVABLE)
+        cdef uint64_t at = <uint64_t>index << PAGE_SHIFT
         cdef Page *page
         if pfn == NO_PAGE:
             return NO_PAGE
         page = &self.pages.g.map[pfn]
         page.mapping, page.index = self.id, index
-        part = self.content[<uint64_t>index << PAGE_SHIFT:(<uint64_t>index + 1) << PAGE_SHIFT]
+        part = b"" if index in self.holes else self.content[at:at + PAGE_SIZE]
         if part:
             self.pages.k.machine.ram.write(<int64_t>pfn << PAGE_SHIFT, part)
         page.flags |= PG_uptodate | PG_lru | (PG_swapbacked if self.shmem else 0)
         if index in self.readahead:
             page.flags |= PG_readahead
         self.i_pages[index] = pfn
+        self.holes.discard(index)
         return pfn
+
+    def write(self, uint64_t first, uint64_t count, bint dirty=True):
+        """Have pages of a file written through it, from index `first` on: those that are not there are made.
+
+        Source: mm/filemap.c generic_perform_write()
+        """
+        cdef uint32_t pfn
+        for index in range(first, first + count):
+            pfn = self.find(<uint32_t>index)
+            if pfn == NO_PAGE:
+                pfn = self.make(<uint32_t>index)
+            if pfn != NO_PAGE and dirty:
+                self.pages.g.map[pfn].flags |= PG_dirty
 
     def truncate(self, uint64_t size):
         """Give a file another size, in bytes; pages beyond its end go. Source: mm/truncate.c truncate_inode_pages()"""
         cdef uint64_t count = (size + PAGE_SIZE - 1) >> PAGE_SHIFT
         self.limit = min(self.limit, count)
+        self.content = self.content[:size]
         for index in sorted(i for i in self.i_pages if i >= count):
             self.pages.put_page(self.i_pages.pop(index))
+
+    def punch_hole(self, list i_mmap not None, uint64_t first, uint64_t last):
+        """Take the pages first to last out of a file and of the tables that show them; private copies stay.
+
+        Source: mm/shmem.c shmem_fallocate(), mm/truncate.c truncate_pagecache_range()
+        """
+        cdef VmAreaStruct vma
+        for index in range(first, last + 1):
+            for vma in vma_interval_tree_foreach(i_mmap, index, index):
+                self.pages.zap_file_page(vma, vma.vm_start + ((<uint32_t>index - vma.vm_pgoff) << PAGE_SHIFT))
+            self.holes.add(index)
+            if index in self.i_pages:
+                self.pages.put_page(self.i_pages.pop(index))
 
 
 cdef class ProcessPages(TablePages):
@@ -127,8 +174,8 @@ cdef class ProcessPages(TablePages):
             return NO_PAGE
         pfn = cache.find(pgoff)
         if pfn == NO_PAGE:
-            pfn = cache.make(pgoff)
-        elif self.g.map[pfn].flags & PG_readahead:
+            pfn = cache.read(pgoff, file.f_inode.i_size)
+        if pfn != NO_PAGE and self.g.map[pfn].flags & PG_readahead:
             self.g.map[pfn].flags &= ~<uint32_t>PG_readahead
             cache.readahead.discard(pgoff)
         return pfn
@@ -174,6 +221,15 @@ cdef class ProcessPages(TablePages):
             at += PAGE_SIZE
         ptep = self.pte_offset(vma.vm_mm, addr)
         return ptep != 0 and self.ram.load32(ptep) != 0
+
+    cdef int zap_file_page(self, VmAreaStruct vma, uint32_t addr) except -1:
+        # An entry goes, unless it is of a private copy. Source: mm/memory.c zap_pte_range() with check_mapping
+        cdef uint32_t ptep = self.pte_offset(vma.vm_mm, addr)
+        cdef uint32_t pte = self.ram.load32(ptep) if ptep else 0
+        cdef uint32_t pfn = self.vm_normal_page(vma, addr, pte) if pte else NO_PAGE
+        if pfn != NO_PAGE and not self.g.map[pfn].mapping & PAGE_MAPPING_ANON:
+            self.zap_range(vma, addr, addr + PAGE_SIZE)
+        return 0
 
     # ---------------------------------------------------------------- faults
 
@@ -374,21 +430,41 @@ cdef class ProcessPages(TablePages):
         Source: mm/page-writeback.c clear_page_dirty_for_io(), mm/rmap.c page_mkclean_one()
         """
         cdef PageCache cache = mapping.page_cache
-        cdef VmAreaStruct vma
-        cdef uint32_t addr, ptep, pte, pfn
+        cdef uint32_t pfn
         for index in sorted(i for i in cache.i_pages if first <= i <= last):
             pfn = cache.i_pages[index]
-            if not self.g.map[pfn].flags & PG_dirty:
+            if self.g.map[pfn].flags & PG_dirty:
+                self.g.map[pfn].flags &= ~<uint32_t>PG_dirty
+                self.clean_entries(mapping.i_mmap, index, pfn)
+
+    def pagecache_isize_extended(self, mapping, uint64_t old, uint64_t new, uint32_t block):
+        """A file grows from `old` bytes to `new`: the page with its old end is to fault at the next write.
+
+        `block` is the size of a block of its file system. Source: mm/truncate.c pagecache_isize_extended()
+        """
+        cdef PageCache cache = mapping.page_cache
+        cdef uint64_t rounded = (old + block - 1) // block * block
+        cdef uint32_t index = <uint32_t>(old >> PAGE_SHIFT)
+        if old >= new or block == PAGE_SIZE or new <= rounded or not rounded & (PAGE_SIZE - 1):
+            return
+        if index in cache.i_pages and self.clean_entries(mapping.i_mmap, index, cache.i_pages[index]):
+            self.g.map[<uint32_t>cache.i_pages[index]].flags |= PG_dirty
+
+    cdef bint clean_entries(self, list i_mmap, uint32_t index, uint32_t pfn) except -1:
+        # Source: mm/rmap.c page_mkclean(), page_mkclean_one()
+        cdef VmAreaStruct vma
+        cdef uint32_t addr, ptep, pte
+        cdef bint cleaned = False
+        for vma in vma_interval_tree_foreach(i_mmap, index, index):
+            if not vma.vm_flags & VM_SHARED:
                 continue
-            self.g.map[pfn].flags &= ~<uint32_t>PG_dirty
-            for vma in vma_interval_tree_foreach(mapping.i_mmap, index, index):
-                if not vma.vm_flags & VM_SHARED:
-                    continue
-                addr = vma.vm_start + ((<uint32_t>index - vma.vm_pgoff) << PAGE_SHIFT)
-                ptep = self.pte_offset(vma.vm_mm, addr)
-                pte = self.ram.load32(ptep) if ptep else 0
-                if pte >> PAGE_SHIFT == pfn and (pte & L_PTE_DIRTY or not pte & L_PTE_RDONLY):
-                    self.set_pte_at(addr, ptep, (pte | L_PTE_RDONLY) & ~<uint32_t>L_PTE_DIRTY)
+            addr = vma.vm_start + ((index - vma.vm_pgoff) << PAGE_SHIFT)
+            ptep = self.pte_offset(vma.vm_mm, addr)
+            pte = self.ram.load32(ptep) if ptep else 0
+            if pte >> PAGE_SHIFT == pfn and (pte & L_PTE_DIRTY or not pte & L_PTE_RDONLY):
+                self.set_pte_at(addr, ptep, (pte | L_PTE_RDONLY) & ~<uint32_t>L_PTE_DIRTY)
+                cleaned = True
+        return cleaned
 
     # ---------------------------------------------------------------- seen from outside
 
