@@ -81,7 +81,7 @@ def test_a_board_has_a_machine_and_an_end():
     assert (boot.machine, boot.until) == ("sabrelite", "mem_init")
     assert boot.name == "a/imx6q-sabrelite/512M/on-sabrelite/4cpu"
     (boot,) = matrix.expand(matrix_of({**GROUP, "trees": ["qemu:virt"], "cpu": "cortex-a7"}))
-    assert (boot.machine, boot.cpu, boot.until, boot.name) == ("virt", "cortex-a7", None, "a/virt/512M")
+    assert (boot.machine, boot.cpu, boot.until, boot.name) == ("virt", "cortex-a7", None, "a/virt/512M/cortex-a7")
     assert trees.blob(boot, None) == b""
 
 

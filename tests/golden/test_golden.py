@@ -31,7 +31,8 @@ def replay(real: directory.StateDirectory, tree: str, target: Path, **inputs) ->
     recorder = Recorder()
     config = real.meta["config"]  # a bundled build, or one described beside the archives
     build = HERE / config if config.endswith(".yaml") else config
-    k = bootsim.prepare(tree, build, smp=real.meta["smp"], observer=recorder, **inputs)
+    k = bootsim.prepare(tree, build, smp=real.meta["smp"], cpu=real.meta.get("words_of_cpu", ()), observer=recorder,
+                        **inputs)
     blob = k.machine.ram.read(k.machine.dtb_pa, int.from_bytes(k.machine.ram.read(k.machine.dtb_pa + 4, 4), "big"))
     bootsim.run(k, until=real.meta.get("until"))
     directory.write(target, recorder.stages.values(), dtb=blob, dmesg=console(k), meta={})

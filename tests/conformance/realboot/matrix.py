@@ -70,6 +70,8 @@ class Boot:
         parts = [self.kernel.name, Path(self.tree.partition(":")[2]).stem, f"{self.mem_mib}M"]
         if self.machine is not None and not self.tree.startswith("qemu:"):
             parts.append(f"on-{self.machine}")
+        if self.cpu is not None:
+            parts.append(self.cpu)
         if self.cpus > 1:
             parts.append(f"{self.cpus}cpu")
         if self.initrd_bytes:
