@@ -228,6 +228,11 @@ class Process:
         """The lines of /proc/PID/status about memory."""
         return Text(proc_pid_status(self.task))
 
+    def pfn(self, addr: int) -> int | None:
+        """The page frame that an address leads to, None where nothing is in memory."""
+        word = self._pages.entry(self.task.mm, _address("pfn", addr))
+        return word >> PAGE_SHIFT if word else None
+
     def vma(self, addr: int) -> Text:
         """The mapping that an address lies in, with its flags by name."""
         task = self.task

@@ -235,13 +235,14 @@ class ProcessReplay:
         if self.recording.about:
             self.pages.drain()  # the program empties the vectors before each of its operations
         handler = getattr(self, f"_{words['op']}", None)
-        if handler is not None:
-            got = handler(task, words)
-        elif words["op"] in CALLS:
-            function, names = CALLS[words["op"]]
-            got = int(function(task, *(words[name] & 0xFFFFFFFF for name in names)))
-        else:
-            got = None
+        try:
+            if handler is not None:
+                got = handler(task, words)
+            else:
+                function, names = CALLS[words["op"]]
+                got = int(function(task, *(words[name] & 0xFFFFFFFF for name in names)))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{self.recording.path}: {json.dumps(words)}: cannot be made: {error!r}") from None
         if got is not None:
             self._compare(words, got)
 

@@ -148,7 +148,7 @@ class Session:
         """Return what a shell or script may write bare: the machine, its functions, and the questions below."""
         own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache", "pkmap",
                "insmod", "rmmod",
-               "process", "ps")
+               "process", "ps", "rmap")
         self.bare = {**self._kernel, **{name: getattr(self, name) for name in own}, "k": self.k, "lab": self}
         return self.bare
 
@@ -247,6 +247,21 @@ class Session:
         from bootsim.lab.process import process
 
         return process(self, file, *args, **options)
+
+    def rmap(self, page: Any) -> Text:
+        """Return who maps a page: process, address and entry, found as the kernel finds them. Raises InputError."""
+        from bootsim.linux.kernel.fork.init import processes
+        from bootsim.linux.mm.rmap.walk import rmap_walk
+
+        pfn = page.pfn if isinstance(page, Page) else page
+        if not isinstance(pfn, int) or not 0 <= pfn < 1 << 20:
+            raise InputError(f"rmap: {page!r} is no page frame")
+        try:
+            found = list(rmap_walk(processes(self.k), pfn))
+        except IndexError as error:
+            raise InputError(f"rmap: {error}") from None
+        lines = [f"process {m.pid}: {m.va:#010x}, entry {m.linux:#010x}" for m in found]
+        return Text("\n".join(lines) or f"frame {pfn:#x}: no mapping shows it")
 
     def ps(self) -> list[Process]:
         """Return the processes, by number."""

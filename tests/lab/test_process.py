@@ -66,6 +66,29 @@ def test_children_and_the_end(lab, program):
         child.brk()
 
 
+def test_rmap_finds_everybody_who_maps_a_page(lab, program, tmp_path):
+    p = lab.process(program)
+    addr = p.mmap(0, 4096)
+    p.write(addr, b"shared")
+    child = p.fork()
+    told = lab.rmap(p.pfn(addr)).splitlines()
+    assert [line.split(", entry")[0] for line in told] == [f"process {n}: {addr:#010x}" for n in (1, 2)]
+    child.write(addr, b"own")
+    assert len(lab.rmap(p.pfn(addr)).splitlines()) == len(lab.rmap(child.pfn(addr)).splitlines()) == 1
+    assert (p.read(addr, 6), child.read(addr, 6)) == (b"shared", b"ownred")
+    (tmp_path / "data").write_bytes(b"x" * 5000)
+    file = p.mmap(0, 8192, 1, lab.bare["MAP_SHARED"], p.open(tmp_path / "data"))
+    p.touch(file)
+    assert lab.rmap(p.pfn(file + 4096)).startswith(f"process 1: {file + 4096:#010x}, entry ")
+    assert "no mapping" in lab.rmap(p._pages.zero_page())
+    with pytest.raises(InputError, match="SEGV_MAPERR"):
+        p.read(0x10)
+    with pytest.raises(InputError, match="rmap"):
+        lab.rmap("x")
+    with pytest.raises(InputError, match="rmap"):
+        lab.rmap(5)
+
+
 def test_back_undoes_a_process(lab, program):
     lab.remember()
     p = lab.process(program)

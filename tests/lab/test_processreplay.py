@@ -89,6 +89,21 @@ def test_a_broken_recording_is_one_line(tmp_path, name, text, told):
     assert is_process_recording(tmp_path / "r")
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"fd":3', '"fd":99'), ('"addr":0', '"addr":-5e9'), ('"op":"brk"', '"op":"leap"'), ('"flags":34', '"flags":"x"'),
+     ('"len":98304', '"len":-1')],
+)  # fmt: skip
+def test_operations_that_cannot_be_made_are_no_bug(tmp_path, old, new):
+    shutil.copytree(RECORDINGS / "vm-3gh", tmp_path / "r")
+    log = (tmp_path / "r/console.log").read_text()
+    assert old in log
+    (tmp_path / "r/console.log").write_text(log.replace(old, new))
+    done = CliRunner().invoke(cli, ["replay", str(tmp_path / "r")])
+    assert done.exit_code in (1, 2), done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit | InputError)
+
+
 def test_a_wrong_number_of_a_process_is_bad_input(tmp_path):
     shutil.copytree(RECORDINGS / "vm-3gh", tmp_path / "r")
     log = (tmp_path / "r/console.log").read_text().replace('"who":0', '"who":9')

@@ -514,6 +514,11 @@ cdef class ProcessPages(TablePages):
             addr += PAGE_SIZE
         return found
 
+    def entry(self, UserMm mm not None, uint32_t addr):
+        """Linux's word of one entry; 0 where there is none."""
+        cdef uint32_t ptep = self.pte_offset(mm, addr) if addr < self.task_size and mm.pgd_pa else 0
+        return self.ram.load32(ptep) if ptep else 0
+
     def page(self, uint32_t pfn):
         """(flags, mapcount, refcount, mapping, index) of a page."""
         cdef Page *page
