@@ -104,6 +104,7 @@ cdef class SlabAllocator:
     # What each allocator does its own way. Addresses are virtual; 0 is the kernel's NULL.
     cdef KmemCache new_cache(self)
     cdef int open(self, KmemCache s, uint32_t flags) except? 1                  # __kmem_cache_create(): 0 or -errno
+    cdef str no_layout(self, KmemCache s)
     cdef uint32_t kmem_cache_flags(self, uint32_t object_size, uint32_t flags, str name) except? 0xFFFFFFFFU
     cdef uint32_t alloc(self, KmemCache s, uint32_t gfp_mask) except? 1         # kmem_cache_alloc()
     cdef int free(self, KmemCache s, uint32_t va) except -1                     # kmem_cache_free()

@@ -184,6 +184,10 @@ cdef class SlabAllocator:
     cdef int open(self, KmemCache s, uint32_t flags) except? 1:
         raise NotImplementedError
 
+    cdef str no_layout(self, KmemCache s):
+        # why no slab holds an object of this cache, if that is so
+        return ""
+
     cdef uint32_t kmem_cache_flags(self, uint32_t object_size, uint32_t flags, str name) except? 0xFFFFFFFFU:
         return flags
 
@@ -350,7 +354,7 @@ cdef class SlabAllocator:
         error = self.open(s, flags)
         if error:
             raise KernelPanic(f"Creation of kmalloc slab {name} size={size} failed. Reason {error}\n",
-                              "no free memory for it")
+                              self.no_layout(s) or "no free memory for it")
         s.refcount = -1
         return 0
 

@@ -92,3 +92,9 @@ def test_a_kernel_without_a_free_page_dies_there():
         pass
     with pytest.raises(KernelPanic, match="first slab"):
         kmem_cache_init(k)
+
+
+def test_slabs_larger_than_the_largest_block_are_the_end():
+    with pytest.raises(KernelPanic, match="Creation of kmalloc slab") as death:
+        booted(cmdline="slub_min_order=12")
+    assert death.value.cause.startswith("slub_min_order=12 wants larger slabs")

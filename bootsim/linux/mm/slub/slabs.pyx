@@ -301,6 +301,12 @@ cdef class SlubSlabs(SlabAllocator):
             s.node_va = self.alloc(self.kmem_cache_node, GFP_KERNEL)
         return 0 if s.node_va else -EINVAL
 
+    cdef str no_layout(self, KmemCache s):
+        if self.calculate_order(s.size) >= 0:
+            return ""
+        return (f"slub_min_order={self.k.options.get('slub_min_order', 0)} wants larger slabs than the largest "
+                f"block of pages, of order {self.g.max_order - 1}")
+
     cdef KmemCache alias(self, str name, uint32_t size, uint32_t align, uint32_t flags, object ctor):
         cdef SlubCache s = SlabAllocator.alias(self, name, size, align, flags, ctor)
         if s is not None:
