@@ -321,7 +321,7 @@ class Config(Values):
     NEED_PER_CPU_KM: bool = without_effect(False, "follows SMP")
     # log
     PRINTK: bool = False
-    PRINTK_TIME: bool = without_effect(False, "dmesg shows stamps with or without it")
+    PRINTK_TIME: bool = False
     PRINTK_CALLER: bool = False
     LOG_BUF_SHIFT: int = 17
     LOG_CPU_MAX_BUF_SHIFT: int = 12

@@ -53,10 +53,13 @@ def _split_subsystem(line: str) -> tuple[str, str]:
 
 
 def console(k: Kernel) -> str:
-    """Return what the console shows of the kernel's own messages, stamped as dmesg(1) stamps them.
+    """Return what the console shows of the kernel's own messages.
 
-    dmesg(1) does so whether CONFIG_PRINTK_TIME is set or not.
+    Stamped where CONFIG_PRINTK_TIME is set; without it on processors before ARMv7 alone, as dmesg(1) stamps them: the
+    logs of those boards that there are were read out of the kernel's memory.
     """
     shown = (record for record in k.log.records if not suppress_message_printing(k, record.level))
     texts = (record.text.split("\n") for record in shown if record.kernel)
-    return "".join(f"{STAMP}{line}\n" for text in texts for line in text)
+    older = hasattr(k, "procinfo") and k.procinfo.arch_name != "armv7"  # without: the kernel has not said a word
+    stamp = STAMP if k.build.config.PRINTK_TIME or older else ""
+    return "".join(f"{stamp}{line}\n" for text in texts for line in text)

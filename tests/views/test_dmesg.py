@@ -67,10 +67,19 @@ def test_console_shows_what_is_below_its_level(loglevel, ignore, shown):
     assert dmesg.console(kernel(loglevel, ignore)) == "".join(f"[    0.000000] {text}\n" for text in shown.split())
 
 
-def kernel(loglevel, ignore=False):
+@pytest.mark.parametrize(("printk_time", "arch_name", "stamp"), [
+    (False, "armv7", ""), (True, "armv7", "[    0.000000] "), (False, "armv5tej", "[    0.000000] "),
+])
+def test_a_console_without_timestamps(printk_time, arch_name, stamp):
+    shown = dmesg.console(kernel(10, printk_time=printk_time, arch_name=arch_name))
+    assert shown == f"{stamp}Linux\n{stamp}debug\n"
+
+
+def kernel(loglevel, ignore=False, printk_time=True, arch_name="armv7"):
     records = [record("Linux"), record("debug", 7), record("bootsim: x", kernel=False)]
     log = SimpleNamespace(records=records, console_loglevel=loglevel, ignore_loglevel=ignore)
-    return SimpleNamespace(log=log)
+    build = SimpleNamespace(config=SimpleNamespace(PRINTK_TIME=printk_time))
+    return SimpleNamespace(log=log, build=build, procinfo=SimpleNamespace(arch_name=arch_name))
 
 
 def test_what_a_terminal_would_obey_is_shown_in_hex():
