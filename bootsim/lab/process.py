@@ -16,14 +16,22 @@ from typing import TYPE_CHECKING, Any
 from bootsim.errors import InputError
 from bootsim.lab.session import Text
 from bootsim.linux.fs.binfmt_elf import execve
-from bootsim.linux.fs.proc.task_mmu import proc_pid_maps, proc_pid_status, show_map_vma, show_smap_vma_flags
+from bootsim.linux.fs.proc.task_mmu import (
+    pagemap,
+    proc_pid_maps,
+    proc_pid_smaps,
+    proc_pid_status,
+    show_map_vma,
+    show_smap_vma_flags,
+)
 from bootsim.linux.include.linux.mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import new_task, processes
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.filemap import disk_file
 from bootsim.linux.mm.madvise import madvise
-from bootsim.linux.mm.memory.fault import access_user, do_page_fault
+from bootsim.linux.mm.memory.access import access_user
+from bootsim.linux.mm.memory.fault import do_page_fault
 from bootsim.linux.mm.mlock import mlock, mlock2, mlockall, munlock, munlockall
 from bootsim.linux.mm.mmap.brk import brk
 from bootsim.linux.mm.mmap.map import mmap_pgoff, munmap
@@ -222,6 +230,15 @@ class Process:
     def maps(self) -> Text:
         """/proc/PID/maps."""
         return Text(proc_pid_maps(self.task))
+
+    @property
+    def smaps(self) -> Text:
+        """/proc/PID/smaps."""
+        return Text(proc_pid_smaps(self.task))
+
+    def pagemap(self, addr: int) -> int:
+        """The 64 bits that /proc/PID/pagemap has for an address."""
+        return pagemap(self.task, _address("pagemap", addr))
 
     @property
     def status(self) -> Text:

@@ -184,8 +184,8 @@ class Session:
         from bootsim.lab.process import Process
 
         pid, _, file = name.removeprefix("/proc/").partition("/")
-        if file not in ("maps", "status"):
-            raise InputError(f"{name}: a process has maps and status here")
+        if file not in ("maps", "smaps", "status"):
+            raise InputError(f"{name}: a process has maps, smaps and status here")
         return Text(getattr(Process(self, int(pid)), file))
 
     def vtop(self, va: Any) -> Text:

@@ -89,6 +89,31 @@ def test_rmap_finds_everybody_who_maps_a_page(lab, program, tmp_path):
         lab.rmap(5)
 
 
+def test_smaps_and_pagemap_tell_what_is_in_memory(lab, program):
+    p = lab.process(program)
+    addr = p.mmap(0, 4 * 4096)
+    p.write(addr, b"a")
+    p.write(addr + 4096, b"b")
+    p.touch(addr + 8192)
+    child = p.fork()
+    child.write(addr, b"c")
+
+    def rows(process):
+        text = process.smaps.split(f"{addr:08x}-")[1].splitlines()[1:23]
+        return {line.split(":")[0]: line.split(":")[1].split()[0] for line in text if ":" in line}
+
+    mine = rows(p)
+    assert (mine["Size"], mine["Rss"], mine["Pss"], mine["Anonymous"]) == ("16", "8", "6", "8")
+    assert (mine["Shared_Dirty"], mine["Private_Dirty"], mine["Referenced"]) == ("4", "4", "8")
+    assert rows(child)["Referenced"] == "4"
+    assert p.smaps.count("VmFlags: ") == len(p.maps.splitlines())
+    assert "Private_Hugetlb:       0 kB\nSwap:                  0 kB" in p.smaps
+    assert lab.cat(f"/proc/{p.pid}/smaps") == p.smaps
+    assert p.pagemap(addr) == 1 << 63 | 1 << 56 | p.pfn(addr)
+    assert not p.pagemap(addr + 4096) >> 56 & 1
+    assert p.pagemap(addr + 3 * 4096) == 0
+
+
 def test_back_undoes_a_process(lab, program):
     lab.remember()
     p = lab.process(program)
@@ -125,7 +150,7 @@ def test_wrong_arguments_are_bad_input(lab, program, name, args):
 def test_a_file_of_a_process_that_is_not_there(lab):
     with pytest.raises(InputError, match="process 7"):
         lab.cat("/proc/7/maps")
-    with pytest.raises(InputError, match="maps and status"):
+    with pytest.raises(InputError, match="smaps and status"):
         lab.cat("/proc/7/environ")
 
 

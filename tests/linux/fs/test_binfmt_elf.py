@@ -10,7 +10,7 @@ from bootsim.linux.fs.proc.task_mmu import proc_pid_maps, show_smap_vma_flags, t
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import new_task, processes
 from bootsim.linux.mm.filemap import disk_file
-from bootsim.linux.mm.memory.fault import access_user
+from bootsim.linux.mm.memory.access import access_user
 from bootsim.linux.mm.mmap.structs import ProcessError
 
 PT_LOAD, PT_INTERP, PT_GNU_STACK = 1, 3, 0x6474E551

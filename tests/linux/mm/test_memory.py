@@ -9,7 +9,8 @@ from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import new_task, processes
 from bootsim.linux.mm import madvise, mlock, mprotect, mremap
 from bootsim.linux.mm.filemap import disk_file
-from bootsim.linux.mm.memory.fault import access_user, do_page_fault
+from bootsim.linux.mm.memory.access import access_user
+from bootsim.linux.mm.memory.fault import do_page_fault
 from bootsim.linux.mm.mmap.map import mmap_pgoff, munmap
 
 P = 4096

@@ -9,7 +9,16 @@ from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 if TYPE_CHECKING:
     from bootsim.linux.mm.mmap.structs import Task, UserMm, VmAreaStruct
 
-VM_READ, VM_WRITE, VM_EXEC, VM_MAYSHARE = 0x1, 0x2, 0x4, 0x80
+VM_READ, VM_WRITE, VM_EXEC, VM_MAYSHARE, VM_LOCKED = 0x1, 0x2, 0x4, 0x80, 0x2000
+L_PTE_YOUNG, L_PTE_DIRTY = 1 << 1, 1 << 6
+PG_REFERENCED, PG_DIRTY = 1 << 1, 1 << 3
+PSS_SHIFT = 12
+PM_MMAP_EXCLUSIVE, PM_FILE, PM_PRESENT = 1 << 56, 1 << 61, 1 << 63
+_SMAPS = (
+    "Size", "KernelPageSize", "MMUPageSize", "Rss", "Pss", "Shared_Clean", "Shared_Dirty", "Private_Clean",
+    "Private_Dirty", "Referenced", "Anonymous", "LazyFree", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped",
+    "Shared_Hugetlb", "Swap", "SwapPss", "Locked",
+)  # fmt: skip
 _WIDTH = 25 + 4 * 6 - 1  # of what stands before a name
 # Names of the bits of vm_flags, from the lowest; "??" has none in 5.10.
 _MNEMONICS = "rdwrexshmrmwmemsgdumpfdwuwloiosrrrdcde??acnrhtsfarwfdd??mmhgnhmg"
@@ -64,6 +73,72 @@ def show_smap_vma_flags(vma: VmAreaStruct) -> str:
     """
     named = [_MNEMONICS[2 * bit:2 * bit + 2] for bit in range(32) if vma.vm_flags >> bit & 1]
     return "VmFlags: " + "".join(f"{name} " for name in named) + "\n"
+
+
+class _Sizes(dict[str, int]):
+    """struct mem_size_stats: bytes by the names that smaps has for them; Pss and Locked with 12 bits of fraction."""
+
+    def __missing__(self, _name: str) -> int:
+        return 0
+
+
+def _smap_gather_stats(task: Task, vma: VmAreaStruct) -> _Sizes:
+    # Source: fs/proc/task_mmu.c smaps_pte_entry(), smaps_account(), smaps_page_accumulate()
+    sizes, pages = _Sizes(), task.processes.pages
+    for _, pte, pfn in pages.normal_pages(vma):  # type: ignore[attr-defined]
+        flags, mapcount, refcount, mapping, _ = pages.page(pfn)  # type: ignore[attr-defined]
+        dirty = pte & L_PTE_DIRTY or flags & PG_DIRTY
+        private = refcount == 1 or mapcount < 2
+        pss = (PAGE_SIZE << PSS_SHIFT) // (1 if private else mapcount)
+        kind = ("Private" if private else "Shared") + ("_Dirty" if dirty else "_Clean")
+        for name in ("Rss", kind, *(["Anonymous"] if mapping & 1 else []),
+                     *(["Referenced"] if pte & L_PTE_YOUNG or flags & PG_REFERENCED else [])):  # fmt: skip
+            sizes[name] += PAGE_SIZE
+        sizes["Pss"] += pss
+        sizes["Locked"] += pss if vma.vm_flags & VM_LOCKED else 0
+    return sizes
+
+
+def show_smap(task: Task, vma: VmAreaStruct) -> str:
+    """A mapping in /proc/PID/smaps.
+
+    Source: fs/proc/task_mmu.c show_smap(), __show_smap()
+    Differs: nothing is swapped or lazily freed, and no page is huge.
+    """
+    sizes = _smap_gather_stats(task, vma)
+    sizes |= {"Size": vma.vm_end - vma.vm_start, "KernelPageSize": PAGE_SIZE, "MMUPageSize": PAGE_SIZE,
+              "Pss": sizes["Pss"] >> PSS_SHIFT, "Locked": sizes["Locked"] >> PSS_SHIFT}  # fmt: skip
+    lines = [f"{name + ':':<16}{sizes.get(name, 0) >> 10:8} kB\n" for name in _SMAPS[:-3]]
+    lines.append(f"Private_Hugetlb: {0:7} kB\n")
+    lines += [f"{name + ':':<16}{sizes.get(name, 0) >> 10:8} kB\n" for name in _SMAPS[-3:]]
+    lines += ["THPeligible:    0\n", show_smap_vma_flags(vma)]
+    return f"{show_map_vma(task, vma)}\n{''.join(lines)}"
+
+
+def proc_pid_smaps(task: Task) -> str:
+    """/proc/PID/smaps, as `proc_pid_maps` with what is in memory of each mapping."""
+    if task.mm is None:
+        return ""
+    gate = [task.processes.gate_vma] if task.processes.k.build.config.KUSER_HELPERS else []
+    return "".join(show_smap(task, vma) for vma in [*task.mm, *gate])
+
+
+def pagemap(task: Task, va: int) -> int:
+    """The 64 bits that /proc/PID/pagemap has for the page of an address; root sees the frame.
+
+    Source: fs/proc/task_mmu.c pte_to_pagemap_entry()
+    """
+    pages = task.processes.pages
+    vma = None if task.mm is None else next((v for v in task.mm if va in v), None)
+    word = 0 if vma is None else pages.entry(task.mm, va)  # type: ignore[attr-defined]
+    if vma is None or not word:
+        return 0
+    found = PM_PRESENT | word >> PAGE_SHIFT
+    normal = next((pfn for at, _, pfn in pages.normal_pages(vma) if at == va & -PAGE_SIZE), None)  # type: ignore[attr-defined]
+    if normal is not None:
+        _, mapcount, _, mapping, _ = pages.page(normal)  # type: ignore[attr-defined]
+        found |= (0 if mapping & 1 else PM_FILE) | (PM_MMAP_EXCLUSIVE if mapcount == 1 else 0)
+    return found
 
 
 def task_mem(mm: UserMm) -> str:

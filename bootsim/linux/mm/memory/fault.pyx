@@ -514,6 +514,20 @@ cdef class ProcessPages(TablePages):
             addr += PAGE_SIZE
         return found
 
+    def normal_pages(self, VmAreaStruct vma not None):
+        """(address, Linux's word, frame) of every entry of a VMA whose page counts as mapped: vm_normal_page()."""
+        cdef list found = []
+        cdef uint32_t addr = vma.vm_start
+        cdef uint32_t ptep, pte, pfn
+        while addr < vma.vm_end:
+            ptep = self.pte_offset(vma.vm_mm, addr) if vma.vm_mm is not None else 0
+            pte = self.ram.load32(ptep) if ptep else 0
+            pfn = self.vm_normal_page(vma, addr, pte) if pte else NO_PAGE
+            if pfn != NO_PAGE:
+                found.append((addr, pte, pfn))
+            addr += PAGE_SIZE
+        return found
+
     def entry(self, UserMm mm not None, uint32_t addr):
         """Linux's word of one entry; 0 where there is none."""
         cdef uint32_t ptep = self.pte_offset(mm, addr) if addr < self.task_size and mm.pgd_pa else 0
@@ -544,31 +558,6 @@ cdef class ProcessPages(TablePages):
         take_free_page(self.g, pfn, 0)
         self.ram.clear(<int64_t>pfn << PAGE_SHIFT, PAGE_SIZE)
         return True
-
-
-def access_user(Task task not None, ProcessPages pages not None, uint32_t addr, uint32_t size, bytes data=None):
-    """Read `size` bytes as a user program does, or write `data`: the bytes, or (signal, code, address).
-
-    A signal comes at the first byte that the program may not access; what lies before it has been written.
-    """
-    cdef uint32_t done = 0
-    cdef uint32_t at, count, pa
-    cdef list parts = []
-    if data is not None:
-        size = <uint32_t>len(data)
-    while done < size:
-        at = addr + done
-        signal, code = do_page_fault(task, pages, at, data is not None)
-        if signal:
-            return signal, code, at
-        count = min(size - done, PAGE_SIZE - (at & ~<uint32_t>PAGE_MASK))
-        pa = (pages.ram.load32(pages.pte_offset(task.mm, at)) & PAGE_MASK) | (at & ~<uint32_t>PAGE_MASK)
-        if data is not None:
-            pages.k.machine.ram.write(pa, data[done:done + count])
-        else:
-            parts.append(pages.k.machine.ram.read(pa, count))
-        done += count
-    return b"".join(parts) if data is None else data
 
 
 def do_page_fault(Task task not None, ProcessPages pages not None, uint32_t addr, bint write):
