@@ -12,6 +12,7 @@ from bootsim.hw.soc import Soc
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bootsim.hw.tlb import Tlb
     from bootsim.inputs.bootloader import Handover
     from bootsim.inputs.efimap import Firmware
 
@@ -42,12 +43,38 @@ class Machine:
         self.firmware = firmware
         self.ram = PhysicalMemory()
         self.cp15 = cp15 or Cp15()
+        self.tlb: Tlb | None = None  # made at the first access through it
 
     def translate(
         self, va: int, access: Literal["read", "write", "execute"] = "read", privileged: bool = True
     ) -> Translation | Fault:
         """What the boot processor's MMU makes of a virtual address, with its registers as they are now."""
         return translate(self.ram, self.cp15, va, access, privileged)
+
+    def main_tlb(self) -> Tlb:
+        """The boot processor's TLB; empty when it is asked for first."""
+        if self.tlb is None:
+            from bootsim.hw.tlbsize import tlb_of
+
+            self.tlb = tlb_of(self.cpu)
+        return self.tlb
+
+    def load(self, va: int, privileged: bool = True) -> int | Fault:
+        """The word that LDR finds at a virtual address (a multiple of 4) through the TLB, or the fault it takes."""
+        found = self.main_tlb().translate(self.ram, self.cp15, va, "read", privileged)
+        return self.read32(found.pa) if isinstance(found, Translation) else found
+
+    def store(self, va: int, word: int, privileged: bool = True) -> Fault | None:
+        """Write a word at a virtual address (a multiple of 4) as STR does; the fault it takes, or None.
+
+        Where there is no RAM nothing is written: the SoC's registers answer reads alone.
+        """
+        found = self.main_tlb().translate(self.ram, self.cp15, va, "write", privileged)
+        if not isinstance(found, Translation):
+            return found
+        if self.has_ram(found.pa, 4):
+            self.ram.write32(found.pa, word)
+        return None
 
     def reset_cp15(self) -> Cp15:
         """The registers of one processor after reset: MMU off."""

@@ -51,3 +51,5 @@ cdef void walk_tables(PhysicalMemory ram, Cp15 cp15, uint32_t va, Walk *w) noexc
 cdef void check_access(Cp15 cp15, Walk *w, int access, bint privileged) noexcept nogil
 cdef int translate_fast(PhysicalMemory ram, Cp15 cp15, uint32_t va, int access, bint privileged,
                         uint64_t *pa) noexcept nogil
+cdef void old_subpage(uint32_t sctlr, Walk *w) noexcept nogil
+cdef object answer(Cp15 cp15, Walk *w, int access)

@@ -15,6 +15,9 @@ class Permissions(NamedTuple):
     xn: bool
     pxn: bool
 
+KINDS: tuple[str, ...]
+ACCESSES: dict[str, int]
+
 @final
 class Cp15:
     sctlr: int

@@ -43,9 +43,9 @@ MemoryType.__doc__ = """What kind of memory it is: type "strongly-ordered", "dev
 Permissions = namedtuple("Permissions", "privileged user xn pxn")
 Permissions.__doc__ = """Who may do what: `privileged` and `user` are "", "r" or "rw"; `xn`, `pxn` forbid execution."""
 
-_KINDS = ("off", "section", "supersection", "large", "small")
+KINDS = ("off", "section", "supersection", "large", "small")
 _PAGE_BYTES = (1 << 32, 1 << 20, 1 << 24, 1 << 16, 1 << 12)
-_ACCESSES = {"read": ACCESS_READ, "write": ACCESS_WRITE, "execute": ACCESS_EXECUTE}
+ACCESSES = {"read": ACCESS_READ, "write": ACCESS_WRITE, "execute": ACCESS_EXECUTE}
 _ACCESS_NAMES = ("read", "write", "execute")
 _DOMAIN_ACCESS = ("none", "client", "reserved", "manager")
 _TYPES = ("strongly-ordered", "device", "normal", "reserved")
@@ -214,16 +214,23 @@ cdef inline void old_second_level(PhysicalMemory ram, uint32_t sctlr, uint32_t v
     w.pa = (l2 & 0xFFFFF000U) | (va & 0xFFF)
     if l2 & 3 == 0:
         w.status = FS_TRANSLATION_PAGE
-    elif l2 & 3 == 1:
+        return
+    if l2 & 3 == 1:
         w.kind = WALK_LARGE
         w.texcb |= (l2 >> 12 & 7) << 2
         w.pa = (l2 & 0xFFFF0000U) | (va & 0xFFFF)
-        w.ap = old_ap(l2 >> (4 + 2 * (va >> 14 & 3)) & 3, sctlr)
-    elif l2 & 3 == 2:
-        w.ap = old_ap(l2 >> (4 + 2 * (va >> 10 & 3)) & 3, sctlr)
-    else:
+    elif l2 & 3 == 3:
         w.texcb |= (l2 >> 6 & 7) << 2
-        w.ap = old_ap(l2 >> 4 & 3, sctlr)
+    old_subpage(sctlr, w)
+
+
+cdef void old_subpage(uint32_t sctlr, Walk *w) noexcept nogil:
+    """Set w.ap by the subpage that w.va lies in, where w is of a page."""
+    cdef uint32_t kind = w.l2 & 3
+    if w.kind == WALK_LARGE:
+        w.ap = old_ap(w.l2 >> (4 + 2 * (w.va >> 14 & 3)) & 3, sctlr)
+    elif w.kind == WALK_SMALL:
+        w.ap = old_ap(w.l2 >> (4 + 2 * (w.va >> 10 & 3)) & 3 if kind == 2 else w.l2 >> 4 & 3, sctlr)
 
 
 cdef inline int effective_ap(Cp15 c, int ap) noexcept nogil:
@@ -329,7 +336,7 @@ cdef class Translation:
     @property
     def kind(self):
         """The unit that maps it: "section", "supersection", "large", "small", or "off" with the MMU off."""
-        return _KINDS[self.w.kind]
+        return KINDS[self.w.kind]
 
     @property
     def page_bytes(self):
@@ -448,17 +455,22 @@ def translate(PhysicalMemory ram not None, Cp15 cp15 not None, va, access="read"
     `access` is "read", "write" or "execute". The address is taken modulo 2**32.
     """
     cdef Walk w
-    cdef int kind = _ACCESSES[access]
-    cdef Translation t
-    cdef Fault f
+    cdef int kind = ACCESSES[access]
     walk_tables(ram, cp15, va & 0xFFFFFFFF, &w)
     check_access(cp15, &w, kind, privileged)
+    return answer(cp15, &w, kind)
+
+
+cdef object answer(Cp15 cp15, Walk *w, int access):
+    """What a walk and the check of an access came to: a Translation, or a Fault."""
+    cdef Translation t
+    cdef Fault f
     if w.status != FS_NONE:
         f = Fault.__new__(Fault)
-        f.w = w
-        f.access_ = kind
+        f.w = w[0]
+        f.access_ = access
         return f
     t = Translation.__new__(Translation)
-    t.w = w
+    t.w = w[0]
     t.sctlr, t.dacr, t.prrr, t.nmrr = cp15.sctlr, cp15.dacr, cp15.prrr, cp15.nmrr
     return t

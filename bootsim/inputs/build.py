@@ -190,6 +190,7 @@ class Config(Values):
     ARM_ERRATA_430973: bool = without_effect(False, "bits in the processor's own registers")
     ARM_ERRATA_458693: bool = without_effect(False, "bits in the processor's own registers")
     ARM_ERRATA_460075: bool = without_effect(False, "bits in the processor's own registers")
+    ARM_ERRATA_720789: bool = False
     ARM_ERRATA_742230: bool = without_effect(False, "bits in the processor's own registers")
     ARM_ERRATA_742231: bool = without_effect(False, "bits in the processor's own registers")
     ARM_ERRATA_743622: bool = without_effect(False, "bits in the processor's own registers")

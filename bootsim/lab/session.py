@@ -147,8 +147,7 @@ class Session:
     def names(self) -> dict[str, Any]:
         """Return what a shell or script may write bare: the machine, its functions, and the questions below."""
         own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache", "pkmap",
-               "insmod", "rmmod",
-               "process", "ps", "rmap")
+               "insmod", "rmmod", "process", "ps", "rmap", "load", "store", "tlb", "without_flushes", "switch_to")
         self.bare = {**self._kernel, **{name: getattr(self, name) for name in own}, "k": self.k, "lab": self}
         return self.bare
 
@@ -241,6 +240,70 @@ class Session:
         from bootsim.linux.kernel.module import delete_module
 
         delete_module(self.k, name)
+
+    # ------------------------------------------------------------------ through the TLB
+
+    def load(self, va: int, privileged: bool = True) -> Any:
+        """Return the word at an address as the boot processor reads it, through its TLB; or the fault it takes.
+
+        Raises InputError for an address that is no multiple of 4.
+        """
+        found = self.k.machine.load(_word_address("load", va), privileged)
+        step(self.k, "load {va:#010x}: {found}", func="load", va=va,
+             found=f"{found:#x}" if isinstance(found, int) else repr(found))
+        return found
+
+    def store(self, va: int, word: int, privileged: bool = True) -> Any:
+        """Write a word of 32 bits as the boot processor does, through its TLB; None, or the fault it takes.
+
+        Raises InputError as `load`, and for a number of more bits.
+        """
+        if word not in range(1 << 32):
+            raise InputError(f"store: {word!r} is no number of 32 bits")
+        fault = self.k.machine.store(_word_address("store", va), word, privileged)
+        step(self.k, "store {va:#010x}: {fault}", func="store", va=va, fault="done" if fault is None else repr(fault))
+        return fault
+
+    def tlb(self, entries: int | None = None, ways: int = 2) -> Text:
+        """Return what the boot processor's TLB holds and has counted.
+
+        With `entries` an empty one of that size is put in.
+        Raises InputError for a size that cannot be.
+        """
+        machine = self.k.machine
+        if entries is not None:
+            from bootsim.hw.tlb import Tlb
+
+            try:
+                machine.tlb = Tlb(entries, ways)
+            except (ValueError, TypeError, OverflowError) as error:
+                raise InputError(f"tlb({entries!r}, {ways!r}): {error}") from None
+        now = machine.main_tlb()
+        counted = ", ".join(f"{count} {name}" for name, count in now.statistics().items())
+        rows = [f"{e.va:#010x} -> {e.pa:#010x}  {e.kind:<12} {'global' if e.is_global else f'ASID {e.asid}'}"
+                for e in sorted(now.entries())]
+        return Text("\n".join([f"{now.sets} sets of {now.ways}, {len(now)} entries; {counted}", *rows]))
+
+    @contextmanager
+    def without_flushes(self) -> Iterator[None]:
+        """Have the TLB overhear what is below the `with`: what if the kernel forgot to flush it?"""
+        tlb = self.k.machine.main_tlb()
+        before, tlb.listens = tlb.listens, False
+        try:
+            yield
+        finally:
+            tlb.listens = before
+
+    def switch_to(self, process: Process) -> None:
+        """Have the boot processor translate by a process's tables, under its ASID. Raises InputError without tables."""
+        from bootsim.linux.arch.arm.mm.context import switch_mm
+
+        mm = process.task.mm
+        if mm is None or mm.pgd_pa == 0:
+            raise InputError(f"process {process.pid} has no page tables to switch to")
+        switch_mm(self.k, mm)
+        step(self.k, "process {pid} runs: TTBR0 {ttbr0:#010x}, ASID {asid}", func="switch_mm", pid=process.pid,
+             ttbr0=self.k.cpus[0].cp15.ttbr0, asid=self.k.cpus[0].cp15.asid)
 
     def process(self, file: str | os.PathLike[str], *args: str, **options: Any) -> Process:
         """Start a program from an ELF file; `env` are its variables, `sysroot` where its interpreter is. InputError."""
@@ -357,6 +420,12 @@ class Session:
         from bootsim.lab.picture import memory_map
 
         return memory_map(self.k)
+
+
+def _word_address(call: str, va: Any) -> int:
+    if isinstance(va, bool) or not isinstance(va, int) or not 0 <= va < 1 << 32 or va % 4:
+        raise InputError(f"{call}: {va!r} is no address of a word: a multiple of 4 below 2**32")
+    return va
 
 
 def _place() -> str:

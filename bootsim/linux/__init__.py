@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bootsim.inputs.build import Config, KernelBuild, MachineDesc
     from bootsim.linux.arch.arm.asm.proc_fns import Processor
     from bootsim.linux.arch.arm.asm.procinfo import ProcInfo
+    from bootsim.linux.arch.arm.mm.context import Asids
     from bootsim.linux.arch.arm.mm.dma_mapping import Unmapped
     from bootsim.linux.arch.arm.mm.ioremap import StaticVm
     from bootsim.linux.arch.arm.mm.mmu.create_mapping import MemType
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from bootsim.linux.lib.fdt import FlatTree
     from bootsim.linux.mm.cma import Cma
     from bootsim.linux.mm.highmem import Kmap
-    from bootsim.linux.mm.mmap.structs import Processes
+    from bootsim.linux.mm.mmap.structs import Processes, UserMm
     from bootsim.linux.mm.page_alloc import Pglist
     from bootsim.linux.mm.percpu import Percpu
     from bootsim.linux.mm.slab_common import SlabAllocator
@@ -121,6 +122,7 @@ class Mm:
         self.slab: SlabAllocator | None = None
         self.vmap: Vmap | None = None
         self.kmap: Kmap | None = None
+        self.asids: Asids | None = None
         self.modules: dict[str, Module] = {}
         # limits
         self.arm_dma_zone_size = 0
@@ -250,6 +252,7 @@ class Kernel:
         self.setup_max_cpus = config.NR_CPUS
         # processes, once there are any
         self.processes: Processes | None = None
+        self.active_mm: UserMm | None = None  # which the boot processor is in
         # resources: (name, first pa, last pa)
         self.iomem: list[tuple[str, int, int]] = []
 

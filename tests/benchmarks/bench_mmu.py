@@ -1,6 +1,7 @@
 """How long page tables take to write and to walk. Run by `make bench`."""
 
 import time
+from array import array
 
 import pytest
 
@@ -8,6 +9,7 @@ from bootsim.hw.cpu import CORTEX_A9
 from bootsim.hw.machine import Machine
 from bootsim.hw.memory import PhysicalMemory
 from bootsim.hw.mmu import Cp15, translate
+from bootsim.hw.tlb import Tlb
 from bootsim.inputs.build import Config, KernelBuild, Sizeof, Symbols
 from bootsim.linux import Kernel
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_DMA_READY, MapDesc
@@ -71,6 +73,21 @@ def test_translate_a_page(benchmark, kernel):
 
 def test_a_new_physical_memory(benchmark):
     benchmark(PhysicalMemory)
+
+
+def test_ten_thousand_hits_of_the_tlb(benchmark, kernel):
+    tlb, ram, cp15 = Tlb(128, 2), kernel.machine.ram, kernel.machine.cp15
+    stream = array("I", [0xC0000000 + (n << 20) for n in range(100)])
+    tlb.run(ram, cp15, stream)
+    benchmark(tlb.run, ram, cp15, stream, rounds=100)
+    assert tlb.misses == 100
+
+
+def test_ten_thousand_misses_of_the_tlb(benchmark, kernel):
+    tlb, ram, cp15 = Tlb(128, 2), kernel.machine.ram, kernel.machine.cp15
+    stream = array("I", [0xC0000000 + (n << 20) for n in range(0, 768, 3)])
+    benchmark(tlb.run, ram, cp15, stream, rounds=39)
+    assert tlb.hits == 0
 
 
 def test_budget_of_a_walk(kernel):

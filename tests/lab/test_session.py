@@ -255,3 +255,29 @@ def test_kernel_addresses_have_holders():
     assert [held.va for held in lab.holders()] == [va]
     lab.vfree(va)
     assert lab.holders() == []
+
+
+def test_a_forgotten_flush_at_the_prompt(lab):
+    lab.tlb(8, 2)
+    va = lab.vmalloc(4096)
+    assert lab.store(va, 0x1234) is None
+    assert lab.load(va) == 0x1234
+    lab.vfree(va)
+    with lab.without_flushes():
+        lab.vm_unmap_aliases()
+    assert lab.load(va) == 0x1234  # the page is another's by now
+    assert "2 forgotten" in lab.tlb()  # its page and the guard page
+    lab.vmalloc(4096)
+    lab.vfree(va)
+    lab.vm_unmap_aliases()
+    assert not isinstance(lab.load(va), int)
+    assert "translation fault" in lab.k.log.records[-1].text
+    assert lab.tlb().startswith("4 sets of 2, ")
+
+
+def test_addresses_and_sizes_the_tlb_refuses(lab):
+    for wrong in (lambda: lab.load(2), lambda: lab.load(1 << 32), lambda: lab.load("0xc0000000"),
+                  lambda: lab.store(0xC0000000, -1), lambda: lab.store(0xC0000000, "1"), lambda: lab.tlb(7, 2),
+                  lambda: lab.tlb("many")):
+        with pytest.raises(InputError):
+            wrong()

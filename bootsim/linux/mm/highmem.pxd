@@ -13,6 +13,7 @@ cdef enum:
 cdef class Kmap:
     cdef int32_t pkmap_count[LAST_PKMAP]
     cdef readonly uint32_t last_pkmap_nr
+    cdef readonly uint32_t flushes          # how often windows were unmapped
     cdef readonly uint32_t base             # PKMAP_BASE
     cdef PhysicalMemory ram
     cdef Processor processor

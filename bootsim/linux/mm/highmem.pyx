@@ -66,7 +66,7 @@ cdef class Kmap:
         new.ram = deepcopy(self.ram, memo)
         new.processor = self.processor
         new.last_pkmap_nr, new.base, new.table_pa = self.last_pkmap_nr, self.base, self.table_pa
-        new.table_va = self.table_va
+        new.table_va, new.flushes = self.table_va, self.flushes
         new.fixmap_pa, new.prot, new.first_slot = self.fixmap_pa, self.prot, self.first_slot
         new.uses_pkmap, new.clears, new.page_bytes = self.uses_pkmap, self.clears, self.page_bytes
         new.sections, new.map_va, new.map_pfn = deepcopy(self.sections, memo), self.map_va, self.map_pfn
@@ -124,12 +124,16 @@ cdef class Kmap:
     # ---------------------------------------------------------------- kmap()
 
     cdef int flush_all_zero(self) except -1:
+        # `flushes` counts those that unmapped something, after which the TLB is flushed
         cdef uint32_t nr
+        cdef bint need_flush = False
         for nr in range(LAST_PKMAP):
             if self.pkmap_count[nr] == 1:
                 self.pkmap_count[nr] = 0
                 self.processor.set_pte_ext(self.ram, self.table_pa + 4 * nr, 0, 0)
                 self.clear_page_address(nr)
+                need_flush = True
+        self.flushes += need_flush
         return 0
 
     def flush_unused(self):

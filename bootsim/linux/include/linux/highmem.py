@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_XN
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_XN, PMD_SIZE
+from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_range
 from bootsim.linux.arch.arm.mm.highmem import kmap_atomic_high_prot, kunmap_atomic_high
 from bootsim.linux.include.linux.mm_types import Page
 from bootsim.linux.mm.highmem import Kmap, KmapError
@@ -53,7 +54,10 @@ def kmap(k: Kernel, page: Page | int) -> int:
     pfn = frame(page)
     if not PageHighMem(k, pfn):
         return page_address(k, pfn)
-    va = kmap_state(k).kmap_high(pfn)
+    state = kmap_state(k)
+    flushes = state.flushes
+    va = state.kmap_high(pfn)
+    _flush_windows(k, state, flushes)
     if not va:
         raise KmapError(f"kmap() of page {pfn:#x}: all 512 windows are in use; the caller would sleep until a kunmap()")
     return va
@@ -74,7 +78,16 @@ def kmap_flush_unused(k: Kernel) -> None:
     Source: mm/highmem.c kmap_flush_unused()
     """
     if k.build.config.HIGHMEM:
-        kmap_state(k).flush_unused()
+        state = kmap_state(k)
+        flushes = state.flushes
+        state.flush_unused()
+        _flush_windows(k, state, flushes)
+
+
+def _flush_windows(k: Kernel, state: Kmap, flushes: int) -> None:
+    # after flush_all_zero_pkmaps(), where it has unmapped any; all windows lie below one second-level table
+    if state.flushes != flushes:
+        flush_tlb_kernel_range(k, state.base, state.base + PMD_SIZE)
 
 
 def kmap_to_page(k: Kernel, vaddr: int) -> Page:

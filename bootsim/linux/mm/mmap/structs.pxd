@@ -75,6 +75,8 @@ cdef class UserMm:
     cdef public Task owner              # who acts on it now: current
     cdef public str name
     cdef public uint32_t pgd_pa
+    cdef public uint64_t context_id     # its number in the TLB, with the generation of that
+    cdef public uint32_t vmalloc_seq    # as init_mm's when its kernel part was copied
     cdef readonly VmAreaStruct mmap
     cdef RbTree mm_rb
     cdef list by_node                   # the VMA of each number in mm_rb

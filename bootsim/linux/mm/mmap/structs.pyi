@@ -60,6 +60,8 @@ class UserMm:
     owner: Task
     name: str
     pgd_pa: int
+    context_id: int
+    vmalloc_seq: int
     mmap_base: int
     task_size: int
     highest_vm_end: int

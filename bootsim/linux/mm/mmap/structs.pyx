@@ -18,7 +18,8 @@ from bootsim.linux.lib.rbtree cimport RbTree
 from bootsim.errors import BootsimError
 
 cdef tuple _MM_FIELDS = (
-    "pgd_pa", "mmap_base", "task_size", "highest_vm_end", "topdown", "mm_users", "map_count", "total_vm", "hiwater_vm",
+    "pgd_pa", "context_id", "vmalloc_seq",
+    "mmap_base", "task_size", "highest_vm_end", "topdown", "mm_users", "map_count", "total_vm", "hiwater_vm",
     "hiwater_rss", "locked_vm", "pinned_vm", "data_vm", "exec_vm", "stack_vm", "def_flags", "start_code", "end_code",
     "start_data", "end_data", "start_brk", "brk", "start_stack", "arg_start", "arg_end", "env_start", "env_end",
     "sigpage", "vdso", "pgtables_bytes",

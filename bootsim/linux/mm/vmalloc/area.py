@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import proxy
 
 from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
+from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_range
 from bootsim.linux.include.linux.slab import kfree, kmem_cache_alloc, kmem_cache_create, kmem_cache_free, kzalloc
 from bootsim.linux.kernel.printk import KERN_WARNING, printk
 from bootsim.linux.mm.page_alloc import (
@@ -159,7 +160,19 @@ def purge_vmap_area_lazy(k: Kernel) -> bool:
     from bootsim.linux.mm.vmalloc.block import purge_fragmented_blocks_allcpus
 
     purge_fragmented_blocks_allcpus(k)
-    return vmap_state(k).areas.purge_now()
+    return purge_vmap_areas(k, (1 << 32, 0))
+
+
+def purge_vmap_areas(k: Kernel, also: tuple[int, int]) -> bool:
+    """Make free all addresses that wait to be, and have the TLB forget them and `also`, [start, end); whether any did.
+
+    Source: mm/vmalloc.c __purge_vmap_area_lazy()
+    """
+    areas = vmap_state(k).areas
+    if not areas.purge_now():
+        return False
+    flush_tlb_kernel_range(k, min(areas.purged[0], also[0]), max(areas.purged[1], also[1]))
+    return True
 
 
 def free_vmap_area_noflush(k: Kernel, addr: int) -> None:
@@ -167,7 +180,9 @@ def free_vmap_area_noflush(k: Kernel, addr: int) -> None:
 
     Source: mm/vmalloc.c free_vmap_area_noflush()
     """
-    vmap_state(k).areas.give_back(addr, lazy_max_pages(k))
+    areas = vmap_state(k).areas
+    if areas.give_back(addr, lazy_max_pages(k)):
+        flush_tlb_kernel_range(k, *areas.purged)
 
 
 def free_unmap_vmap_area(k: Kernel, start: int, end: int) -> None:

@@ -26,6 +26,7 @@ cdef class VmapAreas:
     cdef RangeTree free_tree
     cdef readonly list purge_list       # (start, end, address of the vmap_area), oldest first
     cdef readonly Py_ssize_t lazy_nr    # vmap_lazy_nr: pages on the purge list
+    cdef readonly tuple purged          # where the last purge was: start, end
     cdef public object cache            # gives and takes the structs' memory; None: kept by nobody
     cdef readonly dict preload          # ne_fit_preload_node, by cpu
 

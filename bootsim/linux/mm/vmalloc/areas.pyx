@@ -151,6 +151,7 @@ cdef class VmapAreas:
         memo[id(self)] = other
         other.busy_tree, other.free_tree = deepcopy(self.busy_tree, memo), deepcopy(self.free_tree, memo)
         other.purge_list, other.preload = list(self.purge_list), dict(self.preload)
+        other.purged = self.purged
         other.lazy_nr, other.cache = self.lazy_nr, deepcopy(self.cache, memo)
         return other
 
@@ -302,6 +303,7 @@ cdef class VmapAreas:
     def give_back(self, uint32_t addr, Py_ssize_t lazy_max_pages):
         """Let the taken range that holds `addr` wait to be free; purge when more than `lazy_max_pages` wait.
 
+        Answers whether it did.
         Source: mm/vmalloc.c free_vmap_area_noflush()
         """
         cdef RangeTree tree = self.busy_tree
@@ -313,15 +315,16 @@ cdef class VmapAreas:
         self.purge_list.append((start, end, tree.va_at[n]))
         tree.remove(n)
         self.lazy_nr += (end - start) >> PAGE_SHIFT
-        if self.lazy_nr > lazy_max_pages:
-            self.purge_now()
+        return self.lazy_nr > lazy_max_pages and self.purge_now()
 
     def purge_now(self):
-        """Make free what waits; whether anything did.
+        """Make free what waits; whether anything did. `purged` is then the range [start, end) that held it all.
 
         Source: mm/vmalloc.c __purge_vmap_area_lazy()
         """
         waiting = self.purge_list
+        if waiting:
+            self.purged = min([start for start, _, _ in waiting]), max([end for _, end, _ in waiting])
         self.purge_list = []
         for start, end, va_at in reversed(waiting):
             self.merge_or_add(start, end, va_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
+from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_range
 from bootsim.linux.include.linux.slab import kfree, kmalloc
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.mm.page_alloc import GFP_KERNEL
@@ -14,6 +15,7 @@ from bootsim.linux.mm.vmalloc.area import (
     alloc_vmap_area,
     free_unmap_vmap_area,
     free_vmap_area_noflush,
+    purge_vmap_areas,
     vmap_state,
 )
 from bootsim.linux.mm.vmalloc.tables import frame, map_kernel_range, unmap_kernel_range_noflush
@@ -35,13 +37,15 @@ SIZEOF_VMAP_BLOCK = 56
 class VmapBlock:
     """struct vmap_block: addresses from `start` (va) on, of which `free` pages at the end were never used.
 
-    `dirty` pages were used and are not any more; `cpu` has it on its queue. `va` is where the struct lies.
+    `dirty` pages were used and are not any more; `cpu` has it on its queue. `va` is where the struct lies. The
+    dirty pages are in [dirty_min, dirty_max) of the block.
     """
 
     def __init__(self, start: int, free: int, cpu: int, va: int) -> None:
         self.start = start
         self.free = free
         self.dirty = 0
+        self.dirty_min, self.dirty_max = VMAP_BBMAP_BITS_MAX, 0
         self.cpu = cpu
         self.va = va
 
@@ -135,6 +139,9 @@ def vb_free(k: Kernel, addr: int, count: int) -> None:
     if block is None:
         raise VmallocError(f"vm_unmap_ram({addr:#x}): no block of vm_map_ram() lies there")
     unmap_kernel_range_noflush(k, addr, count << PAGE_SHIFT)
+    at = addr - block.start >> PAGE_SHIFT
+    block.dirty_min = min(block.dirty_min, at)
+    block.dirty_max = max(block.dirty_max, at + (1 << _get_order(count)))
     block.dirty += 1 << _get_order(count)
     if block.dirty == pages:
         free_vmap_block(k, block)
@@ -179,5 +186,9 @@ def vm_unmap_aliases(k: Kernel) -> None:
 
     Source: mm/vmalloc.c vm_unmap_aliases()
     """
+    dirty = [block for queue in vmap_state(k).queues.values() for block in queue if block.dirty]
+    start = min((block.start + (block.dirty_min << PAGE_SHIFT) for block in dirty), default=1 << 32)
+    end = max((block.start + (block.dirty_max << PAGE_SHIFT) for block in dirty), default=0)
     purge_fragmented_blocks_allcpus(k)
-    vmap_state(k).areas.purge_now()
+    if not purge_vmap_areas(k, (start, end)) and dirty:
+        flush_tlb_kernel_range(k, start, end)

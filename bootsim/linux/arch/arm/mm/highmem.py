@@ -26,7 +26,10 @@ def kmap_atomic_high_prot(k: Kernel, pfn: int, prot: int) -> int:
     kmap = k.mm.kmap
     if kmap is not None:
         found = kmap.kmap_high_get(pfn) if kmap.atomic_uses_kmap else 0
-        return found or kmap.atomic(pfn, prot, k.mm.pgdat.cpu)
+        if not found:
+            found = kmap.atomic(pfn, prot, k.mm.pgdat.cpu)
+            _flush(k, found)
+        return found
     va = fix_to_virt(FIX_KMAP_BEGIN)
     pte_pa = pte_offset_kernel(k, pmd_off_k(k, va), va)
     k.processor.cpu_set_pte_ext(k.machine.ram, pte_pa, pfn << PAGE_SHIFT | prot, 0)
@@ -46,7 +49,15 @@ def kunmap_atomic_high(k: Kernel, va: int) -> None:
             k.processor.cpu_set_pte_ext(k.machine.ram, pte_offset_kernel(k, pmd_off_k(k, va), va), 0, 0)
     elif va >= FIXADDR_START:
         kmap.atomic_done(va, k.mm.pgdat.cpu)
+        if k.build.config.DEBUG_HIGHMEM:
+            _flush(k, va)
     else:
         pfn = kmap.page_at(va)
         if pfn is not None:
             kmap.kunmap_high(pfn)
+
+
+def _flush(k: Kernel, va: int) -> None:
+    from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_page
+
+    flush_tlb_kernel_page(k, va)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
 from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_RDONLY, L_PTE_XN
+from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_range
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, pte_offset_kernel, set_pte_at
 from bootsim.linux.include.linux.errno import EINVAL
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
@@ -30,6 +31,7 @@ def change_memory_common(k: Kernel, addr: int, numpages: int, set_mask: int, cle
     for va in range(start, start + size, PAGE_SIZE):
         pte_pa = pte_offset_kernel(k, pmd_off_k(k, va), va)
         set_pte_at(k, va, pte_pa, k.machine.ram.read32(pte_pa) & ~clear_mask | set_mask)
+    flush_tlb_kernel_range(k, start, start + size)
     return 0
 
 

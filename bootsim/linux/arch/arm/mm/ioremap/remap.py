@@ -13,6 +13,8 @@ from bootsim.linux.arch.arm.asm.pgtable_2level import (
     SECTION_SIZE,
     SUPERSECTION_SIZE,
 )
+from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_range
+from bootsim.linux.arch.arm.mm.context import check_vmalloc_seq
 from bootsim.linux.arch.arm.mm.ioremap import (
     SUPERSECTION_MASK,
     VM_ARM_SECTION_MAPPING,
@@ -45,7 +47,8 @@ def unmap_area_sections(k: Kernel, virt: int, size: int) -> None:
     Source: arch/arm/mm/ioremap.c unmap_area_sections()
     """
     ram = k.machine.ram
-    for addr in range(virt, max(virt + (size & ~(SECTION_SIZE - 1)), virt + 1), PMD_SIZE):
+    end = virt + (size & ~(SECTION_SIZE - 1))
+    for addr in range(virt, max(end, virt + 1), PMD_SIZE):
         pmd_pa = pmd_off_k(k, addr)
         pmd = ram.read32(pmd_pa)
         if pmd:
@@ -53,6 +56,9 @@ def unmap_area_sections(k: Kernel, virt: int, size: int) -> None:
             k.mm.init_mm.vmalloc_seq += 1
             if pmd & PMD_TYPE_MASK == PMD_TYPE_TABLE:
                 __free_pages(k, pmd >> PAGE_SHIFT, 0)
+    if k.active_mm is not None:
+        check_vmalloc_seq(k, k.active_mm)
+    flush_tlb_kernel_range(k, virt, end)
 
 
 def remap_area_sections(k: Kernel, virt: int, pfn: int, size: int, memtype: MemType) -> int:
