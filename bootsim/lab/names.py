@@ -32,6 +32,7 @@ FUNCTIONS = {
         "kmap", "kunmap", "kmap_atomic", "kmap_atomic_prot", "kunmap_atomic", "kmap_to_page", "kmap_flush_unused",
         "page_address", "PageHighMem",
     ),
+    "bootsim.linux.arch.arm.asm.tlbflush": ("flush_tlb_all", "flush_tlb_kernel_page", "flush_tlb_kernel_range"),
     "bootsim.linux.arch.arm.kernel.module": ("module_alloc",),
     "bootsim.linux.mm.percpu": ("__alloc_percpu", "__alloc_percpu_gfp", "free_percpu", "per_cpu_ptr"),
     "bootsim.linux.mm.percpu.chunks": ("pcpu_balance_workfn",),

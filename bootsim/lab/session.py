@@ -248,7 +248,8 @@ class Session:
 
         Raises InputError for an address that is no multiple of 4.
         """
-        found = self.k.machine.load(_word_address("load", va), privileged)
+        with self._mode(privileged):
+            found = self.k.machine.load(_word_address("load", va), privileged)
         step(self.k, "load {va:#010x}: {found}", func="load", va=va,
              found=f"{found:#x}" if isinstance(found, int) else repr(found))
         return found
@@ -260,9 +261,24 @@ class Session:
         """
         if word not in range(1 << 32):
             raise InputError(f"store: {word!r} is no number of 32 bits")
-        fault = self.k.machine.store(_word_address("store", va), word, privileged)
+        with self._mode(privileged):
+            fault = self.k.machine.store(_word_address("store", va), word, privileged)
         step(self.k, "store {va:#010x}: {fault}", func="store", va=va, fault="done" if fault is None else repr(fault))
         return fault
+
+    @contextmanager
+    def _mode(self, privileged: bool) -> Iterator[None]:
+        # a program runs with DACR's user domain open, which the kernel may have closed for itself
+        from bootsim.linux.arch.arm.asm.domain import DOMAIN_CLIENT, DOMAIN_USER, domain_val
+
+        cp15 = self.k.cpus[0].cp15
+        before = cp15.dacr
+        if not privileged:
+            cp15.dacr |= domain_val(DOMAIN_USER, DOMAIN_CLIENT)
+        try:
+            yield
+        finally:
+            cp15.dacr = before
 
     def tlb(self, entries: int | None = None, ways: int = 2) -> Text:
         """Return what the boot processor's TLB holds and has counted.

@@ -156,3 +156,76 @@ def test_a_file_of_a_process_that_is_not_there(lab):
 
 def test_answers_show_themselves():
     assert [repr(Answer(n)) for n in (0, 5, 0x8000, -12, -133)] == ["0", "5", "0x8000", "-ENOMEM", "-133"]
+
+
+def seen(lab, addr):
+    """The word that the program reads, or the fault's kind."""
+    found = lab.load(addr, privileged=False)
+    return found if isinstance(found, int) else found.kind
+
+
+def test_the_processor_sees_what_the_kernel_has_mapped(lab, program):
+    p = lab.process(program)
+    addr = p.mmap(0, 4 * 4096)
+    p.write(addr, struct.pack("<I", 42))
+    lab.switch_to(p)
+    assert lab.k.cpus[0].cp15.asid == 1
+    assert lab.load(addr).kind == "domain"  # the kernel has closed user pages to itself: CPU_SW_DOMAIN_PAN
+    assert seen(lab, addr) == 42
+    assert seen(lab, addr + 4096) == "translation"
+    assert lab.store(addr, 43, privileged=False) is None
+    assert p.read(addr, 4) == struct.pack("<I", 43)
+
+    p.mprotect(addr, 4096, lab.bare["PROT_READ"])
+    assert lab.store(addr, 44, privileged=False).kind == "permission"
+    p.mprotect(addr, 4096, 3)
+    p.touch(addr, write=True)
+    assert lab.store(addr, 44, privileged=False) is None
+
+    child = p.fork()
+    assert lab.store(addr, 45, privileged=False).kind == "permission"  # of fork(): both read only
+    child.write(addr, struct.pack("<I", 1))
+    assert seen(lab, addr) == 44
+    lab.switch_to(child)
+    assert (seen(lab, addr), lab.k.cpus[0].cp15.asid) == (1, 2)
+    assert {e.asid for e in lab.k.machine.tlb.entries() if not e.is_global} == {1, 2}
+    child.exit()
+    assert lab.k.active_mm is None
+    assert {e.asid for e in lab.k.machine.tlb.entries() if not e.is_global} == {1}
+
+    lab.switch_to(p)
+    p.munmap(addr, 4096)
+    assert seen(lab, addr) == "translation"
+
+
+def test_a_moved_mapping_and_a_copied_page_are_seen_at_once(lab, program):
+    p = lab.process(program)
+    addr = p.mmap(0, 2 * 4096)
+    p.touch(addr)  # the zero page
+    lab.switch_to(p)
+    assert seen(lab, addr) == 0
+    p.write(addr, struct.pack("<I", 7))
+    assert seen(lab, addr) == 7
+    moved = p.mremap(addr, 8192, 16 * 4096, 1)
+    assert moved != addr
+    assert (seen(lab, moved), seen(lab, addr)) == (7, "translation")
+
+
+def test_a_flush_that_munmap_forgets(lab, program):
+    p = lab.process(program)
+    addr = p.mmap(0, 4096)
+    p.write(addr, struct.pack("<I", 42))
+    lab.switch_to(p)
+    seen(lab, addr)
+    with lab.without_flushes():
+        p.munmap(addr, 4096)
+    assert seen(lab, addr) == 42
+    lab.flush_tlb_all()
+    assert seen(lab, addr) == "translation"
+
+
+def test_a_process_without_tables_cannot_run(lab, program):
+    p = lab.process(program)
+    p.task.mm.pgd_pa = 0
+    with pytest.raises(InputError, match="no page tables"):
+        lab.switch_to(p)

@@ -296,6 +296,7 @@ cdef class ProcessPages(TablePages):
             if vma.vm_flags & VM_WRITE:
                 pte &= ~<uint32_t>L_PTE_RDONLY
             self.set_pte_at(addr, ptep, pte)
+            self.flush_tlb_range(vma.vm_mm, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE)
             if shared and pfn != NO_PAGE:
                 self.g.map[pfn].flags |= PG_dirty
             return 0
@@ -305,6 +306,7 @@ cdef class ProcessPages(TablePages):
             return SIGKILL
         if pfn != NO_PAGE:
             self.count_rss(vma.vm_mm, pfn, -1)
+        self.flush_tlb_range(vma.vm_mm, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE)
         self.map_page(vma, addr, ptep, new, True)
         if pfn != NO_PAGE:
             self.remove_rmap(pfn)
@@ -328,6 +330,8 @@ cdef class ProcessPages(TablePages):
         entry = pte | L_PTE_YOUNG | (L_PTE_DIRTY if write else 0)
         if entry != pte:
             self.set_pte_at(addr, ptep, entry)
+        if entry != pte or write:
+            self.flush_tlb_range(vma.vm_mm, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE)
         return 0
 
     # ---------------------------------------------------------------- on behalf of others

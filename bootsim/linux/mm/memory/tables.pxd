@@ -19,6 +19,7 @@ cdef enum:
     MM_SHMEMPAGES = 3
 
 cdef class TablePages(UserPages):
+    cdef object machine                 # whose TLB may hold entries
     cdef object k
     cdef Pglist pglist
     cdef Pgdat *g
@@ -31,6 +32,7 @@ cdef class TablePages(UserPages):
     cdef uint32_t pagevec[PAGEVEC_SIZE]  # pages that wait for their place on the LRU list, with a reference each
     cdef uint32_t nr_pending
 
+    cdef int flush_tlb_range(self, UserMm mm, uint32_t start, uint32_t end) except -1
     cdef uint32_t pte_offset(self, UserMm mm, uint32_t addr) noexcept
     cdef uint32_t pte_alloc(self, UserMm mm, uint32_t addr) except? 1
     cdef void set_pte_at(self, uint32_t addr, uint32_t ptep, uint32_t pte) noexcept

@@ -18,6 +18,9 @@ from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_uptodate, P
 
 from weakref import proxy
 
+from bootsim.linux.arch.arm.asm import tlbflush
+from bootsim.linux.arch.arm.mm import context
+
 cdef enum:
     ENOMEM = 12
     PMD_MASK = 0xFFE00000U
@@ -28,6 +31,7 @@ cdef class TablePages(UserPages):
 
     def __init__(self, k):
         self.k = proxy(k)
+        self.machine = k.machine
         self.pglist = k.mm.pgdat
         self.g = self.pglist.g
         self.ram = k.machine.ram
@@ -41,12 +45,25 @@ cdef class TablePages(UserPages):
         from copy import deepcopy
         cdef TablePages new = type(self).__new__(type(self))
         memo[id(self)] = new
+        new.machine = deepcopy(self.machine, memo)
         new.k, new.pglist, new.ram = deepcopy(self.k, memo), deepcopy(self.pglist, memo), deepcopy(self.ram, memo)
         new.g, new.processor = new.pglist.g, deepcopy(self.processor, memo)
         new.zero_pfn, new.user_table = self.zero_pfn, self.user_table
         new.swapper_pgd_pa, new.task_size, new.nr_pending = self.swapper_pgd_pa, self.task_size, self.nr_pending
         memcpy(new.pagevec, self.pagevec, sizeof(self.pagevec))
         return new
+
+    # ---------------------------------------------------------------- the TLB
+
+    cdef int flush_tlb_range(self, UserMm mm, uint32_t start, uint32_t end) except -1:
+        # have the TLB forget [start, end), once there is one
+        if self.machine.tlb is not None:
+            tlbflush.flush_tlb_range(self.k, mm, start, end)
+        return 0
+
+    cdef int flush_tlb_mm(self, UserMm mm) except -1:
+        tlbflush.flush_tlb_mm(self.k, mm)
+        return 0
 
     # ---------------------------------------------------------------- entries
 
@@ -160,6 +177,7 @@ cdef class TablePages(UserPages):
 
     cdef int mm_free_pgd(self, UserMm mm) except -1:
         if mm.pgd_pa:
+            context.leave_mm(self.k, mm)
             free_pages_by_refcount(self.g, mm.pgd_pa >> PAGE_SHIFT, 2)
             mm.pgd_pa = 0
         return 0
@@ -201,6 +219,7 @@ cdef class TablePages(UserPages):
     cdef int zap_range(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
         """Take all pages of a part of a VMA out of the tables. Source: mm/memory.c zap_pte_range()"""
         cdef uint32_t addr = start
+        cdef uint32_t first = 0, last = 0  # of what was mapped
         cdef uint32_t ptep, pte, pfn
         while addr < end:
             ptep = self.pte_offset(vma.vm_mm, addr)
@@ -211,6 +230,9 @@ cdef class TablePages(UserPages):
                 continue
             pte = self.ram.load32(ptep)
             if pte:
+                if not last:
+                    first = addr
+                last = addr + PAGE_SIZE
                 pfn = self.vm_normal_page(vma, addr, pte)
                 self.set_pte_at(addr, ptep, 0)
                 if pfn != NO_PAGE:
@@ -220,12 +242,17 @@ cdef class TablePages(UserPages):
                     self.remove_rmap(pfn)
                     self.put_page(pfn)
             addr += PAGE_SIZE
+        if last and vma.vm_mm.mm_users:
+            self.flush_tlb_range(vma.vm_mm, first, last)
         return 0
 
     cdef int unmap_vmas(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
+        cdef UserMm mm = None
         while vma is not None and vma.vm_start < end:
             self.zap_range(vma, max(start, vma.vm_start), min(end, vma.vm_end))
-            vma = vma.vm_next
+            mm, vma = vma.vm_mm, vma.vm_next
+        if mm is not None and not mm.mm_users:  # the last user has gone: everything goes at once
+            self.flush_tlb_mm(mm)
         return 0
 
     cdef int zap_page_range(self, VmAreaStruct vma, uint32_t start, uint32_t size) except -1:
@@ -240,15 +267,19 @@ cdef class TablePages(UserPages):
         cdef uint32_t mask = L_PTE_XN | L_PTE_RDONLY | L_PTE_USER | L_PTE_NONE | L_PTE_VALID
         cdef uint32_t addr = start
         cdef uint32_t ptep, pte
+        cdef bint changed = False
         while addr < end:
             ptep = self.pte_offset(vma.vm_mm, addr)
             pte = self.ram.load32(ptep) if ptep else 0
             if pte:
+                changed = True
                 pte = (pte & ~mask) | (newprot & mask)
                 if cp_flags & MM_CP_DIRTY_ACCT and pte & L_PTE_DIRTY:
                     pte &= ~<uint32_t>L_PTE_RDONLY
                 self.set_pte_at(addr, ptep, pte)
             addr += PAGE_SIZE
+        if changed:
+            self.flush_tlb_range(vma.vm_mm, start, end)
         return 0
 
     cdef int64_t move_page_tables(self, VmAreaStruct vma, uint32_t old_addr, VmAreaStruct new_vma, uint32_t new_addr,
@@ -267,6 +298,7 @@ cdef class TablePages(UserPages):
                     self.set_pte_at(old_addr + done, ptep, 0)
                     self.set_pte_at(new_addr + done, to, pte)
             done += PAGE_SIZE
+        self.flush_tlb_range(vma.vm_mm, old_addr, old_addr + length)
         return done
 
     cdef int64_t copy_page_range(self, VmAreaStruct dst_vma, VmAreaStruct src_vma) except? NO_ANSWER:

@@ -165,3 +165,14 @@ def switch_mm(k: Kernel, mm: UserMm) -> None:
     if k.active_mm is not mm:
         check_and_switch_context(k, mm)
         k.active_mm = mm
+
+
+def leave_mm(k: Kernel, mm: UserMm) -> None:
+    """Have the boot processor translate by the kernel's tables alone, where it is in an address space that ends.
+
+    Source: kernel/sched/core.c finish_task_switch()
+    Differs: the kernel keeps the first-level table until another process runs; here none may.
+    """
+    if k.active_mm is mm:
+        k.cpus[0].cp15.ttbr0 = k.cpus[0].cp15.ttbr1 if has_asids(k) else k.mm.init_mm.pgd_pa
+        k.active_mm = None
