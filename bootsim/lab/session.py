@@ -254,12 +254,12 @@ class Session:
              found=f"{found:#x}" if isinstance(found, int) else repr(found))
         return found
 
-    def store(self, va: int, word: int, privileged: bool = True) -> Any:
+    def store(self, va: int, word: Any, privileged: bool = True) -> Any:
         """Write a word of 32 bits as the boot processor does, through its TLB; None, or the fault it takes.
 
         Raises InputError as `load`, and for a number of more bits.
         """
-        if word not in range(1 << 32):
+        if isinstance(word, bool) or not isinstance(word, int) or not 0 <= word < 1 << 32:
             raise InputError(f"store: {word!r} is no number of 32 bits")
         with self._mode(privileged):
             fault = self.k.machine.store(_word_address("store", va), word, privileged)
