@@ -61,8 +61,8 @@ def test_a_reg_that_is_no_mpidr_changes_nothing(prepare):
 
 
 def test_a_processor_that_is_not_known(prepare):
-    with pytest.raises(InputError, match=r"board\.dts:.*compatible is arm,arm926ej-s, expected arm,cortex-a9"):
-        prepare(cpu("arm,arm926ej-s", 0))
+    with pytest.raises(InputError, match=r"board\.dts:.*compatible is acme,cpu9, expected arm,cortex-a9"):
+        prepare(cpu("acme,cpu9", 0))
 
 
 @pytest.mark.parametrize(("board", "midr", "mpidr"), [
@@ -89,14 +89,12 @@ def test_a_processor_that_is_not_in_the_tree(tmp_path):
 
 
 def test_an_old_tree_that_leaves_out_device_type_tells_its_processor_too(prepare):
-    with pytest.raises(InputError, match=r"board\.dts:.* /cpus/cpu: compatible is arm,arm926ej-s"):
-        prepare('cpu { compatible = "arm,arm926ej-s"; };')
+    assert prepare('cpu { compatible = "arm,arm926ej-s"; };').machine.cpu.name == "ARM926EJ-S"
 
 
-@pytest.mark.parametrize(("board", "processor"), [("arm,versatile-pb", "ARM926"), ("brcm,bcm2835", "ARM1176")])
-def test_a_board_without_an_armv7_processor_never_boots_as_one(prepare, board, processor):
-    with pytest.raises(InputError, match=rf"{board}.*{processor}"):
-        prepare(board=board)
+@pytest.mark.parametrize(("board", "processor"), [("arm,versatile-pb", "ARM926EJ-S"), ("brcm,bcm2835", "ARM1176")])
+def test_a_board_that_names_no_processor_boots_as_the_one_it_has(prepare, board, processor):
+    assert prepare(board=board).machine.cpu.name == processor
     assert prepare(board=board, cpu=["cortex-a9"]).machine.cpu.name == "Cortex-A9"
 
 
@@ -107,9 +105,8 @@ def test_its_registers_can_be_given(prepare):
     assert "CPU: ARMv7 Processor [410fc076] revision 6 (ARMv7), cr=10c5387d" in texts(k)
 
 
-def test_a_cache_type_of_another_architecture_is_refused(prepare):
-
+def test_a_cache_type_in_the_form_of_before_armv7_is_read_as_such(prepare):
     k = prepare()
-    k.machine.cpu = k.machine.cpu._replace(ctr=0x1D192992)
-    with pytest.raises(InputError, match="CTR 0x1d192992"):
-        bootsim.run(k)
+    k.machine.cpu = k.machine.cpu._replace(ctr=0x1D192992)  # bit 23: aliasing data cache; bit 11: instruction cache
+    bootsim.run(k)
+    assert "CPU: PIPT / VIPT nonaliasing data cache, VIPT aliasing instruction cache" in texts(k)

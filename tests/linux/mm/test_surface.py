@@ -11,6 +11,7 @@ import inspect
 import os
 import random
 import struct
+from array import array
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -196,6 +197,8 @@ class Arguments:
             "ram": lambda: k.machine.ram,
             "cp15": lambda: Cp15(*(self.random.randrange(1 << 32) for _ in range(8))),
             "md": lambda: MapDesc(self.number(), self.number(), self.number(), self.random.randrange(18)),
+            "addresses": lambda: array("I", [self.random.randrange(1 << 32) for _ in range(5)]),
+            "rounds": lambda: self.random.choice((0, 1, 3, -1)),
             "access": lambda: self.random.choice(("read", "write", "execute", "")),
             "order": lambda: self.random.choice((0, 0, 0, 1, 2, 3, 10, 11, 32, self.number())),
             "migratetype": lambda: self.random.choice((0, 1, 2, 3, 4, 5, 6, 7, self.number())),
@@ -245,7 +248,7 @@ def test_every_function_survives_every_argument(seed):
     start_slab(k)
     names = sorted(SURFACE)
     mappings = MappingTraffic(k, k.mm.pgdat)
-    objects = [k.processor, k.mm.slab, k.mm.pgdat, page_holders(k), mappings.areas, mappings.kmap]
+    objects = [k.machine.main_tlb(), k.processor, k.mm.slab, k.mm.pgdat, page_holders(k), mappings.areas, mappings.kmap]
     others = methods_of([*objects, RbTree(augmented=True)])
     methods = [getattr(k.machine.ram, name) for name in ("read", "write", "read32", "write32", "fill32", "zero")]
     faulthandler.dump_traceback_later(60, exit=True)
@@ -383,7 +386,7 @@ def test_the_surface_is_all_there():
         start_slab(k)
     objects = [k.mm.slab for k in kinds] + [kinds[0].mm.pgdat, page_holders(kinds[0]), kinds[0].machine.ram, RbTree()]
     mappings = MappingTraffic(kinds[0], kinds[0].mm.pgdat)
-    objects += [mappings, mappings.areas, mappings.kmap, kinds[0].processor]
+    objects += [mappings, mappings.areas, mappings.kmap, kinds[0].processor, kinds[0].machine.main_tlb()]
     called |= {cls.__module__ for thing in objects for cls in type(thing).__mro__}
     called |= {cls.__module__ for cls in (PageTraffic, ObjectTraffic, SlabTraffic, SlobTraffic)}
     assert {module.__name__ for module in MODULES} - called == WITHOUT_FUNCTIONS

@@ -154,7 +154,7 @@ def reserve_regions(k: Kernel, descriptors: list[EfiMemoryDesc]) -> None:
     if debug:
         printk(k, KERN_INFO, "efi: Processing EFI memory map:")
     memblock_dump_all(mb)
-    memblock_remove(mb, 0, PHYS_ADDR_MAX, "reserve_regions")
+    memblock_remove(mb, 0, PHYS_ADDR_MAX, "reserve_regions", Purpose("machine", "UEFI's memory map", ROOT))
     k.of.memory_nodes.clear()
     for md in descriptors:
         base, size = md.phys_addr, md.num_pages * PAGE_SIZE
