@@ -382,6 +382,9 @@ class Session:
         if slab is not None:
             yield f"slab of {slab!r}"
         va = self.k.phys_to_virt(pa)
+        of_slab = self.k.mm.slab.owner_of(va) if self.k.mm.slab is not None else ""
+        if of_slab:
+            yield of_slab
         for held in self.holders():
             inside = held.va is not None and slab is not None and held.va <= va < held.va + slab.object_size
             if inside or held.pfn in (pfn, head):

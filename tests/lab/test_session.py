@@ -1,11 +1,13 @@
 """The surroundings of shell and scripts: functions bound to a machine, who holds what, back and branch."""
 
 import importlib
+import re
 
 import pytest
 
 import bootsim
 from bootsim.errors import InputError
+from bootsim.inputs.configfile import load_build
 from bootsim.lab import names
 from bootsim.lab.effects import effects
 from bootsim.lab.picture import free_by_block, memory_map
@@ -281,3 +283,22 @@ def test_addresses_and_sizes_the_tlb_refuses(lab):
                   lambda: lab.tlb("many")):
         with pytest.raises(InputError):
             wrong()
+
+
+@pytest.mark.parametrize("allocator", ["SLUB", "SLAB", "SLOB"])
+def test_an_address_within_an_object_is_told_with_its_object(allocator):
+    build = load_build("3G/1G")
+    kinds = {"SLUB": False, "SLAB": False, "SLOB": False, allocator: True}
+    k = bootsim.boot("vexpress.dts", mem="256M", config=build.replace(config=build.config.replace(**kinds)))
+    lab = Session(k, alive.text)
+    before, va = (lab.kmalloc(200, lab.GFP_KERNEL) for _ in range(2))
+    told = lab.kmem(va + 100)
+    if allocator == "SLOB":
+        assert "slob" in told.lower()
+        return
+    assert "in use" in told
+    number = {"SLUB": r"object (\d+) of \d+ in slab", "SLAB": r"cache kmalloc-256, (\d+) of \d+ in slab"}[allocator]
+    first, second = (int(re.search(number, lab.kmem(at))[1]) for at in (before, va + 100))
+    assert second - first == (va - before) // 256  # of one slab, in either order
+    lab.kfree(va)
+    assert "free" in lab.kmem(va + 100)
