@@ -68,6 +68,19 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Fil
     return None
 
 
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Keep pytest from importing a script that is named on its command line: it is no module of tests."""
+    if module_path.name.endswith(SCRIPT_SUFFIX):
+        nothing: _NoModule = _NoModule.from_parent(parent, path=module_path)
+        return nothing
+    return None
+
+
+class _NoModule(pytest.Module):
+    def collect(self) -> list[pytest.Item | pytest.Collector]:
+        return []
+
+
 class CheckCollector(pytest.File):
     """A check file: a test for every expectation on every boot. A boot is made once, by the first of its tests."""
 

@@ -98,3 +98,10 @@ def test_scripts_are_tests(run):
     assert "bad.bootsim.py:3: assert x == 2, 'why': why" in output
     assert "none.bootsim.py:1: expected `# bootsim: TREE [OPTIONS]`" in output
     assert "wrong.bootsim.py:1: No such option" in output
+
+
+def test_a_script_that_is_named_is_one_test_too(run):
+    script = "# bootsim: board.dts\nassert alloc_page(GFP_KERNEL)\n"
+    code, output = run("boards/good.bootsim.py", **{"good.bootsim.py": script})
+    assert code == 0, output
+    assert "1 passed" in output
