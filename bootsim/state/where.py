@@ -271,7 +271,9 @@ class _Finder:
 
     def _free_page(self, zone: str, pa: int, held: Holding | None) -> _Owner:
         if held is None:
-            return _Owner("free", f"zone {zone}", "memblock_free_all", counted="available")
+            # a page that was held in part became free with what held it
+            counted = "reserved" if self._held_pages.at(pa) else "available"
+            return _Owner("free", f"zone {zone}", "memblock_free_all", counted=counted)
         was = held.purpose.what
         if held.purpose.kind == "image":
             was = f"kernel {self._image.at(pa) or 'image'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import bootsim
@@ -169,6 +169,8 @@ def source(n, region):
 @settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate],
           suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(BANKS, st.lists(st.one_of(FIXED, DYNAMIC), max_size=8), OPTIONS, CONFIGS)
+@example(((BASE, 0x30000000),), [("fixed", 0x66200000, 6566, 'compatible = "shared-dma-pool"; reusable;')],
+         ["initrd=0x66000000,3M"], "3G/1G")  # given back within the initrd, which is freed as a whole
 def test_random_trees_count_every_byte_once(tmp_path, banks, regions, options, config):
     nodes = "\n".join(source(n, region) for n, region in enumerate(regions))
     try:
