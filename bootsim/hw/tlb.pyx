@@ -83,6 +83,7 @@ cdef class Tlb:
         return new
 
     # ------------------------------------------------------------ translation
+    # Counters go up by plain assignments: with `nonecheck` (make debug, make asan) Cython wants the GIL for `+=`.
 
     cdef Entry *lookup(self, Cp15 cp15, uint32_t va) noexcept nogil:
         """The entry that translates `va` in the address space of CONTEXTIDR, or NULL."""
@@ -115,15 +116,15 @@ cdef class Tlb:
         else:
             e = self.lines + index * self.ways + self.victim[index]
             self.victim[index] = (self.victim[index] + 1) % self.ways
-            self.held[e.w.kind] -= 1
-            self.evictions += 1
+            self.held[e.w.kind] = self.held[e.w.kind] - 1
+            self.evictions = self.evictions + 1
         e.w = w[0]
         e.w.status = FS_NONE  # the rights are asked at each access
         e.w.va &= ~within
         e.w.pa -= w.va & within
         e.valid = True
         e.asid = cp15.contextidr & 0xFF
-        self.held[w.kind] += 1
+        self.held[w.kind] = self.held[w.kind] + 1
 
     cdef void access(self, PhysicalMemory ram, Cp15 cp15, uint32_t va, int access, bint privileged,
                      Walk *w) noexcept nogil:
@@ -134,7 +135,7 @@ cdef class Tlb:
             return
         e = self.lookup(cp15, va)
         if e != NULL:
-            self.hits += 1
+            self.hits = self.hits + 1
             w[0] = e.w
             w.pa += va - w.va
             w.va = va
@@ -142,7 +143,7 @@ cdef class Tlb:
                 old_subpage(cp15.sctlr, w)
             check_access(cp15, w, access, privileged)
             return
-        self.misses += 1
+        self.misses = self.misses + 1
         walk_tables(ram, cp15, va, w)
         if w.status != FS_NONE:
             return
@@ -188,8 +189,8 @@ cdef class Tlb:
 
     cdef void drop(self, Entry *e) noexcept nogil:
         e.valid = False
-        self.held[e.w.kind] -= 1
-        self.invalidated += 1
+        self.held[e.w.kind] = self.held[e.w.kind] - 1
+        self.invalidated = self.invalidated + 1
 
     def tlbiall(self):
         """Invalidate everything, global entries too."""
