@@ -312,8 +312,11 @@ class Session:
 
     def switch_to(self, process: Process) -> None:
         """Have the boot processor translate by a process's tables, under its ASID. Raises InputError without tables."""
+        from bootsim.lab.process import Process
         from bootsim.linux.arch.arm.mm.context import switch_mm
 
+        if not isinstance(process, Process):
+            raise InputError(f"switch_to: {process!r} is no process; process(FILE) starts one, ps() lists them")
         mm = process.task.mm
         if mm is None or mm.pgd_pa == 0:
             raise InputError(f"process {process.pid} has no page tables to switch to")

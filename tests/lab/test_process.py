@@ -229,3 +229,20 @@ def test_a_process_without_tables_cannot_run(lab, program):
     p.task.mm.pgd_pa = 0
     with pytest.raises(InputError, match="no page tables"):
         lab.switch_to(p)
+    with pytest.raises(InputError, match="no process"):
+        lab.switch_to(1)
+
+
+def test_a_copied_machine_runs_its_own_copy_of_the_process(lab, program):
+    p = lab.process(program)
+    addr = p.mmap(0, 4096)
+    p.write(addr, struct.pack("<I", 1))
+    lab.switch_to(p)
+    assert seen(lab, addr) == 1
+    twin = lab.branch()
+    assert twin.k.active_mm is twin.ps()[0].task.mm
+    assert twin.k.active_mm is not lab.k.active_mm
+    twin.ps()[0].munmap(addr, 4096)
+    assert seen(twin, addr) == "translation"
+    assert seen(lab, addr) == 1
+    assert lab.k.machine.tlb.holds(lab.k.cpus[0].cp15, addr)
