@@ -71,6 +71,9 @@ def replay_process(path: Path, config: str | None, answers: Path | None) -> int:
     same, entries = replay.entries()
     click.echo(f"{path.name}: {replay.agree} of {replay.asked} answers agree; {agree} of {total} mappings and {same} "
                f"of {entries} page table entries at {len(replay.marks) - 1} marks")
+    if replay.taken:
+        click.echo(f"{replay.taken} pages of the program's own code are mapped because the marks have them: "
+                   "no operation tells which code it ran")
     if replay.first is not None:
         words, got = replay.first
         click.echo(f"first difference: {json.dumps(words)}: here {got}")

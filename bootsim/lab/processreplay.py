@@ -1,7 +1,8 @@
-"""A recorded process, replayed: from the first mark on its operations are made, and the marks written in the same form.
+"""A recorded process, replayed: from the first mark on, its operations are made and the marks written in the same form.
 
-The first mark gives what the replay starts from: mappings, limits, and which of them have anonymous pages. Every answer
-and every mapping after that is the replay's own.
+The first mark gives what the replay starts from: mappings, limits, and the pages in them. Every answer and every
+mapping after that is the replay's own. No operation tells which of its own code a program ran, so that pages of the
+program's file, where it lies itself, are mapped when a mark has them: `taken` counts these.
 """
 
 from __future__ import annotations
@@ -128,12 +129,19 @@ class ProcessReplay:
         room.mmap_min_addr = facts.get("mmap_min_addr", room.mmap_min_addr)
         room.sysctl_max_map_count = facts.get("sysctl_max_map_count", room.sysctl_max_map_count)
         self.room = room
+        (recorded,) = recording.marks[0]["tasks"].values()
+        self._at_first = recorded["mm"]["vmas"]
+        task_size = recorded["mm"].get("task_size", room.task_size)
+        if task_size != room.task_size:
+            raise InputError(f"{recording.path}: the recorded kernel has programs below {task_size:#x}, this build "
+                             f"below {room.task_size:#x}: --config names the recorded kernel's")
+        self.taken = 0
+        # nobody can have opened for writing what runs
+        self._running = {v["file"] for v in self._at_first if v["flags"] & VM_EXEC}
         self.files = {fd: self._file(fd) for fd in recording.files}
         self.tasks: list[Task] = [self._first()]
         first = self.tasks[0].mm
         self.code = {v.vm_start for v in first or () if v.vm_file is not None}  # where the program itself lies
-        (recorded,) = recording.marks[0]["tasks"].values()
-        self._at_first = recorded["mm"]["vmas"]
         self._stack_floor = min((v["start"] for v in self._at_first if v["flags"] & VM_GROWSDOWN), default=1 << 32)
         self.marks: list[dict[str, Any]] = []
         self.agree = self.asked = 0
@@ -149,7 +157,7 @@ class ProcessReplay:
         size = int(about.get("size", WHOLE))
         if about.get("fs", "tmpfs" if path.startswith("/dev/") else "disk") == "tmpfs":
             return shmem_kernel_file_setup(self.pages, size, path, filled=True)
-        file = disk_file(self.pages, path, b"", path not in ("/sbin/init", "/lib0"), size)
+        file = disk_file(self.pages, path, b"", path.rpartition("/")[2] not in self._running, size)
         file.f_op = Ext4(self.pages)
         return file
 
@@ -346,6 +354,7 @@ class ProcessReplay:
                     for va in sorted(entries.keys() - there):
                         if va in vma:
                             self.pages.install(vma, va, entries[va]["linux"] & PAGE_SIZE - 1, False)
+                            self.taken += 1
 
     def _mark(self, number: int) -> dict[str, Any]:
         self._ran(number)
@@ -382,7 +391,6 @@ class ProcessReplay:
                 there, here = ({_key(v) for v in t["mm"]["vmas"]} for t in (task, mine))
                 agree, total = agree + len(there & here), total + len(there | here)
         return agree, total
-
 
     def entries(self) -> tuple[int, int]:
         """How many page table entries below mappings that were made later are the recording's, but for frames.

@@ -65,6 +65,7 @@ def test_every_mapping_is_the_recorded_one(name):
 def test_the_command_tells_how_much_agrees(tmp_path):
     done = CliRunner().invoke(cli, ["replay", str(RECORDINGS / "vm-3gh"), "--answers", str(tmp_path / "marks.json")])
     assert "48 of 48 answers agree; 400 of 400 mappings and 761 of 761 page table entries at 29 marks" in done.output
+    assert "pages of the program's own code are mapped because the marks have them" in done.output
     assert done.exit_code == 0
     marks = json.loads((tmp_path / "marks.json").read_text())
     assert len(marks) == 30
@@ -110,3 +111,9 @@ def test_a_wrong_number_of_a_process_is_bad_input(tmp_path):
     (tmp_path / "r/console.log").write_text(log)
     done = CliRunner().invoke(cli, ["replay", str(tmp_path / "r")])
     assert done.exit_code == 2
+
+
+def test_a_build_with_other_room_for_programs_is_refused():
+    done = CliRunner().invoke(cli, ["replay", str(RECORDINGS / "vm-3gh"), "--config", "2G/2G"])
+    assert done.exit_code == 2
+    assert "programs below 0xbf000000, this build below 0x7f000000" in str(done.exception) + done.output

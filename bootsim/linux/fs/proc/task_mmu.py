@@ -116,7 +116,10 @@ def show_smap(task: Task, vma: VmAreaStruct) -> str:
 
 
 def proc_pid_smaps(task: Task) -> str:
-    """/proc/PID/smaps, as `proc_pid_maps` with what is in memory of each mapping."""
+    """/proc/PID/smaps, as `proc_pid_maps` with what is in memory of each mapping.
+
+    Source: fs/proc/task_mmu.c show_smap()
+    """
     if task.mm is None:
         return ""
     gate = [task.processes.gate_vma] if task.processes.k.build.config.KUSER_HELPERS else []

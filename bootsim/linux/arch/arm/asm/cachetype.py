@@ -42,15 +42,24 @@ def _arch_min(arch: int) -> int:
 
 
 def cache_is_vivt(k: Kernel) -> bool:
-    """Whether caches are looked up by virtual address alone."""
+    """Whether caches are looked up by virtual address alone.
+
+    Source: arch/arm/include/asm/cachetype.h cache_is_vivt()
+    """
     return cacheid_is(k, CACHEID_VIVT)
 
 
 def cache_is_vipt_aliasing(k: Kernel) -> bool:
-    """Whether one line of memory may lie in several lines of the data cache."""
+    """Whether one line of memory may lie in several lines of the data cache.
+
+    Source: arch/arm/include/asm/cachetype.h cache_is_vipt_aliasing()
+    """
     return cacheid_is(k, CACHEID_VIPT_ALIASING)
 
 
 def cache_is_vipt_nonaliasing(k: Kernel) -> bool:
-    """Whether the data cache is, or behaves like, a physically indexed one."""
+    """Whether the data cache is, or behaves like, a physically indexed one.
+
+    Source: arch/arm/include/asm/cachetype.h cache_is_vipt_nonaliasing()
+    """
     return cacheid_is(k, CACHEID_VIPT_NONALIASING)

@@ -19,7 +19,10 @@ _PAGE_MASK = -PAGE_SIZE
 
 
 def has_asids(k: Kernel) -> bool:
-    """Whether entries of the TLB tell address spaces apart: from ARMv6 on."""
+    """Whether entries of the TLB tell address spaces apart: from ARMv6 on.
+
+    Source: arch/arm/mm/Kconfig CPU_HAS_ASID
+    """
     return k.cpus[0].cp15.id_mmfr0 != 0
 
 
