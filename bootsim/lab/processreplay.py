@@ -20,9 +20,9 @@ from bootsim.linux.mm.filemap import DiskOperations, disk_file
 from bootsim.linux.mm.madvise import madvise
 from bootsim.linux.mm.memory.fault import ProcessPages, do_page_fault
 from bootsim.linux.mm.mlock import mlock, mlock2, mlockall, munlock, munlockall
-from bootsim.linux.mm.mmap.bare import make_anon, restore
 from bootsim.linux.mm.mmap.brk import brk
 from bootsim.linux.mm.mmap.map import mmap_pgoff, munmap
+from bootsim.linux.mm.mmap.restore import make_anon, restore
 from bootsim.linux.mm.mmap.structs import Task, VmOperationsStruct
 from bootsim.linux.mm.mprotect import mprotect
 from bootsim.linux.mm.mremap import mremap

@@ -13,7 +13,7 @@ from bootsim.linux.mm import madvise, mlock, mprotect, mremap, msync
 from bootsim.linux.mm.memory.fault import do_page_fault
 from bootsim.linux.mm.mmap import brk
 from bootsim.linux.mm.mmap import map as mapping
-from bootsim.linux.mm.mmap.bare import make_anon, restore
+from bootsim.linux.mm.mmap.restore import make_anon, restore
 from bootsim.linux.mm.mmap.structs import Task, VmOperationsStruct
 from bootsim.linux.mm.shmem import ShmemOperations, shmem_kernel_file_setup
 

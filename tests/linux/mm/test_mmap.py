@@ -6,21 +6,22 @@ from itertools import pairwise
 
 import pytest
 
-from bootsim.hw.machine import Machine
-from bootsim.inputs.configfile import load_build
-from bootsim.linux import Kernel
+import bootsim
 from bootsim.linux.include.linux.fs import File, FileOperations, Inode
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
+from bootsim.linux.kernel.fork.init import new_task, processes
 from bootsim.linux.mm import madvise, mlock, mprotect, mremap
 from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
+from bootsim.linux.mm.memory.fault import do_page_fault
 from bootsim.linux.mm.mmap import brk
 from bootsim.linux.mm.mmap import map as mapping
-from bootsim.linux.mm.mmap.bare import SIGBUS, SIGSEGV, BarePages, touch
-from bootsim.linux.mm.mmap.structs import ProcessError, Processes, Task, UserMm, VmOperationsStruct
+from bootsim.linux.mm.mmap.structs import ProcessError, VmOperationsStruct
+from bootsim.linux.mm.shmem import shmem_kernel_file_setup
 
 P = 4096
 RW, PRIVATE, SHARED, FIXED, ANON = 3, 2, 1, 0x10, 0x20
 EPERM, EAGAIN, ENOMEM, EFAULT, EEXIST, EINVAL = 1, 11, 12, 14, 17, 22
+SIGBUS, SIGSEGV = 7, 11
 VM_LOCKED, VM_GROWSDOWN, VM_ACCOUNT = 0x2000, 0x100, 0x100000
 RLIMIT_DATA, RLIMIT_STACK, RLIMIT_MEMLOCK, RLIMIT_AS = 2, 3, 8, 9
 
@@ -36,21 +37,25 @@ class Shmem(FileOperations):
         return 0
 
 
-def shmem_file(size, _flags):
-    return File("/dev/zero (deleted)", Inode(size), Shmem())
+BOOTED = []
 
 
 def process(ram_pages=120000):
     """A process without mappings, whose kernel splits 3G/1G; the kernel must outlive it."""
-    k = Kernel(load_build("3G/1G"), Machine())
+    if not BOOTED:
+        BOOTED.append(bootsim.boot("vexpress.dts", config="3G/1G", mem="256M", cmdline="norandmaps"))
+    k = BOOTED[0].copy()
     k.mm.totalram_pages = ram_pages
-    processes = Processes(k, 0xC0000000, list(range(16)), 0, BarePages(shmem_file))
-    task = Task(processes, 1)
-    task.mm = UserMm(processes)
-    task.mm.owner = task
-    task.mm.topdown, task.mm.mmap_base, task.mm.start_brk, task.mm.brk = True, 0xB7000000, 0x100000, 0x100000
-    processes.tasks[1] = task
+    task = new_task(k)
+    task.mm = processes(k).pages.new_mm(task, "test")
+    task.mm.topdown, task.mm.mmap_base = True, 0xB7000000
+    task.mm.end_data = task.mm.start_brk = task.mm.brk = 0x100000
     return k, task
+
+
+def touch(task, addr, write):
+    """Access a byte: 0, or the signal's number."""
+    return do_page_fault(task, task.mm.pages, addr, write)[0]
 
 
 @pytest.fixture
@@ -419,7 +424,7 @@ def test_a_driver_is_told_of_every_copy_of_its_mapping(task):
 
 
 def test_beyond_the_end_of_a_file_there_is_sigbus(task):
-    task.files[3] = File("/f", Inode(P + 1), Shmem())
+    task.files[3] = shmem_kernel_file_setup(task.mm.pages, P + 1, filled=True)
     a = mapping.mmap_pgoff(task, 0, 4 * P, RW, PRIVATE, 3, 0)
     assert [touch(task, a + i * P, True) for i in range(4)] == [0, 0, SIGBUS, SIGBUS]
     assert mlock.mlock(task, a, 4 * P) == -ENOMEM

@@ -36,9 +36,8 @@ from bootsim.linux.lib.rbtree import RbTree
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.memblock import memblock_add, memblock_free_all, memblock_set_current_limit
 from bootsim.linux.mm.migrate import page_holders
-from bootsim.linux.mm.mmap.bare import BarePages
 from bootsim.linux.mm.mmap.map import mmap_pgoff
-from bootsim.linux.mm.mmap.structs import Processes, Task, UserMm
+from bootsim.linux.mm.mmap.structs import Processes, Task, UserMm, UserPages
 from bootsim.linux.mm.slab import kmem_cache_init_late
 from bootsim.linux.mm.slab.slabs import SlabCache
 from bootsim.linux.mm.slab_common import KmemCache, SlabError
@@ -138,7 +137,7 @@ def machine(allocator="SLUB"):
 def process(k):
     """A process with a few mappings of its own."""
     k.mm.totalram_pages = PAGES
-    processes = Processes(k, 0xC0000000, list(range(16)), 0, BarePages())
+    processes = Processes(k, 0xC0000000, list(range(16)), 0, UserPages())
     task = processes.tasks[1] = Task(processes, 1)
     task.mm = UserMm(processes)
     task.mm.topdown, task.mm.mmap_base = True, 0xB7000000
