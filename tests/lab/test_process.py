@@ -246,3 +246,39 @@ def test_a_copied_machine_runs_its_own_copy_of_the_process(lab, program):
     assert seen(twin, addr) == "translation"
     assert seen(lab, addr) == 1
     assert lab.k.machine.tlb.holds(lab.k.cpus[0].cp15, addr)
+
+
+def test_entries_made_old_or_clean_are_read_again(lab, program, tmp_path):
+    p = lab.process(program)
+    (tmp_path / "data").write_bytes(bytes(4096))
+    fd = p.open(tmp_path / "data", writable=True)
+    shared = p.mmap(0, 4096, 3, lab.bare["MAP_SHARED"], fd)
+    own = p.mmap(0, 4096)
+    for addr in (shared, own):
+        p.write(addr, b"x")
+    lab.switch_to(p)
+    cp15, tlb = lab.k.cpus[0].cp15, lab.k.machine.main_tlb()
+    for addr, call in ((shared, lambda: p.msync(shared, 4096, 4)), (own, lambda: p.madvise(own, 4096, 8))):
+        seen(lab, addr)
+        assert tlb.holds(cp15, addr)
+        assert call() == 0
+        assert not tlb.holds(cp15, addr)
+    assert lab.store(shared, 1, privileged=False).kind == "permission"
+
+
+def test_advice_that_changes_nothing_here_says_so(lab, program):
+    p = lab.process(program)
+    addr = p.mmap(0, 4096)
+    p.madvise(addr, 4096, 21)
+    assert any("madvise(MADV_PAGEOUT)" in r.text and "nothing is written out" in r.text for r in lab.k.log.records)
+
+
+def test_a_process_that_gets_no_page_is_told_of(lab, program):
+    p = lab.process(program)
+    p.write(p.mmap(0, 150 << 20), bytes(150 << 20))  # overcommit allows both, but not in one
+    addr = p.mmap(0, 150 << 20)
+    signals = (p.touch(addr + offset, write=True) for offset in range(0, 150 << 20, 4096))
+    assert next(filter(None, signals)) == "SIGKILL"
+    said = [record.text for record in lab.k.log.records]
+    assert any("kswapd is woken for order 0" in text for text in said)
+    assert any("the OOM killer acts here" in text for text in said)

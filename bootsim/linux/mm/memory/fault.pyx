@@ -467,6 +467,7 @@ cdef class ProcessPages(TablePages):
             pte = self.ram.load32(ptep) if ptep else 0
             if pte >> PAGE_SHIFT == pfn and (pte & L_PTE_DIRTY or not pte & L_PTE_RDONLY):
                 self.set_pte_at(addr, ptep, (pte | L_PTE_RDONLY) & ~<uint32_t>L_PTE_DIRTY)
+                self.flush_tlb_range(vma.vm_mm, addr, addr + PAGE_SIZE)
                 cleaned = True
         return cleaned
 

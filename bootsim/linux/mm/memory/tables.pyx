@@ -9,17 +9,18 @@ from libc.string cimport memcpy
 
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
 from bootsim.linux.mm.mmap.structs cimport (
-    MADV_COLD, MADV_FREE, MM_CP_DIRTY_ACCT, NO_ANSWER, PAGE_MASK, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
+    MADV_COLD, MADV_FREE, MADV_WILLNEED, MM_CP_DIRTY_ACCT, NO_ANSWER, PAGE_MASK, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
     UserMm, UserPages, VmAreaStruct, linear_page_index)
+from bootsim.linux.mm.page_alloc.api cimport alloc_and_tell
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
-from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_uptodate, Page
 
 from weakref import proxy
 
 from bootsim.linux.arch.arm.asm import tlbflush
 from bootsim.linux.arch.arm.mm import context
+from bootsim.linux.kernel.printk import step
 
 cdef enum:
     ENOMEM = 12
@@ -111,7 +112,7 @@ cdef class TablePages(UserPages):
         return NO_PAGE if pfn == self.zero_pfn or not self.has_page(pfn) else pfn
 
     cdef uint32_t new_page(self, bint zero, uint32_t gfp) except? 1:
-        cdef uint32_t pfn = alloc_pages_nodemask(self.g, gfp, 0)
+        cdef uint32_t pfn = alloc_and_tell(self.k, self.pglist, gfp, 0)
         if pfn != NO_PAGE and zero:
             self.ram.clear(<int64_t>pfn << PAGE_SHIFT, PAGE_SIZE)
         return pfn
@@ -166,7 +167,7 @@ cdef class TablePages(UserPages):
 
     cdef int64_t mm_alloc_pgd(self, UserMm mm) except? NO_ANSWER:
         """The first-level table of a process, with the kernel's part in it. Source: arch/arm/mm/pgd.c pgd_alloc()"""
-        cdef uint32_t pfn = alloc_pages_nodemask(self.g, GFP_KERNEL, 2)
+        cdef uint32_t pfn = alloc_and_tell(self.k, self.pglist, GFP_KERNEL, 2)
         cdef uint32_t first = self.task_size >> PMD_SHIFT << 3
         if pfn == NO_PAGE:
             return -ENOMEM
@@ -342,8 +343,12 @@ cdef class TablePages(UserPages):
         Differs: nothing is written out or read ahead: MADV_PAGEOUT and MADV_WILLNEED change no entry.
         """
         cdef uint32_t addr = start
+        cdef uint32_t first = 0, last = 0  # of what was changed
         cdef uint32_t ptep, pte, pfn
         if behavior != MADV_FREE and behavior != MADV_COLD:
+            step(self.k, "madvise({advice}) of {start:#x}-{end:#x}: nothing is written out or read ahead",
+                 func="madvise", advice="MADV_WILLNEED" if behavior == MADV_WILLNEED else "MADV_PAGEOUT", start=start,
+                 end=end)
             return 0
         self.lru_add_drain()
         while addr < end:
@@ -354,5 +359,10 @@ cdef class TablePages(UserPages):
                     self.g.map[pfn].flags & PG_lru and self.g.map[pfn].page_type == 0xFFFFFFFFU)):
                 pte &= ~<uint32_t>(L_PTE_YOUNG | L_PTE_DIRTY if behavior == MADV_FREE else L_PTE_YOUNG)
                 self.set_pte_at(addr, ptep, pte)
+                if not last:
+                    first = addr
+                last = addr + PAGE_SIZE
             addr += PAGE_SIZE
+        if last:
+            self.flush_tlb_range(vma.vm_mm, first, last)
         return 0

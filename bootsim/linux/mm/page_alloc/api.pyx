@@ -26,11 +26,23 @@ def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
         when the request has returned; the failure's stack trace is left out.
     """
     cdef Pglist p = k.mm.pgdat
-    cdef list woken = None
     check_gfp(gfp_mask)
+    cdef uint32_t pfn = alloc_and_tell(k, p, gfp_mask, order)
+    if pfn == NO_PAGE:
+        return None
+    if gfp_mask & __GFP_ZERO or p.clears_allocated:
+        if not want_init_on_free(k):
+            k.machine.ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>PAGE_SIZE << order)
+    return pfn
+
+
+cdef uint32_t alloc_and_tell(k, Pglist p, uint32_t gfp_mask, uint32_t order) except? 1:
+    """Allocate for somebody on the machine: the first pfn or NO_PAGE. The log has whatever was special about it."""
+    cdef list woken = None
+    cdef uint32_t pfn
     if order and p.holders is None and p.g.gfp_allowed_mask & __GFP_IO:
         _compaction_may_begin(k)
-    cdef uint32_t pfn = alloc_pages_nodemask(p.g, gfp_mask, order)
+    pfn = alloc_pages_nodemask(p.g, gfp_mask, order)
     if p.g.nr_bad:
         log_bad_pages(k, p)
     if p.g.nr_events:
@@ -38,12 +50,9 @@ def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
         tell_events(k, p)
     if pfn == NO_PAGE:
         alloc_failed(k, p, gfp_mask, order)
-    elif gfp_mask & __GFP_ZERO or p.clears_allocated:
-        if not want_init_on_free(k):
-            k.machine.ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>PAGE_SIZE << order)
     if woken and k.owners.reached("free_initmem:entry"):  # kswapd_init() is a late initcall
         _kswapd(k, gfp_mask, woken)
-    return None if pfn == NO_PAGE else pfn
+    return pfn
 
 
 def _compaction_may_begin(k):

@@ -81,7 +81,7 @@ cdef tell_event(k, Pglist p, AllocEvent event):
         step(k, "the pageblock of pfn {pfn:#x} in zone {zone} is no longer kept for high-order atomic requests",
              func="unreserve_highatomic_pageblock", pfn=b, zone=p.zone_names[a])
     elif event.what == OOM_KILL:
-        step(k, "the OOM killer acts here, for order {order}: no process is modelled that it could kill",
+        step(k, "the OOM killer acts here, for order {order}: whom it would kill is not modelled",
              func="out_of_memory", order=a, level=KERN_WARNING)
     elif event.what == TOOK_RESERVES:
         step(k, "__GFP_NOFAIL: pages from the reserves of zone {zone}", func="__alloc_pages_slowpath",

@@ -31,7 +31,7 @@ VMALLOC_PAGES = 128 << 20 >> PAGE_SHIFT
 VMAP_MAX_ALLOC = 32
 VMAP_BBMAP_BITS_MAX = 1024
 VMAP_BBMAP_BITS_MIN = VMAP_MAX_ALLOC * 2
-SIZEOF_VMAP_BLOCK = 56
+SIZEOF_VMAP_BLOCK = 44  # struct vmap_block, but for its spinlock, which is a word with SMP
 
 
 class VmapBlock:
@@ -71,7 +71,7 @@ def new_vmap_block(k: Kernel, order: int, gfp: int) -> int:
     Differs: the array that finds a block by its address takes no memory.
     """
     vmap, cpu, pages = vmap_state(k), k.mm.pgdat.cpu, block_pages(k)
-    va = kmalloc(k, SIZEOF_VMAP_BLOCK, gfp & GFP_RECLAIM_MASK)
+    va = kmalloc(k, SIZEOF_VMAP_BLOCK + 4 * k.build.config.SMP, gfp & GFP_RECLAIM_MASK)
     if not va:
         return 0
     size = pages << PAGE_SHIFT
