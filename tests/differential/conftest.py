@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,23 @@ def _kernel_source():
         return apt.fetch(cache)
     except (realboot.CannotRunError, realboot.StepFailedError, OSError) as error:
         pytest.skip(f"no kernel tree: {error}")
+
+
+@pytest.fixture(scope="session")
+def taken_out():
+    """taken_out(kernel file, functions, macros) -> these by name, as they stand there."""
+
+    def take(path, functions, macros=()):
+        text, found = path.read_text(), []
+        for name in (*macros, *functions):
+            macro = rf"^#define {name}\(.*?[^\\]\n"
+            function = rf"^(static|struct) [^;{{}}#]*?\b{name}\([^;{{}}]*\)\n{{.*?^}}\n"
+            one = re.search(macro if name in macros else function, text, re.MULTILINE | re.DOTALL)
+            assert one is not None, name
+            found.append(one[0])
+        return "\n".join(found)
+
+    return take
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,5 @@
 /* The kernel's own lib/rbtree.c with its callbacks for the largest value of a subtree. */
-#include "host.h"
-
-#ifndef WRITE_ONCE
-#define WRITE_ONCE(x, value) ((x) = (value))
-#define READ_ONCE(x) (x)
-#endif
-#define rcu_assign_pointer(p, v) ((p) = (v))
-#define __always_inline inline
-#define unlikely(x) (x)
-#define likely(x) (x)
-#ifndef container_of
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-#endif
-#ifndef EXPORT_SYMBOL
-#define EXPORT_SYMBOL(name)
-#endif
-
-#include "lib-rbtree.c"
+#include "rbtree.h"
 
 #define NODES 512
 

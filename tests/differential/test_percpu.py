@@ -1,7 +1,6 @@
 """mm/percpu.c: areas of one chunk against the replay."""
 
 import ctypes
-import re
 
 import pytest
 from hypothesis import given, settings
@@ -22,22 +21,10 @@ FIELDS = ("scan_hint", "scan_hint_start", "contig_hint", "contig_hint_start", "l
 START, SIZE = 0x4CC, 20 << 10
 
 
-def taken_out(text):
-    """The functions and loops by name, as they stand in the kernel's source."""
-    found = []
-    for name in (*LOOPS, *FUNCTIONS):
-        loop, function = rf"^#define {name}\(.*?[^\\]\n", rf"^static [^;{{}}]*?\b{name}\([^;{{}}]*\)\n{{.*?^}}\n"
-        pattern = loop if name in LOOPS else function
-        one = re.search(pattern, text, re.MULTILINE | re.DOTALL)
-        assert one is not None, name
-        found.append(one[0])
-    return "\n".join(found)
-
-
 @pytest.fixture(scope="module")
-def theirs(compiled, kernel_src, tmp_path_factory):
+def theirs(compiled, taken_out, kernel_src, tmp_path_factory):
     folder = tmp_path_factory.mktemp("percpu")
-    (folder / "percpu-functions.h").write_text(taken_out((kernel_src / "mm/percpu.c").read_text()))
+    (folder / "percpu-functions.h").write_text(taken_out(kernel_src / "mm/percpu.c", FUNCTIONS, LOOPS))
     return compiled("percpu.c", {"percpu-functions.h": folder / "percpu-functions.h"})
 
 

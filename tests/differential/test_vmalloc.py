@@ -1,7 +1,6 @@
 """mm/vmalloc.c: which addresses are taken and free, and the tree of free ranges, against the replay."""
 
 import ctypes
-import re
 
 import pytest
 from hypothesis import given, settings
@@ -21,21 +20,10 @@ PAGE = 4096
 START, END = 0xF0800000, 0xF0800000 + 400 * PAGE
 
 
-def taken_out(text):
-    """The functions by name, as they stand in the kernel's source."""
-    found = []
-    for name in FUNCTIONS:
-        pattern = rf"^(static|struct) [^;{{}}#]*?\b{name}\([^;{{}}]*\)\n{{.*?^}}\n"
-        one = re.search(pattern, text, re.MULTILINE | re.DOTALL)
-        assert one is not None, name
-        found.append(one[0])
-    return "\n".join(found)
-
-
 @pytest.fixture(scope="module")
-def theirs(compiled, kernel_src, tmp_path_factory):
+def theirs(compiled, taken_out, kernel_src, tmp_path_factory):
     functions = tmp_path_factory.mktemp("vmalloc") / "vmalloc-functions.h"
-    functions.write_text(taken_out((kernel_src / "mm/vmalloc.c").read_text()))
+    functions.write_text(taken_out(kernel_src / "mm/vmalloc.c", FUNCTIONS))
     library = compiled("vmalloc.c", {"lib-rbtree.c": "lib/rbtree.c", "vmalloc-functions.h": functions, **HEADERS})
     library.host_take.restype = library.host_percpu.restype = ctypes.c_uint
     return library

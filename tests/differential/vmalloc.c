@@ -1,24 +1,5 @@
 /* The functions of mm/vmalloc.c that keep ranges of addresses, as the test takes them out of the kernel's source. */
-#include "host.h"
-
-#ifndef WRITE_ONCE
-#define WRITE_ONCE(x, value) ((x) = (value))
-#define READ_ONCE(x) (x)
-#endif
-#define rcu_assign_pointer(p, v) ((p) = (v))
-#undef likely
-#undef unlikely
-#define likely(x) (x)
-#define unlikely(x) (x)
-#ifndef container_of
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-#endif
-#ifndef EXPORT_SYMBOL
-#define EXPORT_SYMBOL(name)
-#endif
-#define __always_inline inline
-
-#include "lib-rbtree.c"
+#include "rbtree.h"
 
 /* From here on the kernel's long has 32 bits, as on ARM. */
 #define long int

@@ -116,8 +116,8 @@ def test_a_record_that_the_machine_cannot_have_is_named(tmp_path, dtb):
         PageReplay(recording, build_with(HIGHMEM=False)).run()
 
 
-def test_a_block_that_direct_compaction_captures_is_the_waiting_requests(tmp_path, dtb):
-    # mm/page_alloc.c compaction_capture(): the first block of its order that is freed, before any list has it
+def every_other_page(dtb):
+    """Of a machine that is emptied: the requests' mask, their pages, and pages of them that are no neighbours."""
     k = prepare(dtb, build_with(), dtb_addr=DTB_PA)
     run(k, until="mem_init")
     mask = pa.GFP_KERNEL | pa.__GFP_NOWARN | pa.__GFP_NORETRY
@@ -125,7 +125,12 @@ def test_a_block_that_direct_compaction_captures_is_the_waiting_requests(tmp_pat
     while (pfn := pa.alloc_pages(k, mask, 0)) is not None:
         pfns.append(pfn)
     have = set(pfns)
-    singles = [pfn for pfn in pfns if not pfn & 1 and pfn + 1 in have]
+    return mask, pfns, [pfn for pfn in pfns if not pfn & 1 and pfn + 1 in have]
+
+
+def test_a_block_that_direct_compaction_captures_is_the_waiting_requests(tmp_path, dtb):
+    # mm/page_alloc.c compaction_capture(): the first block of its order that is freed, before any list has it
+    mask, pfns, singles = every_other_page(dtb)
     waits_for = singles[len(singles) // 2]
     records = [(1, mask, 0, pfn) for pfn in pfns] + [(3, pfn, 0, 0) for pfn in singles]
     records += [(17, 0, 1, 0x80000000), (3, waits_for + 1, 0, 0), (17, 0, 0, 8), (1, mask, 1, waits_for)]
@@ -140,14 +145,7 @@ def test_a_block_that_direct_compaction_captures_is_the_waiting_requests(tmp_pat
 
 
 def test_a_captured_block_that_nobody_asks_for_is_free_again(tmp_path, dtb):
-    k = prepare(dtb, build_with(), dtb_addr=DTB_PA)
-    run(k, until="mem_init")
-    mask = pa.GFP_KERNEL | pa.__GFP_NOWARN | pa.__GFP_NORETRY
-    pfns = []
-    while (pfn := pa.alloc_pages(k, mask, 0)) is not None:
-        pfns.append(pfn)
-    have = set(pfns)
-    singles = [pfn for pfn in pfns if not pfn & 1 and pfn + 1 in have]
+    mask, pfns, singles = every_other_page(dtb)
     enter, left = (17, 0, 1, 0x80000000), (17, 0, 0, 8)
     records = [(1, mask, 0, pfn) for pfn in pfns] + [(3, pfn, 0, 0) for pfn in singles]
     records += [enter, (3, singles[7] + 1, 0, 0), left, enter, left]
