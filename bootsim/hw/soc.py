@@ -1,7 +1,8 @@
 """What the system on chip around the processors answers: where its Snoop Control Unit is, and registers of identity.
 
 A kernel asks a chip which one it is. Nobody can ask the chip here, so a register reads as `--soc NAME=VALUE` states it,
-else as QEMU 7.2 models that SoC, else as zero, which is what an address without a device reads as on QEMU's boards.
+else as QEMU 7.2 models that SoC or as the kernel wants a chip of that name, else as zero, which is what an address
+without a device reads as on QEMU's boards.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ VEXPRESS_SCU = 0x1E000000
 REGISTERS = {
     "am33xx.idcode": (0x44E10600, "AM335x, AM437x: device and revision"),
     "am33xx.features": (0x44E10604, "AM335x: which units there are (bit 29: SGX)"),
+    "da850.jtag_id": (0x01C14018, "DA850, OMAP-L138, AM18xx: device and revision"),
     "dra7.die_id_2": (0x4AE0C20C, "DRA7xx, AM57xx: package, in bits 16 and 17"),
     "dra7.idcode": (0x4AE0C204, "DRA7xx, AM57xx: device and revision"),
     "exynos.chipid": (0x10000000, "Exynos: chip and revision"),
@@ -37,11 +39,12 @@ REGISTERS = {
     "ti81xx.idcode": (0x48140600, "DM814x, DM816x: device and revision"),
 }
 
-# SoCs of QEMU's boards: a compatible string of the root, and registers that QEMU gives a value; and chips of which the
-# kernel knows one value alone.
-_QEMU = {
+# A compatible string of the root, and what its chip's registers read as: for SoCs of QEMU's boards, as QEMU has it; for
+# chips that the kernel refuses unless they say one thing, that (of the DA850, the later revision).
+_IDENTITY = {
     "samsung,exynos4210": {0x10000000: 0x43210211},
     "ti,omap2420": {0x48014204: 0x5B5D902F, 0x48014208: 0x000254F0},
+    "ti,da850": {0x01C14018: 0x1B7D102F},
     "samsung,s3c2416": {0x560000B0: 0x32450003},
     "samsung,s3c6400": {0x7E00FA1C: 0x36400000},
     "samsung,s3c6410": {0x7E00F118: 0x36410101},
@@ -91,7 +94,7 @@ def soc_for(tree: Tree, given: Iterable[tuple[str, int]] = (), cpus: int = 0) ->
     which one of several processors is powered (`cpus`) is QEMU's, and that one has no private peripherals.
     """
     root = tree.board
-    registers = dict(next((words for name, words in _QEMU.items() if name in root), {}))
+    registers = dict(next((words for name, words in _IDENTITY.items() if name in root), {}))
     listed = len(tree.processors)
     scu = 0 if cpus == 1 < listed and not _QEMU_NEEDS_TWO.isdisjoint(root) else _private_base(tree)
     stated = {}

@@ -132,6 +132,9 @@ class Config(Values):
     HAVE_TCM: bool = False
     IO_36: bool = False
     PCI: bool = False
+    ISA: bool = False
+    PCCARD: bool = False
+    PCMCIA_SOC_COMMON: bool = False
     NEED_MACH_IO_H: bool = False
     # processor
     CPU_ARM720T: bool = False

@@ -13,19 +13,17 @@ Addresses are physical. A dmesg's time stamps and any other lines may stand betw
 from __future__ import annotations
 
 import re
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError
-from bootsim.inputs.efitypes import ATTRIBUTES, MEMORY_TYPES
+from bootsim.inputs.efitypes import ATTRIBUTES, CACHED, DESCRIPTOR, MEMORY_TYPES
 from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     import os
 
 _MMIO = MEMORY_TYPES.index("MMIO")
-CACHED = ATTRIBUTES["WB"] | ATTRIBUTES["WT"] | ATTRIBUTES["WC"]
 _REGION = re.compile(r"efi:\s+0x([0-9a-f]+)-0x([0-9a-f]+) \[([^|\]]*)\|([^\]]*)\]")
 _PARAMETER = re.compile(r"efi:   (System Table|MemMap Address|MemMap Size|MemMap Desc\. Size|MemMap Desc\. Version|"
                         r"Secure Boot Enabled)\s*: 0x([0-9a-f]+)")  # fmt: skip
@@ -33,7 +31,6 @@ _HEADER = re.compile(r"efi: (EFI v\d+\.\d+ by .*)")
 _TABLE = re.compile(r"([A-Z][A-Za-z0-9 .]*)=0x([0-9a-f]+)")
 _RESERVED = re.compile(r"memblock_reserve: \[0x([0-9a-f]+)-0x([0-9a-f]+)\] (efi_memattr_init|efi_config_parse_tables)")
 _STATE = re.compile(r"efi: ((?:CPSR|SCTLR) (?:at EFI stub entry|after ExitBootServices\(\))\s*: 0x[0-9a-f]+)")
-_DESCRIPTOR = struct.Struct("<IxxxxQQQQ")  # efi_memory_desc_t
 
 
 class Region(NamedTuple):
@@ -75,7 +72,7 @@ class Firmware(NamedTuple):
     def descriptors(self, desc_size: int) -> bytes:
         """The map as it lies in memory: efi_memory_desc_t, each in `desc_size` bytes."""
         return b"".join(
-            _DESCRIPTOR.pack(region.type, region.base, 0, region.pages, region.attribute).ljust(desc_size, b"\0")
+            DESCRIPTOR.pack(region.type, region.base, 0, region.pages, region.attribute).ljust(desc_size, b"\0")
             for region in self.regions
         )
 

@@ -4,9 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
+import bootsim
 from bootsim.errors import InputError
 from bootsim.inputs import bootloader
 from bootsim.inputs.bootloader.lmb import Lmb
+from bootsim.inputs.configfile import load_build
 from bootsim.inputs.devicetree import load_tree
 from bootsim.inputs.dtb import read_tree
 from bootsim.inputs.efimap import Region, load_firmware
@@ -183,3 +185,18 @@ def test_what_uefi_decides_is_nobody_elses(board, log):
             bootloader.load(board(), build(), efi_memmap=good, **wish)
     with pytest.raises(InputError, match="System Table"):
         bootloader.load(board(), build(), efi_memmap=log(REGION))
+
+
+@pytest.mark.parametrize(("before", "after", "told"), [
+    ("0x00c5187d", "0x00c5187d", None),
+    ("0x00c5187c", "0x00c5187d", "efi: [Firmware Bug]: EFI stub was entered with MMU and Dcache disabled"),
+    ("0x00c5187d", "0x00c5187c", "efi: [Firmware Bug]: ExitBootServices() returned with MMU and Dcache disabled"),
+])  # fmt: skip
+def test_firmware_that_left_the_mmu_off_is_told_of(log, before, after, told):
+    state = f"efi: SCTLR at EFI stub entry       : {before}\nefi: SCTLR after ExitBootServices(): {after}\n"
+    efi = load_build("3G/1G")
+    efi = efi.replace(config=efi.config.replace(EFI=True))
+    k = bootsim.boot("vexpress.dts", config=efi, efi_memmap=log(TABLES + REGION + state))
+    said = [record.text for record in k.log.records if record.kernel]
+    assert [text for text in said if "Firmware Bug" in text] == [text for text in said if told and told in text]
+    assert any("SCTLR at EFI stub entry" in text for text in said) == (told is not None)

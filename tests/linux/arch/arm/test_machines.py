@@ -370,5 +370,19 @@ def test_s3c2416_maps_more_when_it_is_known(boot):
     assert "CPU S3C2416/S3C2450 (id 0x32450003)" in log(k)
     assert [va for va, _, _ in static(k)] == [0xF6000000, 0xF6100000, 0xF6200000, 0xF6300000, 0xF6400000, 0xF7000000,
                                               0xFD000000]
-    with pytest.raises(KernelPanic, match="Unknown S3C24XX CPU"):
-        boot(map_io="s3c2416_dt_map_io")
+    with pytest.raises(KernelPanic, match="Unknown S3C24XX CPU") as panic:
+        boot(soc=["s3c2416.id=0x32440001"], map_io="s3c2416_dt_map_io")
+    assert "the chip says 0x32440001" in panic.value.cause
+
+
+def test_a_da850_tells_its_chip(boot):
+    k = boot(soc=["da850.jtag_id=0x0b7d102f"], map_io="da850_init")
+    assert "DaVinci da850/omap-l138 variant 0x0" in log(k)
+    assert [va for va, _, _ in static(k)] == [0xFEBFD000, 0xFEC00000]
+    with pytest.raises(KernelPanic, match="SoC Initialization failed"):
+        boot(soc=["da850.jtag_id=0x2b7d102f"], map_io="da850_init")
+
+
+@pytest.mark.parametrize("chip", ["pxa25x", "pxa27x", "pxa3xx"])
+def test_a_pxa_says_that_its_clocks_are_not_told(boot, chip):
+    assert any("clock frequencies" in r.text for r in boot(map_io=f"{chip}_map_io").log.records)

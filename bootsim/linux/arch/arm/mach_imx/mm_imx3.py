@@ -1,27 +1,20 @@
-"""i.MX31 and i.MX35 (arch/arm/mach-imx/mm-imx3.c, hardware.h)."""
+"""i.MX31 and i.MX35 (arch/arm/mach-imx/mm-imx3.c)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MT_DEVICE_NONSHARED, MapDesc, io_table
+from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MT_DEVICE_NONSHARED, io_table
 from bootsim.linux.arch.arm.asm.memory import SZ_1M
+from bootsim.linux.arch.arm.mach_imx.hardware import imx_map_entry
 from bootsim.linux.arch.arm.mm.mmu.static_mappings import iotable_init
-from bootsim.page import PAGE_SHIFT
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-
-def _entry(pa: int, size: int, mtype: int) -> MapDesc:
-    # imx_map_entry(), IMX_IO_P2V()
-    va = (pa & 0x80000000) >> 7 | 0xF4000000 + ((pa & 0x50000000) >> 6) + ((pa & 0x0B000000) >> 4) + (pa & 0xFFFFF)
-    return MapDesc(va, pa >> PAGE_SHIFT, size, mtype)
-
-
 _IMX3_IO_DESC = (
-    _entry(0xB8000000, 0x10000, MT_DEVICE),
-    *(_entry(pa, SZ_1M, MT_DEVICE_NONSHARED) for pa in (0x68000000, 0x43F00000, 0x53F00000, 0x50000000)),
+    imx_map_entry(0xB8000000, 0x10000, MT_DEVICE),
+    *(imx_map_entry(pa, SZ_1M, MT_DEVICE_NONSHARED) for pa in (0x68000000, 0x43F00000, 0x53F00000, 0x50000000)),
 )
 
 

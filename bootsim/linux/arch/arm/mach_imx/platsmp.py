@@ -1,4 +1,4 @@
-"""The i.MX6's Snoop Control Unit (arch/arm/mach-imx/platsmp.c, hardware.h)."""
+"""The i.MX6's Snoop Control Unit (arch/arm/mach-imx/platsmp.c)."""
 
 from __future__ import annotations
 
@@ -7,19 +7,11 @@ from typing import TYPE_CHECKING
 from bootsim.linux.arch.arm.asm.mach.map import io_desc
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE
 from bootsim.linux.arch.arm.kernel.smp_scu import scu_get_core_count
+from bootsim.linux.arch.arm.mach_imx.hardware import IMX_IO_P2V
 from bootsim.linux.arch.arm.mm.mmu.static_mappings import iotable_init
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
-
-
-def IMX_IO_P2V(pa: int) -> int:
-    """The address (va) that every i.MX has for a device at `pa`.
-
-    Source: arch/arm/mach-imx/hardware.h IMX_IO_P2V()
-    """
-    return ((pa & 0x80000000) >> 7 | 0xF4000000 + ((pa & 0x50000000) >> 6) + ((pa & 0x0B000000) >> 4)
-            + (pa & 0x000FFFFF))
 
 
 def imx_scu_map_io(k: Kernel) -> None:

@@ -35,13 +35,15 @@ def s3c2416_dt_map_io(k: Kernel) -> None:
 
     Raises KernelPanic for a chip that the kernel does not know.
     Source: arch/arm/mach-s3c/mach-s3c2416-dt.c s3c2416_dt_map_io(), s3c24xx.c s3c24xx_init_io(), init.c s3c_init_cpu()
-    Differs: an S3C2416 or S3C2450 alone is known, the chips that the machine's trees are for.
+    Differs: an S3C2416 or S3C2450 alone is known, the chips that the machine's trees are for; a kernel with S3C2412
+        reads that chip's register for others.
     """
     iotable_init(k, io_table(k, "s3c_iodesc", s3c_iodesc))
-    idcode = readl(k, S3C24XX_GSTATUS1, "chip id")
+    said = readl(k, S3C24XX_GSTATUS1, "chip id")
+    idcode = said if said >> 16 == S3C2416_IDCODE >> 16 else 1  # s3c24xx_read_idcode_v5()
     if idcode != S3C2416_IDCODE:
         printk(k, KERN_ERR, "Unknown CPU type {idcode:#010x}", idcode=idcode, func="s3c_init_cpu")
-        raise KernelPanic("Unknown S3C24XX CPU", f"the chip says {idcode:#010x}; --soc s3c2416.id=VALUE states another")
+        raise KernelPanic("Unknown S3C24XX CPU", f"the chip says {said:#010x}; --soc s3c2416.id=VALUE states another")
     printk(k, KERN_WARNING, "CPU {name} (id {idcode:#010x})", name="S3C2416/S3C2450", idcode=idcode,
            func="s3c_init_cpu")
     iotable_init(k, io_table(k, "s3c2416_iodesc", s3c2416_iodesc))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError, KernelPanic
-from bootsim.inputs.efitypes import ATTRIBUTES, MEMORY_TYPES
+from bootsim.inputs.efitypes import ATTRIBUTES, CACHED, DESCRIPTOR, MEMORY_TYPES
 from bootsim.linux.drivers.firmware.efi.fdtparams import efi_get_fdt_params
 from bootsim.linux.drivers.of.fdt import early_init_dt_add_memory_arch
 from bootsim.linux.include.linux.memblock import PHYS_ADDR_MAX
@@ -25,8 +24,6 @@ EFI_LOADER_CODE, EFI_LOADER_DATA, EFI_BOOT_SERVICES_CODE, EFI_BOOT_SERVICES_DATA
 EFI_CONVENTIONAL_MEMORY, EFI_ACPI_RECLAIM_MEMORY, EFI_PERSISTENT_MEMORY = 7, 9, 14
 _USABLE = (EFI_LOADER_CODE, EFI_LOADER_DATA, EFI_ACPI_RECLAIM_MEMORY, EFI_BOOT_SERVICES_CODE, EFI_BOOT_SERVICES_DATA,
            EFI_CONVENTIONAL_MEMORY, EFI_PERSISTENT_MEMORY)  # fmt: skip
-EFI_MEMORY_WB, EFI_MEMORY_WT, EFI_MEMORY_WC = 1 << 3, 1 << 2, 1 << 1
-_DESCRIPTOR = struct.Struct("<IxxxxQQQQ")
 _NR_FIX_BTMAPS = 32
 _MEMRESERVE_BYTES = 12  # struct linux_efi_memreserve without entries, as the stub leaves it
 
@@ -45,7 +42,7 @@ class EfiMemoryDesc(NamedTuple):
 
         Source: drivers/firmware/efi/efi-init.c is_memory()
         """
-        return bool(self.attribute & (EFI_MEMORY_WB | EFI_MEMORY_WT | EFI_MEMORY_WC))
+        return bool(self.attribute & CACHED)
 
     @property
     def is_usable_memory(self) -> bool:
@@ -53,7 +50,7 @@ class EfiMemoryDesc(NamedTuple):
 
         Source: drivers/firmware/efi/efi-init.c is_usable_memory()
         """
-        return self.type in _USABLE and bool(self.attribute & EFI_MEMORY_WB)
+        return self.type in _USABLE and bool(self.attribute & ATTRIBUTES["WB"])
 
     def __str__(self) -> str:
         """Source: drivers/firmware/efi/efi.c efi_md_typeattr_format()."""
@@ -70,6 +67,7 @@ def efi_init(k: Kernel) -> None:
     Raises InputError for a tree that tells of a map which nobody gave.
     Source: drivers/firmware/efi/efi-init.c efi_init()
     Differs: ESRT and MOK tables, and a frame buffer of the firmware, are not modelled: a warning says where there are.
+        A log without the lines of the processor's state is taken for that of a firmware which left the MMU on.
     """
     data = efi_get_fdt_params(k)
     if data is None:
@@ -78,15 +76,30 @@ def efi_init(k: Kernel) -> None:
     if firmware is None:
         raise InputError(f"{data.place}: a tree that a UEFI stub has edited: memory is what the firmware's map says, "
                          "which is not in the tree; expected --efi-memmap with the log of a boot with efi=debug")
+    descriptors = efi_memory_map(k, data)
     uefi_init(k, firmware)
     efi_set_secure_boot(k, data.secure_boot)
-    reserve_regions(k, efi_memory_map(k, data))
+    reserve_regions(k, descriptors)
     base = data.phys_map & -PAGE_SIZE
     end = data.phys_map + data.size + PAGE_SIZE - 1 & -PAGE_SIZE
     memblock_reserve(k.mm.memblock, base, end - base, "efi_init", Purpose("machine", "UEFI's memory map", ROOT))
-    if k.options.get("efi_debug"):
+    _tell_state(k, firmware)
+
+
+def _tell_state(k: Kernel, firmware: Firmware) -> None:
+    # the processor as the stub found it, which is told where the MMU was off
+    words = {line.partition(":")[0].strip(): int(line.rpartition(":")[2], 16) for line in firmware.state}
+    mended = ""
+    if not words.get("SCTLR at EFI stub entry", 1) & 1:
+        mended = "EFI stub was entered with MMU and Dcache disabled"
+    elif not words.get("SCTLR after ExitBootServices()", 1) & 1:
+        mended = "ExitBootServices() returned with MMU and Dcache disabled"
+    if mended:
+        printk(k, KERN_WARNING, "efi: [Firmware Bug]: {mended}, please fix your firmware!", mended=mended,
+               func="efi_init")
+    if mended or k.options.get("efi_debug"):
         for line in firmware.state:
-            printk(k, KERN_INFO, "efi: {line}", line=line)
+            printk(k, KERN_INFO, "efi: {line}", line=line, func="efi_init")
 
 
 def efi_memory_map(k: Kernel, data: MemoryMap) -> list[EfiMemoryDesc]:
@@ -103,7 +116,7 @@ def efi_memory_map(k: Kernel, data: MemoryMap) -> list[EfiMemoryDesc]:
     raw = k.machine.ram.read(data.phys_map, data.size)
     found = []
     for at in range(0, data.size - data.desc_size + 1, data.desc_size):
-        kind, phys_addr, _, num_pages, attribute = _DESCRIPTOR.unpack_from(raw, at)
+        kind, phys_addr, _, num_pages, attribute = DESCRIPTOR.unpack_from(raw, at)
         found.append(EfiMemoryDesc(kind, phys_addr, num_pages, attribute))
     return found
 

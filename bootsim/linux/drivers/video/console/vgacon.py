@@ -26,7 +26,8 @@ def vgacon_startup(k: Kernel) -> None:
         step(k, "the VGA console reads a port of this machine's own bus: not modelled", level=KERN_WARNING,
              func="vgacon_startup")
         return
-    addr = PCI_IO_VIRT_BASE + VGA_IS1_RC if config.PCI else 0
+    ports = config.PCI or config.PCMCIA_SOC_COMMON or config.ISA or config.PCCARD  # else IO_SPACE_LIMIT is 0
+    addr = (PCI_IO_VIRT_BASE if config.PCI else 0) + (VGA_IS1_RC if ports else 0)
     if not k.translate(addr):
         do_kernel_fault(k, addr, "the build has CONFIG_VT and CONFIG_VGA_CONSOLE: vgacon_startup() reads port "
                         f"{VGA_IS1_RC:#x} at {addr:#010x}, where no device is mapped")

@@ -216,3 +216,10 @@ def test_xscale_writes_users_read_only_pages_through():
     assert entry(SET_PTE_XSCALE, PRESENT, YOUNG, USER, RDONLY) & 0xC == 8
     assert entry(SET_PTE_XSCALE, PRESENT, YOUNG, USER, DIRTY) & 0xC == 0xC
     assert entry(SET_PTE_XSC3, PRESENT, YOUNG, DIRTY, SHARED) & 1 << 9
+
+
+def test_a_feroceon_keeps_the_write_buffer_of_a_write_through_build(make):
+    from bootsim.linux.arch.arm.mm import proc_feroceon, proc_sa110
+
+    assert {entry.set_pte for entry in proc_feroceon.PROC_INFO} == {entry.set_pte for entry in proc_sa110.PROC_INFO}
+    assert proc_feroceon.PROC_INFO[0].set_pte != make.started(cpu=ARM926, **V5).procinfo.set_pte
