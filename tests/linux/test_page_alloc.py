@@ -275,6 +275,18 @@ def test_alloc_contig_range_takes_exactly_its_pages():
     assert pa.check_buddy_invariants(k.mm.pgdat) == []
 
 
+def test_pages_that_somebody_holds_too_are_told_of_when_they_are_freed():
+    k = boot(reserved=[(BASE + 32 * MIB, 8 * MIB)], per_cpu_lists=True)
+    start = BASE + 40 * MIB >> 12
+    assert pa.alloc_contig_range(k, start, start + 4, pa.MIGRATE_MOVABLE) == 0
+    pa.set_page_count(k, start + 1, 2)
+    pa.free_contig_range(k, start, 4)
+    said = [record.text for record in k.log.records]
+    assert "1 pages are still in use!" in said
+    assert any("free_contig_range" in text and "WARNING: " in text for text in said)
+    assert pa.page_info(k, start + 1)["refcount"] == 1
+
+
 # ---------------------------------------------------------------- zones
 
 

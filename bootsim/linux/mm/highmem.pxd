@@ -19,7 +19,8 @@ cdef class Kmap:
     cdef Processor processor
     cdef uint32_t table_pa                  # pkmap_page_table
     cdef uint32_t table_va
-    cdef uint32_t fixmap_pa                 # the table of the kmap_atomic slots
+    cdef uint32_t fixmap_pa                 # the tables of the kmap_atomic slots: of FIXADDR_TOP, of FIXADDR_START
+    cdef uint32_t low_fixmap_pa
     cdef uint32_t prot                      # kmap_prot
     cdef uint32_t first_slot                # FIX_KMAP_BEGIN
     cdef bint uses_pkmap                    # kmap_atomic() may be given a mapping of kmap()
@@ -34,6 +35,7 @@ cdef class Kmap:
     cdef uint32_t map_pfn
     cdef uint32_t page_bytes
 
+    cdef uint32_t slot_pa(self, uint32_t va) noexcept
     cdef uint32_t slot(self, uint32_t pfn)
     cdef uint32_t page_address(self, uint32_t pfn)
     cdef int set_page_address(self, uint32_t pfn, uint32_t nr) except -1

@@ -13,10 +13,11 @@ from copy import deepcopy
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 
-from bootsim.linux.arch.arm.asm.pgtable_2level cimport L_PTE_XN, PAGE_SHIFT, PAGE_SIZE
+from bootsim.linux.arch.arm.asm.pgtable_2level cimport L_PTE_XN, PAGE_SHIFT, PAGE_SIZE, PMD_SIZE
 
 from bootsim.errors import BootsimError
-from bootsim.linux.arch.arm.asm.fixmap import END_OF_PERMANENT_FIXED_ADDRESSES, FIXADDR_TOP
+from bootsim.linux.arch.arm.asm.cachetype import cache_is_vivt
+from bootsim.linux.arch.arm.asm.fixmap import END_OF_PERMANENT_FIXED_ADDRESSES, FIXADDR_START, FIXADDR_TOP
 from bootsim.linux.arch.arm.asm.fixmap import KM_TYPE_NR as NR_SLOTS
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, pte_offset_kernel
 
@@ -48,9 +49,10 @@ cdef class Kmap:
         self.table_va = k.phys_to_virt(self.table_pa)
         self.prot = mm.pgprot_kernel | L_PTE_XN
         self.first_slot = END_OF_PERMANENT_FIXED_ADDRESSES
-        lowest = TOP - (self.first_slot << PAGE_SHIFT)
-        self.fixmap_pa = pte_offset_kernel(k, pmd_off_k(k, lowest), lowest)
-        self.uses_pkmap = _needs_kmap_high_get(config) and not config.DEBUG_HIGHMEM
+        top, bottom = TOP - (self.first_slot << PAGE_SHIFT), FIXADDR_START
+        self.fixmap_pa = pte_offset_kernel(k, pmd_off_k(k, top), top & ~(PMD_SIZE - 1))
+        self.low_fixmap_pa = pte_offset_kernel(k, pmd_off_k(k, bottom), bottom & ~(PMD_SIZE - 1))
+        self.uses_pkmap = _needs_kmap_high_get(config) and (not config.DEBUG_HIGHMEM or cache_is_vivt(k))
         self.clears = config.DEBUG_HIGHMEM
         self.page_bytes = k.build.sizeof.page
         self.sections = {at: k.phys_to_virt(pa) for at, pa in mm.section_maps.items()} if mm.section_maps else None
@@ -67,7 +69,8 @@ cdef class Kmap:
         new.processor = self.processor
         new.last_pkmap_nr, new.base, new.table_pa = self.last_pkmap_nr, self.base, self.table_pa
         new.table_va, new.flushes = self.table_va, self.flushes
-        new.fixmap_pa, new.prot, new.first_slot = self.fixmap_pa, self.prot, self.first_slot
+        new.fixmap_pa, new.low_fixmap_pa = self.fixmap_pa, self.low_fixmap_pa
+        new.prot, new.first_slot = self.prot, self.first_slot
         new.uses_pkmap, new.clears, new.page_bytes = self.uses_pkmap, self.clears, self.page_bytes
         new.sections, new.map_va, new.map_pfn = deepcopy(self.sections, memo), self.map_va, self.map_pfn
         memcpy(new.pkmap_count, self.pkmap_count, sizeof(self.pkmap_count))
@@ -212,18 +215,23 @@ cdef class Kmap:
 
     # ---------------------------------------------------------------- kmap_atomic()
 
+    cdef uint32_t slot_pa(self, uint32_t va) noexcept:
+        # The entry (pa) of a slot: the slots of all processors lie in two second-level tables.
+        return (self.fixmap_pa if va >> 21 == TOP >> 21 else self.low_fixmap_pa) + (va >> PAGE_SHIFT & 511) * 4
+
     cpdef uint32_t atomic(self, uint32_t pfn, uint32_t prot, uint32_t cpu) except? 1:
         """Map a page of high memory in a processor's next slot; its address.
 
         Source: arch/arm/mm/highmem.c kmap_atomic_high_prot(), without the use of a window of kmap()
         """
-        cdef uint32_t idx
+        cdef uint32_t idx, va
         if cpu >= MAX_CPUS or self.atomic_idx[cpu] >= <int>KM_TYPE_NR:
             raise KmapError(f"cpu {cpu} has {KM_TYPE_NR} kmap_atomic() mappings, as many as there are slots")
         idx = self.atomic_idx[cpu] + KM_TYPE_NR * cpu
         self.atomic_idx[cpu] += 1
-        self.processor.set_pte_ext(self.ram, self.fixmap_pa - 4 * idx, pfn << PAGE_SHIFT | prot, 0)
-        return TOP - ((self.first_slot + idx) << PAGE_SHIFT)
+        va = TOP - ((self.first_slot + idx) << PAGE_SHIFT)
+        self.processor.set_pte_ext(self.ram, self.slot_pa(va), pfn << PAGE_SHIFT | prot, 0)
+        return va
 
     cpdef int atomic_done(self, uint32_t va, uint32_t cpu) except -1:
         """Give back a processor's last slot, which is at this address; a kernel with DEBUG_HIGHMEM stops otherwise.
@@ -238,7 +246,7 @@ cdef class Kmap:
             raise KmapError(f"kunmap_atomic({va:#x}): the last of cpu {cpu} is at "
                             f"{TOP - ((self.first_slot + idx) << PAGE_SHIFT):#x}; they are given back in turn")
         if self.clears:
-            self.processor.set_pte_ext(self.ram, self.fixmap_pa - 4 * idx, 0, 0)
+            self.processor.set_pte_ext(self.ram, self.slot_pa(TOP - ((self.first_slot + idx) << PAGE_SHIFT)), 0, 0)
         self.atomic_idx[cpu] -= 1
         return 0
 

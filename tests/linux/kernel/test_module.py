@@ -13,6 +13,7 @@ from bootsim.inputs.configfile import load_build
 from bootsim.linux.kernel.module import ModuleError, delete_module, layout_and_allocate, load_module
 from bootsim.linux.kernel.module.elf import LoadInfo
 from bootsim.linux.mm.vmalloc.alloc import vfree
+from bootsim.linux.mm.vmalloc.area import vmap_state
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -109,6 +110,14 @@ def test_no_memory_for_a_module_keeps_nothing(k, files):
     assert load_module(k, *read(files, "nfnetlink")) is None
     assert not k.mm.modules
     assert not [vm for vm in k.mm.vmap.vms.values() if vm.pages]
+
+
+def test_a_module_whose_first_part_cannot_be_freed_later_goes_again(k, files, monkeypatch):
+    before = len(vmap_state(k).vms)
+    monkeypatch.setattr("bootsim.linux.kernel.module.kmalloc", lambda *_: 0)
+    assert load_module(k, *read(files, "nfnetlink")) is None
+    assert not k.mm.modules
+    assert len(k.mm.vmap.vms) == before
 
 
 @pytest.mark.parametrize(("data", "told"), [

@@ -191,3 +191,22 @@ def test_a_copy_lives_on_its_own(k, kmap):
     assert other.address_of(k.mm.max_low_pfn) == kmap.address_of(k.mm.max_low_pfn)
     assert other.address_of(k.mm.max_low_pfn + 1) == 0
     assert other.kmap_high(k.mm.max_low_pfn + 2) == kmap.address_of(k.mm.max_low_pfn + 1)
+
+
+def test_slots_of_all_processors_lead_to_their_page(k):
+    own = k.copy()
+    kmap = Kmap(own)
+    for cpu in (0, 14, 15, 16, 31):
+        for slot in range(16):
+            va = kmap.atomic(k.mm.max_low_pfn + slot, k.mm.pgprot_kernel, cpu)
+            assert va == 0xFFEFF000 - (1 + 16 * cpu + slot) * 4096
+            assert own.translate(va).pa >> 12 == k.mm.max_low_pfn + slot
+
+
+def test_with_debug_highmem_a_window_is_used_for_virtual_caches_alone(k):
+    other = k.copy()
+    config = k.build.config.replace(DEBUG_HIGHMEM=True, SMP=False, CPU_TLB_V6=False, CPU_CACHE_VIPT=False)
+    other.build = k.build.replace(config=config)
+    assert not Kmap(other).atomic_uses_kmap
+    other.build = k.build.replace(config=config.replace(CPU_CACHE_VIVT=True))
+    assert Kmap(other).atomic_uses_kmap

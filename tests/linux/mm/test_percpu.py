@@ -201,6 +201,34 @@ def test_empty_chunks_but_one_are_given_back_with_their_pages(k):
     assert len(k.mm.vmap.areas.purge) == 2
 
 
+def test_pages_of_a_chunk_are_freed_unit_by_unit(k, monkeypatch):
+    fill(k)
+    chunks.pcpu_balance_workfn(k)
+    percpu.__alloc_percpu(k, 32 << 10, 4)
+    chunk = next(c for cs in k.mm.pcpu.slots for c in cs if c.vms and sum(c.populated) > 2)
+    runs = chunks.populated_regions(chunk)
+    addresses = [chunk.base_addr + cpu * k.mm.pcpu_unit_size + (page << 12)
+                 for start, end in runs for cpu in range(k.num_possible_cpus) for page in range(start, end)]
+    expected = [k.translate(va).pa >> 12 for va in addresses]
+    freed = []
+    monkeypatch.setattr(chunks, "free_pages", lambda _k, pfn, _order: freed.append(pfn))
+    chunks.pcpu_depopulate_chunk(k, chunk)
+    assert freed == expected
+    assert len(expected) > 2 * k.num_possible_cpus
+    assert not any(chunk.populated)
+    assert not any(k.translate(va) for va in addresses)
+
+
+def test_when_pages_run_out_those_of_the_last_unit_go_first_backwards(k, monkeypatch):
+    percpu.__alloc_percpu(k, 32 << 10, 4)
+    chunk = next(c for cs in k.mm.pcpu.slots for c in cs if c.vms)
+    given, freed = iter([100, 101, 102, 103, 104, None]), []
+    monkeypatch.setattr(chunks, "get_pages", lambda *_: next(given))
+    monkeypatch.setattr(chunks, "free_pages", lambda _k, pfn, _order: freed.append(pfn))
+    assert not chunks.pcpu_populate_chunk(k, chunk, 0, 3, 0)
+    assert freed == [104, 103, 100, 101, 102]
+
+
 def test_when_pages_run_out_nothing_is_kept():
     k = bootsim.boot("vexpress.dts", mem="64M", config="3G/1G")
     fill(k)

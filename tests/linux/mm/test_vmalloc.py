@@ -4,6 +4,7 @@ import pytest
 
 import bootsim
 from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE, PMD_SIZE
+from bootsim.linux.include.linux.errno import EBUSY
 from bootsim.linux.mm.page_alloc import GFP_KERNEL, alloc_pages
 from bootsim.linux.mm.vmalloc.tables import map_kernel_range_noflush, unmap_kernel_range_noflush
 
@@ -57,7 +58,7 @@ def test_kernel_mappings_are_global_and_not_for_users(k):
 def test_what_is_mapped_already_stays_and_is_told(k):
     pages, at = [alloc_pages(k, GFP_KERNEL, 0) for _ in range(2)], VA + 24 * PMD_SIZE
     map_kernel_range_noflush(k, at, PAGE_SIZE, k.mm.pgprot_kernel, pages[:1])
-    assert map_kernel_range_noflush(k, at, PAGE_SIZE, k.mm.pgprot_kernel, pages[1:]) == -ENOMEM
+    assert map_kernel_range_noflush(k, at, PAGE_SIZE, k.mm.pgprot_kernel, pages[1:]) == -EBUSY
     assert k.translate(at).pa == pages[0] * PAGE_SIZE
     assert f"{at:#010x} is mapped already" in k.log.records[-1].text
 

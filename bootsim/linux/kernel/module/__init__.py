@@ -215,13 +215,15 @@ def complete_formation(k: Kernel, mod: Module) -> None:
         _frob(k, layout, "t", set_memory_x)
 
 
-def do_init_module(k: Kernel, mod: Module) -> None:
-    """Run a module's init function, then free the part that only it needed.
+def do_init_module(k: Kernel, mod: Module) -> bool:
+    """Run a module's init function, then free the part that only it needed; whether there was memory to do so later.
 
     Source: kernel/module.c do_init_module(), do_free_init()
     Differs: the function does not run; the part is freed at once, where the kernel waits for RCU.
     """
     initfree = kmalloc(k, _SIZEOF_INITFREE)
+    if not initfree:
+        return False
     if k.build.config.STRICT_MODULE_RWX and k.options.get("rodata", True):
         _frob(k, mod.core_layout, "tra", set_memory_ro)
     if mod.init_layout.base:
@@ -230,6 +232,7 @@ def do_init_module(k: Kernel, mod: Module) -> None:
                     if not mod.init_layout.base <= va < mod.init_layout.base + mod.init_layout.size}
     mod.init_layout = ModuleLayout()
     kfree(k, initfree)
+    return True
 
 
 def load_module(k: Kernel, data: bytes, place: str) -> Module | None:
@@ -249,7 +252,12 @@ def load_module(k: Kernel, data: bytes, place: str) -> Module | None:
     copy_to_kernel(k, copy, data)
     mod = layout_and_allocate(k, info)
     if mod is not None and info.pcpu is not None and info.pcpu.size:
-        mod.percpu = __alloc_reserved_percpu(k, info.pcpu.size, min(info.pcpu.align or 1, PAGE_SIZE))
+        align = info.pcpu.align or 1
+        if align > PAGE_SIZE:
+            printk(k, KERN_WARNING, "{name}: per-cpu alignment {align} > {limit}", func="percpu_modalloc",
+                   name=mod.name, align=align, limit=PAGE_SIZE)
+            align = PAGE_SIZE
+        mod.percpu = __alloc_reserved_percpu(k, info.pcpu.size, align)
         if not mod.percpu:
             printk(k, KERN_WARNING, "{name}: Could not allocate {size} bytes percpu data", func="percpu_modalloc",
                    name=mod.name, size=info.pcpu.size)
@@ -266,7 +274,10 @@ def load_module(k: Kernel, data: bytes, place: str) -> Module | None:
     complete_formation(k, mod)
     vfree(k, copy)
     k.mm.modules[mod.name] = mod
-    do_init_module(k, mod)
+    if not do_init_module(k, mod):
+        vfree(k, mod.init_layout.base)
+        delete_module(k, mod.name)
+        return None
     return mod
 
 

@@ -50,7 +50,7 @@ cdef uint32_t alloc_and_tell(k, Pglist p, uint32_t gfp_mask, uint32_t order) exc
         tell_events(k, p)
     if pfn == NO_PAGE:
         alloc_failed(k, p, gfp_mask, order)
-    if woken and k.owners.reached("free_initmem:entry"):  # kswapd_init() is a late initcall
+    if woken and k.owners.reached("free_initmem:entry"):  # kswapd_init() is an initcall
         _kswapd(k, gfp_mask, woken)
     return pfn
 

@@ -11,6 +11,7 @@ from bootsim.linux.mm.page_alloc.report cimport log_bad_pages
 from bootsim.linux.mm.page_alloc.rmqueue cimport isolate_free_page, move_freepages_block
 from bootsim.linux.mm.page_alloc.structs cimport *
 
+from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_INFO, printk
 from bootsim.linux.mm.page_alloc.api import __free_pages
 
@@ -246,12 +247,16 @@ def free_contig_range(k, uint32_t pfn, uint32_t nr_pages):
     """
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t i
+    cdef uint32_t count = 0
     if nr_pages:
         check_pfn_range(p.g, pfn, <uint64_t>pfn + nr_pages)
         for i in range(pfn, pfn + nr_pages):
+            count += p.g.map[i].refcount != 1
             if p.fills_freed or p.g.map[i].refcount != 1 or block_of(p.g, i) != NO_PAGE:
                 __free_pages(k, i, 0)
             else:
                 free_pages_by_refcount(p.g, i, 0)
         if p.g.nr_bad:
             log_bad_pages(k, p)
+    if count:
+        warn(k, "mm/page_alloc.c:8814", f"{count} pages are still in use!", func="free_contig_range")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_range
 from bootsim.linux.include.linux.slab import kzalloc
 from bootsim.linux.mm.page_alloc import __GFP_HIGHMEM, __GFP_NORETRY, __GFP_NOWARN, __GFP_ZERO, GFP_KERNEL
 from bootsim.linux.mm.page_alloc import __free_pages as free_pages
@@ -107,13 +108,22 @@ def pcpu_chunk_populated(chunk: PcpuChunk, start: int, end: int) -> None:
 
 def unpopulated_regions(chunk: PcpuChunk, start: int, end: int) -> list[tuple[int, int]]:
     """The runs [start, end) of pages of a unit that are not there, as bitmap_for_each_clear_region() has them."""
+    return _regions(chunk, 0, start, end)
+
+
+def populated_regions(chunk: PcpuChunk) -> list[tuple[int, int]]:
+    """The runs [start, end) of pages of a unit that are there, as bitmap_for_each_set_region() has them."""
+    return _regions(chunk, 1, 0, chunk.nr_pages)
+
+
+def _regions(chunk: PcpuChunk, there: int, start: int, end: int) -> list[tuple[int, int]]:
     regions = []
-    first = chunk.populated.find(0, start, end)
+    first = chunk.populated.find(there, start, end)
     while first >= 0:
-        last = chunk.populated.find(1, first, end)
+        last = chunk.populated.find(1 - there, first, end)
         last = end if last < 0 else last
         regions.append((first, last))
-        first = chunk.populated.find(0, last, end)
+        first = chunk.populated.find(there, last, end)
     return regions
 
 
@@ -144,7 +154,12 @@ def pcpu_populate_chunk(k: Kernel, chunk: PcpuChunk, start: int, end: int, gfp: 
             return True
     for cpu in range(mapped):
         unmap_kernel_range_noflush(k, _unit_address(k, chunk, cpu, start), (end - start) << PAGE_SHIFT)
-    for pfn in pages:
+    if mapped:
+        last = _unit_address(k, chunk, k.num_possible_cpus - 1, end)
+        flush_tlb_kernel_range(k, _unit_address(k, chunk, 0, start), last)
+    # those of the unit that could not be filled first, backwards
+    full = len(pages) // (end - start) * (end - start)
+    for pfn in [*reversed(pages[full:]), *pages[:full]]:
         free_pages(k, pfn, 0)
     return False
 
@@ -161,24 +176,24 @@ def pcpu_depopulate_chunk(k: Kernel, chunk: PcpuChunk) -> None:
     """
     if not chunk.vms:
         return
-    for page in range(chunk.nr_pages):
-        if not chunk.populated[page]:
-            continue
+    for start, end in populated_regions(chunk):
+        pages = []
         for cpu in range(k.num_possible_cpus):
-            va = _unit_address(k, chunk, cpu, page)
-            pfn = vmalloc_to_pfn(k, va)
-            unmap_kernel_range_noflush(k, va, PAGE_SIZE)
+            pages += [vmalloc_to_pfn(k, _unit_address(k, chunk, cpu, page)) for page in range(start, end)]
+            unmap_kernel_range_noflush(k, _unit_address(k, chunk, cpu, start), (end - start) << PAGE_SHIFT)
+        for pfn in pages:
             if pfn is not None:
                 free_pages(k, pfn, 0)
-        chunk.populated[page] = False
-        chunk.nr_empty_pop_pages -= 1
+        chunk.populated[start:end] = bytes(end - start)
+        chunk.nr_empty_pop_pages -= end - start
 
 
 def pcpu_balance_workfn(k: Kernel) -> None:
     """Give back chunks of which nothing is in use but one, and keep a few empty pages ready for atomic allocations.
 
     Source: mm/percpu.c pcpu_balance_workfn()
-    Differs: it runs when called; the kernel's workqueue calls it soon after it is needed.
+    Differs: it runs when called; the kernel's workqueue calls it soon after it is needed. The second kind of chunks,
+        which CONFIG_MEMCG_KMEM has for memory that is accounted to a group, is not modelled.
     """
     pcpu = k.mm.pcpu
     for chunk in reversed(pcpu.slots[pcpu.nr_slots - 1][1:]):

@@ -191,6 +191,8 @@ def free_unmap_vmap_area(k: Kernel, start: int, end: int) -> None:
     Source: mm/vmalloc.c free_unmap_vmap_area()
     """
     unmap_kernel_range_noflush(k, start, end - start)
+    if k.mm.debug_pagealloc_enabled:
+        flush_tlb_kernel_range(k, start, end)
     free_vmap_area_noflush(k, start)
 
 

@@ -139,6 +139,8 @@ def vb_free(k: Kernel, addr: int, count: int) -> None:
     if block is None:
         raise VmallocError(f"vm_unmap_ram({addr:#x}): no block of vm_map_ram() lies there")
     unmap_kernel_range_noflush(k, addr, count << PAGE_SHIFT)
+    if k.mm.debug_pagealloc_enabled:
+        flush_tlb_kernel_range(k, addr, addr + (count << PAGE_SHIFT))
     at = addr - block.start >> PAGE_SHIFT
     block.dirty_min = min(block.dirty_min, at)
     block.dirty_max = max(block.dirty_max, at + (1 << _get_order(count)))

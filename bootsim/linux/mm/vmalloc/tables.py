@@ -13,7 +13,7 @@ from bootsim.linux.arch.arm.asm.pgtable_2level import (
     PMD_TYPE_TABLE,
 )
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, pte_offset_kernel, set_pte_at
-from bootsim.linux.include.linux.errno import ENOMEM
+from bootsim.linux.include.linux.errno import EBUSY, ENOMEM
 from bootsim.linux.kernel.printk import KERN_WARNING, step
 from bootsim.linux.mm.memory import pte_alloc_kernel
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def map_kernel_range_noflush(k: Kernel, addr: int, size: int, prot: int, pages: Sequence[int]) -> int:
     """Map the frames `pages` (pfns) one by one from `addr` (va) on, `size` bytes, with Linux page bits `prot`.
 
-    Returns 0, or -ENOMEM when there is no page for a table or one of the pages is mapped already (which is then said).
+    Returns 0, -ENOMEM when there is no page for a table, or -EBUSY where a page is mapped already, which is then said.
     Source: mm/vmalloc.c map_kernel_range_noflush(), vmap_pte_range()
     Differs: the warning of a page mapped already is a line of bootsim.
     """
@@ -44,14 +44,14 @@ def map_kernel_range_noflush(k: Kernel, addr: int, size: int, prot: int, pages: 
         if ram.read32(pte_pa):
             step(k, "{va:#010x} is mapped already, and not to frame {pfn:#x}", level=KERN_WARNING,
                  func="vmap_pte_range", va=va, pfn=pages[i])
-            return -ENOMEM
+            return -EBUSY
         set_pte_at(k, va, pte_pa, pages[i] << PAGE_SHIFT | prot)
         pte_pa += 4
     return 0
 
 
 def map_kernel_range(k: Kernel, start: int, size: int, prot: int, pages: Sequence[int]) -> int:
-    """Map the frames `pages` (pfns) one by one from `start` (va) on; 0, or -ENOMEM.
+    """Map the frames `pages` (pfns) one by one from `start` (va) on; 0, -ENOMEM or -EBUSY.
 
     Source: mm/vmalloc.c map_kernel_range()
     Differs: caches are not modelled, so nothing is flushed.

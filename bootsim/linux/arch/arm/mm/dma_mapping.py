@@ -109,7 +109,7 @@ def __dma_remap(k: Kernel, pfn: int, count: int, prot: int) -> None:
     """Give `count` pages of the linear mapping, which is there in pages, other bits.
 
     Source: arch/arm/mm/dma-mapping.c __dma_remap(), __dma_update_pte()
-    Differs: the TLB is not modelled here.
+    Differs: the TLB is not told: nothing has been read through it when the pool is taken.
     """
     va = k.phys_to_virt(pfn << PAGE_SHIFT)
     while count:

@@ -225,6 +225,25 @@ def test_protection_holds_at_once(k):
     assert k.machine.store(va, 2).kind == "permission"
 
 
+def test_an_address_within_a_page_has_its_page_changed_too(k):
+    va = vmalloc(k, 3 * 4096)
+    assert set_memory_ro(k, va + 16, 1) == 0
+    assert [k.machine.store(va + page * 4096, 1) is None for page in range(3)] == [False, False, True]
+    assert any("arch/arm/mm/pageattr.c:44" in record.text for record in k.log.records)
+
+
+def test_debug_pagealloc_flushes_at_once(k):
+    k.mm.debug_pagealloc_enabled = True
+    va, page = vmalloc(k, 4096), alloc_page(k, GFP_KERNEL)
+    ram = vm_map_ram(k, [page], 1)
+    for at in (va, ram):
+        k.machine.load(at)
+    vfree(k, va)
+    vm_unmap_ram(k, ram, 1)
+    assert unmapped(k, va)
+    assert unmapped(k, ram)
+
+
 def test_sections_of_ioremap_go_at_once_without_smp(k):
     k.build = k.build.replace(config=k.build.config.replace(SMP=False))
     va = ioremap(k, 0x1A000000, 2 << 20)

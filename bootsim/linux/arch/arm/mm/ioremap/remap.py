@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING
 
 from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MT_DEVICE_CACHED, MT_DEVICE_WC, MT_MEMORY_RW
 from bootsim.linux.arch.arm.asm.pgtable_2level import (
-    PMD_SECT_SUPER,
     PMD_SIZE,
     PMD_TYPE_MASK,
     PMD_TYPE_TABLE,
     SECTION_SIZE,
-    SUPERSECTION_SIZE,
 )
 from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_range
 from bootsim.linux.arch.arm.mm.context import check_vmalloc_seq
 from bootsim.linux.arch.arm.mm.ioremap import (
-    SUPERSECTION_MASK,
     VM_ARM_SECTION_MAPPING,
     find_static_vm_vaddr,
     ioremap_at_once,
@@ -76,25 +73,11 @@ def remap_area_sections(k: Kernel, virt: int, pfn: int, size: int, memtype: MemT
     return 0
 
 
-def remap_area_supersections(k: Kernel, virt: int, pfn: int, size: int, memtype: MemType) -> int:
-    """Map `size` bytes at `virt` (va) to frames from `pfn` on, above 4 GiB, in supersections; 0.
-
-    Source: arch/arm/mm/ioremap.c remap_area_supersections()
-    """
-    unmap_area_sections(k, virt, size)
-    ram = k.machine.ram
-    for addr in range(virt, virt + size, SECTION_SIZE):
-        first = pfn + ((addr - virt) // SUPERSECTION_SIZE * SUPERSECTION_SIZE >> PAGE_SHIFT)
-        word = (first << PAGE_SHIFT & 0xFFFFFFFF) | memtype.prot_sect | PMD_SECT_SUPER
-        word |= (first >> 32 - PAGE_SHIFT & 0xF) << 20
-        ram.write32(pmd_off_k(k, addr) + (4 if addr & SECTION_SIZE else 0), word)
-    return 0
-
-
 def __arm_ioremap_pfn_caller(k: Kernel, pfn: int, offset: int, size: int, mtype: int, caller: str = "") -> int:
     """Map `size` bytes from `offset` on in the frames from `pfn` on, as memory type `mtype` (MT_*); the va, or 0.
 
     Source: arch/arm/mm/ioremap.c __arm_ioremap_pfn_caller()
+    Differs: there are no supersections, which CONFIG_IO_36 alone has; such builds are refused.
     """
     found = ioremap_at_once(k, pfn, offset, size, mtype)
     paddr = pfn << PAGE_SHIFT & 0xFFFFFFFF
@@ -109,11 +92,7 @@ def __arm_ioremap_pfn_caller(k: Kernel, pfn: int, offset: int, size: int, mtype:
     addr, memtype = area.addr, k.mm.mem_types[mtype]
     area.phys_addr = paddr
     bits = paddr | size | addr
-    # DOMAIN_IO is 0 with CONFIG_IO_36 alone, and then frames above 4 GiB may be mapped in supersections
-    if _uses_sections(k) and k.build.config.IO_36 and pfn >= 0x100000 and not bits & ~SUPERSECTION_MASK:
-        area.flags |= VM_ARM_SECTION_MAPPING
-        error = remap_area_supersections(k, addr, pfn, size, memtype)
-    elif _uses_sections(k) and not bits & PMD_SIZE - 1:
+    if _uses_sections(k) and not bits & PMD_SIZE - 1:
         area.flags |= VM_ARM_SECTION_MAPPING
         error = remap_area_sections(k, addr, pfn, size, memtype)
     else:
