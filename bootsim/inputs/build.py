@@ -111,7 +111,7 @@ class Config(Values):
     # virtual address space
     PAGE_OFFSET: int
     HIGHMEM: bool = False
-    HIGHPTE: bool = without_effect(False, "second-level tables of processes")
+    HIGHPTE: bool = False
     MODULES: bool = False
     MODULE_UNLOAD: bool = False
     ARM_MODULE_PLTS: bool = False

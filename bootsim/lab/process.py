@@ -28,10 +28,9 @@ from bootsim.linux.include.linux.mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_RE
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import new_task, processes
 from bootsim.linux.kernel.printk import step
-from bootsim.linux.mm.filemap import disk_file
+from bootsim.linux.mm.filemap import disk_file, disk_inode
 from bootsim.linux.mm.madvise import madvise
-from bootsim.linux.mm.memory.access import access_user
-from bootsim.linux.mm.memory.fault import do_page_fault
+from bootsim.linux.mm.memory.access import access_user, do_page_fault
 from bootsim.linux.mm.mlock import mlock, mlock2, mlockall, munlock, munlockall
 from bootsim.linux.mm.mmap.brk import brk
 from bootsim.linux.mm.mmap.map import mmap_pgoff, munmap
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 
     from bootsim.lab.session import Session
     from bootsim.linux.include.linux.fs import File
-    from bootsim.linux.mm.mmap.structs import Task
+    from bootsim.linux.mm.mmap.structs import Processes, Task
 
 _WORD = 1 << 32
 _NAMES = {
@@ -68,13 +67,19 @@ class Answer(int):
     __str__ = __repr__
 
 
-def open_file(pages: Any, path: str | os.PathLike[str], shown: str = "", writable: bool = False) -> File:
-    """Open a file of the host as one of the machine's, called `shown` there. Raises InputError."""
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    return disk_file(pages, shown or str(path), content, writable)
+def open_file(room: Processes, path: str | os.PathLike[str], shown: str = "", writable: bool = False) -> File:
+    """Open a file of the host as one of the machine's, called `shown` there. Raises InputError.
+
+    It is read once: who opens it again has the same file, with what was written meanwhile.
+    """
+    place = str(Path(path).resolve())
+    if place not in room.inodes:
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror or error}") from None
+        room.inodes[place] = disk_inode(room.pages, content)  # type: ignore[arg-type]
+    return disk_file(room.pages, shown or str(path), room.inodes[place], writable)  # type: ignore[arg-type]
 
 
 def _address(name: str, value: Any) -> int:
@@ -196,7 +201,7 @@ class Process:
         """Open a file of the host; its descriptor. What the program writes stays in the machine."""
         files = self.task.files
         fd = next(n for n in range(3, len(files) + 4) if n not in files)
-        files[fd] = open_file(self._pages, path, writable=writable)
+        files[fd] = open_file(processes(self._session.k), path, writable=writable)
         return fd
 
     def setrlimit(self, resource: int, cur: int, most: int = 0xFFFFFFFF) -> None:
@@ -271,18 +276,18 @@ def process(session: Session, file: str | os.PathLike[str], *args: str, env: tup
 
     Raises InputError for a file that is no program for ARM, or whose interpreter is not there.
     """
-    pages = processes(session.k).pages
-    opened = open_file(pages, file)
+    room = processes(session.k)
+    opened = open_file(room, file)
 
     def open_exec(path: str) -> File | int:
         wanted = Path(sysroot or "/nowhere") / path.lstrip("/")
-        return open_file(pages, wanted, path) if sysroot is not None and wanted.is_file() else -2
+        return open_file(room, wanted, path) if sysroot is not None and wanted.is_file() else -2
 
     task = new_task(session.k)
     strings = [text.encode() for text in (str(file), *args)]
     error = execve(task, opened, strings, [text.encode() for text in env], open_exec)
     if error:
-        session.k.processes.tasks.pop(task.pid, None)  # type: ignore[union-attr]
+        room.tasks.pop(task.pid, None)
         reason = {2: "its interpreter is not there: sysroot=DIR says where to look", 8: "it is no ELF program for ARM",
                   80: "its interpreter is no ELF file"}.get(-error, "the kernel refuses it")  # fmt: skip
         raise InputError(f"{file}: {Answer(error)}: {reason}")

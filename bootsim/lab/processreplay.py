@@ -16,9 +16,9 @@ from bootsim.linux.include.linux.fs import S_IFCHR, File, FileOperations, Inode
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import processes
 from bootsim.linux.kernel.printk import step
-from bootsim.linux.mm.filemap import DiskOperations, disk_file
+from bootsim.linux.mm.filemap import DiskOperations, disk_file, disk_inode
 from bootsim.linux.mm.madvise import madvise
-from bootsim.linux.mm.memory.fault import ProcessPages, do_page_fault
+from bootsim.linux.mm.memory.access import do_page_fault
 from bootsim.linux.mm.mlock import mlock, mlock2, mlockall, munlock, munlockall
 from bootsim.linux.mm.mmap.brk import brk
 from bootsim.linux.mm.mmap.map import mmap_pgoff, munmap
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
     from bootsim.lab.processrecording import ProcessRecording
     from bootsim.linux import Kernel
+    from bootsim.linux.mm.memory.fault import ProcessPages
     from bootsim.linux.mm.mmap.structs import UserMm, VmAreaStruct
 
 L_PTE_MT_MASK = 0x3C
 VM_WRITE, VM_EXEC, VM_GROWSDOWN, VM_DONTEXPAND = 0x2, 0x4, 0x100, 0x40000
 NO_PAGE = 0xFFFFFFFF
-DISK_BLOCK = 1024  # of the recorded kernels' small disks
-FAULT_AROUND = 0x10000
+DISK_BLOCK = 1024  # bytes; where a recording does not tell: of a small disk, as mke2fs makes it
 PAGE_FIELDS = ("flags", "mapcount", "refcount", "mapping", "index")
-RLIMITS = {"stack": 3, "memlock": 8, "as": 9}
+RLIMITS = {"data": 2, "stack": 3, "memlock": 8, "as": 9}
 MM_FIELDS = (
     "mmap_base", "start_brk", "brk", "start_stack", "total_vm", "data_vm", "stack_vm", "exec_vm", "map_count",
     "task_size", "locked_vm", "def_flags", "highest_vm_end",
@@ -157,7 +157,8 @@ class ProcessReplay:
         size = int(about.get("size", WHOLE))
         if about.get("fs", "tmpfs" if path.startswith("/dev/") else "disk") == "tmpfs":
             return shmem_kernel_file_setup(self.pages, size, path, filled=True)
-        file = disk_file(self.pages, path, b"", path.rpartition("/")[2] not in self._running, size)
+        file = disk_file(self.pages, path, disk_inode(self.pages, b"", size),
+                         path.rpartition("/")[2] not in self._running)
         file.f_op = Ext4(self.pages)
         return file
 
@@ -185,6 +186,8 @@ class ProcessReplay:
             if file is not None:
                 ops = file.f_op.vm_ops  # type: ignore[attr-defined]
             restore(task, v["start"], v["end"], v["flags"], v["pgoff"], file, ops)
+            if file is not None and v["file"] == "dev/zero":
+                file.f_count -= 1  # nobody has it open
             if v.get("anon_vma"):
                 make_anon(task, v["start"])
         mm.hiwater_vm = mm.total_vm
@@ -209,9 +212,9 @@ class ProcessReplay:
                 self._passed_over(vma, mapped)
 
     def _passed_over(self, vma: VmAreaStruct, mapped: dict[int, Any]) -> None:
-        cache = vma.vm_file.f_mapping.page_cache
-        for start in range(vma.vm_start & -FAULT_AROUND, vma.vm_end, FAULT_AROUND):
-            window = range(max(start, vma.vm_start), min(start + FAULT_AROUND, vma.vm_end), PAGE_SIZE)
+        cache, around = vma.vm_file.f_mapping.page_cache, self.pages.fault_around_bytes
+        for start in range(vma.vm_start & -around, vma.vm_end, around):
+            window = range(max(start, vma.vm_start), min(start + around, vma.vm_end), PAGE_SIZE)
             for va in window[1:-1]:  # a gap of one page
                 if va not in mapped and va - PAGE_SIZE in mapped and va + PAGE_SIZE in mapped:
                     cache.readahead.add(vma.vm_pgoff + (va - vma.vm_start >> PAGE_SHIFT))

@@ -6,6 +6,7 @@ import pytest
 
 import bootsim
 from bootsim.errors import InputError
+from bootsim.inputs.configfile import load_build
 from bootsim.lab.process import Answer
 from bootsim.lab.session import Session
 from bootsim.views import alive
@@ -282,3 +283,86 @@ def test_a_process_that_gets_no_page_is_told_of(lab, program):
     said = [record.text for record in lab.k.log.records]
     assert any("kswapd is woken for order 0" in text for text in said)
     assert any("the OOM killer acts here" in text for text in said)
+
+
+def test_shared_anonymous_memory_goes_with_its_last_mapping(lab, program):
+    p = lab.process(program)
+    room, free = lab.k.processes, lab.nr_free_pages()
+    taken = []
+    for _ in range(3):
+        addr = p.mmap(0, 64 * 4096, 3, lab.bare["MAP_SHARED"] | lab.bare["MAP_ANONYMOUS"])
+        p.write(addr, bytes(64 * 4096))
+        child = p.fork()
+        p.munmap(addr, 32 * 4096)
+        p.munmap(addr + 32 * 4096, 32 * 4096)
+        assert child.read(addr, 1) == b"\0"
+        child.exit()
+        lab.drain_all_pages()
+        taken.append((room.vm_committed_as, free - lab.nr_free_pages()))
+    assert taken[1] == taken[2]
+
+
+def test_programs_that_fail_to_start_leave_nothing(lab, program):
+    good = program.read_bytes()
+    bad = program.with_name("bad.elf")
+    bad.write_bytes(good[:52] + struct.pack("<8I", 1, 0, 0xC0000000, 0xC0000000, 0x2000, 0x3000, 7, 0x1000) + good[84:])
+    lab.process(program).exit()
+    left = []
+    for _ in range(4):
+        with pytest.raises(InputError):
+            lab.process(bad)
+        lab.k.processes.pages.drain()
+        lab.drain_all_pages()
+        left.append((lab.k.processes.vm_committed_as, lab.nr_free_pages()))
+    assert left[1] == left[2] == left[3]
+    assert not lab.ps()
+
+
+def test_a_program_reads_the_vectors_page_and_writes_it_not(lab, program):
+    p = lab.process(program)
+    assert len(p.read(0xFFFF0FFC, 4)) == 4
+    assert p.touch(0xFFFF0FFC, write=True) == "SIGSEGV"
+    assert p.touch(0xC0008000) == "SIGSEGV"
+
+
+def test_a_file_opened_twice_is_one_file(lab, program, tmp_path):
+    (tmp_path / "data").write_bytes(bytes(4096))
+    one, other = lab.process(program), lab.process(program)
+    assert one.pfn(0x10000) is None or one.pfn(0x10000) == other.pfn(0x10000)
+    shared = lab.bare["MAP_SHARED"]
+    addresses = [p.mmap(0, 4096, 3, shared, p.open(tmp_path / "data", writable=True)) for p in (one, other)]
+    one.write(addresses[0], b"seen")
+    assert other.read(addresses[1], 4) == b"seen"
+    for p in (one, other):
+        p.touch(0x10000)
+    assert one.pfn(0x10000) == other.pfn(0x10000)
+    assert len(lab.rmap(one.pfn(0x10000)).splitlines()) == 2
+
+
+def test_mlock_takes_a_page_out_of_the_vector(lab, program):
+    p = lab.process(program)
+    addr = p.mmap(0, 4096)
+    p.write(addr, b"x")
+    assert lab.page_info(p.pfn(addr))["refcount"] == 2
+    p.mlock(addr, 4096)
+    assert lab.page_info(p.pfn(addr))["refcount"] == 1
+
+
+def test_tables_come_from_high_memory_with_highpte(program):
+    found = {}
+    for highpte in (False, True):
+        build = load_build("3G/1G")
+        build = build.replace(config=build.config.replace(HIGHPTE=highpte))
+        k = bootsim.boot("vexpress.dts", config=build, mem="1G", cmdline="norandmaps")
+        p = Session(k, alive.text).process(program)
+        addr = p.mmap(0, 4096)
+        p.write(addr, b"x")
+        word = k.machine.ram.read32(p.task.mm.pgd_pa + 4 * (addr >> 20))
+        found[highpte] = word >> 12 >= k.mm.max_low_pfn
+    assert found == {False: False, True: True}
+
+
+def test_what_is_kept_for_the_administrator_is_a_part_of_what_is_free(lab, program):
+    lab.process(program)
+    room = lab.k.processes
+    assert 7000 < room.sysctl_admin_reserve_kbytes == room.sysctl_user_reserve_kbytes < 8192

@@ -331,9 +331,9 @@ cdef object find_interpreter(LinuxBinprm bprm, Image image):
         if s.type != PT_INTERP:
             continue
         path = image.file.f_inode.content[s.offset:s.offset + s.filesz]
-        if s.filesz > PATH_MAX or s.filesz < 2 or path[-1:] != b"\0":
+        if s.filesz > PATH_MAX or s.filesz < 2 or not path.endswith(b"\0"):
             return -ENOEXEC
-        file = bprm.open_exec(path[:-1].decode(errors="replace")) if bprm.open_exec is not None else -2
+        file = bprm.open_exec(path[:len(path) - 1].decode(errors="replace")) if bprm.open_exec is not None else -2
         if isinstance(file, int):
             return file
         found = read_image(file)

@@ -11,12 +11,15 @@ from bootsim.linux.mm.mmap.vma cimport get_file, vm_area_alloc
 from bootsim.linux.mm.mprotect cimport Prev, mprotect_fixup
 from bootsim.linux.mm.util cimport arch_pick_mmap_layout
 
+from bootsim.linux.kernel.fork.dup import do_exit
+
 cdef enum:
     E2BIG = 7
     STK_LIM = 8 << 20
     ARG_MAX = 131072
     MAX_ARG_STRLEN = 32 << PAGE_SHIFT
     STACK_EXPAND = 131072
+    SIGSEGV = 11
     VM_STACK_FLAGS = VM_GROWSDOWN | VM_DATA_FLAGS_NON_EXEC | VM_ACCOUNT
 
 
@@ -159,6 +162,8 @@ def bprm_execve(Task task not None, file not None, load_binary not None, list ar
         file.f_inode.i_writecount += 1
     if error and bprm.mm is not None and task.mm is not bprm.mm:
         mmput(bprm.mm)
+    elif error and bprm.mm is not None:
+        do_exit(task, SIGSEGV)
     if not error:
         task.comm = file.path.rpartition("/")[2][:15]
     return error

@@ -39,9 +39,14 @@ class DiskOperations(FileOperations):
         return 0
 
 
-def disk_file(pages: ProcessPages, path: str, content: bytes, writable: bool = False, size: int | None = None) -> File:
-    """An open file of these bytes, or of `size` bytes that are zero. Everything of it can be read at once."""
+def disk_inode(pages: ProcessPages, content: bytes, size: int | None = None) -> Inode:
+    """A file of these bytes, or of `size` bytes that are zero. Everything of it can be read at once."""
     inode = Inode(len(content) if size is None else size, can_writeback=True)
     inode.content = content
     inode.i_mapping.page_cache = PageCache(pages, inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT, False, content)
+    return inode
+
+
+def disk_file(pages: ProcessPages, path: str, inode: Inode, writable: bool = False) -> File:
+    """Open a file of a disk."""
     return File(path, inode, DiskOperations(pages), FMODE_READ | FMODE_WRITE if writable else FMODE_READ)

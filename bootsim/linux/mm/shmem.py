@@ -14,10 +14,16 @@ if TYPE_CHECKING:
     from bootsim.linux.mm.mmap.structs import VmAreaStruct
 
 
+UNLINKED = "/dev/zero (deleted)"
+
+
 class ShmemOperations(FileOperations):
     """Files whose pages are in memory alone: nobody has to hear of a first write."""
 
     vm_ops = VmOperationsStruct("shmem_vm_ops", map_pages=True)
+
+    def __init__(self, pages: ProcessPages) -> None:
+        self.pages = pages
 
     def mmap(self, _file: File, vma: VmAreaStruct) -> int:
         """Map a part of the file. Source: mm/shmem.c shmem_mmap()"""
@@ -34,13 +40,20 @@ class ShmemOperations(FileOperations):
         file.f_mapping.page_cache.punch_hole(file.f_mapping.i_mmap, first, first + (length >> PAGE_SHIFT) - 1)
         return 0
 
+    def release(self, file: File) -> None:
+        """Give back the memory of a file that has no name. Source: mm/shmem.c shmem_evict_inode()"""
+        if file.path == UNLINKED:
+            file.f_mapping.page_cache.truncate(0)
+            self.pages.unaccount(file.f_inode.i_blocks)
 
-def shmem_kernel_file_setup(pages: ProcessPages, size: int, path: str = "/dev/zero (deleted)",
-                            filled: bool = False) -> File:
-    """A file of `size` bytes; with `filled`, all of it has been written already.
+
+def shmem_kernel_file_setup(pages: ProcessPages, size: int, path: str = UNLINKED, filled: bool = False,
+                            promised: int = 0) -> File:
+    """A file of `size` bytes; with `filled`, all of it has been written already. `promised` pages go back with it.
 
     Source: mm/shmem.c shmem_kernel_file_setup(), shmem_zero_setup()
     """
     inode = Inode(size)
     inode.i_mapping.page_cache = PageCache(pages, size + PAGE_SIZE - 1 >> PAGE_SHIFT if filled else 0, True)
-    return File(path, inode, ShmemOperations())
+    inode.i_blocks = promised
+    return File(path, inode, ShmemOperations(pages))

@@ -9,7 +9,7 @@ from bootsim.linux.fs.binfmt_elf import execve
 from bootsim.linux.fs.proc.task_mmu import proc_pid_maps, show_smap_vma_flags, task_mem
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import new_task, processes
-from bootsim.linux.mm.filemap import disk_file
+from bootsim.linux.mm.filemap import disk_file, disk_inode
 from bootsim.linux.mm.memory.access import access_user
 from bootsim.linux.mm.mmap.structs import ProcessError
 
@@ -34,7 +34,8 @@ def elf(*segments, kind=ET_EXEC, entry=0x10100, machine=40, flags=0x05000200, in
 
 
 def file(k, content, path="/sbin/init"):
-    return disk_file(processes(k).pages, path, content)
+    pages = processes(k).pages
+    return disk_file(pages, path, disk_inode(pages, content))
 
 
 @pytest.fixture
@@ -145,7 +146,8 @@ def test_what_is_no_program_leaves_the_old_one(k, content, error):
 def test_a_broken_program_is_refused_with_the_machine_intact(k, segments):
     task = new_task(k)
     assert execve(task, file(k, elf(*segments, STACK)), [b"x"], []) < 0
-    do_exit(task)
+    assert (task.mm, task.exit_signal) == (None, 11)  # the old program was gone already: SIGSEGV
+    assert task.pid not in task.processes.tasks
     assert task.processes.vm_committed_as == 0
     assert start(k, elf(*SEGMENTS)).mm.map_count == 7
 

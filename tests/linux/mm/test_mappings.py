@@ -10,7 +10,7 @@ import bootsim
 from bootsim.linux.include.linux.fs import File
 from bootsim.linux.kernel.fork.init import processes
 from bootsim.linux.mm import madvise, mlock, mprotect, mremap, msync
-from bootsim.linux.mm.memory.fault import do_page_fault
+from bootsim.linux.mm.memory.access import do_page_fault
 from bootsim.linux.mm.mmap import brk
 from bootsim.linux.mm.mmap import map as mapping
 from bootsim.linux.mm.mmap.restore import make_anon, restore
@@ -76,7 +76,7 @@ class Recording:
         task.mm.topdown, task.mm.mmap_base = True, 0xB7000000
         inodes = [shmem_kernel_file_setup(room.pages, 20 * P, "/t", filled=True).f_inode for _ in range(2)]
         for i, fd in enumerate(next(words[1:] for words in self.head if words[0] == "f")):
-            task.files[int(fd, 16)] = File("/t", inodes[i // 3], ShmemOperations(), (3, 1, 2)[i % 3])
+            task.files[int(fd, 16)] = File("/t", inodes[i // 3], ShmemOperations(room.pages), (3, 1, 2)[i % 3])
         exe = shmem_kernel_file_setup(room.pages, 1 << 20, "/vmarand", filled=True)
         special = VmOperationsStruct("special", close=lambda _: None)
         mm = task.mm

@@ -8,9 +8,8 @@ import bootsim
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import new_task, processes
 from bootsim.linux.mm import madvise, mlock, mprotect, mremap
-from bootsim.linux.mm.filemap import disk_file
-from bootsim.linux.mm.memory.access import access_user
-from bootsim.linux.mm.memory.fault import do_page_fault
+from bootsim.linux.mm.filemap import disk_file, disk_inode
+from bootsim.linux.mm.memory.access import access_user, do_page_fault
 from bootsim.linux.mm.mmap.map import mmap_pgoff, munmap
 
 P = 4096
@@ -131,7 +130,7 @@ def test_shared_memory_stays_shared(m):
 
 
 def test_a_file_in_all_four_ways(m):
-    file = disk_file(m.pages, "/f", bytes(range(200)) * 100, writable=True)
+    file = disk_file(m.pages, "/f", disk_inode(m.pages, bytes(range(200)) * 100), writable=True)
     m.task.files[3] = file
     size = len(file.f_inode.content)
     shared = mmap_pgoff(m.task, 0, 5 * P, RW, SHARED, 3, 0)
@@ -155,7 +154,7 @@ def test_signals_have_the_kernels_codes(m):
     assert do_page_fault(m.task, m.pages, a, True) == (11, 2)
     assert do_page_fault(m.task, m.pages, 0x1000, False) == (11, 1)
     assert do_page_fault(m.task, m.pages, 0xC0008000, False) == (11, 1)
-    m.task.files[3] = disk_file(m.pages, "/f", b"x")
+    m.task.files[3] = disk_file(m.pages, "/f", disk_inode(m.pages, b"x"))
     b = mmap_pgoff(m.task, 0, 2 * P, 1, PRIVATE, 3, 0)
     assert do_page_fault(m.task, m.pages, b + P, False) == (7, 2)
 
@@ -243,7 +242,7 @@ def test_a_copied_machine_has_pages_of_its_own(m):
 
 
 def test_a_hole_in_a_file_is_seen_by_all_but_private_copies(m):
-    file = m.task.files[3] = disk_file(m.pages, "/f", b"x" * 4 * P, writable=True)
+    file = m.task.files[3] = disk_file(m.pages, "/f", disk_inode(m.pages, b"x" * 4 * P), writable=True)
     shared = mmap_pgoff(m.task, 0, 4 * P, RW, SHARED, 3, 0)
     private = mmap_pgoff(m.task, 0, 4 * P, RW, PRIVATE, 3, 0)
     m.write(private, 1)
@@ -255,7 +254,7 @@ def test_a_hole_in_a_file_is_seen_by_all_but_private_copies(m):
 
 
 def test_a_file_that_grows_faults_at_its_old_end(m):
-    file = m.task.files[3] = disk_file(m.pages, "/f", b"x" * 100, writable=True)
+    file = m.task.files[3] = disk_file(m.pages, "/f", disk_inode(m.pages, b"x" * 100), writable=True)
     shared = mmap_pgoff(m.task, 0, P, RW, SHARED, 3, 0)
     m.write(shared, 1)
     m.pages.pagecache_isize_extended(file.f_mapping, 100, 200, 1024)
@@ -265,7 +264,7 @@ def test_a_file_that_grows_faults_at_its_old_end(m):
 
 
 def test_what_is_truncated_is_gone_and_comes_back_as_zeroes(m):
-    file = m.task.files[3] = disk_file(m.pages, "/f", b"x" * 4 * P, writable=True)
+    file = m.task.files[3] = disk_file(m.pages, "/f", disk_inode(m.pages, b"x" * 4 * P), writable=True)
     shared = mmap_pgoff(m.task, 0, 4 * P, RW, SHARED, 3, 0)
     assert m.read(shared + 3 * P) == b"x"
     file.f_inode.i_size = 2 * P

@@ -12,7 +12,7 @@ from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import new_task, processes
 from bootsim.linux.mm import madvise, mlock, mprotect, mremap
 from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
-from bootsim.linux.mm.memory.fault import do_page_fault
+from bootsim.linux.mm.memory.access import do_page_fault
 from bootsim.linux.mm.mmap import brk
 from bootsim.linux.mm.mmap import map as mapping
 from bootsim.linux.mm.mmap.structs import ProcessError, VmOperationsStruct

@@ -61,6 +61,7 @@ WITHOUT_FUNCTIONS = {
     "bootsim.linux.mm.page_alloc.slowpath",
     "bootsim.linux.arch.arm.mm.mmap",
     "bootsim.linux.mm.gup.populate",
+    "bootsim.linux.mm.memory.fault",
     "bootsim.linux.mm.memory.tables",
     "bootsim.linux.mm.mmap.accounting",
     "bootsim.linux.mm.mmap.gaps",

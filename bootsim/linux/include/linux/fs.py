@@ -27,11 +27,14 @@ class AddressSpace:
 
 class Inode:
     """struct inode. `i_size` is in bytes; `i_mode` has the kind of file, S_IF...; `content` is what the disk has of it.
+    `i_blocks` are pages promised to it.
 
     `s_dev`, of its file system, is (major, minor).
     """
 
-    __slots__ = ("__dict__", "content", "i_ino", "i_mapping", "i_mode", "i_rdev", "i_size", "i_writecount", "s_dev")
+    __slots__ = (
+        "__dict__", "content", "i_blocks", "i_ino", "i_mapping", "i_mode", "i_rdev", "i_size", "i_writecount", "s_dev",
+    )  # fmt: skip
 
     def __init__(self, i_size: int = 0, i_mode: int = S_IFREG | 0o644, i_rdev: int = 0, a_ops: Any = None,
                  can_writeback: bool = False) -> None:
@@ -39,6 +42,7 @@ class Inode:
         self.i_mode = i_mode
         self.i_rdev = i_rdev
         self.i_ino = 0
+        self.i_blocks = 0
         self.s_dev = (0, 0)
         self.content = b""
         self.i_writecount = 0
@@ -49,13 +53,15 @@ class FileOperations:
     """struct file_operations: what a file system or driver does; what it leaves None is not there.
 
     mmap(file, vma) returns 0 or -errno; get_unmapped_area(file, addr, length, pgoff, flags) an address or -errno;
-    fsync(file, start, end, datasync) and fallocate(file, offset, length) 0 or -errno.
+    fsync(file, start, end, datasync) and fallocate(file, offset, length) 0 or -errno; release(file) is called when
+    nobody has the file open or mapped any more.
     """
 
     get_unmapped_area: Any = None
     mmap: Any = None
     fsync: Any = None
     fallocate: Any = None
+    release: Any = None
 
 
 class File:

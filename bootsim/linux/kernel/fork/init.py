@@ -9,8 +9,9 @@ from bootsim.linux.arch.arm.asm.cachetype import cache_is_vipt_aliasing
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.memory.fault import ProcessPages
 from bootsim.linux.mm.mmap.structs import ProcessError, Processes, Task
+from bootsim.linux.mm.page_alloc import nr_free_pages
 from bootsim.linux.mm.shmem import shmem_kernel_file_setup
-from bootsim.page import PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -21,7 +22,9 @@ SHMLBA = 4 * PAGE_SIZE
 def processes(k: Kernel) -> Processes:
     """The processes of a booted machine. Raises ProcessError for a kernel that has not come to mem_init().
 
-    Source: mm/util.c, mm/mmap.c, security/min_addr.c: the variables and their first values
+    Source: mm/util.c, mm/mmap.c init_user_reserve(), init_admin_reserve(), security/min_addr.c: the variables and their
+        first values
+    Differs: what is kept for users and the administrator is a part of what is free now, not at their initcall.
     """
     if k.processes is not None:
         return k.processes
@@ -34,6 +37,9 @@ def processes(k: Kernel) -> Processes:
     made.dac_mmap_min_addr = config.DEFAULT_MMAP_MIN_ADDR
     made.mmap_min_addr = max(config.DEFAULT_MMAP_MIN_ADDR, config.LSM_MMAP_MIN_ADDR or 0)
     made.compat_brk, made.ksm, made.swap = config.COMPAT_BRK, config.KSM, config.SWAP
+    free_kbytes = nr_free_pages(k) << PAGE_SHIFT - 10
+    made.sysctl_user_reserve_kbytes = min(free_kbytes // 32, made.sysctl_user_reserve_kbytes)
+    made.sysctl_admin_reserve_kbytes = min(free_kbytes // 32, made.sysctl_admin_reserve_kbytes)
     made.stack_guard_gap = k.options.get("stack_guard_gap", made.stack_guard_gap)
     made.randomize_va_space = 0
     if not k.options.get("norandmaps"):

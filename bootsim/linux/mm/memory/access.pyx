@@ -1,12 +1,49 @@
-"""Bytes of a process, read and written as it does it: through its page tables, with the faults on the way."""
+"""What a process does to its memory: an access with the faults on the way, and bytes read and written so."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.linux.arch.arm.asm.pgtable_2level cimport PAGE_SIZE
+from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
 from bootsim.linux.mm.memory.fault cimport ProcessPages
-from bootsim.linux.mm.mmap.structs cimport PAGE_MASK, Task
+from bootsim.linux.mm.mmap.stack cimport expand_stack
+from bootsim.linux.mm.mmap.structs cimport (
+    FIRST_USER_ADDRESS, PAGE_MASK, VM_ACCESS_FLAGS, VM_GROWSDOWN, VM_WRITE, Task, UserMm, VmAreaStruct, current_mm)
+from bootsim.linux.mm.mmap.vma cimport find_vma
 
-from bootsim.linux.mm.memory.fault import do_page_fault
+cdef enum:
+    SIGBUS = 7
+    SIGSEGV = 11
+    SEGV_MAPERR = 1
+    SEGV_ACCERR = 2
+    BUS_ADRERR = 2
+
+
+def do_page_fault(Task task not None, ProcessPages pages not None, uint32_t addr, bint write):
+    """Access a byte as a user program: (signal, code), (0, 0) where it may. The stack grows before the check.
+
+    An entry that lets the access pass makes no fault.
+    Source: arch/arm/mm/fault.c do_page_fault(), __do_page_fault(), access_error(), do_translation_fault()
+    """
+    cdef UserMm mm = current_mm(task)
+    cdef VmAreaStruct vma
+    cdef uint32_t ptep, pte, allowed
+    cdef int64_t signal
+    if addr >= mm.task_size and pages.ram.load32(pmd_in(mm.pgd_pa, addr)) & PMD_TYPE_MASK != PMD_TYPE_TABLE:
+        return SIGSEGV, SEGV_MAPERR
+    ptep = pages.pte_offset(mm, addr)
+    pte = pages.ram.load32(ptep) if ptep else 0
+    allowed = L_PTE_VALID | L_PTE_YOUNG | L_PTE_USER
+    if pte & allowed == allowed and (not write or (pte & L_PTE_DIRTY and not pte & L_PTE_RDONLY)):
+        return 0, 0
+    vma = find_vma(mm, addr)
+    if vma is None or addr >= mm.task_size:
+        return SIGSEGV, SEGV_MAPERR
+    if vma.vm_start > addr:
+        if not vma.vm_flags & VM_GROWSDOWN or addr < FIRST_USER_ADDRESS or expand_stack(vma, addr):
+            return SIGSEGV, SEGV_MAPERR
+    if not vma.vm_flags & (VM_WRITE if write else VM_ACCESS_FLAGS):
+        return SIGSEGV, SEGV_ACCERR
+    signal = pages.handle_mm_fault(vma, addr, write)
+    return signal, BUS_ADRERR if signal == SIGBUS else 0
 
 
 def access_user(Task task not None, ProcessPages pages not None, uint32_t addr, uint32_t size, bytes data=None):

@@ -17,12 +17,12 @@ cdef class PageCache:
 
     cdef uint32_t read(self, uint32_t index, uint64_t size) except? 1
     cdef uint32_t find(self, uint32_t index) except? 1
-    cdef uint32_t make(self, uint32_t index) except? 1
+    cdef uint32_t make(self, uint32_t index, bint long_there=*) except? 1
 
 
 cdef class ProcessPages(TablePages):
     cdef readonly object shmem_file
-    cdef uint32_t fault_around_bytes
+    cdef readonly uint32_t fault_around_bytes
     cdef uint32_t mappings      # how many files have pages
 
     cdef int64_t handle_mm_fault(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER
@@ -30,7 +30,8 @@ cdef class ProcessPages(TablePages):
     cdef int zap_file_page(self, VmAreaStruct vma, uint32_t addr) except -1
     cdef bint clean_entries(self, list i_mmap, uint32_t index, uint32_t pfn) except -1
     cdef bint fault_around(self, VmAreaStruct vma, uint32_t addr) except -1
-    cdef uint32_t copy_of(self, uint32_t pfn) except? 1
+    cdef int copy_page(self, uint32_t new, uint32_t pfn) except -1
+    cdef int drain_for_mlock(self, VmAreaStruct vma, uint32_t addr) except -1
     cdef int64_t do_anonymous_page(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER
     cdef int64_t do_fault(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER
     cdef int64_t do_wp_page(self, VmAreaStruct vma, uint32_t addr, uint32_t ptep, uint32_t pte) except? NO_ANSWER

@@ -15,12 +15,10 @@ from bootsim.linux.mm.gup.populate cimport FOLL_MLOCK, FOLL_POPULATE, FOLL_WRITE
 from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
 from bootsim.linux.mm.memory.tables cimport (
     MM_ANONPAGES, PAGE_MAPPING_ANON, PG_dirty, PG_readahead, PG_swapbacked, TablePages, is_cow_mapping)
-from bootsim.linux.mm.mmap.stack cimport expand_stack, find_extend_vma
+from bootsim.linux.mm.mmap.stack cimport find_extend_vma
 from bootsim.linux.mm.mmap.structs cimport (
-    FIRST_USER_ADDRESS, NO_ANSWER, PAGE_MASK, VM_ACCESS_FLAGS, VM_MIXEDMAP, VM_NORESERVE, VM_SHARED, VM_WRITE,
-    Task, UserMm, VmAreaStruct, current_mm, linear_page_index, vma_is_anonymous,
-    vma_pages)
-from bootsim.linux.mm.mmap.vma cimport find_vma
+    NO_ANSWER, PAGE_MASK, VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_LOCKED, VM_MIXEDMAP, VM_NORESERVE, VM_PFNMAP, VM_SHARED,
+    VM_WRITE, Task, UserMm, VmAreaStruct, linear_page_index, vma_is_anonymous, vma_pages)
 from bootsim.linux.mm.page_alloc.contig cimport take_free_page
 from bootsim.linux.mm.page_alloc.core cimport in_free_block
 from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE
@@ -34,10 +32,6 @@ cdef enum:
     ENOMEM = 12
     SIGBUS = 7
     SIGKILL = 9
-    SIGSEGV = 11
-    SEGV_MAPERR = 1
-    SEGV_ACCERR = 2
-    BUS_ADRERR = 2
     RA_PAGES = 32   # the kernel's VM_READAHEAD_PAGES
 
 
@@ -68,7 +62,7 @@ cdef class PageCache:
         cdef object pfn = self.i_pages.get(index)
         if pfn is not None:
             return pfn
-        return self.make(index) if index < self.limit and index not in self.holes else NO_PAGE
+        return self.make(index, True) if index < self.limit and index not in self.holes else NO_PAGE
 
     cdef uint32_t read(self, uint32_t index, uint64_t size) except? 1:
         """Read a page that is not in memory: with it comes what lies around, up to 128 KiB.
@@ -87,8 +81,9 @@ cdef class PageCache:
                 self.make(<uint32_t>at)
         return self.find(index)
 
-    cdef uint32_t make(self, uint32_t index) except? 1:
-        # A page of its own at an index. Source: mm/filemap.c add_to_page_cache_lru()
+    cdef uint32_t make(self, uint32_t index, bint long_there=False) except? 1:
+        # A page at an index, which waits for its place on the LRU list unless it has been there for long.
+        # Source: mm/filemap.c add_to_page_cache_lru()
         cdef uint32_t pfn = self.pages.new_page(True, GFP_HIGHUSER_MOVABLE)
         cdef uint64_t at = <uint64_t>index << PAGE_SHIFT
         cdef Page *page
@@ -99,7 +94,11 @@ cdef class PageCache:
         part = b"" if index in self.holes else self.content[at:at + PAGE_SIZE]
         if part:
             self.pages.k.machine.ram.write(<int64_t>pfn << PAGE_SHIFT, part)
-        page.flags |= PG_uptodate | PG_lru | (PG_swapbacked if self.shmem else 0)
+        page.flags |= PG_uptodate | (PG_swapbacked if self.shmem else 0)
+        if long_there:
+            page.flags |= PG_lru
+        else:
+            self.pages.lru_cache_add(pfn)
         if index in self.readahead:
             page.flags |= PG_readahead
         self.i_pages[index] = pfn
@@ -233,13 +232,14 @@ cdef class ProcessPages(TablePages):
 
     # ---------------------------------------------------------------- faults
 
-    cdef uint32_t copy_of(self, uint32_t pfn) except? 1:
-        # A page with the content of another. Source: mm/memory.c cow_user_page()
-        cdef uint32_t new = self.new_page(pfn == self.zero_pfn, GFP_HIGHUSER_MOVABLE)
+    cdef int copy_page(self, uint32_t new, uint32_t pfn) except -1:
+        # Source: mm/memory.c cow_user_page()
         cdef unsigned char *base = self.ram.base
-        if new != NO_PAGE and pfn != self.zero_pfn and self.k.machine.has_ram(<int64_t>pfn << PAGE_SHIFT):
+        if pfn == self.zero_pfn:
+            self.ram.clear(<int64_t>new << PAGE_SHIFT, PAGE_SIZE)
+        elif self.k.machine.has_ram(<int64_t>pfn << PAGE_SHIFT):
             memcpy(base + (<int64_t>new << PAGE_SHIFT), base + (<int64_t>pfn << PAGE_SHIFT), PAGE_SIZE)
-        return new
+        return 0
 
     cdef int64_t do_anonymous_page(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER:
         # Source: mm/memory.c do_anonymous_page()
@@ -260,21 +260,26 @@ cdef class ProcessPages(TablePages):
     cdef int64_t do_fault(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER:
         # Source: mm/memory.c do_fault(), do_read_fault(), do_cow_fault(), do_shared_fault()
         cdef bint shared = vma.vm_flags & VM_SHARED
-        cdef uint32_t pfn, ptep, new
+        cdef bint had_table = self.pte_offset(vma.vm_mm, addr) != 0
+        cdef uint32_t pfn, ptep
+        cdef uint32_t new = NO_PAGE
         if not write and vma.vm_ops.map_pages is not None and self.fault_around(vma, addr):
             return 0
         if write and not shared:
             anon_vma_prepare(vma)
-        pfn = self.page_of(vma, linear_page_index(vma, addr))
-        if pfn == NO_PAGE:
-            return SIGBUS
-        ptep = self.pte_alloc(vma.vm_mm, addr)
-        if not ptep:
-            return SIGKILL
-        if write and not shared:
-            new = self.copy_of(pfn)
+            new = self.new_page(False, GFP_HIGHUSER_MOVABLE)
             if new == NO_PAGE:
                 return SIGKILL
+        ptep = self.pte_alloc(vma.vm_mm, addr)
+        pfn = self.page_of(vma, linear_page_index(vma, addr)) if ptep else NO_PAGE
+        if pfn == NO_PAGE:
+            if new != NO_PAGE:
+                self.put_page(new)
+            if ptep and not had_table:
+                self.free_table(vma.vm_mm, addr)
+            return SIGBUS if ptep else SIGKILL
+        if new != NO_PAGE:
+            self.copy_page(new, pfn)
             self.map_page(vma, addr, ptep, new, True)
             return 0
         self.g.map[pfn].refcount += 1
@@ -301,9 +306,10 @@ cdef class ProcessPages(TablePages):
                 self.g.map[pfn].flags |= PG_dirty
             return 0
         anon_vma_prepare(vma)
-        new = self.copy_of(pte >> PAGE_SHIFT)
+        new = self.new_page(False, GFP_HIGHUSER_MOVABLE)
         if new == NO_PAGE:
             return SIGKILL
+        self.copy_page(new, pte >> PAGE_SHIFT)
         if pfn != NO_PAGE:
             self.count_rss(vma.vm_mm, pfn, -1)
         self.flush_tlb_range(vma.vm_mm, addr & PAGE_MASK, (addr & PAGE_MASK) + PAGE_SIZE)
@@ -339,17 +345,27 @@ cdef class ProcessPages(TablePages):
     cdef int64_t get_user_pages(self, VmAreaStruct vma, uint32_t start, uint32_t nr_pages,
                                 uint32_t gup_flags) except? NO_ANSWER:
         """Fault pages in, as mlock() and MAP_POPULATE want them. Source: mm/gup.c __get_user_pages()"""
-        cdef uint32_t i, ptep, pte
-        if gup_flags & (FOLL_POPULATE | FOLL_MLOCK) == FOLL_MLOCK:
-            return nr_pages
+        cdef uint32_t i, addr, ptep, pte
+        cdef bint present_only = gup_flags & (FOLL_POPULATE | FOLL_MLOCK) == FOLL_MLOCK
         for i in range(nr_pages):
-            ptep = self.pte_offset(vma.vm_mm, start + (i << PAGE_SHIFT))
+            addr = start + (i << PAGE_SHIFT)
+            ptep = self.pte_offset(vma.vm_mm, addr)
             pte = self.ram.load32(ptep) if ptep else 0
-            if pte and pte & L_PTE_VALID and not (gup_flags & FOLL_WRITE and pte & L_PTE_RDONLY):
-                continue
-            if self.handle_mm_fault(vma, start + (i << PAGE_SHIFT), gup_flags & FOLL_WRITE):
-                return <int64_t>i if i else -EFAULT
+            if not present_only and not (pte & L_PTE_VALID and not (gup_flags & FOLL_WRITE and pte & L_PTE_RDONLY)):
+                if self.handle_mm_fault(vma, addr, gup_flags & FOLL_WRITE):
+                    return <int64_t>i if i else -EFAULT
+            if gup_flags & FOLL_MLOCK and vma.vm_flags & VM_LOCKED:
+                self.drain_for_mlock(vma, addr)
         return nr_pages
+
+    cdef int drain_for_mlock(self, VmAreaStruct vma, uint32_t addr) except -1:
+        # a page that will be locked leaves the vector first. Source: mm/gup.c follow_page_pte()
+        cdef uint32_t ptep = self.pte_offset(vma.vm_mm, addr)
+        cdef uint32_t pte = self.ram.load32(ptep) if ptep else 0
+        cdef uint32_t pfn = self.vm_normal_page(vma, addr, pte) if pte else NO_PAGE
+        if pfn != NO_PAGE and self.g.map[pfn].mapping:
+            self.lru_add_drain()
+        return 0
 
     cdef int64_t access_process_vm(self, UserMm mm, uint32_t addr, bytes data) except? NO_ANSWER:
         cdef uint32_t at = addr
@@ -371,10 +387,11 @@ cdef class ProcessPages(TablePages):
         return 0
 
     cdef int64_t shmem_zero_setup(self, VmAreaStruct vma) except? NO_ANSWER:
-        if not vma.vm_flags & VM_NORESERVE and vm_enough_memory(vma.vm_mm, vma_pages(vma)):
+        cdef uint32_t promised = 0 if vma.vm_flags & VM_NORESERVE else vma_pages(vma)
+        if promised and vm_enough_memory(vma.vm_mm, promised):
             return -ENOMEM
         if self.shmem_file is not None:
-            vma.vm_file = self.shmem_file(self, vma.vm_end - vma.vm_start)
+            vma.vm_file = self.shmem_file(self, vma.vm_end - vma.vm_start, promised=promised)
             vma.vm_ops = vma.vm_file.f_op.vm_ops
         return 0
 
@@ -391,7 +408,7 @@ cdef class ProcessPages(TablePages):
             if addr != vma.vm_start or end != vma.vm_end:
                 return -EINVAL
             vma.vm_pgoff = pfn
-        vma.vm_flags |= 0x4044400  # VM_IO, VM_PFNMAP, VM_DONTEXPAND, VM_DONTDUMP
+        vma.vm_flags |= VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP
         while addr < end:
             ptep = self.pte_alloc(vma.vm_mm, addr)
             if not ptep:
@@ -563,32 +580,3 @@ cdef class ProcessPages(TablePages):
         take_free_page(self.g, pfn, 0)
         self.ram.clear(<int64_t>pfn << PAGE_SHIFT, PAGE_SIZE)
         return True
-
-
-def do_page_fault(Task task not None, ProcessPages pages not None, uint32_t addr, bint write):
-    """Access a byte as a user program: (signal, code), (0, 0) where it may. The stack grows before the check.
-
-    An entry that lets the access pass makes no fault.
-    Source: arch/arm/mm/fault.c do_page_fault(), __do_page_fault(), access_error(), do_translation_fault()
-    """
-    cdef UserMm mm = current_mm(task)
-    cdef VmAreaStruct vma
-    cdef uint32_t ptep, pte, allowed
-    cdef int64_t signal
-    if addr >= mm.task_size:
-        return SIGSEGV, SEGV_MAPERR
-    ptep = pages.pte_offset(mm, addr)
-    pte = pages.ram.load32(ptep) if ptep else 0
-    allowed = L_PTE_VALID | L_PTE_YOUNG | L_PTE_USER
-    if pte & allowed == allowed and (not write or (pte & L_PTE_DIRTY and not pte & L_PTE_RDONLY)):
-        return 0, 0
-    vma = find_vma(mm, addr)
-    if vma is None:
-        return SIGSEGV, SEGV_MAPERR
-    if vma.vm_start > addr:
-        if not vma.vm_flags & 0x100 or addr < FIRST_USER_ADDRESS or expand_stack(vma, addr):
-            return SIGSEGV, SEGV_MAPERR
-    if not vma.vm_flags & (VM_WRITE if write else VM_ACCESS_FLAGS):
-        return SIGSEGV, SEGV_ACCERR
-    signal = pages.handle_mm_fault(vma, addr, write)
-    return signal, BUS_ADRERR if signal == SIGBUS else 0

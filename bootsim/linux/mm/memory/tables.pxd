@@ -29,6 +29,7 @@ cdef class TablePages(UserPages):
     cdef uint32_t user_table            # what a first-level word of user space has beside the address
     cdef uint32_t swapper_pgd_pa
     cdef uint32_t task_size
+    cdef uint32_t table_gfp             # of second-level tables
     cdef uint32_t pagevec[PAGEVEC_SIZE]  # pages that wait for their place on the LRU list, with a reference each
     cdef uint32_t nr_pending
 

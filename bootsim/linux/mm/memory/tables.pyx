@@ -11,6 +11,7 @@ from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
 from bootsim.linux.mm.mmap.structs cimport (
     MADV_COLD, MADV_FREE, MADV_WILLNEED, MM_CP_DIRTY_ACCT, NO_ANSWER, PAGE_MASK, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
     UserMm, UserPages, VmAreaStruct, linear_page_index)
+from bootsim.linux.mm.util cimport vm_unacct_memory
 from bootsim.linux.mm.page_alloc.api cimport alloc_and_tell
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
@@ -39,8 +40,9 @@ cdef class TablePages(UserPages):
         self.processor = k.processor
         self.zero_pfn = k.mm.empty_zero_page_pa >> PAGE_SHIFT
         self.user_table = k.mm.user_pmd_table
+        self.table_gfp = GFP_KERNEL | (__GFP_HIGHMEM if k.build.config.HIGHPTE else 0)
         self.swapper_pgd_pa = k.mm.init_mm.pgd_pa
-        self.task_size = k.build.config.PAGE_OFFSET - (16 << 20)
+        self.task_size = k.mm.layout.TASK_SIZE
 
     def __deepcopy__(self, memo):
         from copy import deepcopy
@@ -50,6 +52,7 @@ cdef class TablePages(UserPages):
         new.k, new.pglist, new.ram = deepcopy(self.k, memo), deepcopy(self.pglist, memo), deepcopy(self.ram, memo)
         new.g, new.processor = new.pglist.g, deepcopy(self.processor, memo)
         new.zero_pfn, new.user_table = self.zero_pfn, self.user_table
+        new.table_gfp = self.table_gfp
         new.swapper_pgd_pa, new.task_size, new.nr_pending = self.swapper_pgd_pa, self.task_size, self.nr_pending
         memcpy(new.pagevec, self.pagevec, sizeof(self.pagevec))
         return new
@@ -78,7 +81,7 @@ cdef class TablePages(UserPages):
         cdef uint32_t at = pmd_in(mm.pgd_pa, addr)
         cdef uint32_t pfn, table
         if not self.ram.load32(at):
-            pfn = self.new_page(True, GFP_KERNEL)
+            pfn = self.new_page(True, self.table_gfp)
             if pfn == NO_PAGE:
                 return 0
             table = (pfn << PAGE_SHIFT) + PTE_HWTABLE_OFF | self.user_table
@@ -165,6 +168,10 @@ cdef class TablePages(UserPages):
 
     # ---------------------------------------------------------------- whole tables
 
+    def unaccount(self, int64_t pages):
+        """Take back a promise of memory. Source: mm/util.c vm_unacct_memory()"""
+        vm_unacct_memory(self.k.processes, pages)
+
     cdef int64_t mm_alloc_pgd(self, UserMm mm) except? NO_ANSWER:
         """The first-level table of a process, with the kernel's part in it. Source: arch/arm/mm/pgd.c pgd_alloc()"""
         cdef uint32_t pfn = alloc_and_tell(self.k, self.pglist, GFP_KERNEL, 2)
@@ -218,7 +225,11 @@ cdef class TablePages(UserPages):
     # ---------------------------------------------------------------- emptying
 
     cdef int zap_range(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
-        """Take all pages of a part of a VMA out of the tables. Source: mm/memory.c zap_pte_range()"""
+        """Take all pages of a part of a VMA out of the tables.
+
+        Source: mm/memory.c zap_pte_range()
+        Differs: pages are freed one by one; the kernel gathers them (mm/mmu_gather.c) and frees each batch backwards.
+        """
         cdef uint32_t addr = start
         cdef uint32_t first = 0, last = 0  # of what was mapped
         cdef uint32_t ptep, pte, pfn

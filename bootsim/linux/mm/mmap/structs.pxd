@@ -162,6 +162,7 @@ cdef class Processes:
     cdef public bint ksm
     cdef public bint transparent_hugepage
     cdef public bint swap
+    cdef public dict inodes             # of files of the host, by path
     cdef public set warned              # what is warned of once
     cdef uint32_t protection_map[16]
     cdef uint32_t last_anon_vma

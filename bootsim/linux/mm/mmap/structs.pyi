@@ -3,6 +3,7 @@ from typing import Any
 
 from bootsim.errors import BootsimError
 from bootsim.linux import Kernel
+from bootsim.linux.include.linux.fs import Inode
 
 class ProcessError(BootsimError): ...
 
@@ -140,6 +141,7 @@ class Processes:
     ksm: bool
     transparent_hugepage: bool
     swap: bool
+    inodes: dict[str, Inode]
     warned: set[str]
     def __init__(self, k: Kernel, page_offset: int, protection_map: list[int], colour_mask: int = 0,
                  pages: UserPages | None = None) -> None: ...

@@ -302,6 +302,7 @@ cdef class Processes:
     def __cinit__(self, *_, **__):
         self.tasks = {}
         self.anon_vmas = {}
+        self.inodes = {}
         self.warned = set()
         self.sysctl_overcommit_ratio = 50
         self.sysctl_user_reserve_kbytes, self.sysctl_admin_reserve_kbytes = 1 << 17, 1 << 13
@@ -341,6 +342,7 @@ cdef class Processes:
         new.k, new.pages = deepcopy(self.k, memo), deepcopy(self.pages, memo)
         new.gate_vma = deepcopy(self.gate_vma, memo)
         new.warned = set(self.warned)
+        new.inodes = deepcopy(self.inodes, memo)
         new.anon_vmas = deepcopy(self.anon_vmas, memo)
         for task in self.tasks.values():
             if task.mm is not None:

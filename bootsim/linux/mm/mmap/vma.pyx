@@ -20,7 +20,13 @@ cdef int get_file(object file) except -1:
 
 
 cdef int fput(object file) except -1:
+    # Source: fs/file_table.c __fput()
     file.f_count -= 1
+    if not file.f_count:
+        if file.f_mode & FMODE_WRITE:
+            file.f_inode.i_writecount -= 1
+        if file.f_op.release is not None:
+            file.f_op.release(file)
     return 0
 
 
