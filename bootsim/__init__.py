@@ -29,6 +29,7 @@ def boot(
     dts: str | os.PathLike[str] | Tree,
     config: str | os.PathLike[str] = "3G/1G",
     *,
+    slab: Literal["slab", "slub", "slob"] | None = None,
     mem: int | str | None = None,
     smp: int | None = None,
     cmdline: str | None = None,
@@ -51,7 +52,8 @@ def boot(
 
     `dts` is a .dts or .dtb file (told apart by content), "-" for standard input, the name of a bundled tree, or what
     `bootsim.inputs.devicetree.load_tree` made of one.
-    `config` is the name of a bundled kernel build, or a YAML file that describes one. `mem` sizes the memory node, in
+    `config` is the name of a bundled kernel build, or a YAML file that describes one. `slab` gives
+    it another slab allocator than its own, which the log tells. `mem` sizes the memory node, in
     bytes or as "512M"; None leaves the tree's. `smp` is how many processors are powered; None means all that the tree
     has, but one when QEMU loads or edited the tree, which is its default and not told in the tree. `cmdline` replaces
     the tree's bootargs. `bootloader` is "qemu" (what QEMU 7.2 does to the tree and where it puts things) or "none".
@@ -73,6 +75,7 @@ def boot(
     k = prepare(
         dts,
         config,
+        slab=slab,
         mem=mem,
         smp=smp,
         cmdline=cmdline,

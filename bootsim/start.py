@@ -14,6 +14,7 @@ from bootsim.inputs.configfile import load_build
 from bootsim.inputs.devicetree import load_tree
 from bootsim.inputs.tree import Tree
 from bootsim.linux import Kernel, boot
+from bootsim.linux.kernel.printk import KERN_WARNING, step
 from bootsim.sizes import parse_number
 from bootsim.stages import STAGES
 
@@ -26,6 +27,7 @@ def prepare(
     dts: str | os.PathLike[str] | Tree,
     config: str | os.PathLike[str] | KernelBuild = "3G/1G",
     *,
+    slab: Literal["slab", "slub", "slob"] | None = None,
     mem: int | str | None = None,
     smp: int | None = None,
     cmdline: str | None = None,
@@ -50,6 +52,9 @@ def prepare(
     Raises InputError for input that cannot be used.
     """
     build = config if isinstance(config, KernelBuild) else load_build(config)
+    told: tuple[str, ...] = ()
+    if slab is not None:
+        build, told = _with_slab(build, slab)
     tree = dts if isinstance(dts, Tree) else load_tree(dts, include_dirs, allow_outside=allow_outside)
     handover = loader.load(
         tree,
@@ -68,7 +73,20 @@ def prepare(
     cpus = smp or _powered(tree, bootloader)
     processor = stated(cpu, lambda: processor_of(tree, of_tree(tree)))
     machine = power_on(handover, processor, cpus, soc_for(tree, map(_register, soc), cpus))
-    return Kernel(build, machine, observer=observer, where=tree.where)
+    k = Kernel(build, machine, observer=observer, where=tree.where)
+    for what in told:
+        step(k, what, func="prepare", slab=slab, level=KERN_WARNING)
+    return k
+
+
+def _with_slab(build: KernelBuild, slab: str) -> tuple[KernelBuild, tuple[str, ...]]:
+    from bootsim.inputs.slabchoice import what_follows, with_slab  # few boots ask for another allocator
+
+    changed = with_slab(build, slab)
+    if changed is build:
+        return build, ()
+    follows, unknown = what_follows(build, changed)
+    return changed, ("--slab {slab}: " + follows, "warning: --slab {slab}: " + unknown)
 
 
 def _bytes(size: int | str | None, what: str) -> int | None:

@@ -95,9 +95,15 @@ def received_tree(k: Kernel) -> bytes:
     return ram.read(pa, int.from_bytes(ram.read(pa + 4, 4), "big"))
 
 
+def tell_prepared(k: Kernel) -> None:
+    """Complain of what the log has before the kernel runs, for commands that do not show the log."""
+    for record in k.log.records:
+        complain(printable(record.text))
+
+
 def hardware(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """What options say of a machine that neither its tree nor a booted kernel tells, as `write_state` keeps it."""
-    return {name: inputs[name] for name in ("ram", "cpu", "soc") if inputs[name]}
+    """What options say of a machine that neither its tree nor the name of a build tells, as `write_state` keeps it."""
+    return {name: inputs[name] for name in ("ram", "cpu", "soc", "slab") if inputs[name]}
 
 
 def write_state(path: str, k: Kernel, blob: bytes, stages: Iterable[Any], how: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bootsim.cli.booting import tell_prepared
 from bootsim.errors import EXIT_DIFFERS, InputError
 
 if TYPE_CHECKING:
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def replay_text(
-    path: Path, tree: str | None, config: str | None, mem: int | None, *, state: Path | None, at: int | None,
-    page: int | None, object_va: int | None, everything: bool,
+    path: Path, tree: str | None, config: str | None, slab: str | None, mem: int | None, *, state: Path | None,
+    at: int | None, page: int | None, object_va: int | None, everything: bool,
 ) -> int:
     """Put the demand of a text trace to the machine of a tree, tell how it went; returns the exit code.
 
@@ -31,7 +32,8 @@ def replay_text(
 
     if tree is None:
         raise InputError(f"{path}: a text trace does not say on which machine; expected --tree TREE, and --config")
-    k = bootsim.prepare(tree, config=config or "3G/1G", mem=mem)
+    k = bootsim.prepare(tree, config=config or "3G/1G", slab=slab, mem=mem)
+    tell_prepared(k)
     blob = k.machine.ram.read(k.machine.dtb_pa, int.from_bytes(k.machine.ram.read(k.machine.dtb_pa + 4, 4), "big"))
     bootsim.run(k)
     demand = Demand(k, TextTrace(path), page=page, object_va=object_va)
@@ -47,7 +49,7 @@ def replay_text(
     return EXIT_DIFFERS if demand.refused_here else 0
 
 
-def replay_process(path: Path, config: str | None, answers: Path | None) -> int:
+def replay_process(path: Path, config: str | None, slab: str | None, answers: Path | None) -> int:
     """Replay the recording of a process, tell how much of it agrees; returns the exit code.
 
     Raises InputError, and KernelPanic when the machine does not boot.
@@ -60,8 +62,9 @@ def replay_process(path: Path, config: str | None, answers: Path | None) -> int:
     from bootsim.lab.processreplay import ProcessReplay
 
     recording = ProcessRecording(path)
-    k = bootsim.prepare("vexpress.dts", config=config or "3G/1G", mem=recording.ram_bytes,
+    k = bootsim.prepare("vexpress.dts", config=config or "3G/1G", slab=slab, mem=recording.ram_bytes,
                         smp=recording.cpus, cmdline="norandmaps")
+    tell_prepared(k)
     bootsim.run(k)
     replay = ProcessReplay(recording, k)
     replay.run()

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
 
+SLAB_OPTION = click.option("--slab", type=click.Choice(["slab", "slub", "slob"]),
+                           help="Another slab allocator than the build's own; the log tells what else that changes.")
 _OPTIONS = (
     click.option("--config", default="3G/1G", metavar="NAME|FILE", show_default=True, help="Kernel build to boot."),
+    SLAB_OPTION,
     click.option("--mem", type=SIZE, metavar="SIZE",
                  help="Amount of RAM: rewrites the tree's memory node, as QEMU does."),
     click.option("--smp", type=click.IntRange(1, 32), metavar="N",

@@ -57,6 +57,7 @@ _TREE = Option("tree", str)
 # What `boot` and `input_options` tell click, told once more; tests hold the two against one another.
 OPTIONS = {
     "--config": Option("config", str, "3G/1G"),
+    "--slab": Option("slab", _one_of("slab", "slub", "slob")),
     "--mem": Option("mem", size),
     "--smp": Option("smp", _processors),
     "--cmdline": Option("cmdline", str),

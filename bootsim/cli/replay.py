@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bootsim.cli.inputs import SLAB_OPTION
 from bootsim.cli.sizes import NUMBER, SIZE
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _HELP = """Replay a recording of a real kernel's memory traffic, and tell how ma
 @click.command(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option("--config", metavar="BUILD", help="The kernel build, as for boot.")
+@SLAB_OPTION
 @click.option("--answers", type=click.Path(path_type=Path), help="Write the records, with the replay's answers.")
 @click.option("--state", type=click.Path(path_type=Path), help="Write the state at the end as a state directory.")
 @click.option("--at", type=click.IntRange(0), help="Stop before this record.")
@@ -52,13 +54,14 @@ _HELP = """Replay a recording of a real kernel's memory traffic, and tell how ma
 @click.option("--mem", type=SIZE, metavar="SIZE", help="Of a text trace: the board's amount of RAM.")
 @click.option("--all", "everything", is_flag=True, help="Of a text trace: show every task and call site.")
 def replay(
-    recording: Path, config: str | None, answers: Path | None, state: Path | None, at: int | None, page: int | None,
-    object_va: int | None, tree: str | None, mem: int | None, everything: bool,
+    recording: Path, config: str | None, slab: str | None, answers: Path | None, state: Path | None, at: int | None,
+    page: int | None, object_va: int | None, tree: str | None, mem: int | None, everything: bool,
 ) -> None:
     """Replay a recording; the help text is `_HELP`."""
     from bootsim import files
     from bootsim.errors import EXIT_DIFFERS, InputError
     from bootsim.inputs.configfile import load_build
+    from bootsim.inputs.slabchoice import with_slab
     from bootsim.lab.processrecording import is_process_recording
     from bootsim.lab.recording import Recording
     from bootsim.lab.replay import PageReplay
@@ -74,7 +77,7 @@ def replay(
 
         if answers is not None:
             raise InputError("--answers: a text trace has no answers to give")
-        sys.exit(replay_text(recording, tree, config, mem, state=state, at=at, page=page, object_va=object_va,
+        sys.exit(replay_text(recording, tree, config, slab, mem, state=state, at=at, page=page, object_va=object_va,
                              everything=everything))
     if is_process_recording(recording):
         from bootsim.cli.demand import replay_process
@@ -83,12 +86,13 @@ def replay(
         given = next((name for name, value in others.items() if value is not None), None)
         if given:
             raise InputError(f"{given}: not for the recording of a process")
-        sys.exit(replay_process(recording, config, answers))
+        sys.exit(replay_process(recording, config, slab, answers))
     given = next((name for name, value in (("--tree", tree), ("--mem", mem)) if value), None)
     if given:
         raise InputError(f"{given}: only for a text trace; a recording has its own board")
     found = Recording(recording)
-    run = PageReplay(found, load_build(config) if config else None)
+    build = load_build(config) if config else found.build()
+    run = PageReplay(found, build if slab is None else with_slab(build, slab))
     for note in run.notes:
         click.echo(f"bootsim: {note}", err=True)
     total = len(run.records)

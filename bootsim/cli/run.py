@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bootsim.cli.booting import hardware, received_tree, write_state
+from bootsim.cli.booting import hardware, received_tree, tell_prepared, write_state
 from bootsim.cli.inputs import input_options
 from bootsim.cli.values import prepare_from
 
@@ -47,6 +47,7 @@ def run(tree: str, script: str, *, state: str | None, **options: Any) -> None:
     work = Script(script)
     recorder = None if state is None else Recorder()
     k = prepare_from(tree, options, observer=recorder)
+    tell_prepared(k)
     blob = received_tree(k)
     bootsim.run(k)
     session = Session(k, alive.text)

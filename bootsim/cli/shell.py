@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from bootsim.cli.booting import tell_prepared
 from bootsim.cli.inputs import input_options, known_stage
 from bootsim.cli.values import prepare_from
 
@@ -37,5 +38,6 @@ def shell(tree: str, *, until: str | None, **options: Any) -> None:
 
     import_structlog_lazily()
     k = prepare_from(tree, options)
+    tell_prepared(k)
     bootsim.run(k, until=until)
     prompt.run(Session(k, alive.text))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 from click.core import ParameterSource
 
+from bootsim.cli.booting import tell_prepared
 from bootsim.cli.inputs import input_options, known_stage
 from bootsim.cli.output import LineOutput, wants_color
 from bootsim.cli.values import INPUT_NAMES, prepare_from
@@ -183,6 +184,7 @@ def _of_boot(
             look(stage, k)
 
     k = prepare_from(tree, options, observer=observer)
+    tell_prepared(k)
     if not views:
         return shown, None
     panic = None

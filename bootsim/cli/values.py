@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 INPUT_NAMES = (
-    "config", "mem", "smp", "cmdline", "bootloader", "uboot", "atags", "efi_memmap", "dtb_addr", "load_addr", "ram",
-    "cpu", "soc", "initrd", "include_dirs", "allow_outside",
+    "config", "slab", "mem", "smp", "cmdline", "bootloader", "uboot", "atags", "efi_memmap", "dtb_addr", "load_addr",
+    "ram", "cpu", "soc", "initrd", "include_dirs", "allow_outside",
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from bootsim.inputs.buildcheck import problems
 from bootsim.inputs.configfile import load_build
 from bootsim.inputs.devicetree import load_tree
 from bootsim.inputs.edits import Edit, add_node, apply, set_property, spare_bytes, with_spare
+from bootsim.inputs.slabchoice import with_slab
 from bootsim.inputs.tree import Tree
 from bootsim.inputs.treediff import NOT_GIVEN, SPARE, TreeChange, changed, spare_change, tree_changes
 from bootsim.sizes import parse_number
@@ -47,7 +48,7 @@ _CHOICES = (
 DEFAULT_BUILD = "3G/1G"
 _OPTIONS = ("mem", "smp", "cpu", "soc", "bootloader", "uboot", "atags", "efi_memmap", "dtb_addr", "load_addr", "ram",
             "initrd")  # fmt: skip
-_READING = ("config", "include_dirs", "allow_outside")  # done with once tree and build are read
+_READING = ("config", "slab", "include_dirs", "allow_outside")  # done with once tree and build are read
 _IMAGE = ("banner", "machines", "assumed")
 _MEMORY = ("dtb:/memory", "dtb:memory")
 
@@ -83,7 +84,8 @@ def load_inputs(tree: str | os.PathLike[str] | Tree, given: Mapping[str, Any]) -
         options["mem"] = parse_number(options["mem"])
     outside = bool(known.get("allow_outside"))
     loaded = tree if isinstance(tree, Tree) else load_tree(tree, known.get("include_dirs", ()), allow_outside=outside)
-    return Inputs(loaded, load_build(known.get("config", DEFAULT_BUILD)), options)
+    build = load_build(known.get("config", DEFAULT_BUILD))
+    return Inputs(loaded, with_slab(build, known["slab"]) if "slab" in known else build, options)
 
 
 class Decision(NamedTuple):

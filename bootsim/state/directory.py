@@ -250,7 +250,7 @@ def _words(value: Any, at: str) -> tuple[str, ...]:
     return tuple(listing(value, at, text))
 
 
-_HARDWARE: dict[str, Callable[[Any, str], Any]] = {"ram": _ram, "cpu": _words, "soc": _words}
+_HARDWARE: dict[str, Callable[[Any, str], Any]] = {"ram": _ram, "cpu": _words, "soc": _words, "slab": text}
 _META: dict[str, Callable[[Any, str], Any]] = {
     "config": text, "build": text, "generator": text, "dtb_addr": number, "dtb_pa": number, "load_addr": number,
     "kernel_pa": number, "smp": lambda value, at: number(value, at, _MAX_CPUS),

@@ -115,3 +115,23 @@ def test_where_and_why_not_replay_the_hardware_of_a_directory(bootsim, tmp_path)
     assert bootsim("boot", "vexpress.dts", *short, "--state", tmp_path / "s", "-q").exit_code == 3
     assert bootsim("where", tmp_path / "s").exit_code == 3
     assert "without --ram 64M@0x60000000" in bootsim("why-not", tmp_path / "s", "no panic").stdout
+
+
+@pytest.mark.parametrize("command", [
+    ("show", "vexpress.dts", "buddyinfo"), ("run", "vexpress.dts", "{script}"), ("boot", "vexpress.dts", "-q"),
+], ids=" ".join)  # fmt: skip
+def test_another_slab_allocator_is_told(bootsim, tmp_path, command):
+    script = tmp_path / "a.py"
+    script.write_text("assert k.build.config.SLOB\n")
+    done = bootsim(*[word.format(script=script) for word in command], "--slab", "slob")
+    assert done.exit_code == 0
+    assert "CONFIG_SLOB in place of CONFIG_SLUB; without CONFIG_SLUB_DEBUG" in done.stderr
+    assert "the image stays that of 3G/1G" in done.stderr
+
+
+def test_the_slab_allocator_is_a_decision_and_kept_in_a_state_directory(bootsim, tmp_path):
+    assert bootsim("boot", "vexpress.dts", "--slab", "slab", "--state", tmp_path / "s", "-q").exit_code == 0
+    assert bootsim("diff", tmp_path / "s").exit_code == 0
+    other = bootsim("diff", tmp_path / "s", "--slab", "slub")
+    assert other.exit_code == 1
+    assert "CONFIG_SLUB n -> y" in other.stdout

@@ -43,7 +43,7 @@ def test_what_is_read_without_click_is_what_click_reads(words):
 
 @pytest.mark.parametrize("key", OPTIONS)
 def test_every_option_is_read_alone(key):
-    values = {"--smp": "4", "--bootloader": "qemu", "--until": next(iter(STAGES)), "--format": "json",
+    values = {"--smp": "4", "--bootloader": "qemu", "--until": next(iter(STAGES)), "--format": "json", "--slab": "slob",
               "--color": "never"}  # fmt: skip
     words = ["a.dts", key, *([values.get(key, "512M")] if OPTIONS[key].read else [])]
     plain = read(["boot", *words])
