@@ -29,7 +29,7 @@ def boot(
     dts: str | os.PathLike[str] | Tree,
     config: str | os.PathLike[str] = "3G/1G",
     *,
-    slab: Literal["slab", "slub", "slob"] | None = None,
+    slab: str | None = None,
     mem: int | str | None = None,
     smp: int | None = None,
     cmdline: str | None = None,

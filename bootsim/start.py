@@ -27,7 +27,7 @@ def prepare(
     dts: str | os.PathLike[str] | Tree,
     config: str | os.PathLike[str] | KernelBuild = "3G/1G",
     *,
-    slab: Literal["slab", "slub", "slob"] | None = None,
+    slab: str | None = None,
     mem: int | str | None = None,
     smp: int | None = None,
     cmdline: str | None = None,
