@@ -264,6 +264,9 @@ class Config(Values):
     TRANSPARENT_HUGEPAGE: bool = False
     COMPACTION: bool = False
     MEMORY_ISOLATION: bool = False
+    MEMORY_BALLOON: bool = False
+    BALLOON_COMPACTION: bool = False
+    VM_EVENT_COUNTERS: bool = False
     CONTIG_ALLOC: bool = without_effect(False, "callers after the boot")
     MEMORY_FAILURE: bool = without_effect(False, "ARM has none")
     MEMCG: bool = False
@@ -283,6 +286,7 @@ class Config(Values):
     DEBUG_PAGEALLOC: bool = False
     DEBUG_PAGEALLOC_ENABLE_DEFAULT: bool = False
     DEBUG_VM: bool = False
+    DEBUG_VM_VMACACHE: bool = False
     DEBUG_VIRTUAL: bool = without_effect(False, "checks, no memory")
     DEBUG_MEMORY_INIT: bool = False
     DEBUG_HIGHMEM: bool = False

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 ALLOCATORS = ("slab", "slub", "slob")
 # What Kconfig asks for beside the choice itself: init/Kconfig, lib/Kconfig.debug, security/Kconfig.
-_ONLY_SLUB = ("SLUB_DEBUG", "SLUB_DEBUG_ON", "SLUB_CPU_PARTIAL", "SLUB_STATS")
+_ONLY_SLUB = ("SLUB_DEBUG", "SLUB_DEBUG_ON", "SLUB_CPU_PARTIAL")
 _ONLY_SLAB = ("DEBUG_SLAB",)
 _NOT_SLOB = ("SLAB_FREELIST_RANDOM", "SLAB_FREELIST_HARDENED", "MEMCG_KMEM", "HARDENED_USERCOPY")
 

@@ -1,9 +1,9 @@
 """/proc/vmstat: the counters of all zones and of the node, one a line.
 
 Source: mm/vmstat.c vmstat_show()
-Differs: event counters (pgpgin and what follows) are not kept, and left out; counters of what only a running system
-moves (page cache, slab, stacks, reclaim) read zero; nr_zspages and nr_shadow_call_stack, which a build may add, are not
-shown.
+Differs: counters of what only a running system moves (page cache, slab, stacks, reclaim) read zero, and so do events of
+code that is not replayed (`missing` names them); nr_zspages and nr_shadow_call_stack, which a build may add, are not
+shown. A state directory holds no events.
 """
 
 from __future__ import annotations
@@ -46,7 +46,14 @@ def data(held: Held) -> dict[str, int]:
     found["nr_free_cma"] = sum(map(nr_free_cma, zones))
     if held.is_live():
         found["nr_dirty_threshold"], found["nr_dirty_background_threshold"] = dirty_limits(held)
+        found |= _events(held)
     return found
+
+
+def _events(held: Held) -> dict[str, int]:
+    from bootsim.linux.mm.vmstat import all_vm_events
+
+    return all_vm_events(held.kernel("vmstat"))
 
 
 def lines(held: Held) -> Iterator[str]:
@@ -58,5 +65,10 @@ def lines(held: Held) -> Iterator[str]:
 def missing(held: Held) -> str | None:
     """Return what the text leaves out because the state does not hold it."""
     if held.is_live():
-        return "vmstat has no event counters (pgpgin and what follows); what only a running system moves reads zero"
+        from bootsim.linux.mm.vmstat import NOT_COUNTED
+
+        events = _events(held)
+        names = ", ".join(name for name in NOT_COUNTED if name in events)
+        told = f"; events that are not counted, and read zero, too: {names}" if names else ""
+        return f"vmstat: what only a running system moves reads zero{told}"
     return "vmstat of a state directory has no event counters and no dirty thresholds"

@@ -366,3 +366,24 @@ def test_what_is_kept_for_the_administrator_is_a_part_of_what_is_free(lab, progr
     lab.process(program)
     room = lab.k.processes
     assert 7000 < room.sysctl_admin_reserve_kbytes == room.sysctl_user_reserve_kbytes < 8192
+
+
+def faults(lab, name="pgfault"):
+    return int(dict(line.split() for line in lab.cat("/proc/vmstat").splitlines())[name])
+
+
+def test_faults_are_counted(lab, program):
+    p = lab.process(program)
+    addr = p.mmap(0, 32 * 4096)
+    before = faults(lab)
+    for page in range(32):
+        p.touch(addr + page * 4096, write=True)
+        p.touch(addr + page * 4096, write=True)  # there already
+    assert faults(lab) == before + 32
+    # After fork() the first who writes gets a copy; the other, alone with the old page, keeps it.
+    # A vector of new pages, which holds on to them, is emptied by the fifteenth.
+    child, reused = p.fork(), faults(lab, "pgreuse")
+    child.touch(addr, write=True)
+    assert faults(lab, "pgreuse") == reused
+    p.touch(addr, write=True)
+    assert faults(lab, "pgreuse") == reused + 1

@@ -50,6 +50,7 @@ cdef inline bint take_movable(Pgdat *g, CompactControl *cc, uint32_t pfn) noexce
 cdef int64_t isolate_migratepages_block(Pgdat *g, CompactControl *cc, int64_t low_pfn, int64_t end_pfn) noexcept nogil:
     # Movable pages of [low_pfn, end_pfn), which lies in one pageblock; the first page that was not looked at.
     cdef uint32_t nr_isolated = 0
+    cdef int64_t nr_scanned = 0
     cdef int64_t valid_pfn = -1, next_skip_pfn = 0
     cdef int64_t pageblock_mask = (<int64_t>1 << g.pageblock_order) - 1
     cdef bint skip_on_failure = cc.direct_compaction and cc.mode == MIGRATE_ASYNC
@@ -62,6 +63,7 @@ cdef int64_t isolate_migratepages_block(Pgdat *g, CompactControl *cc, int64_t lo
             if nr_isolated:
                 break
             next_skip_pfn = block_end(low_pfn, cc.order)
+        nr_scanned += 1
         if valid_pfn < 0 and not low_pfn & pageblock_mask:
             if not cc.ignore_skip_hint and get_pageblock_skip(g, cc.zone, low_pfn):
                 low_pfn = end_pfn
@@ -98,6 +100,8 @@ cdef int64_t isolate_migratepages_block(Pgdat *g, CompactControl *cc, int64_t lo
         if valid_pfn >= 0 and not skip_updated:
             set_pageblock_skip(g, cc.zone, valid_pfn, True)
         update_cached_migrate(g, cc, low_pfn)
+    cc.total_migrate_scanned += nr_scanned
+    count_vm_events(g, COMPACTISOLATED, nr_isolated)
     return low_pfn
 
 
@@ -168,9 +172,11 @@ cdef int64_t fast_find_migrateblock(Pgdat *g, CompactControl *cc) noexcept nogil
             if found != NO_PAGE:
                 update_fast_start_pfn(cc, found)
                 cc.fast_search_fail = 0
+                cc.total_migrate_scanned += nr_scanned
                 set_pageblock_skip(g, cc.zone, found, True)
                 return max(pageblock_start_pfn(g, found), <int64_t>cc.zone.start_pfn)
         order -= 1
+    cc.total_migrate_scanned += nr_scanned
     cc.fast_search_fail += 1
     return reinit_migrate_pfn(cc)
 
@@ -222,9 +228,10 @@ cdef int unmap_and_move(Pgdat *g, CompactControl *cc, uint32_t pfn) noexcept nog
 
 cdef int migrate_pages(Pgdat *g, CompactControl *cc) noexcept nogil:
     # 0 when all have moved, how many have not, or -ENOMEM when there were no free pages left
-    cdef int passes = 0, retry = 1, nr_failed = 0, rc
+    cdef int passes = 0, retry = 1, nr_succeeded = 0, nr_failed = 0, rc
+    cdef bint no_target = False
     cdef uint32_t pfn, next_
-    while passes < MIGRATE_PASSES and retry and not g.owners.stop:
+    while passes < MIGRATE_PASSES and retry and not no_target and not g.owners.stop:
         passes += 1
         retry = 0
         pfn = g.map[cc.migratepages].next
@@ -232,13 +239,21 @@ cdef int migrate_pages(Pgdat *g, CompactControl *cc) noexcept nogil:
             next_ = g.map[pfn].next
             rc = unmap_and_move(g, cc, pfn)
             if rc == -ENOMEM:
-                return -ENOMEM
+                nr_failed += 1
+                no_target = True
+                break
             if rc == -EAGAIN:
                 retry += 1
             elif rc:
                 nr_failed += 1
+            else:
+                nr_succeeded += 1
             pfn = next_
-    return nr_failed + retry
+    if not no_target:
+        nr_failed += retry
+    count_vm_events(g, PGMIGRATE_SUCCESS, nr_succeeded)
+    count_vm_events(g, PGMIGRATE_FAIL, nr_failed)
+    return -ENOMEM if no_target else nr_failed
 
 
 # ------------------------------------------------------------------ whether to go on
@@ -370,6 +385,7 @@ cdef int compact_zone(Pgdat *g, CompactControl *cc) noexcept nogil:
     cdef int ret
     cc.migratetype = gfp_migratetype(g, cc.gfp_mask)
     cc.nr_freepages = cc.nr_migratepages = 0
+    cc.total_migrate_scanned = cc.total_free_scanned = 0
     ret = compaction_suitable_of(g, zone, cc.order, cc.alloc_flags, cc.highest_zoneidx)
     if ret == COMPACT_SUCCESS or ret == COMPACT_SKIPPED or g.owners == NULL or g.compactions == MAX_COMPACTIONS:
         return ret if ret != COMPACT_CONTINUE else COMPACT_SKIPPED
@@ -385,6 +401,8 @@ cdef int compact_zone(Pgdat *g, CompactControl *cc) noexcept nogil:
         free_pfn = pageblock_start_pfn(g, release_freepages(g, cc.freepages))
         if free_pfn > zone.compact_cached_free_pfn:
             zone.compact_cached_free_pfn = free_pfn
+    count_vm_events(g, COMPACTMIGRATE_SCANNED, cc.total_migrate_scanned)
+    count_vm_events(g, COMPACTFREE_SCANNED, cc.total_free_scanned)
     g.compactions -= 1
     return ret
 
@@ -473,6 +491,7 @@ cdef void kcompactd_do_work(Pgdat *g) noexcept nogil:
     cdef int status, order = g.kcompactd_max_order
     cdef uint32_t highest_zoneidx = g.kcompactd_highest_zoneidx
     cdef Zone *zone
+    count_vm_events(g, KCOMPACTD_WAKE, 1)
     for i in range(min_u32(highest_zoneidx + 1, g.nr_zones)):
         zone = &g.zones[i]
         if (not zone.present_pages or compaction_deferred(zone, order)
@@ -491,5 +510,7 @@ cdef void kcompactd_do_work(Pgdat *g) noexcept nogil:
             for cpu in range(g.nr_cpus):
                 drain_pages_zone_of(g, cpu, zone)
             defer_compaction(zone, order)
+        count_vm_events(g, KCOMPACTD_MIGRATE_SCANNED, cc.total_migrate_scanned)
+        count_vm_events(g, KCOMPACTD_FREE_SCANNED, cc.total_free_scanned)
     g.kcompactd_max_order = 0
     g.kcompactd_highest_zoneidx = MAX_ZONES

@@ -28,6 +28,7 @@ cdef uint32_t isolate_freepages_block(Pgdat *g, CompactControl *cc, int64_t *sta
     while pfn < end_pfn:
         if g.owners.stop:
             break
+        cc.total_free_scanned += 1
         if PageCompound(&g.map[pfn]):
             order = compound_order(g, pfn)
             pfn += (<int64_t>1 << order) - 1 + stride
@@ -44,6 +45,7 @@ cdef uint32_t isolate_freepages_block(Pgdat *g, CompactControl *cc, int64_t *sta
             break
         pfn += isolated - 1 + stride
     start_pfn[0] = min(pfn, end_pfn)
+    count_vm_events(g, COMPACTISOLATED, total_isolated)
     return total_isolated
 
 
@@ -165,7 +167,10 @@ cdef int64_t fast_isolate_freepages(Pgdat *g, CompactControl *cc) noexcept nogil
     while page == NO_PAGE and order >= 0 and not g.owners.stop:
         if cc.zone.nr_free[order]:
             page = search_free_list(g, cc, order, low_pfn, min_pfn, &highest, &limit, &order_scanned)
-            if page != NO_PAGE and not take_free_block(g, cc, page, order):
+            cc.total_free_scanned += order_scanned
+            if page != NO_PAGE and take_free_block(g, cc, page, order):
+                count_vm_events(g, COMPACTISOLATED, <int64_t>1 << order)
+            elif page != NO_PAGE:
                 order = cc.search_order + 1
                 page = NO_PAGE
             if order_scanned >= limit:

@@ -20,11 +20,12 @@ from bootsim.linux.mm.mmap.structs cimport (
     NO_ANSWER, PAGE_MASK, VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_LOCKED, VM_MIXEDMAP, VM_NORESERVE, VM_PFNMAP, VM_SHARED,
     VM_WRITE, Task, UserMm, VmAreaStruct, linear_page_index, vma_is_anonymous, vma_pages)
 from bootsim.linux.mm.page_alloc.contig cimport take_free_page
-from bootsim.linux.mm.page_alloc.core cimport in_free_block
+from bootsim.linux.mm.page_alloc.core cimport count_vm_events, in_free_block
 from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_on_pcp, PG_uptodate, Page
 from bootsim.linux.mm.rmap.anon_vma cimport anon_vma_prepare
 from bootsim.linux.mm.util cimport vm_enough_memory
+from bootsim.linux.mm.vmstat cimport PGFAULT, PGREUSE
 
 cdef enum:
     EFAULT = 14
@@ -297,6 +298,7 @@ cdef class ProcessPages(TablePages):
         if pfn != NO_PAGE and self.g.map[pfn].mapping & PAGE_MAPPING_ANON:
             reuse = self.g.map[pfn].refcount == 1
         if reuse:
+            count_vm_events(self.g, PGREUSE, 1)
             pte |= L_PTE_YOUNG | L_PTE_DIRTY
             if vma.vm_flags & VM_WRITE:
                 pte &= ~<uint32_t>L_PTE_RDONLY
@@ -327,6 +329,7 @@ cdef class ProcessPages(TablePages):
         cdef uint32_t ptep = self.pte_offset(vma.vm_mm, addr)
         cdef uint32_t pte = self.ram.load32(ptep) if ptep else 0
         cdef uint32_t entry
+        count_vm_events(self.g, PGFAULT, 1)
         if not pte:
             if vma_is_anonymous(vma):
                 return self.do_anonymous_page(vma, addr, write)

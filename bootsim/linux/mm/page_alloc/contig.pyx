@@ -90,6 +90,7 @@ cdef uint32_t isolate_freepages_range(Pgdat *g, uint32_t start_pfn, uint32_t end
             g.map[i].private_ = 0
             g.map[i].refcount = 1
         pfn += <uint32_t>1 << order
+    count_vm_events(g, COMPACTISOLATED, pfn - start_pfn)
     return pfn
 
 

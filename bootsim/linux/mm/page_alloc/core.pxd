@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from bootsim.linux.mm.page_alloc.gfp cimport (
     GFP_MOVABLE_MASK, GFP_MOVABLE_SHIFT, MIGRATE_CMA, MIGRATE_ISOLATE, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE)
 from bootsim.linux.mm.page_alloc.structs cimport *
+from bootsim.linux.mm.vmstat cimport *
 
 cdef enum:
     # Flags that a page being freed must not have.
@@ -136,6 +137,11 @@ cdef inline bint has_pageblock(const Pgdat *g, const Zone *zone, uint32_t pfn) n
 
 
 # ------------------------------------------------------------------ counters (mm/vmstat.c)
+
+cdef inline void count_vm_events(Pgdat *g, int item, int64_t delta) noexcept nogil:
+    # The kernel counts by processor and shows the sum. Of an item by zone: PGALLOC + zone.index
+    g.vm_events[item] += delta
+
 
 cdef inline void __mod_zone_page_state(Pgdat *g, Zone *zone, int item, int64_t delta) noexcept nogil:
     # Small changes gather in the cpu's pageset until they pass the threshold: watermarks see only vm_stat.

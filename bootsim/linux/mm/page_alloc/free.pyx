@@ -93,13 +93,13 @@ cdef void free_pages_ok(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t fpi_fla
     if not free_pages_prepare(g, pfn, order, True):
         return
     zone = page_zone(g, pfn)
-    g.nr_pgfree += <int64_t>1 << order
+    count_vm_events(g, PGFREE, <int64_t>1 << order)
     free_one_page(g, zone, pfn, order, get_pfnblock_migratetype(g, zone, pfn), fpi_flags)
 
 
 cdef inline void free_unref_page_commit(Pgdat *g, Zone *zone, uint32_t pfn, uint32_t mt) noexcept nogil:
     cdef PerCpuPages *pcp
-    g.nr_pgfree += 1
+    count_vm_events(g, PGFREE, 1)
     if mt >= MIGRATE_PCPTYPES:
         if mt == MIGRATE_ISOLATE:
             free_one_page(g, zone, pfn, 0, mt, FPI_NONE)
@@ -167,7 +167,7 @@ cdef void free_untouched_pages(Pgdat *g, uint32_t pfn, uint32_t order) noexcept 
     # inside a free block, so only the block's first page is written.
     cdef Zone *zone = page_zone(g, pfn)
     zone.managed_pages += <uint32_t>1 << order
-    g.nr_pgfree += <int64_t>1 << order
+    count_vm_events(g, PGFREE, <int64_t>1 << order)
     free_one_page(g, zone, pfn, order, get_pfnblock_migratetype(g, zone, pfn), FPI_TO_TAIL)
 
 
@@ -207,5 +207,5 @@ cdef void free_untouched_highmem(Pgdat *g, uint32_t pfn, uint32_t end_pfn) noexc
         set_buddy_order(&g.map[pfn], top)
         add_to_free_list(g, pfn, zone, top, mt)
         zone.managed_pages += block_pages
-        g.nr_pgfree += block_pages
+        count_vm_events(g, PGFREE, block_pages)
         pfn += block_pages

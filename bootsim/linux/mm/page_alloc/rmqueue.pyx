@@ -221,7 +221,7 @@ cdef inline uint32_t rmqueue_pcplist(Pgdat *g, Zone *zone, uint32_t mt, uint32_t
         pcp.count -= 1
         if not g.debug_vm or not check_new_page(g, pfn):
             break
-    g.nr_pgalloc += 1
+    count_vm_events(g, PGALLOC + zone.index, 1)
     return pfn
 
 
@@ -249,7 +249,7 @@ cdef inline uint32_t rmqueue(Pgdat *g, Zone *zone, uint32_t order, uint32_t allo
             if not check_new_pages(g, pfn, order):
                 break
         __mod_zone_freepage_state(g, zone, -(<int64_t>1 << order), g.map[pfn].index)
-        g.nr_pgalloc += <int64_t>1 << order
+        count_vm_events(g, PGALLOC + zone.index, <int64_t>1 << order)
     if zone.boosted_watermark:
         zone.boosted_watermark = False
         tell(g, WOKE_KSWAPD, zone.index, 0)

@@ -127,6 +127,7 @@ cdef uint32_t __alloc_pages_direct_compact(Pgdat *g, uint32_t gfp_mask, uint32_t
         return NO_PAGE  # nothing may move, or a recording tells when
     result[0] = try_to_compact_pages(g, gfp_mask, order, alloc_flags, prio, &pfn)
     tell(g, DIRECT_COMPACT, order, result[0])
+    count_vm_events(g, COMPACTSTALL, 1)
     if pfn != NO_PAGE:
         prep_new_page(g, pfn, order, gfp_mask, alloc_flags)
     else:
@@ -135,6 +136,7 @@ cdef uint32_t __alloc_pages_direct_compact(Pgdat *g, uint32_t gfp_mask, uint32_t
         zone = page_zone(g, pfn)
         zone.compact_blockskip_flush = False
         compaction_defer_reset(zone, order, True)
+    count_vm_events(g, COMPACTFAIL if pfn == NO_PAGE else COMPACTSUCCESS, 1)
     return pfn
 
 
@@ -171,6 +173,7 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
         if not gfp_mask & __GFP_DIRECT_RECLAIM:
             break
         tell(g, DIRECT_RECLAIM, order, 0)
+        count_vm_events(g, ALLOCSTALL + g.gfp_zone[gfp_mask & GFP_ZONEMASK], 1)
         pfn = __alloc_pages_direct_compact(g, gfp_mask, order, alloc_flags, compact_priority, &compact_result)
         if pfn != NO_PAGE:
             return pfn

@@ -176,6 +176,8 @@ cdef struct CompactControl:  # struct compact_control
     uint32_t migratepages
     uint32_t nr_freepages
     uint32_t nr_migratepages
+    int64_t total_migrate_scanned
+    int64_t total_free_scanned
     int64_t free_pfn
     int64_t migrate_pfn
     int64_t fast_start_pfn
@@ -224,8 +226,7 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     bint debug_vm
     uint32_t gfp_allowed_mask
     uint32_t watermark_boost_factor
-    int64_t nr_pgalloc      # PGALLOC and PGFREE events
-    int64_t nr_pgfree
+    int64_t vm_events[80]   # mm/vmstat.pxd's items, of all processors together
     uint32_t freed_end      # no page from here on has ever been freed
     uint32_t nr_movable_seen    # what is known of movable pages from outside, for the blocks that are stolen next
     uint32_t movable_used

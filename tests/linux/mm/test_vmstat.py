@@ -1,0 +1,115 @@
+"""Event counters: what the kernel counts, where it counts it, and what a build shows of them."""
+
+import pytest
+
+import bootsim
+from bootsim.inputs.configfile import load_build
+from bootsim.linux.mm import page_alloc as pa
+from bootsim.linux.mm.compaction.api import compact_memory
+from bootsim.linux.mm.migrate import page_holders
+from bootsim.linux.mm.vmstat import NOT_COUNTED, all_vm_events
+
+
+@pytest.fixture
+def k():
+    machine = bootsim.boot("vexpress.dts", mem="1G")
+    machine.mm.pgdat.gfp_allowed_mask = pa.__GFP_BITS_MASK
+    return machine
+
+
+def counted(k, action):
+    """What an action added to which counters; its answer."""
+    before = all_vm_events(k)
+    answer = action()
+    return {name: value - before[name] for name, value in all_vm_events(k).items() if value != before[name]}, answer
+
+
+def test_the_boot_frees_its_pages_and_takes_few(k):
+    events = all_vm_events(k)
+    free = sum(area["nr_free"] << order for zone in k.zones for order, area in enumerate(zone["free_area"]))
+    free += sum(pcp["count"] for zone in k.zones for pcp in zone["pcp"])
+    contiguous = 64  # DMA's atomic pool is isolated out of the free lists, which is no allocation
+    assert events["pgfree"] - events["pgalloc_normal"] - events["compact_isolated"] == free
+    assert events["compact_isolated"] - contiguous == 1024 - contiguous
+
+
+@pytest.mark.parametrize(("gfp", "zone"), [(pa.GFP_KERNEL, "normal"), (pa.GFP_HIGHUSER_MOVABLE, "high")])
+@pytest.mark.parametrize("order", [0, 3])
+def test_pages_are_counted_by_zone(k, gfp, zone, order):
+    added, pfn = counted(k, lambda: pa.alloc_pages(k, gfp, order))
+    assert added == {f"pgalloc_{zone}": 1 << order}
+    assert counted(k, lambda: pa.__free_pages(k, pfn, order))[0] == {"pgfree": 1 << order}
+    # Pages of a list that goes back to the zone were counted when they came to the list.
+    assert counted(k, lambda: pa.drain_all_pages(k))[0] == {}
+
+
+def scattered(k):
+    """Memory full of movable pages, of which every fourth stays and is held."""
+    holders, taken = page_holders(k), []
+    while (pfn := pa.alloc_pages(k, pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_NOWARN | pa.__GFP_NORETRY, 0)) is not None:
+        taken.append(pfn)
+    for i, pfn in enumerate(taken):
+        if i % 4:
+            pa.__free_pages(k, pfn, 0)
+        else:
+            holders.hold(pfn)
+    pa.drain_all_pages(k)
+
+
+def test_compaction_counts_what_it_looks_at_and_moves(k):
+    scattered(k)
+    added, moved = counted(k, lambda: compact_memory(k))
+    assert added["pgmigrate_success"] == moved > 1000
+    # Every page that moves is taken, and so is the one that it goes to; what was taken and not needed went back.
+    assert added["compact_isolated"] >= 2 * moved
+    assert added["compact_migrate_scanned"] >= moved
+    assert added["compact_free_scanned"] >= moved
+    assert "compact_stall" not in added  # nobody waited for it
+    assert not any(name.startswith("compact_daemon") for name in added)
+
+
+def test_who_waits_for_compaction_is_counted_with_what_it_got(k):
+    scattered(k)
+    flags = pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_NOWARN
+    total = {}
+    for _ in range(20):
+        added, _ = counted(k, lambda: pa.alloc_pages(k, flags, 9))
+        for name, value in added.items():
+            total[name] = total.get(name, 0) + value
+    assert total["compact_stall"] == total.get("compact_success", 0) + total.get("compact_fail", 0) > 0
+    assert total["compact_success"] > 0
+
+
+def test_direct_reclaim_is_counted_by_the_zone_of_the_request(k):
+    while pa.alloc_pages(k, pa.GFP_KERNEL | pa.__GFP_NOWARN | pa.__GFP_NORETRY, 0) is not None:
+        pass
+    added, pfn = counted(k, lambda: pa.alloc_pages(k, pa.GFP_KERNEL | pa.__GFP_NOWARN | pa.__GFP_NORETRY, 0))
+    assert pfn is None
+    assert added.get("allocstall_normal", 0) == 1
+    assert not any(name.startswith("pgalloc") for name in added)
+
+
+def test_a_copy_counts_on_by_itself(k):
+    pa.alloc_pages(k, pa.GFP_KERNEL, 0)
+    other = k.copy()
+    assert all_vm_events(other) == all_vm_events(k)
+    pa.alloc_pages(other, pa.GFP_KERNEL, 0)
+    assert all_vm_events(other)["pgalloc_normal"] == all_vm_events(k)["pgalloc_normal"] + 1
+
+
+def test_a_build_shows_what_it_has():
+    build = load_build("3G/1G")
+
+    def names(**config):
+        k = bootsim.prepare("vexpress.dts", build.replace(config=build.config.replace(**config)), mem="128M")
+        bootsim.run(k)
+        return list(all_vm_events(k))
+
+    assert names(VM_EVENT_COUNTERS=False) == []
+    everything = names()
+    assert set(NOT_COUNTED) - set(everything) == {"vmacache_find_calls", "vmacache_find_hits"}
+    assert [n for n in everything if n not in names(COMPACTION=False)] == [
+        n for n in everything if n.startswith("compact_")]
+    assert not any("high" in n and "wmark" not in n for n in names(HIGHMEM=False))
+    assert names(ZONE_DMA=True)[4] == "pgalloc_dma"
+    assert not any("balloon" in n or "swap_ra" in n for n in names(MEMORY_BALLOON=False, SWAP=False))
