@@ -72,7 +72,6 @@ def test_without_compaction_there_is_no_file(booted):
         extfrag.data(held, "unusable_index")
 
 
-@pytest.mark.golden
 def test_vmstat_has_every_counter_of_a_real_kernel_in_its_order(booted, real):
     names = [line.split()[0] for line in vmstat.lines(booted())]
     assert names == [line.split()[0] for line in real("vmstat")]
