@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bootsim.errors import InputError
 from bootsim.lab.session import Text
 from bootsim.linux.fs.binfmt_elf import execve
+from bootsim.linux.fs.proc.base import oom_score_adj_write, proc_oom_score
 from bootsim.linux.fs.proc.task_mmu import (
     pagemap,
     proc_pid_maps,
@@ -28,6 +29,7 @@ from bootsim.linux.include.linux.mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_RE
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import new_task, processes
 from bootsim.linux.kernel.printk import step
+from bootsim.linux.kernel.signal import SIGKILL, get_signal
 from bootsim.linux.mm.filemap import disk_file, disk_inode
 from bootsim.linux.mm.madvise import madvise
 from bootsim.linux.mm.memory.access import access_user, do_page_fault
@@ -102,18 +104,28 @@ class Process:
     @property
     def task(self) -> Task:
         """The task itself. Raises InputError when it has ended, or was not there yet before `back()`."""
-        found = processes(self._session.k).tasks.get(self.pid)
+        room = processes(self._session.k)
+        found = room.tasks.get(self.pid)
+        signal = room.ended.get(self.pid)
+        if found is None and signal:
+            raise InputError(f"process {self.pid} is gone: {_SIGNALS[signal]} has ended it")
         if found is None:
             raise InputError(f"there is no process {self.pid}; `ps()` lists those that are")
         return found
 
     def _call(self, name: str, function: Any, *args: Any) -> Answer:
         numbers = [_address(name, value) for value in args]
-        answer = Answer(function(self.task, *numbers))
+        task = self.task
+        answer = Answer(function(task, *numbers))
+        self._leave_kernel(task, name)
         words = ", ".join(f"{n:#x}" if n >= PAGE_SIZE else str(n) for n in numbers)
         step(self._session.k, "process {pid}: {name}({words}) = {answer}", func=name, pid=self.pid, name=name,
              words=words, answer=str(answer))
         return answer
+
+    def _leave_kernel(self, task: Task, name: str) -> None:
+        if get_signal(task):
+            raise InputError(f"process {self.pid}: {name}() does not return: SIGKILL, from the OOM killer")
 
     # ------------------------------------------------------------------ system calls
 
@@ -169,7 +181,7 @@ class Process:
         return self._call("msync", msync, addr, length, flags)
 
     def touch(self, addr: int, write: bool = False) -> str:
-        """Access a byte: "" if the program may, else the signal it gets, which it survives. A stack grows."""
+        """Access a byte: "" if the program may, else the signal it gets, which it survives, unless it is SIGKILL."""
         signal = _SIGNALS[do_page_fault(self.task, self._pages, _address("touch", addr), write)[0]]
         step(self._session.k, "process {pid}: {access} {addr:#x}: {signal}", func="touch", pid=self.pid, addr=addr,
              access="write" if write else "read", signal=signal or "allowed")
@@ -194,6 +206,8 @@ class Process:
         if isinstance(found, bytes):
             return found
         signal, code, at = found
+        if signal == SIGKILL:
+            raise InputError(f"process {self.pid}: {what} at {at:#x}: SIGKILL, from the OOM killer")
         named = _CODES.get((signal, code), str(code))
         raise InputError(f"process {self.pid}: {what} at {at:#x}: {_SIGNALS[signal]}, {named}")
 
@@ -219,7 +233,9 @@ class Process:
         return self._child(share_mm=True)
 
     def _child(self, share_mm: bool) -> Process | Answer:
-        child = copy_process(self.task, share_mm)
+        task = self.task
+        child = copy_process(task, share_mm)
+        self._leave_kernel(task, "vfork" if share_mm else "fork")
         if isinstance(child, int):
             return Answer(child)
         step(self._session.k, "process {pid}: its child is {child}", func="copy_process", pid=self.pid, child=child.pid)
@@ -228,6 +244,27 @@ class Process:
     def exit(self) -> None:
         """End the process."""
         do_exit(self.task)
+
+    @property
+    def oom_score(self) -> int:
+        """/proc/PID/oom_score: how likely the OOM killer chooses the process."""
+        return proc_oom_score(self.task)
+
+    @property
+    def oom_score_adj(self) -> int:
+        """/proc/PID/oom_score_adj, -1000 (never) to 1000, which the process itself writes. Raises InputError."""
+        return self.task.oom_score_adj
+
+    @oom_score_adj.setter
+    def oom_score_adj(self, value: int) -> None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InputError(f"oom_score_adj: {value!r} is no number")
+        error = oom_score_adj_write(self.task, value)
+        if error:
+            reason = "expected -1000 to 1000" if value not in range(-1000, 1001) else "only root may lower it"
+            raise InputError(f"oom_score_adj: {value}: {Answer(error)}: {reason}")
+        step(self._session.k, "process {pid}: oom_score_adj is {value}", func="oom_score_adj_write", pid=self.pid,
+             value=value)
 
     # ------------------------------------------------------------------ what there is
 
@@ -266,7 +303,8 @@ class Process:
     def __repr__(self) -> str:
         task = processes(self._session.k).tasks.get(self.pid)
         if task is None or task.mm is None:
-            return f"<process {self.pid}: gone>"
+            signal = processes(self._session.k).ended.get(self.pid)
+            return f"<process {self.pid}: gone{', by ' + _SIGNALS[signal] if signal else ''}>"
         return f"<process {self.pid}: {task.comm}, {task.mm.map_count} mappings, {task.mm.total_vm} pages>"
 
 
@@ -286,6 +324,8 @@ def process(session: Session, file: str | os.PathLike[str], *args: str, env: tup
     task = new_task(session.k)
     strings = [text.encode() for text in (str(file), *args)]
     error = execve(task, opened, strings, [text.encode() for text in env], open_exec)
+    if room.ended.get(task.pid) == SIGKILL or (not error and get_signal(task)):
+        raise InputError(f"{file}: process {task.pid} is killed while it starts: SIGKILL, from the OOM killer")
     if error:
         room.tasks.pop(task.pid, None)
         reason = {2: "its interpreter is not there: sysroot=DIR says where to look", 8: "it is no ELF program for ARM",

@@ -147,7 +147,8 @@ class Session:
     def names(self) -> dict[str, Any]:
         """Return what a shell or script may write bare: the machine, its functions, and the questions below."""
         own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache", "pkmap",
-               "insmod", "rmmod", "process", "ps", "rmap", "load", "store", "tlb", "without_flushes", "switch_to")
+               "insmod", "rmmod", "process", "ps", "sysctl", "rmap", "load", "store", "tlb", "without_flushes",
+               "switch_to")
         self.bare = {**self._kernel, **{name: getattr(self, name) for name in own}, "k": self.k, "lab": self}
         return self.bare
 
@@ -174,6 +175,8 @@ class Session:
         """Return a file of the kernel's as it is now, by its path ("/proc/buddyinfo") or the view's name."""
         if name.startswith("/proc/") and name.split("/")[2].isdigit():
             return self._of_process(name)
+        if name.startswith("/proc/sys/vm/"):
+            return Text(self.sysctl(name.removeprefix("/proc/sys/vm/")))
         text, missing = self.show(self.k, name)
         if missing is not None and not any(missing in record.text for record in self.k.log.records):
             step(self.k, "{missing}", func="cat", missing=missing)
@@ -183,9 +186,24 @@ class Session:
         from bootsim.lab.process import Process
 
         pid, _, file = name.removeprefix("/proc/").partition("/")
-        if file not in ("maps", "smaps", "status"):
-            raise InputError(f"{name}: a process has maps, smaps and status here")
+        if file not in ("maps", "smaps", "status", "oom_score", "oom_score_adj"):
+            raise InputError(f"{name}: a process has maps, smaps, status, oom_score and oom_score_adj here")
         return Text(getattr(Process(self, int(pid)), file))
+
+    def sysctl(self, name: str, value: int | None = None) -> int:
+        """Return a variable of /proc/sys/vm, "vm.panic_on_oom"; with a value set it first. Raises InputError."""
+        from bootsim.linux.kernel.fork.init import processes
+        from bootsim.linux.kernel.sysctl import VM_TABLE, read_sysctl, write_sysctl
+
+        short, room = name.removeprefix("vm."), processes(self.k)
+        if short not in VM_TABLE:
+            raise InputError(f"sysctl: no variable {name!r}; there are: {', '.join(f'vm.{each}' for each in VM_TABLE)}")
+        if value is not None:
+            if type(value) is not int or write_sysctl(room, short, value):
+                least, most = VM_TABLE[short][1:3]
+                raise InputError(f"sysctl: vm.{short}: {value!r} is no number from {least} to {most}")
+            step(self.k, "sysctl: vm.{name} = {value}", func="sysctl", name=short, value=value)
+        return read_sysctl(room, short)
 
     def vtop(self, va: Any) -> Text:
         """Return where a virtual address leads, with every word on the way."""

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 import bootsim
-from bootsim.errors import InputError
+from bootsim.errors import InputError, KernelPanic
 from bootsim.inputs.configfile import load_build
 from bootsim.lab.process import Answer
 from bootsim.lab.session import Session
@@ -151,7 +151,7 @@ def test_wrong_arguments_are_bad_input(lab, program, name, args):
 def test_a_file_of_a_process_that_is_not_there(lab):
     with pytest.raises(InputError, match="process 7"):
         lab.cat("/proc/7/maps")
-    with pytest.raises(InputError, match="smaps and status"):
+    with pytest.raises(InputError, match="smaps, status"):
         lab.cat("/proc/7/environ")
 
 
@@ -274,15 +274,88 @@ def test_advice_that_changes_nothing_here_says_so(lab, program):
     assert any("madvise(MADV_PAGEOUT)" in r.text and "nothing is written out" in r.text for r in lab.k.log.records)
 
 
-def test_a_process_that_gets_no_page_is_told_of(lab, program):
-    p = lab.process(program)
-    p.write(p.mmap(0, 150 << 20), bytes(150 << 20))  # overcommit allows both, but not in one
-    addr = p.mmap(0, 150 << 20)
-    signals = (p.touch(addr + offset, write=True) for offset in range(0, 150 << 20, 4096))
-    assert next(filter(None, signals)) == "SIGKILL"
+def fill(lab, p):
+    lab.sysctl("vm.overcommit_memory", 1)
+    while True:
+        p.write(p.mmap(0, 8 << 20), bytes(8 << 20))
+
+
+def test_a_process_that_gets_no_page_is_killed(lab, program):
+    lab.process(program)
+    p = lab.process(program, "hog")
+    with pytest.raises(InputError, match=r"process 2: write at 0x[0-9a-f]+: SIGKILL, from the OOM killer"):
+        fill(lab, p)
     said = [record.text for record in lab.k.log.records]
     assert any("kswapd is woken for order 0" in text for text in said)
-    assert any("the OOM killer acts here" in text for text in said)
+    assert any("Out of memory: Killed process 2 (a.elf)" in text for text in said)
+    assert repr(p) == "<process 2: gone, by SIGKILL>"
+    with pytest.raises(InputError, match="process 2 is gone: SIGKILL has ended it"):
+        p.brk()
+    addr = lab.process(program).mmap(0, 8 << 20)
+    assert lab.ps()[1].touch(addr, write=True) == ""
+
+
+def forks(p):
+    while True:
+        p.fork().task.oom_score_adj = -1000
+
+
+def test_touch_mlock_and_fork_hear_of_the_end(lab, program):
+    lab.process(program)
+    lab.sysctl("vm.overcommit_memory", 1)
+    p = lab.process(program)
+    addr = p.mmap(0, 300 << 20)
+    signals = (p.touch(addr + offset, write=True) for offset in range(0, 300 << 20, 4096))
+    assert next(filter(None, signals)) == "SIGKILL"
+    p = lab.process(program)
+    p.setrlimit(8, 0xFFFFFFFF)
+    with pytest.raises(InputError, match=r"mlock\(\) does not return: SIGKILL"):
+        p.mlock(p.mmap(0, 300 << 20), 300 << 20)
+    p = lab.process(program)
+    p.write(p.mmap(0, 100 << 20), bytes(100 << 20))
+    p.oom_score_adj = -1000
+    p.fork()
+    p.oom_score_adj = 0
+    with pytest.raises(InputError, match=r"fork\(\) does not return: SIGKILL"):
+        forks(p)
+    assert lab.ps()[-1].task.oom_score_adj == -1000
+
+
+def test_init_alone_is_not_killed(lab, program):
+    with pytest.raises(KernelPanic, match="deadlocked"):
+        fill(lab, lab.process(program))
+
+
+def test_who_is_killed_first_can_be_told(lab, program):
+    init, p, other = (lab.process(program) for _ in range(3))
+    p.oom_score_adj = -500
+    assert (p.oom_score_adj, lab.cat("/proc/2/oom_score_adj"), init.oom_score) == (-500, "-500", 0)
+    assert 0 < p.oom_score < other.oom_score < 700
+    assert lab.cat("/proc/3/oom_score") == str(other.oom_score)
+    assert p.fork().oom_score_adj == -500
+    p.task.cap_effective = 0
+    p.oom_score_adj = -400
+    with pytest.raises(InputError, match="oom_score_adj: -501: -EACCES: only root"):
+        p.oom_score_adj = -501
+    for wrong in (1001, "x"):
+        with pytest.raises(InputError, match="oom_score_adj: "):
+            p.oom_score_adj = wrong
+    p.task.cap_effective = (1 << 41) - 1
+    p.oom_score_adj, other.oom_score_adj = 1000, -100
+    with pytest.raises(InputError, match="process 3: write"):
+        fill(lab, other)
+    assert list(lab.k.processes.ended) == [2, 3]
+
+
+def test_variables_of_proc_sys_vm(lab):
+    assert lab.sysctl("vm.oom_dump_tasks") == 1
+    assert lab.sysctl("vm.panic_on_oom", 2) == 2
+    assert lab.cat("/proc/sys/vm/panic_on_oom") == "2"
+    assert lab.sysctl("overcommit_kbytes", 1000) == 1000
+    assert lab.sysctl("vm.overcommit_ratio") == 0
+    for name, value in (("vm.panic_on_oom", 3), ("vm.panic_on_oom", "1"), ("vm.nothing", None)):
+        with pytest.raises(InputError, match="sysctl: "):
+            lab.sysctl(name, value)
 
 
 def test_shared_anonymous_memory_goes_with_its_last_mapping(lab, program):

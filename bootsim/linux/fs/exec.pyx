@@ -19,6 +19,7 @@ cdef enum:
     ARG_MAX = 131072
     MAX_ARG_STRLEN = 32 << PAGE_SHIFT
     STACK_EXPAND = 131072
+    SIGKILL = 9
     SIGSEGV = 11
     VM_STACK_FLAGS = VM_GROWSDOWN | VM_DATA_FLAGS_NON_EXEC | VM_ACCOUNT
 
@@ -83,6 +84,7 @@ cdef int begin_new_exec(LinuxBinprm bprm) except -1:
     """The old address space goes, the new one is the task's. Source: fs/exec.c begin_new_exec(), exec_mmap()"""
     cdef UserMm old = bprm.task.mm
     bprm.task.mm = bprm.mm
+    bprm.task.vfork_done = False
     bprm.mm.exe_file = bprm.file
     get_file(bprm.file)
     if old is not None:
@@ -163,7 +165,7 @@ def bprm_execve(Task task not None, file not None, load_binary not None, list ar
     if error and bprm.mm is not None and task.mm is not bprm.mm:
         mmput(bprm.mm)
     elif error and bprm.mm is not None:
-        do_exit(task, SIGSEGV)
+        do_exit(task, SIGKILL if task.fatal_signal_pending else SIGSEGV)
     if not error:
         task.comm = file.path.rpartition("/")[2][:15]
     return error

@@ -22,7 +22,7 @@ cdef tuple _COPIED = (
 cdef UserMm mm_init(Processes processes, str name, Task current):
     """A new address space with its first-level table; None: there is no memory. Source: kernel/fork.c mm_init()"""
     cdef UserMm mm = UserMm(processes, name)
-    mm.owner = current
+    mm.owner = processes.current = current
     if current.mm is not None:
         mm.def_flags = current.mm.def_flags & VM_NOHUGEPAGE
     return None if mm.pages.mm_alloc_pgd(mm) else mm
@@ -44,7 +44,7 @@ cdef int share_file(VmAreaStruct tmp, VmAreaStruct mpnt) except -1:
 cdef int64_t dup_mmap(UserMm mm, UserMm oldmm) except? NO_ANSWER:
     """Copy VMAs and tables into a child: not what is VM_DONTCOPY, no pages of what is VM_WIPEONFORK, and no locks.
 
-    Returns 0 or -ENOMEM; then the child has what was copied until then.
+    Returns 0, -ENOMEM, or -EINTR for who is being killed; then the child has what was copied until then.
     Source: kernel/fork.c dup_mmap()
     """
     cdef VmAreaStruct mpnt = oldmm.mmap
@@ -58,6 +58,9 @@ cdef int64_t dup_mmap(UserMm mm, UserMm oldmm) except? NO_ANSWER:
             vm_stat_account(mm, mpnt.vm_flags, -<int64_t>vma_pages(mpnt))
             mpnt = mpnt.vm_next
             continue
+        if oldmm.owner.fatal_signal_pending:
+            retval = -EINTR
+            break
         if mpnt.vm_flags & VM_ACCOUNT and vm_enough_memory(oldmm, vma_pages(mpnt)):
             retval = -ENOMEM
             break
@@ -128,7 +131,7 @@ cdef uint32_t alloc_pid(Processes processes, uint32_t pid) except 0:
 
 
 def copy_process(Task parent not None, bint share_mm=False, uint32_t pid=0):
-    """fork(), or vfork() with `share_mm`: the child, or -ENOMEM. `pid` is its number, 0 for the next one.
+    """fork(), or vfork() with `share_mm`: the child, or -ENOMEM, -EINTR. `pid` is its number, 0 for the next one.
 
     Source: kernel/fork.c copy_process(), copy_mm()
     Differs: memory and files alone. A vfork()'s parent is not stopped.
@@ -140,10 +143,14 @@ def copy_process(Task parent not None, bint share_mm=False, uint32_t pid=0):
     if share_mm:
         child.mm = oldmm
         oldmm.mm_users += 1
+        child.vfork_done = True
     else:
         child.mm = dup_mm(child, oldmm)
         if child.mm is None:
             return -ENOMEM
+    if parent.fatal_signal_pending:
+        mmput(child.mm)
+        return -EINTR
     for file in child.files.values():
         get_file(file)
     processes.tasks[child.pid] = child
@@ -156,7 +163,10 @@ def do_exit(Task task not None, object signal=None):
     Source: kernel/exit.c do_exit(), exit_mm(), exit_files()
     Differs: nothing is left for a parent to wait for.
     """
-    cdef UserMm mm = current_mm(task)
+    cdef UserMm mm = task.mm
+    if mm is None:
+        raise ProcessError(f"process {task.pid} is gone")
+    mm.owner = task
     task.mm = None
     task.exit_signal = signal
     mmput(mm)
@@ -164,3 +174,6 @@ def do_exit(Task task not None, object signal=None):
         fput(file)
     task.files = {}
     del task.processes.tasks[task.pid]
+    task.processes.ended[task.pid] = signal
+    if task.processes.current is task:
+        task.processes.current = None

@@ -9,6 +9,7 @@ from bootsim.linux.arch.arm.asm.cachetype import cache_is_vipt_aliasing
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.memory.fault import ProcessPages
 from bootsim.linux.mm.mmap.structs import ProcessError, Processes, Task
+from bootsim.linux.mm.oom_kill.kill import OomKiller
 from bootsim.linux.mm.page_alloc import nr_free_pages
 from bootsim.linux.mm.shmem import shmem_kernel_file_setup
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
@@ -45,6 +46,7 @@ def processes(k: Kernel) -> Processes:
     if not k.options.get("norandmaps"):
         step(k, "processes: nothing of them lies at a random place: as if norandmaps were on the command line",
              func="processes")
+    made.oom_killer = OomKiller(k)
     k.processes = made
     return made
 

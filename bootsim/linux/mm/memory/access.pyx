@@ -9,8 +9,11 @@ from bootsim.linux.mm.mmap.structs cimport (
     FIRST_USER_ADDRESS, PAGE_MASK, VM_ACCESS_FLAGS, VM_GROWSDOWN, VM_WRITE, Task, UserMm, VmAreaStruct, current_mm)
 from bootsim.linux.mm.mmap.vma cimport find_vma
 
+from bootsim.linux.kernel.fork.dup import do_exit
+
 cdef enum:
     SIGBUS = 7
+    SIGKILL = 9
     SIGSEGV = 11
     SEGV_MAPERR = 1
     SEGV_ACCERR = 2
@@ -20,7 +23,7 @@ cdef enum:
 def do_page_fault(Task task not None, ProcessPages pages not None, uint32_t addr, bint write):
     """Access a byte as a user program: (signal, code), (0, 0) where it may. The stack grows before the check.
 
-    An entry that lets the access pass makes no fault.
+    An entry that lets the access pass makes no fault. Who is killed meanwhile ends when the fault has been dealt with.
     Source: arch/arm/mm/fault.c do_page_fault(), __do_page_fault(), access_error(), do_translation_fault()
     """
     cdef UserMm mm = current_mm(task)
@@ -43,6 +46,9 @@ def do_page_fault(Task task not None, ProcessPages pages not None, uint32_t addr
     if not vma.vm_flags & (VM_WRITE if write else VM_ACCESS_FLAGS):
         return SIGSEGV, SEGV_ACCERR
     signal = pages.handle_mm_fault(vma, addr, write)
+    if task.fatal_signal_pending:
+        do_exit(task, SIGKILL)
+        return SIGKILL, 0
     return signal, BUS_ADRERR if signal == SIGBUS else 0
 
 

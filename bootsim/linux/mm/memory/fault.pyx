@@ -29,6 +29,7 @@ from bootsim.linux.mm.vmstat cimport PGFAULT, PGREUSE
 
 cdef enum:
     EFAULT = 14
+    EINTR = 4
     EINVAL = 22
     ENOMEM = 12
     SIGBUS = 7
@@ -352,6 +353,8 @@ cdef class ProcessPages(TablePages):
         cdef bint present_only = gup_flags & (FOLL_POPULATE | FOLL_MLOCK) == FOLL_MLOCK
         for i in range(nr_pages):
             addr = start + (i << PAGE_SHIFT)
+            if vma.vm_mm.owner.fatal_signal_pending:
+                return <int64_t>i if i else -EINTR
             ptep = self.pte_offset(vma.vm_mm, addr)
             pte = self.ram.load32(ptep) if ptep else 0
             if not present_only and not (pte & L_PTE_VALID and not (gup_flags & FOLL_WRITE and pte & L_PTE_RDONLY)):

@@ -9,6 +9,7 @@ cdef enum:
 cdef enum:
     EPERM = 1
     ESRCH = 3
+    EINTR = 4
     EIO = 5
     ENOEXEC = 8
     EBADF = 9

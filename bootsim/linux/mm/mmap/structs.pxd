@@ -113,6 +113,7 @@ cdef class UserMm:
     cdef public object exe_file
     cdef public list rss                # file, anonymous, swap entries, shmem: pages
     cdef public uint32_t pgtables_bytes
+    cdef public uint32_t flags          # MMF_...
 
     cdef VmAreaStruct at(self, uint32_t node)
     cdef void enter(self, VmAreaStruct vma)
@@ -130,16 +131,25 @@ cdef class Task:
     cdef public uint64_t cap_effective
     cdef public bint brk_randomized
     cdef public object exit_signal      # the number that ended it
+    cdef public bint fatal_signal_pending   # it was sent SIGKILL, and dies when it leaves the kernel
+    cdef public bint oom_victim         # the OOM killer chose it (signal->oom_mm)
+    cdef public bint vfork_done         # it is in its parent's address space until it has one of its own
+    cdef public int oom_score_adj
+    cdef public int oom_score_adj_min
+    cdef public uint32_t uid
     cdef uint32_t rlim_cur[RLIM_NLIMITS]
     cdef uint32_t rlim_max[RLIM_NLIMITS]
 
 
 cdef class Processes:
     cdef readonly object k
-    cdef public dict tasks              # by pid
+    cdef public dict tasks              # by pid, in the order of for_each_process()
+    cdef public dict ended              # the signals that ended others, by pid
+    cdef public Task current            # whose system call or fault came last
     cdef public uint32_t last_pid
     cdef readonly dict anon_vmas        # by id
     cdef public UserPages pages
+    cdef public object oom_killer
     cdef readonly VmAreaStruct gate_vma
     cdef readonly uint32_t task_size
     cdef readonly uint32_t task_unmapped_base
@@ -157,6 +167,9 @@ cdef class Processes:
     cdef public uint32_t sysctl_user_reserve_kbytes
     cdef public uint32_t sysctl_admin_reserve_kbytes
     cdef public int64_t vm_committed_as
+    cdef public int sysctl_panic_on_oom
+    cdef public int sysctl_oom_kill_allocating_task
+    cdef public int sysctl_oom_dump_tasks
     cdef public uint32_t total_swap_pages
     cdef public bint ignore_rlimit_data
     cdef public bint ksm

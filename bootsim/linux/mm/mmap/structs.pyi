@@ -4,6 +4,7 @@ from typing import Any
 from bootsim.errors import BootsimError
 from bootsim.linux import Kernel
 from bootsim.linux.include.linux.fs import Inode
+from bootsim.linux.mm.oom_kill.kill import OomKiller
 
 class ProcessError(BootsimError): ...
 
@@ -95,6 +96,7 @@ class UserMm:
     exe_file: Any
     rss: list[int]
     pgtables_bytes: int
+    flags: int
     def __init__(self, processes: Processes, name: str = "mm") -> None: ...
     def __iter__(self) -> Iterator[VmAreaStruct]: ...
     @property
@@ -112,6 +114,12 @@ class Task:
     cap_effective: int
     brk_randomized: bool
     exit_signal: int | None
+    fatal_signal_pending: bool
+    oom_victim: bool
+    vfork_done: bool
+    oom_score_adj: int
+    oom_score_adj_min: int
+    uid: int
     def __init__(self, processes: Processes, pid: int, comm: str = "init") -> None: ...
     @property
     def processes(self) -> Processes: ...
@@ -121,6 +129,8 @@ class Task:
 
 class Processes:
     tasks: dict[int, Task]
+    ended: dict[int, int | None]
+    current: Task | None
     last_pid: int
     pages: UserPages
     mmap_min_addr: int
@@ -136,6 +146,10 @@ class Processes:
     sysctl_user_reserve_kbytes: int
     sysctl_admin_reserve_kbytes: int
     vm_committed_as: int
+    sysctl_panic_on_oom: int
+    sysctl_oom_kill_allocating_task: int
+    sysctl_oom_dump_tasks: int
+    oom_killer: OomKiller
     total_swap_pages: int
     ignore_rlimit_data: bool
     ksm: bool

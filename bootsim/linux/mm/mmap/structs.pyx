@@ -22,13 +22,14 @@ cdef tuple _MM_FIELDS = (
     "mmap_base", "task_size", "highest_vm_end", "topdown", "mm_users", "map_count", "total_vm", "hiwater_vm",
     "hiwater_rss", "locked_vm", "pinned_vm", "data_vm", "exec_vm", "stack_vm", "def_flags", "start_code", "end_code",
     "start_data", "end_data", "start_brk", "brk", "start_stack", "arg_start", "arg_end", "env_start", "env_end",
-    "sigpage", "vdso", "pgtables_bytes",
+    "sigpage", "vdso", "pgtables_bytes", "flags",
 )
 cdef tuple _PROCESSES_FIELDS = (
     "last_pid", "mmap_min_addr", "dac_mmap_min_addr", "stack_guard_gap", "sysctl_max_map_count",
     "sysctl_legacy_va_layout", "compat_brk", "randomize_va_space", "sysctl_overcommit_memory",
     "sysctl_overcommit_ratio", "sysctl_overcommit_kbytes", "sysctl_user_reserve_kbytes", "sysctl_admin_reserve_kbytes",
     "vm_committed_as", "total_swap_pages", "ignore_rlimit_data", "ksm", "transparent_hugepage", "swap",
+    "sysctl_panic_on_oom", "sysctl_oom_kill_allocating_task", "sysctl_oom_dump_tasks",
 )
 
 
@@ -276,18 +277,22 @@ cdef class Task:
         self.rlim_cur[resource], self.rlim_max[resource] = cur, most
 
     def inherit(self, Task parent not None):
-        """Take over what a child has of its parent: limits, rights, personality, files."""
+        """Take over what a child has of its parent: limits, rights, personality, files, oom_score_adj."""
         memcpy(self.rlim_cur, parent.rlim_cur, sizeof(parent.rlim_cur))
         memcpy(self.rlim_max, parent.rlim_max, sizeof(parent.rlim_max))
         self.personality, self.cap_effective = parent.personality, parent.cap_effective
         self.brk_randomized, self.comm, self.ppid = parent.brk_randomized, parent.comm, parent.pid
         self.files = dict(parent.files)
+        self.oom_score_adj, self.oom_score_adj_min, self.uid = (
+            parent.oom_score_adj, parent.oom_score_adj_min, parent.uid)
 
     def __deepcopy__(self, memo):
         cdef Task new = Task.__new__(Task)
         memo[id(self)] = new
         new.inherit(self)
         new.pid, new.ppid, new.exit_signal = self.pid, self.ppid, self.exit_signal
+        new.fatal_signal_pending, new.oom_victim, new.vfork_done = (
+            self.fatal_signal_pending, self.oom_victim, self.vfork_done)
         new.processes, new.mm = deepcopy(self.processes, memo), deepcopy(self.mm, memo)
         new.files = deepcopy(self.files, memo)
         return new
@@ -300,7 +305,8 @@ cdef class Processes:
     """The processes of a machine, and the kernel's variables that concern all of them."""
 
     def __cinit__(self, *_, **__):
-        self.tasks = {}
+        self.tasks, self.ended = {}, {}
+        self.sysctl_oom_dump_tasks = 1
         self.anon_vmas = {}
         self.inodes = {}
         self.warned = set()
@@ -347,7 +353,9 @@ cdef class Processes:
         for task in self.tasks.values():
             if task.mm is not None:
                 (<UserMm>task.mm).__deepcopy__(memo)
-        new.tasks = deepcopy(self.tasks, memo)
+        new.tasks, new.ended = deepcopy(self.tasks, memo), dict(self.ended)
+        new.current = deepcopy(self.current, memo)
+        new.oom_killer = deepcopy(self.oom_killer, memo)
         return new
 
 
@@ -355,5 +363,5 @@ cdef UserMm current_mm(Task task):
     # The address space of the task that makes a system call; whose limits and rights count is its own.
     if task.mm is None:
         raise ProcessError(f"process {task.pid} is gone")
-    task.mm.owner = task
+    task.mm.owner = task.processes.current = task
     return task.mm

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint32_t
 from bootsim.linux.mm.mmap.accounting cimport vm_stat_account
 from bootsim.linux.mm.mmap.structs cimport *
 from bootsim.linux.mm.mmap.vma cimport __split_vma, detach_vmas, find_vma, fput, unlink_file_vma
+from bootsim.linux.mm.oom_kill.reap cimport MMF_OOM_VICTIM, oom_reap_task_mm
 from bootsim.linux.mm.rmap.anon_vma cimport unlink_anon_vmas
 from bootsim.linux.mm.util cimport vm_unacct_memory
 
@@ -113,6 +114,8 @@ cdef int exit_mmap(UserMm mm) except -1:
     """
     cdef VmAreaStruct vma = mm.mmap
     cdef int64_t nr_accounted = 0
+    if mm.flags & MMF_OOM_VICTIM:
+        oom_reap_task_mm(mm)
     if mm.locked_vm:
         while vma is not None:
             if vma.vm_flags & VM_LOCKED:

@@ -22,7 +22,7 @@ def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
     """Allocate 2**order pages; return the first pfn, or None when there are none, which the log then tells.
 
     Source: include/linux/gfp.h alloc_pages(), mm/page_alloc.c __alloc_pages_nodemask()
-    Differs: nothing is reclaimed or killed for memory, which lines tell; kswapd and kcompactd, if they are woken, run
+    Differs: nothing is reclaimed for memory, which lines tell; kswapd and kcompactd, if they are woken, run
         when the request has returned; the failure's stack trace is left out.
     """
     cdef Pglist p = k.mm.pgdat
@@ -48,11 +48,21 @@ cdef uint32_t alloc_and_tell(k, Pglist p, uint32_t gfp_mask, uint32_t order) exc
     if p.g.nr_events:
         woken = kswapd_wakeups(p.g)
         tell_events(k, p)
+    p.raise_death()
     if pfn == NO_PAGE:
         alloc_failed(k, p, gfp_mask, order)
     if woken and k.owners.reached("free_initmem:entry"):  # kswapd_init() is an initcall
         _kswapd(k, gfp_mask, woken)
     return pfn
+
+
+cdef uint32_t alloc_for_task(k, Pglist p, uint32_t gfp_mask, uint32_t order) except? 1:
+    """The same for the process that acts now, k.processes.current."""
+    p.g.in_task = True
+    try:
+        return alloc_and_tell(k, p, gfp_mask, order)
+    finally:
+        p.g.in_task = False
 
 
 def _compaction_may_begin(k):

@@ -19,6 +19,7 @@ cdef class Pglist:
     cdef public int nr_bad_shown
     cdef public object holders      # who holds movable pages: migrate.PageHolders, or None
     cdef set warned                 # places of WARN_ON_ONCE() that have warned
+    cdef public object death        # why the kernel died in a request that is under way
     cdef public int min_free_kbytes
     cdef public int user_min_free_kbytes
     cdef public int watermark_scale_factor
@@ -27,6 +28,7 @@ cdef class Pglist:
 
     cdef int map_pages(self, uint32_t base, uint32_t end) except -1
     cdef int reserve_map(self) except -1
+    cdef int raise_death(self) except -1
     cdef int copy_from(self, Pglist other) except -1
 
 

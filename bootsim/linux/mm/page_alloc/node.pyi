@@ -1,6 +1,6 @@
 from typing import final
 
-from bootsim.errors import BootsimError
+from bootsim.errors import BootsimError, KernelPanic
 from bootsim.inputs.build import Config
 
 class PageFrameError(BootsimError): ...
@@ -16,6 +16,7 @@ class Pglist:
     user_min_free_kbytes: int
     watermark_scale_factor: int
     totalreserve_pages: int
+    death: KernelPanic | None
     sysctl_lowmem_reserve_ratio: list[int]
     cpu: int
     gfp_allowed_mask: int

@@ -141,6 +141,7 @@ cdef class Pglist:
         g[0] = other.g[0]
         g.map = NULL
         g.owners = NULL  # those that copy_for() makes
+        g.oom = NULL     # that of the copied processes
         g.capturing = NULL
         for i in range(g.nr_zones):
             g.zones[i].pageset, g.zones[i].pageblock_flags = NULL, NULL
@@ -231,7 +232,15 @@ cdef class Pglist:
         """alloc_pages() without log and contents: the first pfn, or None."""
         check_gfp(gfp_mask)
         cdef uint32_t pfn = alloc_pages_nodemask(self.g, gfp_mask, order)
+        self.raise_death()
         return None if pfn == NO_PAGE else pfn
+
+    cdef int raise_death(self) except -1:
+        # what the kernel died of in the midst of a request
+        if self.death is not None:
+            death, self.death = self.death, None
+            raise death
+        return 0
 
     def free(self, uint32_t pfn, uint32_t order):
         """__free_pages() without log and contents. Raises PageFrameError outside the memory map."""

@@ -27,6 +27,16 @@ BAD_REASONS = ("", "nonzero mapcount", "non-NULL mapping", "nonzero _refcount",
 _MAX_SHOWN = 60  # within a minute; the clock of a boot stands still
 
 
+cdef comm_of_current(k, Pglist p):
+    return k.processes.current.comm if p.g.in_task and k.processes.current is not None else k.cpus[0].comm
+
+
+cdef pid_of_current(k, Pglist p):
+    if p.g.in_task and k.processes.current is not None:
+        return k.processes.current.pid
+    return 0 if k.cpus[0].comm == "swapper" else 1
+
+
 cdef log_bad_pages(k, Pglist p):
     # bad_page() and __dump_page() of every bad page met since the last call. The kernel also dumps the raw struct page,
     # modules and a stack trace, and prints hashed pointers.
@@ -42,7 +52,7 @@ cdef log_bad_pages(k, Pglist p):
         cma = " CMA" if get_pfnblock_migratetype(p.g, zone, bad.pfn) == MIGRATE_CMA else ""
         names = "|".join(name for name, bit in _PAGE_FLAG_NAMES if bad.page.flags >> bit & 1)
         printk(k, KERN_ALERT, "BUG: Bad page state in process {comm}  pfn:{pfn:05x}", func="bad_page",
-               comm=k.cpus[0].comm, pfn=bad.pfn)
+               comm=comm_of_current(k, p), pfn=bad.pfn)
         printk(k, KERN_WARNING, "page:(ptrval) refcount:{refcount} mapcount:{mapcount} mapping:{mapping:08x} "
                "index:{index:#x} pfn:{pfn:#x}", func="__dump_page", refcount=bad.page.refcount,
                mapcount=<int32_t>(~bad.page.page_type + 1), mapping=bad.page.mapping, index=bad.page.index, pfn=bad.pfn)
@@ -61,7 +71,20 @@ cdef tell_events(k, Pglist p):
     cdef uint32_t i, found = g.nr_events
     g.nr_events = 0
     for i in range(found):
-        tell_event(k, p, g.events[i])
+        if g.events[i].times:
+            tell_event(k, p, g.events[i])
+
+
+cdef tell_events_so_far(k, Pglist p):
+    # in the midst of a request: whom it woke is still to run when it has returned
+    cdef uint32_t i, kept = 0, found = p.g.nr_events
+    tell_events(k, p)
+    for i in range(found):
+        if p.g.events[i].what == WOKE_KSWAPD:
+            p.g.events[kept] = p.g.events[i]
+            p.g.events[kept].times = 0
+            kept += 1
+    p.g.nr_events = kept
 
 
 cdef tell_event(k, Pglist p, AllocEvent event):
@@ -81,7 +104,7 @@ cdef tell_event(k, Pglist p, AllocEvent event):
         step(k, "the pageblock of pfn {pfn:#x} in zone {zone} is no longer kept for high-order atomic requests",
              func="unreserve_highatomic_pageblock", pfn=b, zone=p.zone_names[a])
     elif event.what == OOM_KILL:
-        step(k, "the OOM killer acts here, for order {order}: whom it would kill is not modelled",
+        step(k, "the OOM killer acts here, for order {order}: there is no process that it could kill",
              func="out_of_memory", order=a, level=KERN_WARNING)
     elif event.what == TOOK_RESERVES:
         step(k, "__GFP_NOFAIL: pages from the reserves of zone {zone}", func="__alloc_pages_slowpath",
@@ -103,7 +126,7 @@ cdef _warn_once(k, Pglist p, where, func):
     # WARN_ON_ONCE()
     if where not in p.warned:
         p.warned.add(where)
-        warn(k, where, func=func, pid=0 if k.cpus[0].comm == "swapper" else 1)
+        warn(k, where, func=func, pid=pid_of_current(k, p))
 
 
 cdef alloc_failed(k, Pglist p, uint32_t gfp_mask, uint32_t order):
@@ -126,7 +149,7 @@ def warn_alloc(k, uint32_t gfp_mask, str text not None):
         return
     cpuset = ",cpuset=/,mems_allowed=0" if k.build.config.CPUSETS else ""
     printk(k, KERN_WARNING, "{comm}: {text}, mode:{mode:#x}({names}), "
-           "nodemask=(null){cpuset}", func="warn_alloc", comm=k.cpus[0].comm, text=text, mode=mask,
+           "nodemask=(null){cpuset}", func="warn_alloc", comm=comm_of_current(k, p), text=text, mode=mask,
            names=format_gfp_flags(mask), cpuset=cpuset)
     show_mem(k)
 

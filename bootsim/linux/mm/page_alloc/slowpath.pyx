@@ -58,8 +58,17 @@ cdef uint32_t gfp_to_alloc_flags(const Pgdat *g, uint32_t gfp_mask) noexcept nog
     return current_alloc_flags(g, gfp_mask, alloc_flags)
 
 
-cdef inline bint gfp_pfmemalloc_allowed(uint32_t gfp_mask) noexcept nogil:
-    return gfp_mask & __GFP_MEMALLOC and not gfp_mask & __GFP_NOMEMALLOC
+cdef bint current_is_victim(Pgdat *g) noexcept nogil:
+    return g.oom != NULL and g.in_task and g.oom.current_is_victim(g.oom.self)
+
+
+cdef uint32_t __gfp_pfmemalloc_flags(Pgdat *g, uint32_t gfp_mask) noexcept nogil:
+    # The reserves that a request may use: 0, ALLOC_OOM for who is being killed, or ALLOC_NO_WATERMARKS.
+    if gfp_mask & __GFP_NOMEMALLOC:
+        return 0
+    if gfp_mask & __GFP_MEMALLOC:
+        return ALLOC_NO_WATERMARKS
+    return ALLOC_OOM if current_is_victim(g) else 0
 
 
 cdef bint should_reclaim_retry(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint32_t alloc_flags,
@@ -87,14 +96,19 @@ cdef bint should_reclaim_retry(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint
     return False
 
 
-cdef uint32_t __alloc_pages_may_oom(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
-    # The OOM killer finds no process here. For a request that must not fail the kernel then opens the reserves.
+cdef uint32_t __alloc_pages_may_oom(Pgdat *g, uint32_t gfp_mask, uint32_t order,
+                                    bint *did_some_progress) noexcept nogil:
+    # Without processes nobody can be killed. For a request that must not fail the kernel then opens the reserves.
     cdef uint32_t pfn = get_page_from_freelist(g, (gfp_mask | __GFP_HARDWALL) & ~<uint32_t>__GFP_DIRECT_RECLAIM, order,
                                                WMARK_HIGH | ALLOC_CPUSET)
+    did_some_progress[0] = False
     if (pfn != NO_PAGE or order > PAGE_ALLOC_COSTLY_ORDER or gfp_mask & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)
             or g.gfp_zone[gfp_mask & GFP_ZONEMASK] < g.gfp_zone[0]):
         return pfn
-    tell(g, OOM_KILL, order, 0)
+    if g.oom == NULL:
+        tell(g, OOM_KILL, order, 0)
+    else:
+        did_some_progress[0] = g.oom.out_of_memory(g.oom.self, gfp_mask, order)
     if gfp_mask & __GFP_NOFAIL:
         pfn = get_page_from_freelist(g, gfp_mask, order, ALLOC_NO_WATERMARKS | ALLOC_CPUSET)
         if pfn != NO_PAGE:
@@ -145,6 +159,8 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
     cdef int no_progress_loops = 0
     cdef int compact_priority = COMPACT_PRIO_SYNC_LIGHT
     cdef int compact_result
+    cdef uint32_t reserve_flags
+    cdef bint did_some_progress
     cdef bint costly_order = order > PAGE_ALLOC_COSTLY_ORDER
     if gfp_mask & __GFP_ATOMIC and gfp_mask & __GFP_DIRECT_RECLAIM:
         tell(g, ATOMIC_AND_SLEEPS, 0, 0)
@@ -155,7 +171,7 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
     pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
     if pfn != NO_PAGE:
         return pfn
-    if (gfp_mask & __GFP_DIRECT_RECLAIM and gfp_mask & __GFP_IO and not gfp_pfmemalloc_allowed(gfp_mask)
+    if (gfp_mask & __GFP_DIRECT_RECLAIM and gfp_mask & __GFP_IO and not __gfp_pfmemalloc_flags(g, gfp_mask)
             and (costly_order or order > 0 and gfp_migratetype(g, gfp_mask) != MIGRATE_MOVABLE)):
         pfn = __alloc_pages_direct_compact(g, gfp_mask, order, alloc_flags, COMPACT_PRIO_ASYNC, &compact_result)
         if pfn != NO_PAGE:
@@ -165,8 +181,9 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
                 return nofail(g, gfp_mask, order) if gfp_mask & __GFP_NOFAIL else NO_PAGE
             compact_priority = COMPACT_PRIO_ASYNC
     while True:
-        if gfp_pfmemalloc_allowed(gfp_mask):
-            alloc_flags = current_alloc_flags(g, gfp_mask, ALLOC_NO_WATERMARKS)
+        reserve_flags = __gfp_pfmemalloc_flags(g, gfp_mask)
+        if reserve_flags:
+            alloc_flags = current_alloc_flags(g, gfp_mask, reserve_flags)
         pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
         if pfn != NO_PAGE:
             return pfn
@@ -181,10 +198,13 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
             break
         if should_reclaim_retry(g, gfp_mask, order, alloc_flags, &no_progress_loops):
             continue
-        pfn = __alloc_pages_may_oom(g, gfp_mask, order)
+        pfn = __alloc_pages_may_oom(g, gfp_mask, order, &did_some_progress)
         if pfn != NO_PAGE:
             return pfn
-        break
+        if not did_some_progress or (current_is_victim(g) and (
+                alloc_flags & ALLOC_OOM or gfp_mask & __GFP_NOMEMALLOC)):
+            break
+        no_progress_loops = 0
     return nofail(g, gfp_mask, order) if gfp_mask & __GFP_NOFAIL else NO_PAGE
 
 

@@ -170,6 +170,13 @@ cdef struct PageOwners:     # who maps or holds pages, and whether they may move
     bint stop               # the driver wants no more of it
 
 
+cdef struct OomHooks:       # the OOM killer of a machine with processes
+    void *self
+    # whether there is hope: somebody was killed and is gone, or the task that asks may use reserves; else it is in vain
+    bint (*out_of_memory)(void *self, uint32_t gfp_mask, uint32_t order) noexcept nogil
+    bint (*current_is_victim)(void *self) noexcept nogil     # tsk_is_oom_victim(current)
+
+
 cdef struct CompactControl:  # struct compact_control
     Zone *zone
     uint32_t freepages      # heads of its lists
@@ -233,6 +240,8 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     uint32_t movable_seen[16]
     bint compaction         # CONFIG_COMPACTION
     PageOwners *owners      # NULL: no page may move
+    OomHooks *oom           # NULL: there are no processes
+    bint in_task            # who asks is a process; else the kernel itself
     uint32_t compact_lists  # heads of the lists of MAX_COMPACTIONS compactions
     uint32_t compactions    # how many are under way
     CompactControl *capturing   # direct compaction that takes a block of its order as soon as one is freed

@@ -1,0 +1,1 @@
+# What it has is for other Cython modules alone.
