@@ -19,7 +19,8 @@ _HELP = """Replay a recording of a real kernel's memory traffic, and tell how ma
 
     RECORDING is a folder with boot.dtb, meta.json and mmtrace.bin.xz. The machine boots from the same tree; then the
     page and slab allocators get the recorded requests and answer them themselves. The build is the one that meta.json
-    names, in a folder builds/ above the recording, or --config.
+    names, in a folder builds/ above the recording, or --config. Of the first answer that differs the state before it is
+    told: the lists that both answers were on, their pageblocks, the slab cache.
 
     Or RECORDING is a text trace of any system: kmem: events of `trace-cmd report` or of ftrace's trace file (also .gz,
     .xz, or - for standard input). What that system asked for is then put to the machine of --tree: what fails here, how
@@ -52,26 +53,31 @@ _HELP = """Replay a recording of a real kernel's memory traffic, and tell how ma
 @click.option("--object", "object_va", type=NUMBER, metavar="ADDR", help="Tell what happened to an object.")
 @click.option("--tree", metavar="TREE", help="Of a text trace: the board it is put to.")
 @click.option("--mem", type=SIZE, metavar="SIZE", help="Of a text trace: the board's amount of RAM.")
+@click.option("--json", "as_json", is_flag=True, help="Of a recording: print one JSON object.")
 @click.option("--all", "everything", is_flag=True, help="Of a text trace: show every task and call site.")
 def replay(
     recording: Path, config: str | None, slab: str | None, answers: Path | None, state: Path | None, at: int | None,
-    page: int | None, object_va: int | None, tree: str | None, mem: int | None, everything: bool,
+    page: int | None, object_va: int | None, tree: str | None, mem: int | None, as_json: bool, everything: bool,
 ) -> None:
     """Replay a recording; the help text is `_HELP`."""
     from bootsim import files
     from bootsim.errors import EXIT_DIFFERS, InputError
     from bootsim.inputs.configfile import load_build
     from bootsim.inputs.slabchoice import with_slab
+    from bootsim.lab.divergence import around
     from bootsim.lab.processrecording import is_process_recording
     from bootsim.lab.recording import Recording
     from bootsim.lab.replay import PageReplay
     from bootsim.log import import_structlog_lazily
     from bootsim.state import directory
     from bootsim.state.snapshot import Stage
+    from bootsim.views.divergence import lines
 
     import_structlog_lazily()
     if state is not None:
         directory.check_target(state)
+    if as_json and not recording.is_dir():
+        raise InputError("--json: not for a text trace")
     if str(recording) == "-" or recording.is_file():
         from bootsim.cli.demand import replay_text
 
@@ -82,7 +88,8 @@ def replay(
     if is_process_recording(recording):
         from bootsim.cli.demand import replay_process
 
-        others = {"--state": state, "--at": at, "--page": page, "--object": object_va, "--tree": tree, "--mem": mem}
+        others = {"--json": as_json or None, "--state": state, "--at": at, "--page": page, "--object": object_va,
+                  "--tree": tree, "--mem": mem}
         given = next((name for name, value in others.items() if value is not None), None)
         if given:
             raise InputError(f"{given}: not for the recording of a process")
@@ -104,14 +111,22 @@ def replay(
         directory.write(state, [stage], dtb=found.dtb.read_bytes(), dmesg="", meta={"recording": recording.name})
         files.write(state / "objects.json", json.dumps(run.caches()).encode())
     right, asked, first = run.score()
-    click.echo(f"{recording.name}: {right} of {asked} answers agree, {run.at} of {total} records")
-    if first is not None:
-        record, real, ours = first
-        click.echo(f"first difference: record {record}: {_words(real)} in the recording, {_words(ours)} here")
-    if page is not None:
-        click.echo("\n".join(run.life_of(page)) or f"nothing happened to page {page:#x}")
-    if object_va is not None:
-        click.echo("\n".join(run.life_of_object(object_va)) or f"nothing happened to object {object_va:#x}")
+    found_first = None if first is None else around(found, run.k.build, *first)
+    lives = {name: told for name, told in (("page", None if page is None else run.life_of(page)),
+                                           ("object", None if object_va is None else run.life_of_object(object_va)))
+             if told is not None}
+    if as_json:
+        click.echo(json.dumps({"recording": recording.name, "agree": right, "answers": asked, "replayed": run.at,
+                               "records": total, "first_difference": found_first, **lives}))
+    else:
+        click.echo(f"{recording.name}: {right} of {asked} answers agree, {run.at} of {total} records")
+        if first is not None and found_first is not None:
+            record, real, ours = first
+            click.echo(f"first difference: record {record}: {_words(real)} in the recording, {_words(ours)} here")
+            click.echo("\n".join(lines(found_first)))
+        for name, told in lives.items():
+            which = f"{page if name == 'page' else object_va:#x}"
+            click.echo("\n".join(told) or f"nothing happened to {name} {which}")
     if right != asked:
         sys.exit(EXIT_DIFFERS)
 

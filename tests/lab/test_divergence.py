@@ -1,0 +1,140 @@
+"""Where a replay first differs: recordings of real kernels with one answer altered, and what is told of that moment."""
+
+import json
+import shutil
+import struct
+import tarfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bootsim.cli.group import cli
+from bootsim.inputs.configfile import load_build
+from bootsim.lab.divergence import around
+from bootsim.lab.recording import Recording
+from bootsim.lab.replay import PageReplay
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+BUILDS = {"kc-slub-256": "k3slub", "kl-slab-1024": "k3slab", "kl-slobu-256": "k3slobu"}
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    place = tmp_path_factory.mktemp("recordings")
+    for name in BUILDS:
+        with tarfile.open(GOLDEN / f"recordings/{name}.tar.xz") as archive:
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
+            archive.extractall(place)
+    return place
+
+
+@pytest.fixture
+def altered(recordings, tmp_path):
+    """A copy of a recording in which word `word` of the n-th record of a kind is another; and that record's number."""
+
+    def alter(name, kind, word, n, by):
+        shutil.copytree(recordings / name, tmp_path / name)
+        data = bytearray(Recording(recordings / name).records.tobytes())
+        at = [i for i in range(len(data) // 16) if struct.unpack_from("<I", data, i * 16)[0] == kind][n]
+        (value,) = struct.unpack_from("<I", data, at * 16 + word * 4)
+        struct.pack_into("<I", data, at * 16 + word * 4, value + by)
+        (tmp_path / name / "mmtrace.bin").write_bytes(data)
+        return tmp_path / name, at
+
+    return alter
+
+
+def first_of(folder):
+    build = load_build(GOLDEN / f"builds/{BUILDS[folder.name]}.yaml")
+    replay = PageReplay(Recording(folder), build)
+    replay.run()
+    first = replay.score()[2]
+    return around(Recording(folder), build, *first)
+
+
+@pytest.mark.golden
+def test_a_page_is_found_where_both_answers_lay(altered):
+    folder, record = altered("kc-slub-256", 1, 3, 8000, 1)
+    found = first_of(folder)
+    assert found["record"] == found["state_at"] == record
+    assert "page request of order 0" in found["asked"]
+    recorded, here = found["pages"]
+    assert recorded["pfn"] == here["pfn"] + 1
+    # The kernel takes the first page of its per-cpu list; the altered answer is the one behind it.
+    zone = next(zone for zone in found["zones"] if zone["name"] == here["zone"])
+    on_list = next(one for one in zone["pcp"][0]["lists"] if here["pfn"] in one["first"])
+    assert on_list["first"][:2] == [here["pfn"], recorded["pfn"]]
+    assert here["where"].startswith(f"free: 1 of {on_list['count']} on {zone['name']}'s list {on_list['migratetype']}")
+    block = here["pageblock"]
+    assert block["first_pfn"] <= here["pfn"] < block["first_pfn"] + block["pages"]
+    assert block["migratetype"] == on_list["migratetype"]
+    free = sum(one["count"] << one["order"] for one in zone["free_area"])
+    assert zone["nr_free_pages"] == pytest.approx(free, abs=200)  # what the processor has not added yet
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("name", ["kc-slub-256", "kl-slab-1024"])
+def test_an_object_comes_with_its_cache(altered, name):
+    folder, record = altered(name, 21, 2, 5000, 0x40)
+    found = first_of(folder)
+    assert found["record"] == record
+    cache, (recorded, here) = found["cache"], found["objects"]
+    assert f"cache {cache['name']}" in found["asked"]
+    assert recorded["va"] == here["va"] + 0x40
+    state = cache["cpu"][0]
+    if name == "kc-slub-256":
+        assert state["freelist"][0] == here["va"]  # SLUB gives the first of the free list
+        assert "free" in here["where"]
+    else:
+        assert state["avail"] > 0  # SLAB the last of its array
+        assert len(state["entries"]) <= 9
+
+
+@pytest.mark.golden
+def test_slob_has_lists_of_pages(altered):
+    folder, record = altered("kl-slobu-256", 21, 2, 5000, 2)
+    found = first_of(folder)
+    assert found["record"] == record
+    assert set(found["slob"]) == {"small", "medium", "large"}
+    assert all(page["units"] > 0 for pages in found["slob"].values() for page in pages)
+    assert any(found["objects"][1]["where"].startswith(f"in SLOB page {page['pfn']:#x}: in a free block")
+               for pages in found["slob"].values() for page in pages) or found["objects"][1]["where"] == "no object"
+
+
+@pytest.mark.golden
+def test_a_step_of_compaction_has_the_state_before_it_began(altered):
+    folder, record = altered("kc-slub-256", 19, 2, 100, 1)
+    found = first_of(folder)
+    assert found["record"] == record > found["state_at"]
+    records = Recording(folder).records
+    assert records[found["state_at"], 0] == 17
+    assert all("free: block" in page["where"] for page in found["pages"])
+
+
+@pytest.mark.golden
+def test_an_address_has_its_neighbours(altered):
+    folder, record = altered("kl-slab-1024", 37, 3, 50, 0x100000)
+    found = first_of(folder)
+    assert found["record"] == record
+    for one in found["addresses"]:
+        assert one["near"][0]["start"] <= one["va"] <= one["near"][-1]["end"]
+        assert {area["state"] for area in one["near"]} <= {"busy", "free", "purge"}
+
+
+@pytest.mark.golden
+def test_the_command_tells_it_in_text_and_in_json(altered):
+    folder, record = altered("kc-slub-256", 1, 3, 8000, 1)
+    words = ["replay", str(folder), "--config", str(GOLDEN / "builds/k3slub.yaml")]
+    text = CliRunner().invoke(cli, words)
+    assert text.exit_code == 1
+    assert f"first difference: record {record}: " in text.stdout
+    assert "recorded: page 0x" in text.stdout
+    assert "zone Normal: " in text.stdout
+    found = json.loads(CliRunner().invoke(cli, [*words, "--json", "--page", "0x61930"]).stdout)
+    assert found["first_difference"]["record"] == record
+    assert found["agree"] < found["answers"]
+    assert any("handed out" in line for line in found["page"])
+    good = json.loads(CliRunner().invoke(cli, [*words, "--at", str(record), "--json"]).stdout)
+    assert good["first_difference"] is None
+    assert good["agree"] == good["answers"]
