@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
+    from bootsim.lab.drawing import Drawing
     from bootsim.lab.process import Process
     from bootsim.linux import Kernel
 
@@ -146,7 +147,7 @@ class Session:
 
     def names(self) -> dict[str, Any]:
         """Return what a shell or script may write bare: the machine, its functions, and the questions below."""
-        own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache", "pkmap",
+        own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache", "picture", "pkmap",
                "insmod", "rmmod", "process", "ps", "sysctl", "rmap", "load", "store", "tlb", "without_flushes",
                "switch_to")
         self.bare = {**self._kernel, **{name: getattr(self, name) for name in own}, "k": self.k, "lab": self}
@@ -228,6 +229,20 @@ class Session:
         if found is None:
             raise InputError(f"no cache {name!r}; there are: {', '.join(s.name for s in caches)}")
         return found
+
+    def picture(self, what: Any = None) -> Drawing:
+        """Return how live structures point to each other: the node with all zones, one zone, or a slab cache.
+
+        `what` is None, a zone's name, a cache or its name. Raises InputError for what is none of these.
+        """
+        from bootsim.lab import structures
+
+        if what is None or any(what == zone["name"] for zone in self.k.zones):
+            return structures.node(self.k, what)
+        name = what if isinstance(what, str) else getattr(what, "name", None)
+        if not isinstance(name, str):
+            raise InputError(f"picture: {what!r} is no zone's name, cache, or cache's name")
+        return structures.cache(self.k, name)
 
     def pkmap(self) -> Text:
         """Return the windows of kmap() that are mapped: address, page, and how often it is in use."""

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from xml.etree import ElementTree
 
 import pytest
 
@@ -302,3 +303,61 @@ def test_an_address_within_an_object_is_told_with_its_object(allocator):
     assert second - first == (va - before) // 256  # of one slab, in either order
     lab.kfree(va)
     assert "free" in lab.kmem(va + 100)
+
+
+def boxes(drawing):
+    return {box.key: box for column in drawing.columns for box in column}
+
+
+def test_a_picture_of_the_node_has_every_list():
+    lab = Session(bootsim.boot("vexpress.dts", mem="1G"), alive.text)
+    drawing = lab.picture()
+    found = boxes(drawing)
+    assert [row.to for row in found["pgdat"].rows[:3]] == ["Normal", "HighMem", ""]
+    for zone in lab.k.zones:
+        for order, area in enumerate(zone["free_area"]):
+            key = f"{zone['name']} {order}"
+            assert (key in found) == bool(area["nr_free"])
+            if area["nr_free"]:
+                assert found[key].rows[0].text == f"nr_free {area['nr_free']}"
+                pages = [found[row.to].rows[0].text for row in found[key].rows[1:]]
+                assert [text.split()[1] for text in pages] == [f"{pfns[0]:#x}" for pfns in area["lists"] if pfns]
+    assert set(boxes(lab.picture("HighMem"))) < set(found)
+    assert "free_area[10] of Normal" in repr(drawing)
+
+
+@pytest.mark.parametrize("allocator", ["slub", "slab", "slob"])
+def test_a_picture_of_a_cache_leads_to_its_slabs(allocator, tmp_path):
+    lab = Session(bootsim.boot("vexpress.dts", slab=allocator, mem="128M", smp=2), alive.text)
+    name = "kmalloc-256"
+    vas = [lab.kmalloc(200, lab.GFP_KERNEL) for _ in range(40)]
+    with lab.cpu(1):
+        vas.append(lab.kmalloc(200, lab.GFP_KERNEL))
+    drawing = lab.picture(name)
+    found = boxes(drawing)
+    targets = [row.to for box in found.values() for row in box.rows if row.to]
+    assert set(targets) <= set(found)
+    roots = {"pgdat", "cache", "free_slob_small", "free_slob_medium", "free_slob_large"}
+    assert set(found) - set(targets) <= roots  # each box is pointed to
+    pfns = {lab.k.virt_to_phys(va) >> 12 for va in vas}
+    assert any(f"pfn {pfn:#x}" in box.title for pfn in pfns for box in found.values())
+    if allocator != "slob":
+        assert {"cpu 0", "cpu 1", "node"} <= set(found)
+    drawing.save(tmp_path / "a.svg")
+    root = ElementTree.parse(tmp_path / "a.svg").getroot()
+    assert root.tag.endswith("svg")
+    titles = [e.text for e in root.iter() if e.get("class") == "d-title"]
+    assert sorted(titles) == sorted(box.title for box in found.values())
+    assert sum(e.get("class") == "d-arrow" for e in root.iter()) == len(targets)
+    width, height = (float(root.get(name)) for name in ("width", "height"))
+    for rect in root.iter("{http://www.w3.org/2000/svg}rect"):
+        assert float(rect.get("x")) + float(rect.get("width")) <= width
+        assert float(rect.get("y")) + float(rect.get("height")) <= height
+
+
+def test_what_has_no_picture_is_bad_input(lab):
+    for what in ("HighMem", "Movable", "nothing", 5, 2.5):  # 256 MiB are all low
+        with pytest.raises(InputError):
+            lab.picture(what)
+    with pytest.raises(InputError, match="Is a directory"):
+        lab.picture().save("/")

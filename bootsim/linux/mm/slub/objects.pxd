@@ -27,3 +27,4 @@ cdef class Slub(SlubSlabs):
     cdef uint32_t count_free(self, SlubCache s)
     cdef list slab_faults(self, SlubCache s, uint32_t pfn, uint32_t lockless, bint frozen)
     cdef list free_objects(self, SlubCache s, uint32_t first)
+    cdef dict cpu_info(self, SlubCache s, const KmemCacheCpu *c)

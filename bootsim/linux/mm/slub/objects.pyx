@@ -437,12 +437,9 @@ cdef class Slub(SlubSlabs):
                 f"{'free' if vacant else 'in use'}; free pointer at {object_ + s.offset:#x}")
 
     def cache_info(self, SlubCache s not None):
-        """One cache with its slabs, as objects.json has it; the first CPU's lists alone."""
+        """One cache with its slabs, as objects.json has it, for every CPU that is online."""
         check_own(self, s)
-        cdef KmemCacheCpu *c = &s.cpus[0]
-        partial = [self.slab_info(s, pfn) for pfn in self.slabs_in(c.partial)]
-        cpu = {"page": self.slab_info(s, c.page), "freelist": self.free_objects(s, c.freelist), "tid": c.tid,
-               "partial": partial}
+        cdef uint32_t cpu, online = min(<uint32_t>self.k.nr_online_cpus, self.g.nr_cpus)
         node = {"addr": s.node_va, "nr_partial": s.nr_partial,
                 "partial": [self.slab_info(s, pfn) for pfn in self.slabs_in(s.partial.first)]}
         if self.slub_debug:
@@ -452,7 +449,11 @@ cdef class Slub(SlubSlabs):
                 "inuse": s.inuse, "red_left_pad": s.red_left_pad, "oo": s.oo}
         if self.slub_cpu_partial:
             info["cpu_partial"] = s.cpu_partial
-        return {**info, "cpu": [cpu], "node": node}
+        return {**info, "cpu": [self.cpu_info(s, &s.cpus[cpu]) for cpu in range(online)], "node": node}
+
+    cdef dict cpu_info(self, SlubCache s, const KmemCacheCpu *c):
+        return {"page": self.slab_info(s, c.page), "freelist": self.free_objects(s, c.freelist), "tid": c.tid,
+                "partial": [self.slab_info(s, pfn) for pfn in self.slabs_in(c.partial)]}
 
     cdef uint32_t count_free(self, SlubCache s):
         # free objects of the node's partial slabs
