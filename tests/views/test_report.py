@@ -98,7 +98,7 @@ def test_landmarks_headings_and_language(page):
     for landmark in ("header", "nav", "main", "footer"):
         assert tags.count(landmark) == 1
     assert tags.count("h1") == 1
-    assert tags.count("h2") == tags.count("section") == 8
+    assert tags.count("h2") == tags.count("section") == 9
     assert dict(page.elements)["html"]["lang"] == "en"
 
 
@@ -334,3 +334,14 @@ def test_where_ram_went_needs_no_script(watch, page):
     assert bars[0]["aria-label"].startswith("All RAM, 1024 MiB: free: 988.0 MiB, 96.5%; CMA areas: 16 MiB")
     assert bars[1]["aria-label"].startswith("What is not free: CMA areas: 16 MiB")
     assert sum(len(group["rows"]) for group in boot["groups"]) == len(table.rows)
+
+
+def test_structures_are_pictures_and_text_without_a_script(watch, page):
+    kinds = [attributes.get("class") for tag, attributes in page.elements if tag in ("rect", "path", "text")]
+    assert kinds.count("d-arrow") > 20
+    shown = watch.data("x", Meanings())["structures"]
+    assert [one["title"] for one in shown] == ["Page allocator: Normal, HighMem", "Slab cache kmem_cache"]
+    for zone in watch.replay.k.zones:
+        for order, area in enumerate(zone["free_area"]):
+            assert (f"free_area[{order}] of {zone['name']}" in shown[0]["svg"]) == bool(area["nr_free"])
+    assert "structures" not in page.data["boots"][0]

@@ -23,6 +23,6 @@ def test_commands_run(command, tmp_path, monkeypatch):
     (page,) = tmp_path.iterdir()
     text = page.read_text()
     shown = re.findall(r"^\| ([A-Z][\w ]+?) \|", TEXT, re.MULTILINE)
-    assert len(shown) == 8
+    assert len(shown) == 9
     assert all(re.search(rf"<h2[^>]*>{name}", text) for name in shown)
     assert len(text) < 500_000

@@ -21,6 +21,7 @@ from bootsim.state.replay import Replay
 from bootsim.state.side import record_lines
 from bootsim.views.dmesg import console
 from bootsim.views.report.facts import facts_data
+from bootsim.views.report.structures import structures_data
 from bootsim.views.report.tables import Meanings, Tables
 from bootsim.views.report.where import where_data
 
@@ -97,6 +98,7 @@ class Watch:
             "areas": [[_area(area) for area in areas] for areas in self._pools["areas"]],
             "layout": _layout(k),
             "where": where_data(k, printable),
+            "structures": structures_data(k),
             "log": self._log(),
             **facts_data(replay),
         }

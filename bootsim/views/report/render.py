@@ -34,8 +34,15 @@ def render(data: Mapping[str, Any], title: str) -> str:
         script=Markup(script),  # noqa: S704
         style_hash=_hash(style),
         script_hash=_hash(script),
-        data=Markup(embedded_json(data)),  # noqa: S704  escaped for its place
+        data=Markup(embedded_json(_for_the_script(data))),  # noqa: S704  escaped for its place
+        svg=Markup,  # of this package, and escaped there
     )
+
+
+def _for_the_script(data: Mapping[str, Any]) -> dict[str, Any]:
+    # pictures of structures are in the page itself
+    boots = [{name: part for name, part in boot.items() if name != "structures"} for boot in data["boots"]]
+    return {**data, "boots": boots}
 
 
 def embedded_json(value: Any) -> str:
