@@ -29,7 +29,7 @@ from bootsim.linux.include.linux.mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_RE
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import new_task, processes
 from bootsim.linux.kernel.printk import step
-from bootsim.linux.kernel.signal import SIGKILL, get_signal
+from bootsim.linux.kernel.signal import SIGKILL, system_call
 from bootsim.linux.mm.filemap import disk_file, disk_inode
 from bootsim.linux.mm.madvise import madvise
 from bootsim.linux.mm.memory.access import access_user, do_page_fault
@@ -116,15 +116,16 @@ class Process:
     def _call(self, name: str, function: Any, *args: Any) -> Answer:
         numbers = [_address(name, value) for value in args]
         task = self.task
-        answer = Answer(function(task, *numbers))
-        self._leave_kernel(task, name)
+        with system_call(task):
+            answer = Answer(function(task, *numbers))
+        self._returned(task, name)
         words = ", ".join(f"{n:#x}" if n >= PAGE_SIZE else str(n) for n in numbers)
         step(self._session.k, "process {pid}: {name}({words}) = {answer}", func=name, pid=self.pid, name=name,
              words=words, answer=str(answer))
         return answer
 
-    def _leave_kernel(self, task: Task, name: str) -> None:
-        if get_signal(task):
+    def _returned(self, task: Task, name: str) -> None:
+        if task.mm is None:
             raise InputError(f"process {self.pid}: {name}() does not return: SIGKILL, from the OOM killer")
 
     # ------------------------------------------------------------------ system calls
@@ -234,8 +235,9 @@ class Process:
 
     def _child(self, share_mm: bool) -> Process | Answer:
         task = self.task
-        child = copy_process(task, share_mm)
-        self._leave_kernel(task, "vfork" if share_mm else "fork")
+        with system_call(task):
+            child = copy_process(task, share_mm)
+        self._returned(task, "vfork" if share_mm else "fork")
         if isinstance(child, int):
             return Answer(child)
         step(self._session.k, "process {pid}: its child is {child}", func="copy_process", pid=self.pid, child=child.pid)
@@ -323,8 +325,9 @@ def process(session: Session, file: str | os.PathLike[str], *args: str, env: tup
 
     task = new_task(session.k)
     strings = [text.encode() for text in (str(file), *args)]
-    error = execve(task, opened, strings, [text.encode() for text in env], open_exec)
-    if room.ended.get(task.pid) == SIGKILL or (not error and get_signal(task)):
+    with system_call(task):
+        error = execve(task, opened, strings, [text.encode() for text in env], open_exec)
+    if room.ended.get(task.pid) == SIGKILL:
         raise InputError(f"{file}: process {task.pid} is killed while it starts: SIGKILL, from the OOM killer")
     if error:
         room.tasks.pop(task.pid, None)

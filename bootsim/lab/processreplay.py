@@ -16,6 +16,7 @@ from bootsim.linux.include.linux.fs import S_IFCHR, File, FileOperations, Inode
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import processes
 from bootsim.linux.kernel.printk import step
+from bootsim.linux.kernel.signal import system_call
 from bootsim.linux.mm.filemap import DiskOperations, disk_file, disk_inode
 from bootsim.linux.mm.madvise import madvise
 from bootsim.linux.mm.memory.access import do_page_fault
@@ -245,17 +246,20 @@ class ProcessReplay:
         task = self.tasks[who]
         if self.recording.about:
             self.pages.drain()  # the program empties the vectors before each of its operations
-        handler = getattr(self, f"_{words['op']}", None)
         try:
-            if handler is not None:
-                got = handler(task, words)
-            else:
-                function, names = CALLS[words["op"]]
-                got = int(function(task, *(words[name] & 0xFFFFFFFF for name in names)))
+            with system_call(task):
+                got = self._answer(task, words)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{self.recording.path}: {json.dumps(words)}: cannot be made: {error!r}") from None
         if got is not None:
             self._compare(words, got)
+
+    def _answer(self, task: Task, words: dict[str, Any]) -> int | None:
+        handler = getattr(self, f"_{words['op']}", None)
+        if handler is not None:
+            return handler(task, words)  # type: ignore[no-any-return]
+        function, names = CALLS[words["op"]]
+        return int(function(task, *(words[name] & 0xFFFFFFFF for name in names)))
 
     def _compare(self, words: dict[str, Any], got: int) -> None:
         want = words["addr"] if words["op"] == "brk" else words.get("ret", words.get("signo", 0))

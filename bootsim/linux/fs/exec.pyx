@@ -153,6 +153,7 @@ def bprm_execve(Task task not None, file not None, load_binary not None, list ar
     cdef int64_t error
     bprm.task, bprm.file, bprm.open_exec = task, file, open_exec
     bprm.argv, bprm.envp = argv or [b""], envp
+    task.processes.current = task
     if file.f_inode.i_writecount > 0:
         return -ETXTBSY
     file.f_inode.i_writecount -= 1

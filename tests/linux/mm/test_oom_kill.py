@@ -1,6 +1,7 @@
 """Whom the OOM killer chooses, what it says, and what is left then."""
 
 import lzma
+import random
 import re
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import bootsim
 from bootsim.errors import KernelPanic
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import processes
+from bootsim.linux.kernel.signal import system_call
 from bootsim.linux.mm.memory.access import access_user, do_page_fault
 from bootsim.linux.mm.mlock import mlock
-from bootsim.linux.mm.mmap.map import mmap_pgoff
-from bootsim.linux.mm.mmap.structs import Task
+from bootsim.linux.mm.mmap.map import mmap_pgoff, munmap
+from bootsim.linux.mm.mmap.structs import Task, VmOperationsStruct
 from bootsim.linux.mm.oom_kill.kill import (
     LONG_MIN,
     OomControl,
@@ -22,8 +24,9 @@ from bootsim.linux.mm.oom_kill.kill import (
     out_of_memory,
     select_bad_process,
 )
-from bootsim.linux.mm.page_alloc import drain_all_pages, zones_snapshot
+from bootsim.linux.mm.page_alloc import check_buddy_invariants, drain_all_pages, zones_snapshot
 from bootsim.linux.mm.page_alloc.gfp import gfp_flags_of
+from bootsim.linux.mm.vmstat import all_vm_events
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 INVOKED = re.compile(r"(\w+) invoked oom-killer: gfp_mask=(0x[0-9a-f]+)\(.*\), order=(\d+), oom_score_adj=(-?\d+)")
@@ -59,7 +62,8 @@ def task_of(k, pid=0, comm="sh", adj=0):
 
 def hold(task, pages, flags=MAP_ANONYMOUS | MAP_NORESERVE):
     """Have a process write to so many new pages; where they are, None when it was killed for it."""
-    addr = mmap_pgoff(task, 0, pages * PAGE, 3, flags, -1, 0)
+    with system_call(task):
+        addr = mmap_pgoff(task, 0, pages * PAGE, 3, flags, -1, 0)
     assert addr > 0
     for i in range(pages):
         signal, _ = do_page_fault(task, task.processes.pages, addr + i * PAGE, True)
@@ -399,3 +403,109 @@ def test_kernel_threads_have_no_row(k):
     start = len(k.log.records)
     dump_tasks(k)
     assert [line.rpartition(" ")[2] for line in said(k, start)[2:]] == ["shown"]
+
+
+# ------------------------------------------------------------------ in the midst of things
+
+def test_a_driver_that_takes_memory_in_a_fault(k):
+    """A fault handler asks on its own; the process whose fault it is stays whole until the fault is over."""
+    from bootsim.linux.include.linux.gfp import __free_page, alloc_page
+
+    task_of(k, pid=1)
+    free, task = everything_free(k), task_of(k)
+    taken, pages = [], k.processes.pages
+
+    def fault(vma, _pgoff):
+        while not task.fatal_signal_pending:
+            taken.append(alloc_page(k, GFP_KERNEL))
+        assert task.mm is vma.vm_mm
+        return taken[0].pfn
+
+    hold(task, 3000)
+    addr = mmap_pgoff(task, 0, PAGE, 1, MAP_ANONYMOUS, -1, 0)
+    vma = next(v for v in task.mm if addr in v)
+    vma.vm_ops = VmOperationsStruct("driver_vm_ops", fault=fault)
+    k.processes.current = None
+    assert do_page_fault(task, pages, addr, False) == (9, 0)
+    assert task.mm is None
+    assert k.processes.current is None
+    assert said(k)[-1].startswith("Out of memory: Killed process") or "allocation failure" in "".join(said(k))
+    for page in filter(None, taken):
+        __free_page(k, page)
+    assert everything_free(k) == free
+
+
+def test_a_process_in_the_kernel_waits_with_its_end(k):
+    task_of(k, pid=1)
+    fat, lean = task_of(k, comm="fat"), task_of(k, comm="lean")
+    hold(fat, 6000)
+    with system_call(fat):
+        hog(lean)
+        assert lean.mm is None
+        assert f"oom_reaper: unable to reap pid:{fat.pid} (fat)" in said(k)
+        assert fat.fatal_signal_pending
+        assert fat.mm.mmap is not None
+    assert fat.mm is None
+    assert k.processes.ended[fat.pid] == 9
+
+
+def test_a_fault_without_memory_that_kills_nobody(k):
+    task_of(k, pid=1)
+    task = task_of(k)
+    k.processes.oom_killer = None
+    hog(task)
+    assert "Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF" in said(k)
+    assert task.mm is None
+
+
+def test_kills_are_counted(k):
+    task_of(k, pid=1)
+    hog(task_of(k))
+    hog(task_of(k))
+    assert all_vm_events(k)["oom_kill"] == 2
+
+
+def random_call(rng, room, task):
+    what = rng.randrange(9)
+    addrs = [vma.vm_start for vma in task.mm]
+    addr = rng.choice(addrs) if addrs else 0
+    if what < 3:
+        mmap_pgoff(task, 0, rng.randrange(1, 900) * PAGE, 3, rng.choice([0x22, 0x21, 0x8022, 0x8021]), -1, 0)
+    elif what < 6 and addr:
+        for at in range(addr, addr + rng.randrange(1, 700) * PAGE, PAGE):
+            if do_page_fault(task, room.pages, at, rng.random() < 0.8)[0]:
+                break
+    elif what == 6 and addr:
+        munmap(task, addr, rng.randrange(1, 300) * PAGE)
+    elif what == 7:
+        child = copy_process(task, rng.random() < 0.2)
+        if not isinstance(child, int):
+            child.oom_score_adj = rng.choice([0, 0, 100, -100, -1000])
+    elif what == 8 and addr:
+        mlock(task, addr, rng.randrange(1, 200) * PAGE)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_processes_under_pressure(k, seed):
+    """Whatever they do, in the end every page is free again and the lists are whole."""
+    rng = random.Random(seed)
+    task_of(k, pid=1)
+    room, free = k.processes, everything_free(k)
+    for _ in range(700):
+        tasks = [task for task in room.tasks.values() if task.pid != 1]
+        try:
+            if not tasks or (len(tasks) < 12 and rng.random() < 0.1):
+                tasks = [task_of(k)]
+            task = rng.choice(tasks)
+            with system_call(task):
+                random_call(rng, room, task)
+            if rng.random() < 0.05 and task.mm is not None:
+                do_exit(task)
+        except KernelPanic:
+            break
+    assert "Killed process" in "".join(said(k))
+    for task in list(room.tasks.values()):
+        if task.pid != 1 and task.mm is not None:
+            do_exit(task)
+    assert everything_free(k) == free
+    assert check_buddy_invariants(k.mm.pgdat) == []

@@ -22,7 +22,7 @@ cdef tuple _COPIED = (
 cdef UserMm mm_init(Processes processes, str name, Task current):
     """A new address space with its first-level table; None: there is no memory. Source: kernel/fork.c mm_init()"""
     cdef UserMm mm = UserMm(processes, name)
-    mm.owner = processes.current = current
+    mm.owner = current
     if current.mm is not None:
         mm.def_flags = current.mm.def_flags & VM_NOHUGEPAGE
     return None if mm.pages.mm_alloc_pgd(mm) else mm

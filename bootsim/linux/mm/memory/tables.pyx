@@ -12,7 +12,7 @@ from bootsim.linux.mm.mmap.structs cimport (
     MADV_COLD, MADV_FREE, MADV_WILLNEED, MM_CP_DIRTY_ACCT, NO_ANSWER, PAGE_MASK, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
     UserMm, UserPages, VmAreaStruct, linear_page_index)
 from bootsim.linux.mm.util cimport vm_unacct_memory
-from bootsim.linux.mm.page_alloc.api cimport alloc_for_task
+from bootsim.linux.mm.page_alloc.api cimport alloc_and_tell
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_uptodate, Page
@@ -115,7 +115,7 @@ cdef class TablePages(UserPages):
         return NO_PAGE if pfn == self.zero_pfn or not self.has_page(pfn) else pfn
 
     cdef uint32_t new_page(self, bint zero, uint32_t gfp) except? 1:
-        cdef uint32_t pfn = alloc_for_task(self.k, self.pglist, gfp, 0)
+        cdef uint32_t pfn = alloc_and_tell(self.k, self.pglist, gfp, 0)
         if pfn != NO_PAGE and zero:
             self.ram.clear(<int64_t>pfn << PAGE_SHIFT, PAGE_SIZE)
         return pfn
@@ -174,7 +174,7 @@ cdef class TablePages(UserPages):
 
     cdef int64_t mm_alloc_pgd(self, UserMm mm) except? NO_ANSWER:
         """The first-level table of a process, with the kernel's part in it. Source: arch/arm/mm/pgd.c pgd_alloc()"""
-        cdef uint32_t pfn = alloc_for_task(self.k, self.pglist, GFP_KERNEL, 2)
+        cdef uint32_t pfn = alloc_and_tell(self.k, self.pglist, GFP_KERNEL, 2)
         cdef uint32_t first = self.task_size >> PMD_SHIFT << 3
         if pfn == NO_PAGE:
             return -ENOMEM

@@ -132,6 +132,7 @@ cdef class Task:
     cdef public bint brk_randomized
     cdef public object exit_signal      # the number that ended it
     cdef public bint fatal_signal_pending   # it was sent SIGKILL, and dies when it leaves the kernel
+    cdef public int in_kernel           # how many of its system calls and faults are under way
     cdef public bint oom_victim         # the OOM killer chose it (signal->oom_mm)
     cdef public bint vfork_done         # it is in its parent's address space until it has one of its own
     cdef public int oom_score_adj
@@ -145,7 +146,7 @@ cdef class Processes:
     cdef readonly object k
     cdef public dict tasks              # by pid, in the order of for_each_process()
     cdef public dict ended              # the signals that ended others, by pid
-    cdef public Task current            # whose system call or fault came last
+    cdef public Task current            # whose system call or fault is under way, or was made by hand last
     cdef public uint32_t last_pid
     cdef readonly dict anon_vmas        # by id
     cdef public UserPages pages

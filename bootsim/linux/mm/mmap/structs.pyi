@@ -115,6 +115,7 @@ class Task:
     brk_randomized: bool
     exit_signal: int | None
     fatal_signal_pending: bool
+    in_kernel: int
     oom_victim: bool
     vfork_done: bool
     oom_score_adj: int

@@ -291,8 +291,8 @@ cdef class Task:
         memo[id(self)] = new
         new.inherit(self)
         new.pid, new.ppid, new.exit_signal = self.pid, self.ppid, self.exit_signal
-        new.fatal_signal_pending, new.oom_victim, new.vfork_done = (
-            self.fatal_signal_pending, self.oom_victim, self.vfork_done)
+        new.fatal_signal_pending, new.oom_victim, new.vfork_done, new.in_kernel = (
+            self.fatal_signal_pending, self.oom_victim, self.vfork_done, self.in_kernel)
         new.processes, new.mm = deepcopy(self.processes, memo), deepcopy(self.mm, memo)
         new.files = deepcopy(self.files, memo)
         return new

@@ -11,11 +11,12 @@ from libc.stdint cimport uint32_t
 
 from bootsim.linux.mm.mmap.structs cimport Processes, Task, UserMm
 from bootsim.linux.mm.oom_kill.reap cimport MMF_OOM_SKIP, MMF_OOM_VICTIM
-from bootsim.linux.mm.page_alloc.core cimport tell
+from bootsim.linux.mm.page_alloc.core cimport count_vm_events, tell
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_FS
 from bootsim.linux.mm.page_alloc.node cimport Pglist
-from bootsim.linux.mm.page_alloc.report cimport tell_events_so_far
+from bootsim.linux.mm.page_alloc.report cimport comm_of_current, tell_events_so_far
 from bootsim.linux.mm.page_alloc.structs cimport OOM_KILL
+from bootsim.linux.mm.vmstat cimport VM_OOM_KILL
 
 from copy import deepcopy
 from weakref import ProxyType, proxy
@@ -125,9 +126,8 @@ def dump_header(k, oc, Task victim):
     """
     config, current = k.build.config, oc.current
     printk(k, KERN_WARNING, "{comm} invoked oom-killer: gfp_mask={gfp_mask:#x}({names}), order={order}, "
-           "oom_score_adj={adj}", func="dump_header", comm=k.cpus[0].comm if current is None else current.comm,
-           gfp_mask=oc.gfp_mask, names=format_gfp_flags(oc.gfp_mask), order=oc.order,
-           adj=0 if current is None else current.oom_score_adj)
+           "oom_score_adj={adj}", func="dump_header", comm=comm_of_current(k), gfp_mask=oc.gfp_mask,
+           names=format_gfp_flags(oc.gfp_mask), order=oc.order, adj=0 if current is None else current.oom_score_adj)
     if not config.COMPACTION and oc.order:
         printk(k, KERN_WARNING, "COMPACTION is disabled!!!", func="dump_header")
     show_mem(k)
@@ -164,6 +164,7 @@ def _kill(k, Task victim, message):
     # Source: mm/oom_kill.c __oom_kill_process()
     cdef UserMm mm = victim.mm
     cdef Task other
+    count_vm_events((<Pglist>k.mm.pgdat).g, VM_OOM_KILL, 1)
     victim.fatal_signal_pending = True
     mark_oom_victim(victim)
     printk(k, KERN_ERR, "{message}: Killed process {pid} ({comm}) total-vm:{total_vm}kB, anon-rss:{anon}kB, "
@@ -194,11 +195,23 @@ def _oom_kill_process(k, oc, Task victim, message):
 
 def _those_killed_end(k, current):
     # do_exit() of all that were sent SIGKILL, but for who is in the kernel now; whether there were any
-    killed = [task for task in k.processes.tasks.values() if task.fatal_signal_pending and task is not current]
+    killed = [task for task in k.processes.tasks.values()
+              if task.fatal_signal_pending and task is not current and not task.in_kernel]
     for task in killed:
         step(k, "process {pid} ({comm}) ends by SIGKILL", func="do_exit", pid=task.pid, comm=task.comm)
         do_exit(task, SIGKILL)
     return bool(killed)
+
+
+def _skip_those_in_the_kernel(k, current):
+    # Victims that cannot end now, since they wait for what this request is a part of.
+    # Source: mm/oom_kill.c oom_reap_task(), of a process that holds its mmap_lock for writing
+    cdef Task task
+    for task in k.processes.tasks.values():
+        if task.oom_victim and task is not current and not task.mm.flags & MMF_OOM_SKIP:
+            task.mm.flags |= MMF_OOM_SKIP
+            printk(k, KERN_INFO, "oom_reaper: unable to reap pid:{pid} ({comm})", func="oom_reap_task", pid=task.pid,
+                   comm=task.comm)
 
 
 def _panic(k, reason, cause):
@@ -221,6 +234,7 @@ def out_of_memory(k, oc):
         return True
     if _those_killed_end(k, current):
         return True
+    _skip_those_in_the_kernel(k, current)
     if not oc.gfp_mask & __GFP_FS:
         step(k, "without __GFP_FS nobody is killed: the kernel would try on until somebody frees memory; nobody does "
              "here", func="out_of_memory", level=KERN_WARNING)
@@ -242,6 +256,18 @@ def out_of_memory(k, oc):
         _oom_kill_process(k, oc, oc.chosen, "Out of memory")
     _those_killed_end(k, current)
     return True
+
+
+def pagefault_out_of_memory(k):
+    """Tell that a fault failed without memory, though nobody was killed for it.
+
+    Source: mm/oom_kill.c pagefault_out_of_memory()
+    Differs: the process would fault again and again; it ends here, since nobody frees memory meanwhile.
+    """
+    printk(k, KERN_WARNING, "Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF",
+           func="pagefault_out_of_memory")
+    step(k, "nobody frees memory here: the process would fault for ever, and is ended", func="pagefault_out_of_memory",
+         level=KERN_WARNING)
 
 
 # ------------------------------------------------------------------ what the page allocator calls
@@ -277,8 +303,7 @@ cdef class OomKiller:
             tell(self.pglist.g, OOM_KILL, order, 0)
             return False
         tell_events_so_far(self.k, self.pglist)
-        current = self.k.processes.current if self.pglist.g.in_task else None
-        return out_of_memory(self.k, OomControl(gfp_mask, order, totalpages(self.k), current))
+        return out_of_memory(self.k, OomControl(gfp_mask, order, totalpages(self.k), self.k.processes.current))
 
 
 cdef bint _out_of_memory(void *self, uint32_t gfp_mask, uint32_t order) noexcept nogil:

@@ -4,4 +4,3 @@ from bootsim.linux.mm.page_alloc.node cimport Pglist
 
 cdef int fill_freed(k, uint32_t pfn, uint32_t pages, bint poison=*) except -1
 cdef uint32_t alloc_and_tell(k, Pglist p, uint32_t gfp_mask, uint32_t order) except? 1
-cdef uint32_t alloc_for_task(k, Pglist p, uint32_t gfp_mask, uint32_t order) except? 1

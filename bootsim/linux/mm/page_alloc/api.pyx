@@ -56,15 +56,6 @@ cdef uint32_t alloc_and_tell(k, Pglist p, uint32_t gfp_mask, uint32_t order) exc
     return pfn
 
 
-cdef uint32_t alloc_for_task(k, Pglist p, uint32_t gfp_mask, uint32_t order) except? 1:
-    """The same for the process that acts now, k.processes.current."""
-    p.g.in_task = True
-    try:
-        return alloc_and_tell(k, p, gfp_mask, order)
-    finally:
-        p.g.in_task = False
-
-
 def _compaction_may_begin(k):
     from bootsim.linux.mm.migrate import page_holders  # it imports this module
 

@@ -27,14 +27,10 @@ BAD_REASONS = ("", "nonzero mapcount", "non-NULL mapping", "nonzero _refcount",
 _MAX_SHOWN = 60  # within a minute; the clock of a boot stands still
 
 
-cdef comm_of_current(k, Pglist p):
-    return k.processes.current.comm if p.g.in_task and k.processes.current is not None else k.cpus[0].comm
-
-
-cdef pid_of_current(k, Pglist p):
-    if p.g.in_task and k.processes.current is not None:
-        return k.processes.current.pid
-    return 0 if k.cpus[0].comm == "swapper" else 1
+cdef comm_of_current(k):
+    # the name of the task that the boot processor runs
+    current = None if k.processes is None else k.processes.current
+    return k.cpus[0].comm if current is None else current.comm
 
 
 cdef log_bad_pages(k, Pglist p):
@@ -52,7 +48,7 @@ cdef log_bad_pages(k, Pglist p):
         cma = " CMA" if get_pfnblock_migratetype(p.g, zone, bad.pfn) == MIGRATE_CMA else ""
         names = "|".join(name for name, bit in _PAGE_FLAG_NAMES if bad.page.flags >> bit & 1)
         printk(k, KERN_ALERT, "BUG: Bad page state in process {comm}  pfn:{pfn:05x}", func="bad_page",
-               comm=comm_of_current(k, p), pfn=bad.pfn)
+               comm=comm_of_current(k), pfn=bad.pfn)
         printk(k, KERN_WARNING, "page:(ptrval) refcount:{refcount} mapcount:{mapcount} mapping:{mapping:08x} "
                "index:{index:#x} pfn:{pfn:#x}", func="__dump_page", refcount=bad.page.refcount,
                mapcount=<int32_t>(~bad.page.page_type + 1), mapping=bad.page.mapping, index=bad.page.index, pfn=bad.pfn)
@@ -126,7 +122,7 @@ cdef _warn_once(k, Pglist p, where, func):
     # WARN_ON_ONCE()
     if where not in p.warned:
         p.warned.add(where)
-        warn(k, where, func=func, pid=pid_of_current(k, p))
+        warn(k, where, func=func, pid=0 if k.cpus[0].comm == "swapper" else 1)
 
 
 cdef alloc_failed(k, Pglist p, uint32_t gfp_mask, uint32_t order):
@@ -149,7 +145,7 @@ def warn_alloc(k, uint32_t gfp_mask, str text not None):
         return
     cpuset = ",cpuset=/,mems_allowed=0" if k.build.config.CPUSETS else ""
     printk(k, KERN_WARNING, "{comm}: {text}, mode:{mode:#x}({names}), "
-           "nodemask=(null){cpuset}", func="warn_alloc", comm=comm_of_current(k, p), text=text, mode=mask,
+           "nodemask=(null){cpuset}", func="warn_alloc", comm=comm_of_current(k), text=text, mode=mask,
            names=format_gfp_flags(mask), cpuset=cpuset)
     show_mem(k)
 

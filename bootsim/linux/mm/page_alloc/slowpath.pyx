@@ -59,7 +59,7 @@ cdef uint32_t gfp_to_alloc_flags(const Pgdat *g, uint32_t gfp_mask) noexcept nog
 
 
 cdef bint current_is_victim(Pgdat *g) noexcept nogil:
-    return g.oom != NULL and g.in_task and g.oom.current_is_victim(g.oom.self)
+    return g.oom != NULL and g.oom.current_is_victim(g.oom.self)
 
 
 cdef uint32_t __gfp_pfmemalloc_flags(Pgdat *g, uint32_t gfp_mask) noexcept nogil:

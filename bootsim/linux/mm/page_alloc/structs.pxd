@@ -241,7 +241,6 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     bint compaction         # CONFIG_COMPACTION
     PageOwners *owners      # NULL: no page may move
     OomHooks *oom           # NULL: there are no processes
-    bint in_task            # who asks is a process; else the kernel itself
     uint32_t compact_lists  # heads of the lists of MAX_COMPACTIONS compactions
     uint32_t compactions    # how many are under way
     CompactControl *capturing   # direct compaction that takes a block of its order as soon as one is freed
