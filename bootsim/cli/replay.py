@@ -15,6 +15,8 @@ from bootsim.cli.sizes import NUMBER, SIZE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bootsim.lab.replay import PageReplay
+
 _HELP = """Replay a recording of a real kernel's memory traffic, and tell how many answers agree.
 
     RECORDING is a folder with boot.dtb, meta.json and mmtrace.bin.xz. The machine boots from the same tree; then the
@@ -53,11 +55,13 @@ _HELP = """Replay a recording of a real kernel's memory traffic, and tell how ma
 @click.option("--object", "object_va", type=NUMBER, metavar="ADDR", help="Tell what happened to an object.")
 @click.option("--tree", metavar="TREE", help="Of a text trace: the board it is put to.")
 @click.option("--mem", type=SIZE, metavar="SIZE", help="Of a text trace: the board's amount of RAM.")
+@click.option("--report", metavar="FILE", help="Of a recording: write a page of the allocators' life; --page is on it.")
 @click.option("--json", "as_json", is_flag=True, help="Of a recording: print one JSON object.")
 @click.option("--all", "everything", is_flag=True, help="Of a text trace: show every task and call site.")
 def replay(
     recording: Path, config: str | None, slab: str | None, answers: Path | None, state: Path | None, at: int | None,
     page: int | None, object_va: int | None, tree: str | None, mem: int | None, as_json: bool, everything: bool,
+    report: str | None,
 ) -> None:
     """Replay a recording; the help text is `_HELP`."""
     from bootsim import files
@@ -76,8 +80,11 @@ def replay(
     import_structlog_lazily()
     if state is not None:
         directory.check_target(state)
-    if as_json and not recording.is_dir():
-        raise InputError("--json: not for a text trace")
+    of_recordings = next((name for name, value in (("--json", as_json), ("--report", report)) if value), None)
+    if of_recordings and not recording.is_dir():
+        raise InputError(f"{of_recordings}: not for a text trace")
+    if report is not None:
+        files.target_of(report)
     if str(recording) == "-" or recording.is_file():
         from bootsim.cli.demand import replay_text
 
@@ -88,7 +95,7 @@ def replay(
     if is_process_recording(recording):
         from bootsim.cli.demand import replay_process
 
-        others = {"--json": as_json or None, "--state": state, "--at": at, "--page": page, "--object": object_va,
+        others = {of_recordings: of_recordings, "--state": state, "--at": at, "--page": page, "--object": object_va,
                   "--tree": tree, "--mem": mem}
         given = next((name for name, value in others.items() if value is not None), None)
         if given:
@@ -103,7 +110,11 @@ def replay(
     for note in run.notes:
         click.echo(f"bootsim: {note}", err=True)
     total = len(run.records)
-    run.run(at, _progress(total) if sys.stderr.isatty() else None)
+    progress = _progress(total) if sys.stderr.isatty() else None
+    if report is None:
+        run.run(at, progress)
+    else:
+        _write_report(report, run, at, page, recording.resolve().name, progress)
     if answers is not None:
         files.write(answers, run.answers.tobytes())
     if state is not None:
@@ -129,6 +140,17 @@ def replay(
             click.echo("\n".join(told) or f"nothing happened to {name} {which}")
     if right != asked:
         sys.exit(EXIT_DIFFERS)
+
+
+def _write_report(file: str, run: PageReplay, at: int | None, page: int | None, name: str,
+                  progress: Callable[[int], None] | None) -> None:  # fmt: skip
+    # the replay runs here, and is looked at on the way
+    from bootsim import files
+    from bootsim.lab.life import follow
+    from bootsim.views.report import life
+
+    seen = follow(run, at, [] if page is None else [page], progress)
+    files.write(file, life.render(run, seen, name))
 
 
 def _words(words: list[int]) -> str:

@@ -15,6 +15,7 @@ from bootsim.linux.include.linux.errno import EBUSY
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.cma import cma_alloc, cma_release
 from bootsim.linux.mm.page_alloc import __GFP_BITS_MASK
+from bootsim.page import PAGE_SHIFT
 from bootsim.start import prepare, run
 
 if TYPE_CHECKING:
@@ -199,20 +200,33 @@ class PageReplay:
         return {"allocator": type(allocator).__name__.lower(), "state": allocator.snapshot()}
 
     def life_of(self, pfn: int) -> list[str]:
-        """What happened to a page frame, up to the record that comes next."""
+        """What happened to a page frame, from memblock on up to the record that comes next."""
+        return [f"boot: {self.boot_of(pfn)}", *(f"{i}: {what}" for i, _, what in self.story_of(pfn))]
+
+    def boot_of(self, pfn: int) -> str:
+        """Whose a page frame was when memblock gave memory to the page allocator."""
+        owner = next((h for h in self.k.owners.claims() if h.base <= pfn << PAGE_SHIFT < h.end), None)
+        if owner is not None:
+            return f"{owner.purpose.what} ({owner.span()})"
+        return "free, given to the page allocator" if self.k.machine.has_ram(pfn << PAGE_SHIFT) else "no RAM"
+
+    def story_of(self, pfn: int) -> list[tuple[int, bool, str]]:
+        """Each record about a page frame: its number, whether the frame is in use after it, what happened."""
         told = []
         for i in range(self.at):
             kind, a, b, c = (self.answers[i, word] for word in range(4))
             if kind == REQUEST and c != NO_PAGE and c <= pfn < c + (1 << b):
-                told.append(f"{i}: handed out in a block of order {b} at {c:#x}, asked with {pa.format_gfp_flags(a)}")
+                asked = pa.format_gfp_flags(a)
+                told.append((i, True, f"handed out in a block of order {b} at {c:#x}, asked with {asked}"))
             elif kind == 2 and a == pfn:
-                told.append(f"{i}: freed to the lists of cpu {c}")
+                told.append((i, False, f"freed to the lists of cpu {c}"))
             elif kind == 3 and a <= pfn < a + (1 << b):
-                told.append(f"{i}: freed in a block of order {b} at {a:#x}")
+                told.append((i, False, f"freed in a block of order {b} at {a:#x}"))
             elif kind == 19 and pfn in (a, b):
-                told.append(f"{i}: its content moved to {b:#x}" if pfn == a else f"{i}: takes the content of {a:#x}")
+                moved = f"its content moved to {b:#x}" if pfn == a else f"takes the content of {a:#x}"
+                told.append((i, pfn == b, moved))
             elif kind == CMA_ALLOC and c != NO_PAGE and c <= pfn < c + a:
-                told.append(f"{i}: taken with {a} pages at {c:#x} from a contiguous area")
+                told.append((i, True, f"taken with {a} pages at {c:#x} from a contiguous area"))
         return told
 
     def life_of_object(self, va: int) -> list[str]:

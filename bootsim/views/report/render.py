@@ -22,18 +22,18 @@ def render(data: Mapping[str, Any], title: str) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    style = _resource("report.css")
-    script = f"(function () {{\n'use strict';\n{''.join(_resource(name) for name in SCRIPTS)}}}());\n"
+    style = resource("report.css")
+    script = f"(function () {{\n'use strict';\n{''.join(resource(name) for name in SCRIPTS)}}}());\n"
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(_resource("template.html.j2"))
+    template = environment.from_string(resource("template.html.j2"))
     return template.render(
         title=title,
         version=__version__,
         page=data,
         style=Markup(style),  # noqa: S704  both are files of this package
         script=Markup(script),  # noqa: S704
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=content_hash(style),
+        script_hash=content_hash(script),
         data=Markup(embedded_json(_for_the_script(data))),  # noqa: S704  escaped for its place
         svg=Markup,  # of this package, and escaped there
     )
@@ -51,10 +51,11 @@ def embedded_json(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
+    """Return the text of a file of this package."""
     return resources.files("bootsim.views.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
-    # what the page's content security policy knows its own script and style by
+def content_hash(text: str) -> str:
+    """Return what a page's content security policy knows its own style or script by."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
