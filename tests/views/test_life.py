@@ -111,6 +111,7 @@ def test_a_chart_reaches_from_edge_to_edge():
 def test_only_recordings_have_such_a_page(tmp_path):
     trace = tmp_path / "trace.txt"
     trace.write_text("\n")
-    done = CliRunner().invoke(cli, ["replay", str(trace), "--tree", "vexpress.dts", "--report", str(tmp_path / "a.html")])
+    page = str(tmp_path / "a.html")
+    done = CliRunner().invoke(cli, ["replay", str(trace), "--tree", "vexpress.dts", "--report", page])
     assert done.exit_code == 2
     assert "--report: not for a text trace" in done.output
