@@ -6,7 +6,7 @@ Time is the recording's own: the number of records. The replay runs in equal str
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.lab.replay import NO_PAGE
 
@@ -70,7 +70,7 @@ def follow(replay: PageReplay, stop: int | None, frames: Sequence[int],
 
 
 def _count(replay: PageReplay, ends: list[int]) -> tuple[dict[str, list[int]], int, list[int]]:
-    kinds = replay.records[:replay.at].tolist() if replay.at else []
+    kinds = _rows(replay.records, replay.at)
     events: dict[str, list[int]] = {name: [] for name in EVENTS}
     start = 0
     for end in ends:
@@ -83,8 +83,13 @@ def _count(replay: PageReplay, ends: list[int]) -> tuple[dict[str, list[int]], i
     return events, failed, compactions
 
 
+def _rows(words: Any, count: int) -> list[list[int]]:
+    rows: list[list[int]] = words[:count].tolist() if count else []
+    return rows
+
+
 def _busiest(replay: PageReplay) -> list[int]:
     # the frame that single pages were asked from most often
-    seen = Counter(record[3] for record in replay.answers[:replay.at].tolist()
+    seen = Counter(record[3] for record in _rows(replay.answers, replay.at)
                    if record[0] == _REQUEST and record[2] == 0 and record[3] != NO_PAGE)
     return [pfn for pfn, _ in seen.most_common(1)]
