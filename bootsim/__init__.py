@@ -10,7 +10,7 @@ Everything heavy is imported by the functions that need it, so that `import boot
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from bootsim.version import __version__
 
@@ -33,7 +33,7 @@ def boot(
     mem: int | str | None = None,
     smp: int | None = None,
     cmdline: str | None = None,
-    bootloader: Literal["none", "qemu", "u-boot"] = "none",
+    bootloader: str = "none",
     uboot: Sequence[str] = (),
     atags: str | None = None,
     efi_memmap: str | os.PathLike[str] | None = None,
@@ -55,8 +55,9 @@ def boot(
     `config` is the name of a bundled kernel build, or a YAML file that describes one. `slab` gives
     it another slab allocator than its own, which the log tells. `mem` sizes the memory node, in
     bytes or as "512M"; None leaves the tree's. `smp` is how many processors are powered; None means all that the tree
-    has, but one when QEMU loads or edited the tree, which is its default and not told in the tree. `cmdline` replaces
-    the tree's bootargs. `bootloader` is "qemu" (what QEMU 7.2 does to the tree and where it puts things) or "none".
+    has, but as many as QEMU starts when that loads or edited the tree, which the tree does not tell. `cmdline` replaces
+    the tree's bootargs. `bootloader` is "qemu" (what QEMU 7.2 does to the tree and where it puts things), "u-boot",
+    "none", or "qemu:MACHINE" where the tree does not tell which of QEMU's machines is meant.
     `dtb_addr` and `load_addr` are physical addresses of the tree and of the kernel image. `ram` is the RAM really
     there, where the tree does not tell the truth: bytes, "1G", or with its start "1G@0x60000000". `cpu` states the
     processor that boots where it is not the one the tree names first: a model ("cortex-a15"), "midr=VALUE",

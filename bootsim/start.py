@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
 from bootsim.hw.cpu import of_tree, stated
@@ -31,7 +31,7 @@ def prepare(
     mem: int | str | None = None,
     smp: int | None = None,
     cmdline: str | None = None,
-    bootloader: Literal["none", "qemu", "u-boot"] = "none",
+    bootloader: str = "none",
     uboot: Sequence[str] = (),
     atags: str | None = None,
     efi_memmap: str | os.PathLike[str] | None = None,
@@ -61,6 +61,7 @@ def prepare(
         build,
         bootloader=bootloader,
         mem_bytes=_bytes(mem, "mem"),
+        smp=smp,
         cmdline=cmdline,
         dtb_pa=dtb_addr,
         load_pa=load_addr,
@@ -70,7 +71,7 @@ def prepare(
         atags=atags,
         efi_memmap=efi_memmap,
     )
-    cpus = smp or _powered(tree, bootloader)
+    cpus = handover.cpus or smp or _powered(tree)
     processor = stated(cpu, lambda: processor_of(tree, of_tree(tree)))
     machine = power_on(handover, processor, cpus, soc_for(tree, map(_register, soc), cpus))
     k = Kernel(build, machine, observer=observer, where=tree.where)
@@ -122,9 +123,9 @@ def _register(text: str) -> tuple[str, int]:
     return name, number
 
 
-def _powered(tree: Tree, bootloader: str) -> int:
+def _powered(tree: Tree) -> int:
     # A tree lists the processors of the board; QEMU starts one unless told, and leaves virtio_mmio nodes behind.
-    if bootloader == "qemu" or any(node.name.startswith("virtio_mmio@") for node in tree.root.nodes):
+    if any(node.name.startswith("virtio_mmio@") for node in tree.root.nodes):
         return 1
     return max(1, len(tree.processors))
 

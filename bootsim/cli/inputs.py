@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from bootsim.cli.loaders import LOADER
 from bootsim.cli.sizes import ADDRESS, FILE_AT, SIZE, SIZE_AT
 from bootsim.cli.values import INPUT_NAMES, File, inputs_from
 from bootsim.errors import InputError
@@ -34,13 +35,14 @@ _OPTIONS = (
     click.option("--mem", type=SIZE, metavar="SIZE",
                  help="Amount of RAM: rewrites the tree's memory node, as QEMU does."),
     click.option("--smp", type=click.IntRange(1, 32), metavar="N",
-                 help="Processors that are powered.  [default: the tree's; 1 if QEMU loads or edited the tree]"),
+                 help="Processors that are powered.  [default: the tree's, or what QEMU starts if it loads]"),
     click.option("--cmdline", metavar="TEXT", help="Kernel command line, in place of the tree's bootargs."),
 )  # fmt: skip
 # Who loads, and what: the same for all boots of a sweep.
 LOADER_OPTIONS = (
-    click.option("--bootloader", type=click.Choice(["qemu", "u-boot", "none"]), default="none", show_default=True,
-                 help="Who edits the tree and places things in RAM: QEMU 7.2's loader, U-Boot 2023.01, or nobody."),
+    click.option("--bootloader", type=LOADER, metavar="qemu[:MACHINE]|u-boot|none", default="none", show_default=True,
+                 help="Who edits the tree and places things in RAM: QEMU 7.2's loader (MACHINE is its -M, where the "
+                 "tree does not tell), U-Boot 2023.01, or nobody."),
     click.option("--uboot", multiple=True, metavar="NAME=VALUE",
                  help="A variable of U-Boot's environment that decides where things lie (fdt_high, initrd_high, "
                  "bootm_low, bootm_size, ...), or what decides beside it (top, version, ...). Repeatable."),

@@ -53,6 +53,14 @@ def _stage(text: str) -> str:
     return _one_of(*STAGES)(text)
 
 
+def _loader(text: str) -> str:
+    from bootsim.inputs.bootloader import is_loader
+
+    if not is_loader(text):
+        raise ValueError(text)
+    return text
+
+
 _TREE = Option("tree", str)
 # What `boot` and `input_options` tell click, told once more; tests hold the two against one another.
 OPTIONS = {
@@ -61,7 +69,7 @@ OPTIONS = {
     "--mem": Option("mem", size),
     "--smp": Option("smp", _processors),
     "--cmdline": Option("cmdline", str),
-    "--bootloader": Option("bootloader", _one_of("qemu", "u-boot", "none"), "none"),
+    "--bootloader": Option("bootloader", _loader, "none"),
     "--uboot": Option("uboot", str, (), many=True),
     "--atags": Option("atags", str),
     "--efi-memmap": Option("efi_memmap", str),

@@ -65,7 +65,7 @@ class Inputs:
     def bootargs(self) -> str:
         """The command line that the loader hands over."""
         given = self.options.get("cmdline")
-        if given is not None and (given or self.options.get("bootloader") != "qemu"):
+        if given is not None and (given or not str(self.options.get("bootloader")).startswith("qemu")):
             return str(given)
         return (_bootargs(self.tree) or b"").partition(b"\0")[0].decode("utf-8", "surrogateescape")
 

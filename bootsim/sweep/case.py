@@ -7,9 +7,10 @@ import itertools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
+from bootsim.inputs.bootloader import EXPECTED, is_loader
 from bootsim.sizes import parse_number
 from bootsim.state.quantities import ram_text, size_text
 from bootsim.state.shapes import ShapeError, listing, mapping, number, record, text
@@ -31,7 +32,7 @@ class Case:
     mem: int | None = None
     cmdline: str | None = None
     smp: int | None = None
-    bootloader: Literal["none", "qemu", "u-boot"] = "none"
+    bootloader: str = "none"
     dtb_addr: int | None = None
     load_addr: int | None = None
     initrd: str | None = None
@@ -116,8 +117,8 @@ def _flag(value: Any, at: str) -> bool:
 
 
 def _bootloader(value: Any, at: str) -> str:
-    if value not in ("none", "qemu", "u-boot"):
-        raise ShapeError(at, value, "none, qemu or u-boot")
+    if not is_loader(value):
+        raise ShapeError(at, value, EXPECTED)
     return str(value)
 
 

@@ -6,7 +6,7 @@
         mem: [512M, 256M-1G:256M]           a size, or a range with its step
         cmdline: ["", "vmalloc=512M"]       left out (or null): the tree's own
         smp: 1                              left out: as many as the tree or the loader says
-        bootloader: none                    none, qemu or u-boot; initrd: FILE[@ADDR]; dtb_addr, load_addr: addresses
+        bootloader: none                    none, qemu[:MACHINE] or u-boot; initrd: FILE[@ADDR]; dtb_addr, load_addr
         uboot: [fdt_high=0x68000000]        and atags: mem=1G@0x60000000; efi_memmap: FILE
         ram: 1G@0x60000000                  RAM really there; cpu: [cortex-a15]; soc: [scu=0x1e000000]
         include: [include]                  folders for #include
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.errors import InputError
+from bootsim.inputs.bootloader import EXPECTED, is_loader
 from bootsim.sizes import parse_number, size_at
 from bootsim.state.expressions import Expression, ExpressionError, parse
 from bootsim.sweep.case import MAX_SMP, Case, matrix, mem_sizes
@@ -143,9 +144,9 @@ class _CheckReader(Reader):
     def _common(self, values: dict[str, yaml.Node]) -> dict[str, Any]:
         fields: dict[str, Any] = {}
         if "bootloader" in values:
-            loader = self.text(values["bootloader"], "none, qemu or u-boot")
-            if loader not in (None, "none", "qemu", "u-boot"):
-                self.error(values["bootloader"], f"{loader!r}, expected none, qemu or u-boot")
+            loader = self.text(values["bootloader"], EXPECTED)
+            if loader is not None and not is_loader(loader):
+                self.error(values["bootloader"], f"{loader!r}, expected {EXPECTED}")
             fields["bootloader"] = loader
         for name in ("dtb_addr", "load_addr"):
             if name in values:

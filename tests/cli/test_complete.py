@@ -33,6 +33,7 @@ def test_commands_and_options():
     assert ("plain", "verify") in offered("golden", "ver")
     assert ("plain", "--cmdline") in offered("boot", "--cm")
     assert offered("boot", "--bootloader", "q") == [("plain", "qemu")]
+    assert offered("boot", "--bootloader", "qemu:virt") == [("plain", "qemu:virt")]
 
 
 def test_trees_builds_stages_views_and_folders():

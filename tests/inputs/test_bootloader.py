@@ -218,7 +218,7 @@ def test_what_does_not_fit(vexpress, tmp_path):
     refused(vexpress, "initrd", "lies on the kernel", initrd=(tmp_path / "rd", 0x60100000))
     refused(vexpress, "lies on the initrd", initrd=(tmp_path / "rd", 0x61000000), dtb_pa=0x61001000)
     refused(vexpress, "does not fit", mem_bytes=4 << 30)
-    refused(vexpress, "expected none, qemu or u-boot", bootloader="grub")
+    refused(vexpress, "expected none, qemu, qemu:MACHINE or u-boot", bootloader="grub")
 
 
 def test_initrd_files(vexpress, tmp_path):

@@ -89,7 +89,7 @@ expect:
         "3:11: '512': 512 bytes, expected at least 1M",
         "3:16: '1G-2G': a range needs a step, as in 256M-1G:64M",
         "4:10: 99, expected 1 to 32 processors",
-        "5:17: 'uboot', expected none, qemu or u-boot",
+        "5:17: 'uboot', expected none, qemu, qemu:MACHINE or u-boot",
         "6:12: an empty list, expected at least one value",
         "6:26: 1, expected a kernel command line (in quotes, if it is one)",
         "7:1: unknown name 'expects': did you mean expect?",

@@ -7,7 +7,7 @@ Handover. What the zImage's decompressor does to the tree afterwards is in .atag
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
 from bootsim.inputs.bootloader.handover import Handover, Initrd, Request
@@ -21,15 +21,24 @@ if TYPE_CHECKING:
     from bootsim.inputs.efimap import Firmware
     from bootsim.inputs.tree import Tree
 
-__all__ = ["Handover", "load"]
+__all__ = ["Handover", "is_loader", "load"]
+
+LOADERS = ("none", "qemu", "u-boot")
+EXPECTED = "none, qemu, qemu:MACHINE or u-boot"
+
+
+def is_loader(name: object) -> bool:
+    """Whether `name` can be a bootloader's; that QEMU has a machine of its name is not looked at."""
+    return isinstance(name, str) and (name in LOADERS or (name.startswith("qemu:") and name != "qemu:"))
 
 
 def load(
     tree: Tree,
     build: KernelBuild,
     *,
-    bootloader: Literal["none", "qemu", "u-boot"] = "none",
+    bootloader: str = "none",
     mem_bytes: int | None = None,
+    smp: int | None = None,
     cmdline: str | None = None,
     dtb_pa: int | None = None,
     load_pa: int | None = None,
@@ -41,15 +50,20 @@ def load(
 ) -> Handover:
     """Edit the tree as `bootloader` does and decide where it, the kernel and the initrd lie.
 
-    `mem_bytes` is the size of RAM (None: what the tree says), `cmdline` the command line (None: the tree's).
+    `bootloader` is one of LOADERS, or "qemu:" and the name of one of QEMU's machines, in place of the one that the
+    tree's compatible strings mean. `smp` are the processors that are wished for. `mem_bytes` is the size of RAM (None:
+    what the tree says), `cmdline` the command line (None: the tree's).
     `dtb_pa`, `load_pa` and the initrd's address override the loader's choice. `initrd` is (file, pa or None).
     `ram` is (bytes, base pa or None) of the RAM really there, where the tree does not tell the truth. `uboot` are
     U-Boot's settings, NAME=VALUE; `atags` the tags that an older loader passes (bootsim.inputs.bootloader.atags).
     `efi_memmap` is a log with UEFI's memory map (bootsim.inputs.efimap): then the kernel's EFI stub loads.
     Raises InputError when something does not fit.
     """
+    if not is_loader(bootloader):
+        raise InputError(f"bootloader {bootloader!r}, expected {EXPECTED}")
+    bootloader, _, machine = bootloader.partition(":")
     request = Request(tree, build, mem_bytes, cmdline, dtb_pa, load_pa, _read_initrd(initrd), ram, tuple(uboot), atags,
-                      None if efi_memmap is None else _firmware(efi_memmap))
+                      None if efi_memmap is None else _firmware(efi_memmap), smp, machine or None)
     if efi_memmap is not None and bootloader != "none":
         raise InputError(f"--efi-memmap: UEFI loads the kernel, expected no --bootloader {bootloader}")
     if uboot and bootloader != "u-boot":
@@ -60,10 +74,8 @@ def load(
         from bootsim.inputs.bootloader import none as loader  # type: ignore[no-redef]
     elif bootloader == "qemu":
         from bootsim.inputs.bootloader import qemu as loader  # type: ignore[no-redef]
-    elif bootloader == "u-boot":
-        from bootsim.inputs.bootloader import uboot as loader  # type: ignore[no-redef]
     else:
-        raise InputError(f"bootloader {bootloader!r}, expected none, qemu or u-boot")
+        from bootsim.inputs.bootloader import uboot as loader  # type: ignore[no-redef]
     handover: Handover = loader.load(request)
     if atags is not None:
         if request.firmware is not None:

@@ -21,7 +21,8 @@ class Handover(NamedTuple):
     `blob` is the tree at `dtb_pa`, with the loader's `edits` in it. `kernel_pa` is the kernel's first instruction.
     `banks` are (base, bytes) of the RAM that is really there. `initrd_pa` is None and `initrd_bytes` 0 without an
     initrd. `told` is what the loader said, and what it did to the tree, line by line.
-    `firmware` is UEFI's, where that booted the kernel. `left` is what else lies in RAM (address, bytes).
+    `firmware` is UEFI's, where that booted the kernel. `left` is what else lies in RAM (address, bytes). `cpus` are the
+    processors that run, where the loader's machine decides.
     """
 
     blob: bytes
@@ -34,6 +35,7 @@ class Handover(NamedTuple):
     told: tuple[str, ...] = ()
     firmware: Firmware | None = None
     left: tuple[tuple[int, bytes], ...] = ()
+    cpus: int | None = None
 
 
 class Initrd(NamedTuple):
@@ -45,7 +47,7 @@ class Initrd(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What `load` was asked for, under the names that it has there."""
+    """What `load` was asked for, under the names that it has there; `qemu_machine` is MACHINE of "qemu:MACHINE"."""
 
     tree: Tree
     build: KernelBuild
@@ -58,6 +60,8 @@ class Request(NamedTuple):
     uboot: tuple[str, ...] = ()
     atags: str | None = None
     firmware: Firmware | None = None
+    smp: int | None = None
+    qemu_machine: str | None = None
 
     @property
     def text_offset(self) -> int:

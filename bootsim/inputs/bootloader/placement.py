@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
 from bootsim.inputs.bootloader.handover import TOP
@@ -14,30 +14,6 @@ if TYPE_CHECKING:
 
 INITRD_OFFSET = 128 << 20  # where both loaders put the initrd, if RAM is twice as large
 PHYS_OFFSET_ALIGN = 16 << 20  # what the kernel needs to patch itself for where it runs
-
-
-class Board(NamedTuple):
-    """A machine QEMU has: its name, where its RAM starts, the most RAM it takes, and its virtio transports' address."""
-
-    name: str
-    ram_pa: int
-    max_ram_bytes: int
-    virtio_pa: int
-
-
-VEXPRESS_A9 = Board("vexpress-a9", 0x60000000, 1 << 30, 0x10013000)
-VEXPRESS_A15 = Board("vexpress-a15", 0x80000000, 30 << 30, 0x1C130000)
-
-
-def board_of(tree: Tree) -> Board | None:
-    """The QEMU machine for a tree, None when it is not a Versatile Express."""
-    if "arm,vexpress,v2p-ca9" in tree.board:
-        return VEXPRESS_A9
-    if any(name.startswith("arm,vexpress,v2p-") for name in tree.board):
-        return VEXPRESS_A15
-    if "arm,vexpress" not in tree.board:
-        return None
-    return VEXPRESS_A15 if tree.banks and tree.banks[0][0] >= VEXPRESS_A15.ram_pa else VEXPRESS_A9
 
 
 def beside(taken: tuple[int, int] | None, pa: int, size: int) -> int:
@@ -101,13 +77,20 @@ def _real_base(request: Request, banks: tuple[tuple[int, int], ...]) -> int:
     if request.load_pa is not None:
         holding = [start for start in stated if start <= request.load_pa < start + size]
         return holding[0] if holding else request.load_pa - request.text_offset
-    board = board_of(request.tree)
-    stated += [] if board is None else [board.ram_pa]
+    stated += _boards_base(request.tree)
     placed = [pa for pa in (request.dtb_pa, request.initrd.pa if request.initrd else None) if pa is not None]
     fitting = [start for start in stated if all(start <= pa < start + size for pa in placed)]
     if not stated:
         raise InputError(f"{request.tree.name}: nothing says where RAM starts, expected --ram SIZE@BASE")
     return (fitting or stated)[0]
+
+
+def _boards_base(tree: Tree) -> list[int]:
+    # where QEMU's machine for the tree has its RAM; few boots ask, so few read the machines
+    from bootsim.inputs.bootloader.qemuboards import board_of
+
+    board = board_of(tree)
+    return [] if board is None else [board.ram_pa]
 
 
 def stated_base(request: Request) -> int:
@@ -122,9 +105,8 @@ def stated_base(request: Request) -> int:
         return stated
     if request.load_pa is not None:
         return request.load_pa - request.text_offset
-    board = board_of(tree)
-    if board is not None:
-        return board.ram_pa
+    for base in _boards_base(tree):
+        return base
     if not tree.memory:
         raise no_memory(tree)
     path = tree.memory[0].path

@@ -1,9 +1,9 @@
-"""QEMU 7.2's own loader (hw/arm/boot.c and hw/arm/vexpress.c) with a zImage.
+"""QEMU 7.2's own loader (hw/arm/boot.c, and what its machines add to it) with a zImage and a tree.
 
-It gives the tree room to grow, writes memory, command line, initrd and virtio nodes, and places things as in
-bootsim.inputs.bootloader.none. Its machine follows from the tree: `vexpress-a9` for a CoreTile A9x4, `vexpress-a15` for
-other Versatile Express boards, and for any other tree the part of the loader that all ARM machines share. The zImage
-unpacks the kernel to the start of its 128 MiB of RAM plus TEXT_OFFSET, whichever loader it came from.
+It gives the tree room to grow, writes memory, command line, initrd, PSCI and virtio nodes, and places things as in
+bootsim.inputs.bootloader.none. Its machine follows from the tree, or is named (qemuboards.py); for a tree of a board
+that QEMU has not, there is the part of the loader that all ARM machines share. The zImage unpacks the kernel to the
+start of its 128 MiB of RAM plus TEXT_OFFSET, whichever loader it came from.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 from bootsim.errors import InputError
 from bootsim.escape import escaped
 from bootsim.inputs.bootloader.handover import TOP, Handover, c_string, root_cells, to_cells
-from bootsim.inputs.bootloader.placement import INITRD_OFFSET, board_of, no_memory, page_up
+from bootsim.inputs.bootloader.placement import INITRD_OFFSET, no_memory, page_up
+from bootsim.inputs.bootloader.qemuboards import Board, board_named, board_of
 from bootsim.inputs.edits import add_node, delete_node, set_property
 from bootsim.inputs.libfdt import EditError, serialise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bootsim.inputs.bootloader.handover import Initrd, Request
-    from bootsim.inputs.bootloader.placement import Board
     from bootsim.inputs.edits import Edit
     from bootsim.inputs.tree import Tree
 
@@ -29,36 +31,46 @@ _ZIMAGE_OFFSET = 0x10000
 _ZRELADDR_MASK = 0xF8000000
 _UIMAGE_MAGIC, _UIMAGE_BYTES, _UIMAGE_RAMDISK = b"\x27\x05\x19\x56", 64, 3
 _VIRTIO_TRANSPORTS, _VIRTIO_BYTES, _VIRTIO_IRQ = 4, 0x200, 40
+_PSCI_COMPATIBLE = b"arm,psci-1.0\0arm,psci-0.2\0arm,psci\0"
+_PSCI_FUNCTIONS = (("cpu_suspend", 1), ("cpu_off", 2), ("cpu_on", 3), ("migrate", 5))  # of PSCI 0.2, behind 0x84000000
+_BOOT_STUB = (0xE3A00000, 0xE59F1004, 0xE59F2004, 0xE59FF004)  # r0 = 0, r1 and r2 from behind it, and jump
+_CALL_SETUP = (0xE28FE004, 0xE51FF004)  # before that, call what lies at the next word
 
 
 def load(request: Request) -> Handover:
     """Place things and edit the tree as load_device_tree() and arm_load_dtb() do.
 
-    Differs: existing rng-seed properties keep their value, where QEMU fills in random bytes at every reset.
+    Differs: existing rng-seed properties keep their value, where QEMU fills in random bytes at every reset. Of what
+    QEMU writes below the kernel, only the stub that the first processor starts in is there.
     """
     if request.ram is not None:
         raise InputError("--ram goes with --bootloader none: QEMU writes the RAM it has into the tree")
     if request.initrd is not None:
         request = request._replace(initrd=_unwrapped(request.initrd))
     tree, initrd = request.tree, request.initrd
-    board = board_of(tree)
-    base, mem_bytes = _ram(request, board)
-    initrd_pa = page_up(base + min(mem_bytes // 2, INITRD_OFFSET))
+    board = board_named(request.qemu_machine) if request.qemu_machine is not None else board_of(tree)
+    known = board or _unknown(request)
+    cpus = _processors(request, known)
+    mem_bytes = _ram_bytes(request, known)
+    base, told_bytes = known.ram_pa, min(mem_bytes, known.told_max) - known.kept
+    initrd_pa = page_up(base + min(told_bytes // 2, INITRD_OFFSET))
     if initrd is not None and initrd.pa is not None:
         initrd_pa = initrd.pa
     dtb_pa = page_up(initrd_pa + (initrd.size if initrd else 0))
     if request.dtb_pa is not None:
         dtb_pa = request.dtb_pa
+    _check_room(known, base + told_bytes, initrd_pa + (initrd.size if initrd else 0), dtb_pa)
     kernel_pa = ((base + _ZIMAGE_OFFSET) & _ZRELADDR_MASK) + request.text_offset
     if request.load_pa is not None:
         kernel_pa = request.load_pa
-    edits = _edits(request, board, (base, mem_bytes), initrd_pa)
+    edits = _edits(request, known, (base, told_bytes), initrd_pa)
     try:
         blob = serialise(tree, edits, (len(tree.blob) + 10000) * 2)
     except EditError as error:
         raise InputError(f"{tree.name}: QEMU could not edit this tree: {error}") from None
-    banks, initrd_bytes = ((base, mem_bytes),), initrd.size if initrd else 0
-    return Handover(blob, dtb_pa, kernel_pa, banks, initrd_pa if initrd else None, initrd_bytes, tuple(edits))
+    return Handover(blob, dtb_pa, kernel_pa, _banks(known, mem_bytes), initrd_pa if initrd else None,
+                    initrd.size if initrd else 0, tuple(edits), tuple(_told(board, request, told_bytes, edits)),
+                    left=((base, _boot_stub(known, dtb_pa)),), cpus=cpus)  # fmt: skip
 
 
 def _unwrapped(initrd: Initrd) -> Initrd:
@@ -71,33 +83,98 @@ def _unwrapped(initrd: Initrd) -> Initrd:
     return initrd._replace(size=size) if 0 < size <= initrd.size - _UIMAGE_BYTES else initrd
 
 
-def _ram(request: Request, board: Board | None) -> tuple[int, int]:
-    # Where RAM starts and its size; without a wish, as much as the tree's memory nodes say.
-    base = board.ram_pa if board is not None else 0
-    mem_bytes = request.mem_bytes
-    if board is None or mem_bytes is None:
-        banks = request.tree.banks
-        if not banks:
-            raise no_memory(request.tree)
-        base = base or banks[0][0]
-        mem_bytes = mem_bytes or sum(size for start, size in banks if start >= base)
-    if not mem_bytes:
+# ------------------------------------------------------------------ the machine
+
+
+def _unknown(request: Request) -> Board:
+    # what all machines share, with RAM where the tree has it
+    banks = request.tree.banks
+    if not banks:
         raise no_memory(request.tree)
-    if board is not None and mem_bytes > board.max_ram_bytes:
-        raise InputError(
-            f"{mem_bytes >> 20} MiB of RAM, QEMU's {board.name} takes at most {board.max_ram_bytes >> 20} MiB"
-        )
-    return base, mem_bytes
+    return Board("", (), banks[0][0], cpus=(1, 1, 32))
 
 
-def _edits(request: Request, board: Board | None, bank: tuple[int, int], initrd_pa: int) -> list[Edit]:
+def _processors(request: Request, board: Board) -> int:
+    default, least, most = board.cpus
+    cpus = default if request.smp is None else request.smp
+    if not least <= cpus <= most:
+        expected = f"{least}" if least == most else f"{least} to {most}"
+        raise InputError(f"--smp {cpus}: QEMU's {board.name} has {expected} processor(s)")
+    return cpus
+
+
+def _ram_bytes(request: Request, board: Board) -> int:
+    # Without a wish, as much as the tree's memory nodes say, where the machine takes that.
+    wish = request.mem_bytes
+    stated = sum(size for start, size in request.tree.banks if start >= board.ram_pa)
+    if board.fixed:
+        return board.ram_bytes
+    if not (wish or stated) and not board.name:
+        raise no_memory(request.tree)
+    mem_bytes = wish or stated or board.ram_bytes
+    if board.sizes and mem_bytes not in board.sizes:
+        if wish is None:
+            return board.ram_bytes
+        expected = " or ".join(f"{size >> 20}" for size in board.sizes)
+        raise InputError(f"{mem_bytes >> 20} MiB of RAM, QEMU's {board.name} takes {expected} MiB")
+    if mem_bytes > board.max_ram_bytes:
+        most = board.max_ram_bytes >> 20
+        raise InputError(f"{mem_bytes >> 20} MiB of RAM, QEMU's {board.name} takes at most {most} MiB")
+    return mem_bytes
+
+
+def _banks(board: Board, mem_bytes: int) -> tuple[tuple[int, int], ...]:
+    # RAM that is really there; what the tree is told is another matter
+    first = (board.ram_pa, min(mem_bytes, board.told_max, board.mapped_max))
+    if board.rest_pa is None or mem_bytes <= board.told_max:
+        return (first,)
+    return first, (board.rest_pa, mem_bytes - board.told_max)
+
+
+def _check_room(board: Board, ram_end: int, initrd_end: int, dtb_pa: int) -> None:
+    if initrd_end > ram_end or dtb_pa >= ram_end:
+        what = "the initrd" if initrd_end > ram_end else "the device tree blob"
+        name = f"QEMU's {board.name}" if board.name else "QEMU"
+        raise InputError(f"{what} is not all in RAM: {name} tells the kernel of RAM up to {ram_end:#x}, expected more "
+                         "RAM or a smaller initrd")
+
+
+def _boot_stub(board: Board, dtb_pa: int) -> bytes:
+    # bootloader[] of hw/arm/boot.c; the zImage lies behind it
+    setup = () if board.setup_pa is None else (*_CALL_SETUP, board.setup_pa)
+    words = (*setup, *_BOOT_STUB, board.board_id, dtb_pa, board.ram_pa + _ZIMAGE_OFFSET)
+    return struct.pack(f"<{len(words)}I", *words)
+
+
+def _told(board: Board | None, request: Request, told_bytes: int, edits: list[Edit]) -> Iterator[str]:
+    if board is None:
+        names = escaped(", ".join(request.tree.board)) or "a tree without compatible"
+        yield (f"QEMU 7.2 has no machine for {names} that is known here: RAM lies where the tree says, and the tree is "
+               "edited as for every machine; --bootloader qemu:MACHINE names one")
+    else:
+        yield f"QEMU: machine {board.name}, {told_bytes >> 20} MiB of RAM told to the kernel"
+        if board.fixed and request.mem_bytes not in (None, board.ram_bytes):
+            yield f"QEMU: {board.name} has {board.ram_bytes >> 20} MiB, whatever -m says"
+        if min(told_bytes, board.told_max) > board.mapped_max:
+            yield f"QEMU: {board.name} has {board.mapped_max >> 20} MiB there, less than it tells the kernel"
+    added = ""
+    for edit in edits:
+        if edit.prop is None or edit.path != added:
+            yield f"QEMU: {edit}"
+        added = edit.path if edit.action == "add" else added
+
+
+# -------------------------------------------------------------------- the tree
+
+
+def _edits(request: Request, board: Board, bank: tuple[int, int], initrd_pa: int) -> list[Edit]:
     tree, (acells, scells) = request.tree, root_cells(request.tree)
-    base, mem_bytes = bank
-    if scells < 2 and mem_bytes >= TOP:
+    base, told_bytes = bank
+    if scells < 2 and told_bytes >= TOP:
         raise InputError(f"{tree.name}: #size-cells is {scells}, QEMU refuses such a tree with 4 GiB of RAM or more")
     edits = [delete_node(path) for path in _memory_paths(tree)]
     path = f"/memory@{base:x}"
-    reg = to_cells(tree, (acells, base), (scells, mem_bytes))
+    reg = to_cells(tree, (acells, base), (scells, told_bytes))
     edits += [add_node(path), set_property(path, "device_type", b"memory\0"), set_property(path, "reg", reg)]
     chosen = tree.chosen or "/chosen"
     if tree.chosen is None:
@@ -108,9 +185,21 @@ def _edits(request: Request, board: Board | None, bank: tuple[int, int], initrd_
         end = initrd_pa + request.initrd.size
         edits.append(set_property(chosen, "linux,initrd-start", to_cells(tree, (1, initrd_pa))))
         edits.append(set_property(chosen, "linux,initrd-end", to_cells(tree, (1, end))))
-    if board is not None:
+    if board.conduit:
+        edits += _psci_edits(tree, board.conduit)
+    if board.virtio_pa:
         edits += _virtio_edits(tree, board, acells, scells)
     return edits
+
+
+def _psci_edits(tree: Tree, conduit: str) -> list[Edit]:
+    # fdt_add_psci_node(): QEMU's own firmware answers, whatever the tree had
+    there = tree.lookup("/psci")
+    edits = [] if there is None else [delete_node(there)]
+    edits += [add_node("/psci"), set_property("/psci", "compatible", _PSCI_COMPATIBLE),
+              set_property("/psci", "method", c_string(conduit))]  # fmt: skip
+    return edits + [set_property("/psci", name, struct.pack(">I", 0x84000000 | number))
+                    for name, number in _PSCI_FUNCTIONS]  # fmt: skip
 
 
 def _memory_paths(tree: Tree) -> list[str]:
