@@ -79,7 +79,7 @@ def test_verify_reports_every_board(bootsim, tree_file, tmp_path):
         ("tree: 7", "[inputs].tree: 7, expected a text"),
         ('tree: "a.dts"\ninclude_dirs: [1]', "[inputs].include_dirs[0]: 1, expected a text"),
         ('tree: "a.dts"\nsmp: 99', "[inputs].smp: 99, expected 0 to 0x20"),
-        ('tree: "a.dts"\nbootloader: "lilo"', "expected none, qemu or u-boot"),
+        ('tree: "a.dts"\nbootloader: "lilo"', "expected none, qemu, qemu:MACHINE or u-boot"),
         ("tree: [[[[", "found 'tree: [[[['"),
     ],
 )

@@ -102,13 +102,15 @@ def test_another_qemu_or_board_means_the_tree_as_it_was_received(tmp_path):
     boot = Boot(Kernel("a"), "dts:vexpress.dts", 512, cpus=2)
     job = Job(boot, Built, b"arm,vexpress,v2p-ca9")
     known = replay.arguments(job, Path("t.dtb"), Path("i"), (7, 2), Real)
-    assert known[:5] == ["t.dtb", "--bootloader", "qemu", "--mem", "512M"]
+    assert known[:5] == ["t.dtb", "--bootloader", "qemu:vexpress-a9", "--mem", "512M"]
     assert known[-2:] == ["--initrd", "i"]
     other = replay.arguments(job, Path("t.dtb"), None, (8, 2), Real)
     received = [str(tmp_path / "boot.dtb"), "--dtb-addr", "0x68000000", "--load-addr", "0x60208000", "--smp", "2"]
     assert other == received
     virt = Job(dataclasses.replace(boot, machine="virt", until="mem_init", given=("--cpu", "midr=1")), Built, b"")
     more = ["--until", "mem_init", "--cpu", "midr=1"]
+    pi = Job(dataclasses.replace(boot, machine="raspi0"), Built, b"a tree")
+    assert replay.arguments(pi, Path("t.dtb"), None, (7, 2), Real)[2] == "qemu:raspi0"
     assert replay.arguments(virt, Path("t.dtb"), None, (7, 2), Real) == [*received, *more]
 
 

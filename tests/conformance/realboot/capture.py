@@ -42,7 +42,7 @@ class Job:
 
     @property
     def is_vexpress(self) -> bool:
-        """Whether this is the board that bootsim knows QEMU's loader of."""
+        """Whether the tree is for the Versatile Express board that it runs on."""
         return self.boot.machine is None
 
     @property

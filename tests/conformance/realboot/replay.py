@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsim.errors import BootsimError
+from bootsim.inputs.bootloader.qemuboards import BOARDS
 from bootsim.state.compare import Row, compare
 from bootsim.state.directory import StateDirectory
 from realboot import StepFailedError
@@ -68,18 +69,19 @@ def describe(build: Build, described_from: str, target: Path) -> Path:
 def arguments(job: Job, tree: Path, initrd: Path | None, qemu: tuple[int, int], real: StateDirectory) -> list[str]:
     """The options of `bootsim boot` that stand for what QEMU was given.
 
-    Of QEMU's loader one version is modelled, for Versatile Express. With any other version or board, the replay starts
-    from the tree as the kernel received it.
+    Of QEMU's loader one version is modelled, for the machines that it has. With any other version or machine, and where
+    QEMU made the tree itself, the replay starts from the tree as the kernel received it.
     """
     boot = job.boot
     smp = ["--smp", str(boot.cpus), *(["--until", boot.until] if boot.until else []), *boot.given]
     if boot.dtb_pa is not None:
         return [str(tree), "--dtb-addr", hex(boot.dtb_pa), "--load-addr", hex(job.load_pa), *smp]
-    if qemu != MODELLED_QEMU or not job.is_vexpress:
+    if qemu != MODELLED_QEMU or not job.tree or job.machine not in {board.name for board in BOARDS}:
         left = real.stages["__create_page_tables"]
         load = left["phys_offset"] + job.build.text_offset
         return [str(real.path / "boot.dtb"), "--dtb-addr", hex(left["atags"]), "--load-addr", hex(load), *smp]
-    given = [str(tree), "--bootloader", "qemu", "--mem", f"{boot.mem_mib}M", "--cmdline", boot.bootargs, *smp]
+    given = [str(tree), "--bootloader", f"qemu:{job.machine}", "--mem", f"{boot.mem_mib}M", "--cmdline", boot.bootargs]
+    given += smp
     return given + (["--initrd", str(initrd)] if initrd else [])
 
 
