@@ -38,3 +38,6 @@ cdef class PhysicalMemory:
     cdef void populate(self, unsigned long long start, unsigned long long end) noexcept nogil
 
 cdef int copy_touched(unsigned char *to, const unsigned char *source, size_t size, bint swapped) except -1
+
+cdef unsigned char *map_zeroed(size_t size, what) except NULL
+cdef void unmap(unsigned char *memory, size_t size) noexcept

@@ -6,6 +6,9 @@
 
 One anonymous private mapping without swap reservation. Pages nobody wrote read as zero and hold no host memory;
 `zero` gives whole pages back to the host.
+
+A process that boots without end may keep the mappings of machines that are gone for those that come (`keep_mappings`):
+what was written is set to zero, which takes a fraction of the time in which the host finds and clears pages anew.
 """
 
 cimport cython
@@ -20,10 +23,11 @@ from bootsim.errors import BootsimError
 
 cdef extern from "<sys/mman.h>" nogil:
     void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)
+    int mprotect(void *addr, size_t length, int prot)
     int munmap(void *addr, size_t length)
     int madvise(void *addr, size_t length, int advice)
     int mincore(void *addr, size_t length, unsigned char *vec)
-    int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_DONTNEED
+    int PROT_NONE, PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_DONTNEED
     void *MAP_FAILED
 
 cdef extern from "<sys/sysinfo.h>" nogil:
@@ -37,8 +41,40 @@ cdef extern from *:
     #ifndef MADV_POPULATE_WRITE
     #define MADV_POPULATE_WRITE 23  /* Linux 5.14; an older host refuses it */
     #endif
+
+    #include <fcntl.h>
+    #include <sys/ioctl.h>
+    #include <unistd.h>
+    /* PAGEMAP_SCAN, Linux 6.7; an older host refuses it */
+    struct bootsim_page_region {
+        uint64_t start, end, categories;
+    };
+    struct bootsim_pm_scan_arg {
+        uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+        uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+    };
+    #define BOOTSIM_PAGEMAP_SCAN _IOWR('f', 16, struct bootsim_pm_scan_arg)
+    #define BOOTSIM_HELD (1 << 3 | 1 << 4)  /* PAGE_IS_PRESENT, PAGE_IS_SWAPPED */
     """
     int MADV_POPULATE_WRITE
+    struct PageRegion "bootsim_page_region":
+        uint64_t start, end
+    struct ScanArg "bootsim_pm_scan_arg":
+        uint64_t size, start, end, walk_end, vec, vec_len, category_anyof_mask, return_mask
+    unsigned long BOOTSIM_PAGEMAP_SCAN
+    uint64_t BOOTSIM_HELD
+    int O_RDONLY, O_CLOEXEC
+    int open_file "open"(const char *path, int flags) nogil
+    int close(int fd) nogil
+    int ioctl(int fd, unsigned long request, ScanArg *arg) nogil
+
+cdef struct Mapping:
+    unsigned char *memory
+    size_t size
+
+cdef enum:
+    MOST_KEPT = 16
+    SCANNED_AT_ONCE = 128
 
 
 cdef unsigned long long SPAN_BYTES = 1ULL << 32
@@ -47,6 +83,14 @@ cdef unsigned long long PAD_BYTES = 4096
 cdef unsigned long long HOST_PAGE_BYTES = 4096
 # How many pages the host is asked of at once.
 cdef size_t _STEP_PAGES = 1 << 16
+# What lies before and behind a mapping, and may not be touched.
+cdef size_t GUARD_BYTES = 1 << 16
+# Of a kept mapping no more than this stays with the process.
+cdef size_t HELD_BYTES = 8 << 20
+# Not a machine's: memory of the host that no machine has at present, the newest last.
+cdef Mapping kept[MOST_KEPT]
+cdef int nr_kept = 0
+cdef int keep_at_most = 0
 
 
 class PhysicalAddressError(BootsimError):
@@ -58,15 +102,11 @@ cdef class PhysicalMemory:
     """The 4 GiB a 32-bit physical address can name, as bytes. Little-endian words. Freed with the object."""
 
     def __cinit__(self):
-        cdef void *p = mmap(NULL, SPAN_BYTES + PAD_BYTES, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        if p == MAP_FAILED:
-            raise MemoryError("the host refused a 4 GiB sparse mapping for physical memory")
-        self.base = <unsigned char *>p
+        self.base = map_zeroed(SPAN_BYTES + PAD_BYTES, "a 4 GiB sparse mapping for physical memory")
 
     def __dealloc__(self):
         if self.base != NULL:
-            munmap(self.base, SPAN_BYTES + PAD_BYTES)
+            unmap(self.base, SPAN_BYTES + PAD_BYTES)
 
     def read(self, long long pa, long long size):
         """The `size` bytes at `pa`. Raises PhysicalAddressError when any lies outside the address space."""
@@ -140,6 +180,94 @@ cdef class PhysicalMemory:
 
     def __repr__(self):
         return "<PhysicalMemory 4 GiB>"
+
+
+def keep_mappings(count):
+    """Keep up to `count` mappings of machines that are gone for those that this process makes next; 0 keeps none."""
+    global keep_at_most
+    if not 0 <= count <= MOST_KEPT:
+        raise ValueError(f"{count} mappings: expected 0 to {int(MOST_KEPT)}")
+    keep_at_most = count
+    while nr_kept > keep_at_most:
+        drop_oldest()
+
+
+cdef unsigned char *map_zeroed(size_t size, what) except NULL:
+    """`size` bytes of the host (whole pages) that read as zero, for `what`, between guards. `unmap` frees them."""
+    cdef unsigned char *memory
+    cdef int i
+    for i in range(nr_kept - 1, -1, -1):
+        if kept[i].size == size:
+            memory = kept[i].memory
+            forget(i)
+            return memory
+    memory = <unsigned char *>mmap(NULL, size + 2 * GUARD_BYTES, PROT_NONE,
+                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    if memory == MAP_FAILED:
+        raise MemoryError(f"the host refused {what}")
+    if mprotect(memory + GUARD_BYTES, size, PROT_READ | PROT_WRITE) != 0:
+        munmap(memory, size + 2 * GUARD_BYTES)
+        raise MemoryError(f"the host refused {what}")
+    return memory + GUARD_BYTES
+
+
+cdef void unmap(unsigned char *memory, size_t size) noexcept:
+    """Give back what `map_zeroed` gave: to the host, or to whom this process asks for as much next."""
+    if keep_at_most == 0 or not clear_held(memory, size):
+        munmap(memory - GUARD_BYTES, size + 2 * GUARD_BYTES)
+        return
+    global nr_kept
+    if nr_kept == keep_at_most:
+        drop_oldest()
+    kept[nr_kept].memory, kept[nr_kept].size = memory, size
+    nr_kept += 1
+
+
+cdef void forget(int i) noexcept nogil:
+    global nr_kept
+    nr_kept -= 1
+    while i < nr_kept:
+        kept[i] = kept[i + 1]
+        i += 1
+
+
+cdef void drop_oldest() noexcept nogil:
+    munmap(kept[0].memory - GUARD_BYTES, kept[0].size + 2 * GUARD_BYTES)
+    forget(0)
+
+
+cdef bint clear_held(unsigned char *memory, size_t size) noexcept nogil:
+    # Zero everywhere: what the host holds is overwritten, up to HELD_BYTES; the rest goes back. False if it does not.
+    cdef int fd = open_file("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)
+    cdef size_t done = 0
+    if fd >= 0:
+        done = overwrite_held(fd, memory, size)
+        close(fd)
+    return done == size or madvise(memory + done, size - done, MADV_DONTNEED) == 0
+
+
+cdef size_t overwrite_held(int fd, unsigned char *memory, size_t size) noexcept nogil:
+    # How much from the start on is zero now: all of it, unless there was much to clear, or the host does not tell.
+    cdef PageRegion held[SCANNED_AT_ONCE]
+    cdef ScanArg arg
+    cdef size_t cleared = 0
+    cdef int i, count
+    memset(&arg, 0, sizeof(arg))
+    arg.size = sizeof(arg)
+    arg.start, arg.end = <uint64_t>memory, <uint64_t>memory + size
+    arg.vec, arg.vec_len = <uint64_t>&held[0], SCANNED_AT_ONCE
+    arg.category_anyof_mask = arg.return_mask = BOOTSIM_HELD
+    while arg.start < arg.end:
+        count = ioctl(fd, BOOTSIM_PAGEMAP_SCAN, &arg)
+        if count < 0:
+            break
+        for i in range(count):
+            cleared += held[i].end - held[i].start
+            if cleared > HELD_BYTES:
+                return held[i].start - <uint64_t>memory
+            memset(<void *>held[i].start, 0, held[i].end - held[i].start)
+        arg.start = arg.walk_end
+    return arg.start - <uint64_t>memory
 
 
 cdef int copy_touched(unsigned char *to, const unsigned char *source, size_t size, bint swapped) except -1:

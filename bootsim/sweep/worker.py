@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.errors import EXIT_BAD_INPUT, EXIT_BUG, EXIT_PANICKED, BootsimError, InputError, KernelPanic
+from bootsim.hw.memory import keep_mappings
 from bootsim.inputs.configfile import load_build
 from bootsim.inputs.devicetree import load_tree
 from bootsim.start import prepare, run
@@ -36,6 +37,8 @@ VERDICTS = ("ok", "warnings", "panic", "input error", "timeout", "crash", "bug")
 FAILED = frozenset(VERDICTS[2:])
 # A boot makes some thousand objects and no cycle but in a panic: the usual 700 would look at each of them many times.
 _GC_THRESHOLD = 10_000
+# RAM, and struct pages of some sizes of RAM.
+_KEPT_MAPPINGS = 6
 _EXIT_CODES = ((("bug", "crash"), EXIT_BUG), (("input error", "timeout"), EXIT_BAD_INPUT), (("panic",), EXIT_PANICKED))
 
 
@@ -142,10 +145,14 @@ def exit_code(verdicts: Iterable[str]) -> int:
 
 
 def settle() -> None:
-    """Make a process fit for boots without end: what is loaded by now is never looked at by the garbage collector."""
+    """Make a process fit for boots without end.
+
+    What is loaded by now is never looked at by the garbage collector, and a machine's memory serves the next machine.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
+    keep_mappings(_KEPT_MAPPINGS)
 
 
 def _booted(k: Kernel) -> Outcome:

@@ -16,7 +16,7 @@ from bootsim.sweep import find, pool
 from bootsim.sweep.case import Case, matrix, mem_sizes
 from bootsim.sweep.progress import Progress, clock
 from bootsim.sweep.results import ResultFile
-from bootsim.sweep.worker import boot
+from bootsim.sweep.worker import boot, measure
 
 
 def lines_of(path):
@@ -224,6 +224,21 @@ def test_an_item_that_kills_its_process_is_found():
     assert sorted(pool.run(_double, items, jobs=2, crashed=_crashed)) == [
         (index, -13 if item == 13 else item * 2) for index, item in enumerate(items)
     ]
+
+
+def _measured(case):
+    return measure(case, ("digest", "free_pages", "lowmem"))["values"]
+
+
+def test_boots_in_memory_of_earlier_boots_end_as_in_memory_of_their_own(tree_file):
+    # memtest fills all of RAM with patterns; what a panic leaves behind is anything
+    inputs = [("1G", ""), ("1G", "memtest=1"), ("64M", ""), ("1G", "mem=2M"), ("1G", "init_on_free=1"), ("64M", "")]
+    cases = [Case(tree_file(), "3G/1G", int(mem[:-1]) << {"M": 20, "G": 30}[mem[-1]], words) for mem, words in inputs]
+    alone = [_measured(case) for case in cases]
+    assert alone[0]["free_pages"]
+    assert not alone[3]["free_pages"]
+    for index, values in pool.run(_measured, cases * 3, jobs=1, crashed=_crashed):
+        assert values == alone[index % len(cases)], cases[index % len(cases)]
 
 
 def test_a_boot_may_take_too_long(tree_file):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bootsim.hw.memory import PhysicalAddressError, PhysicalMemory
+from bootsim.hw.memory import PhysicalAddressError, PhysicalMemory, keep_mappings
 
 TOP = 1 << 32
 
@@ -90,3 +90,62 @@ def test_it_costs_host_memory_only_where_touched():
     memories = [PhysicalMemory() for _ in range(8)]
     memories[0].zero(0, TOP)
     assert resident_kib() - before < 8192
+
+
+@pytest.fixture
+def keeping():
+    keep_mappings(2)
+    yield
+    keep_mappings(0)
+
+
+def mapped_spans():
+    """How many mappings of at least 4 GiB this process has."""
+    ranges = (line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines())
+    return sum(int(end, 16) - int(start, 16) >= TOP for start, end in ranges)
+
+
+def test_kept_memory_reads_as_zero(keeping):
+    places = [0, 0x7000, *range(0x60000000, 0x70000000, 0x01234000), TOP - 8]
+    for round_ in range(3):
+        ram = PhysicalMemory()
+        assert [ram.read32(pa) for pa in places] == [0] * len(places), round_
+        for pa in places:
+            ram.write32(pa, 0xDEADBEEF)
+        del ram
+
+
+def test_of_much_that_was_written_nothing_stays(keeping):
+    size = 40 << 20
+    ram = PhysicalMemory()
+    ram.fill32(0x60000000, size, 0xE7FDDEF1)
+    ram.write32(0xFFFF0000, 1)
+    del ram
+    again = PhysicalMemory()
+    assert again.read(0x60000000, size) == bytes(size)
+    assert again.read32(0xFFFF0000) == 0
+
+
+def test_no_more_is_kept_than_was_asked_for(keeping):
+    before = mapped_spans()
+    several = [PhysicalMemory() for _ in range(4)]
+    assert mapped_spans() == before + 4
+    del several
+    assert mapped_spans() == before + 2
+    ram = PhysicalMemory()
+    assert mapped_spans() == before + 2
+    del ram
+    keep_mappings(0)
+    assert mapped_spans() == before
+
+
+def test_nothing_is_kept_unless_asked_for():
+    before = mapped_spans()
+    PhysicalMemory()
+    assert mapped_spans() == before
+
+
+@pytest.mark.parametrize("count", [-1, 17])
+def test_a_number_of_mappings_that_cannot_be_kept(count):
+    with pytest.raises(ValueError, match="expected 0 to 16"):
+        keep_mappings(count)

@@ -5,7 +5,7 @@ from bootsim.linux.mm.page_alloc.structs cimport Pgdat, Zone
 cdef class Pglist:
     cdef Pgdat *g
     cdef size_t map_bytes
-    cdef void *map_memory
+    cdef unsigned char *map_memory
     cdef object __weakref__
     cdef readonly list zone_names
     cdef readonly list bank_pfns

@@ -6,7 +6,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy
 
-from bootsim.hw.memory cimport copy_touched
+from bootsim.hw.memory cimport copy_touched, map_zeroed, unmap
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
@@ -16,18 +16,11 @@ from bootsim.linux.mm.page_alloc.structs cimport *
 from bootsim.errors import BootsimError, InputError
 
 
-cdef extern from "<sys/mman.h>" nogil:
-    void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)
-    int mprotect(void *addr, size_t length, int prot)
-    int munmap(void *addr, size_t length)
-    int PROT_NONE, PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
-    void *MAP_FAILED
-
-
 cdef enum:
     MAX_CPUS = 1024
 
-cdef size_t GUARD_BYTES = 1 << 16
+# A mapping of struct pages is a multiple of this, so that boards of nearly one size have mappings of one size.
+cdef size_t MAP_UNIT_BYTES = 1 << 16
 
 
 class PageFrameError(BootsimError):
@@ -108,7 +101,7 @@ cdef class Pglist:
     def __dealloc__(self):
         cdef uint32_t i
         if self.map_memory != NULL:
-            munmap(self.map_memory, self.map_bytes)
+            unmap(self.map_memory, self.map_bytes)
         if self.g != NULL:
             for i in range(self.g.nr_zones):
                 free(self.g.zones[i].pageset)
@@ -149,8 +142,7 @@ cdef class Pglist:
             g.zones[i].pageset = <PerCpuPages *>duplicate(other.g.zones[i].pageset, g.nr_cpus * sizeof(PerCpuPages))
         if other.map_memory != NULL:
             self.reserve_map()
-            copy_touched(<unsigned char *>self.map_memory + GUARD_BYTES,
-                         <unsigned char *>other.map_memory + GUARD_BYTES, self.map_bytes - 2 * GUARD_BYTES, True)
+            copy_touched(self.map_memory, other.map_memory, self.map_bytes, True)
         if other.section_flags != NULL:
             self.section_flags = <uint32_t *>duplicate(other.section_flags, section_flags_words(g) * 4)
         for i in range(g.nr_zones):
@@ -184,18 +176,9 @@ cdef class Pglist:
         # the host's memory for the struct pages and list heads of [base, end)
         cdef Pgdat *g = self.g
         cdef size_t entries = <size_t>(g.end - g.base) + g.nr_heads
-        cdef size_t bytes = (entries * sizeof(Page) + GUARD_BYTES - 1) & ~(GUARD_BYTES - 1)
-        cdef char *memory
-        # what is before and behind may not be touched
-        self.map_bytes = bytes + 2 * GUARD_BYTES
-        self.map_memory = mmap(NULL, self.map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        if self.map_memory == MAP_FAILED:
-            self.map_memory = NULL
-            raise MemoryError("the host refused the memory for struct pages")
-        memory = <char *>self.map_memory + GUARD_BYTES
-        if mprotect(memory, bytes, PROT_READ | PROT_WRITE):
-            raise MemoryError("the host refused the memory for struct pages")
-        g.map = <Page *>memory - g.base
+        self.map_bytes = (entries * sizeof(Page) + MAP_UNIT_BYTES - 1) & ~(MAP_UNIT_BYTES - 1)
+        self.map_memory = map_zeroed(self.map_bytes, "the memory for struct pages")
+        g.map = <Page *>self.map_memory - g.base
         return 0
 
     @property
