@@ -14,7 +14,7 @@ from bootsim.linux.mm.slab_common cimport (
     SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TRACE, SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource,
     check_own, get_order)
 from bootsim.linux.mm.slub.slabs cimport (
-    LIST_END, TO_TAIL, KmemCacheCpu, SlubCache, SlubSlabs, inuse_of, objects_of)
+    LIST_END, TO_TAIL, KmemCacheCpu, SlubCache, SlubSlabs, inuse_of, objects_of, starts_object)
 
 from bootsim.linux.kernel.printk import KERN_CRIT, KERN_WARNING, printk
 from bootsim.linux.mm.page_alloc import format_gfp_flags
@@ -237,7 +237,7 @@ cdef class Slub(SlubSlabs):
         cdef Page *page
         if pfn != NO_PAGE:
             page = &self.g.map[pfn]
-            if page.flags & PG_slab and page.mapping == s.va and (va - self.page_va(pfn)) % s.size == 0:
+            if page.flags & PG_slab and page.mapping == s.va and starts_object(s, va - self.page_va(pfn)):
                 return pfn
         raise SlabError(f"{va:#x} is no object of cache {s.name}; the kernel would free it all the same")
 
@@ -251,7 +251,15 @@ cdef class Slub(SlubSlabs):
         # kmem_cache_free(), kfree()
         cdef SlubCache s = <SlubCache>cache
         cdef KmemCache found
-        cdef uint32_t pfn
+        cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
+        cdef uint32_t pfn, offset
+        if c.page != LIST_END and not (self.hardened or s.debug or self.init_on_free):
+            offset = va - self.page_va(c.page)
+            if offset < s.size * objects_of(&self.g.map[c.page]) and starts_object(s, offset):
+                self.set_freepointer(s, va, c.freelist)  # to the slab in use here, as most are
+                c.freelist = va
+                c.tid += self.tid_step
+                return 0
         if self.hardened or (s.debug and s.flags & SLAB_CONSISTENCY_CHECKS):
             found = self.virt_to_cache(va)
             if found is None:

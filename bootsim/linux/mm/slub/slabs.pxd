@@ -47,6 +47,7 @@ cdef class SlubCache(KmemCache):
     cdef readonly uint32_t random       # of FREELIST_HARDENED
     cdef bint has_cpu_partial
     cdef bint debug                     # kmem_cache_debug()
+    cdef uint64_t inverse               # of the size, for starts_object(); 0 until then
     cdef KmemCacheCpu *cpus
     # struct kmem_cache_node; node_va is its address, 0 before it is there
     cdef readonly uint32_t node_va
@@ -118,6 +119,13 @@ cdef class SlubSlabs(SlabAllocator):
 
     cdef inline void set_freepointer(self, SlubCache s, uint32_t va, uint32_t ptr) noexcept:
         bootsim_le32_store(self.at(va + s.offset), self.freelist_ptr(s, ptr, va + s.offset))
+
+
+cdef inline bint starts_object(SlubCache s, uint32_t offset) noexcept:
+    # Whether an offset into a slab is a multiple of the size: exact, and without a division, the dearest part of a free.
+    if not s.inverse:
+        s.inverse = (<uint64_t>1 << 32) // s.size + 1
+    return (offset * s.inverse >> 32) * s.size == offset
 
 
 cdef inline uint32_t inuse_of(const Page *page) noexcept nogil:
