@@ -1,8 +1,8 @@
-"""The replay's allocators against the same fast paths written plainly in C (plain.c, -O2), in one run. Run by `make bench`.
+"""The replay's allocators against the same fast paths in plain C (plain.c, -O2), in one run. Run by `make bench`.
 
 Both do the same requests in turn; what counts is the ratio of their best times. A limit is of that ratio: 2 for blocks
-and mixtures of them; more where a request is so short that calls between modules show (single pages), and where the replay
-holds what the C goes without: that an object is one of its cache, and per-cpu lists of partial slabs.
+and mixtures of them; more where a request is so short that calls between modules show (single pages), and where the
+replay does what the C goes without: it makes sure that an object is of its cache, and has per-cpu lists of slabs.
 """
 
 import ctypes
