@@ -122,7 +122,7 @@ cdef class SlubSlabs(SlabAllocator):
 
 
 cdef inline bint starts_object(SlubCache s, uint32_t offset) noexcept:
-    # Whether an offset into a slab is a multiple of the size: exact, and without a division, the dearest part of a free.
+    # Whether an offset into a slab is a multiple of the size: exact, without a division, the dearest part of a free.
     if not s.inverse:
         s.inverse = (<uint64_t>1 << 32) // s.size + 1
     return (offset * s.inverse >> 32) * s.size == offset
