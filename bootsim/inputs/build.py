@@ -272,6 +272,8 @@ class Config(Values):
     MEMCG: bool = False
     MEMCG_KMEM: bool = False
     SWAP: bool = False
+    FRONTSWAP: bool = False
+    MEMCG_SWAP: bool = False
     KSM: bool = False
     COMPAT_BRK: bool = False
     DEFAULT_MMAP_MIN_ADDR: int = 4096

@@ -149,7 +149,7 @@ class Session:
         """Return what a shell or script may write bare: the machine, its functions, and the questions below."""
         own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache", "picture", "pkmap",
                "insmod", "rmmod", "process", "ps", "sysctl", "rmap", "load", "store", "tlb", "without_flushes",
-               "switch_to")
+               "swapon", "swapoff", "switch_to")
         self.bare = {**self._kernel, **{name: getattr(self, name) for name in own}, "k": self.k, "lab": self}
         return self.bare
 
@@ -363,6 +363,35 @@ class Session:
 
         return process(self, file, *args, **options)
 
+    def swapon(
+        self, size: int | str, path: str | None = None, priority: int | None = None, *, ssd: bool = False
+    ) -> Any:
+        """Swap to a partition of so many bytes ("64M"); 0 or the error, negated. With `ssd` its seeks are cheap.
+
+        `path` is by default the next partition of /dev/vda. Raises InputError for what is no size, path or priority.
+        """
+        from bootsim.lab.process import Answer
+        from bootsim.linux.mm.swapfile.on import swapon
+
+        size_bytes = _size("swapon", size)
+        if path is None:
+            room = self.k.processes
+            areas = room.swapspace.swap_info if room is not None and room.swapspace is not None else []
+            path = next(p for p in (f"/dev/vda{n}" for n in range(2, 99)) if all(p != si.path for si in areas))
+        answer = Answer(swapon(self.k, size_bytes, _device("swapon", path), priority=priority, ssd=ssd))
+        step(self.k, "swapon({path}, {size} bytes) = {answer}", func="swapon", path=path, size=size_bytes,
+             answer=repr(answer))
+        return answer
+
+    def swapoff(self, path: str) -> Any:
+        """Swap to a partition no more, in which no page is; 0 or the error, negated. Raises InputError."""
+        from bootsim.lab.process import Answer
+        from bootsim.linux.mm.swapfile.on import swapoff
+
+        answer = Answer(swapoff(self.k, _device("swapoff", path)))
+        step(self.k, "swapoff({path}) = {answer}", func="swapoff", path=path, answer=repr(answer))
+        return answer
+
     def rmap(self, page: Any) -> Text:
         """Return who maps a page: process, address and entry, found as the kernel finds them. Raises InputError."""
         from bootsim.linux.kernel.fork.init import processes
@@ -481,6 +510,25 @@ def _word_address(call: str, va: Any) -> int:
     if isinstance(va, bool) or not isinstance(va, int) or not 0 <= va < 1 << 32 or va % 4:
         raise InputError(f"{call}: {va!r} is no address of a word: a multiple of 4 below 2**32")
     return va
+
+
+def _size(call: str, size: Any) -> int:
+    from bootsim.linux.lib.cmdline import memparse
+
+    if isinstance(size, str):
+        found, rest = memparse(size)
+        if rest or not found:
+            raise InputError(f"{call}: {size!r} is no size; write 64M or a number of bytes")
+        size = found
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 < size < 1 << 44:
+        raise InputError(f"{call}: {size!r} is no size in bytes below 16 TiB")
+    return size
+
+
+def _device(call: str, path: Any) -> str:
+    if not isinstance(path, str) or not path.startswith("/dev/") or not path.isprintable() or " " in path:
+        raise InputError(f"{call}: {path!r} is no device: /dev/NAME; files of file systems are not modelled as swap")
+    return path
 
 
 def _place() -> str:

@@ -85,14 +85,18 @@ _BY_PATH = {view.path: view for view in VIEWS.values() if view.path}
 
 
 SLABINFO = View("slabinfo", "slab caches", "slabinfo", "slab", "/proc/slabinfo")
+SWAPS = View("swaps", "swap areas", "swaps", "", "/proc/swaps")
 SLAB_FILES = "/sys/kernel/slab/"
 
 
 def find(name: str) -> View | None:
     """Return the view called `name`: its own name, or the path of the real file.
 
-    Slab caches are there once a machine is used for objects: their files are no views of a boot.
+    Slab caches are there once a machine is used for objects, swap areas once it is used: their files are no views of a
+    boot.
     """
+    if name in (SWAPS.name, SWAPS.path):
+        return SWAPS
     if name in (SLABINFO.name, SLABINFO.path):
         return SLABINFO
     if name.startswith(SLAB_FILES):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from bootsim.linux.mm.swap_state import SwapSpace
     from bootsim.views.held import Held
 
 _OVERCOMMIT_PERCENT = 50
@@ -30,9 +31,14 @@ def data(held: Held) -> dict[str, int]:
     pages = {"MemTotal": total, "MemFree": free}
     if held.is_live():
         pages["MemAvailable"] = max(free - held.kernel("totalreserve_pages").mm.pgdat.totalreserve_pages, 0)
+    swap = _swapspace(held)
+    if swap is not None:
+        pages["SwapCached"] = swap.nrpages
     if config.HIGHMEM:
         pages |= _highmem(zones, total, free)
-    pages |= {"SwapTotal": 0, "SwapFree": 0, "NFS_Unstable": 0, "CommitLimit": total * _OVERCOMMIT_PERCENT // 100,
+    total_swap = swap.total_swap_pages if swap is not None else 0
+    pages |= {"SwapTotal": total_swap, "SwapFree": swap.nr_swap_pages if swap is not None else 0, "NFS_Unstable": 0,
+              "CommitLimit": total * _OVERCOMMIT_PERCENT // 100 + total_swap,
               "VmallocTotal": (VMALLOC_END - layout.VMALLOC_START) >> 12, "VmallocChunk": 0}  # fmt: skip
     if held.is_live():
         k = held.kernel("per-cpu memory")
@@ -41,6 +47,11 @@ def data(held: Held) -> dict[str, int]:
         pages["CmaTotal"] = sum(area["count"] for area in held.part("areas"))
         pages["CmaFree"] = sum(map(nr_free_cma, zones))
     return {label: n << 2 for label, n in pages.items()}
+
+
+def _swapspace(held: Held) -> SwapSpace | None:
+    room = held.kernel("swap").processes if held.is_live() else None
+    return None if room is None else room.swapspace
 
 
 def lines(held: Held) -> Iterator[str]:

@@ -70,7 +70,12 @@ WITHOUT_FUNCTIONS = {
     "bootsim.linux.mm.mmap.structs",
     "bootsim.linux.mm.mmap.unmap",
     "bootsim.linux.mm.mmap.vma",
+    "bootsim.linux.mm.oom_kill.reap",
     "bootsim.linux.mm.rmap.anon_vma",
+    "bootsim.linux.mm.swap_slots",
+    "bootsim.linux.mm.swapfile.count",
+    "bootsim.linux.mm.swapfile.info",
+    "bootsim.linux.mm.swapfile.scan",
     "bootsim.linux.mm.util",
 }
 FREES = ("__free_pages", "free_unref_page", "__free_pages_ok", "free_pages_exact", "free_contig_range", "split_page")

@@ -128,6 +128,10 @@ cdef class TablePages(UserPages):
             page.flags &= ~<uint32_t>(PG_lru | PG_uptodate | PG_dirty | PG_referenced | PG_readahead | PG_swapbacked)
         free_pages_by_refcount(self.g, pfn, 0)
 
+    cdef int drop_reference(self, uint32_t pfn) except -1:
+        self.put_page(pfn)
+        return 0
+
     cdef void add_rmap(self, uint32_t pfn) noexcept:
         self.g.map[pfn].page_type -= 1      # kept inverted: _mapcount is one more
 

@@ -67,6 +67,7 @@ cdef class UserPages:
     cdef int mm_free_pgd(self, UserMm mm) except -1
     cdef int flush_tlb_mm(self, UserMm mm) except -1
     cdef int lru_add_drain(self) except -1
+    cdef int drop_reference(self, uint32_t pfn) except -1
 
 
 cdef class UserMm:
@@ -176,6 +177,7 @@ cdef class Processes:
     cdef public bint ksm
     cdef public bint transparent_hugepage
     cdef public bint swap
+    cdef public object swapspace        # swap_state.SwapSpace, once there was an area
     cdef public dict inodes             # of files of the host, by path
     cdef public set warned              # what is warned of once
     cdef uint32_t protection_map[16]

@@ -5,6 +5,7 @@ from bootsim.errors import BootsimError
 from bootsim.linux import Kernel
 from bootsim.linux.include.linux.fs import Inode
 from bootsim.linux.mm.oom_kill.kill import OomKiller
+from bootsim.linux.mm.swap_state import SwapSpace
 
 class ProcessError(BootsimError): ...
 
@@ -156,6 +157,7 @@ class Processes:
     ksm: bool
     transparent_hugepage: bool
     swap: bool
+    swapspace: SwapSpace | None
     inodes: dict[str, Inode]
     warned: set[str]
     def __init__(self, k: Kernel, page_offset: int, protection_map: list[int], colour_mask: int = 0,

@@ -162,6 +162,9 @@ cdef class UserPages:
     cdef int flush_tlb_mm(self, UserMm mm) except -1:
         return 0
 
+    cdef int drop_reference(self, uint32_t pfn) except -1:
+        return 0
+
     cdef int lru_add_drain(self) except -1:
         return 0
 
@@ -346,7 +349,7 @@ cdef class Processes:
             self.task_size, self.task_unmapped_base, self.colour_mask)
         new.last_anon_vma = self.last_anon_vma
         new.k, new.pages = deepcopy(self.k, memo), deepcopy(self.pages, memo)
-        new.gate_vma = deepcopy(self.gate_vma, memo)
+        new.gate_vma, new.swapspace = deepcopy(self.gate_vma, memo), deepcopy(self.swapspace, memo)
         new.warned = set(self.warned)
         new.inodes = deepcopy(self.inodes, memo)
         new.anon_vmas = deepcopy(self.anon_vmas, memo)

@@ -219,9 +219,9 @@ def show_free_areas(k):
         _show_blocks(k, p, i)
     printk(k, KERN_WARNING, "{pages} total pagecache pages", func=func, pages=0)
     if k.build.config.SWAP:
-        for line in ("0 pages in swap cache", "Swap cache stats: add 0, delete 0, find 0/0", "Free swap  = 0kB",
-                     "Total swap = 0kB"):
-            printk(k, KERN_WARNING, "{line}", func="show_swap_cache_info", line=line)
+        from bootsim.linux.mm.swap_state import show_swap_cache_info  # no boot comes here
+
+        show_swap_cache_info(k, None if k.processes is None else k.processes.swapspace)
 
 
 cdef _show_zone(k, Pglist p, uint32_t i):

@@ -16,6 +16,7 @@ from bootsim.linux.mm.page_alloc import (
     __GFP_DMA,
     __GFP_DMA32,
     __GFP_HIGHMEM,
+    __GFP_NORETRY,
     __GFP_NOWARN,
     __GFP_ZERO,
     GFP_KERNEL,
@@ -215,6 +216,18 @@ def vfree(k: Kernel, addr: int) -> None:
     Source: mm/vmalloc.c vfree()
     """
     __vunmap(k, addr, deallocate_pages=True)
+
+
+def kvzalloc(k: Kernel, size: int, caller: str = "") -> int:
+    """Get `size` cleared bytes: of kmalloc(), or, where it has none and more than a page is wanted, vmalloc(); 0: none.
+
+    Source: mm/util.c kvmalloc_node(), of GFP_KERNEL and __GFP_ZERO
+    """
+    flags = GFP_KERNEL | __GFP_ZERO
+    if size > PAGE_SIZE:
+        flags |= __GFP_NOWARN | __GFP_NORETRY
+    found = kmalloc(k, size, flags) or 0
+    return found if found or size <= PAGE_SIZE else __vmalloc(k, size, GFP_KERNEL | __GFP_ZERO, caller)
 
 
 def kvfree(k: Kernel, addr: int) -> None:

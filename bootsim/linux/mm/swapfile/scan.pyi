@@ -1,0 +1,3 @@
+class SwapScan:
+    nr_swap_pages: int
+    total_swap_pages: int
