@@ -48,7 +48,6 @@ _NOT_MODELLED = {
     "NUMA": "NUMA",
     "NEED_MULTIPLE_NODES": "more than one memory node",
     "PHYS_ADDR_T_64BIT": "LPAE's physical addresses",
-    "IO_36": "the domains of XScale-V3 kernels",
     "HUGETLB_PAGE": "huge pages, which LPAE alone has",
     "HUGETLBFS": "huge pages, which LPAE alone has",
     "SPARSEMEM_EXTREME": "a memory map in two levels",

@@ -73,6 +73,7 @@ class Mm:
     pgprot_user: int
     pgprot_kernel: int
     user_pmd_table: int
+    kernel_pmd_table: int  # _PAGE_KERNEL_TABLE, which the build decides
     protection_map: list[int]
     early_fixmap: bool
     vmalloc_min: int

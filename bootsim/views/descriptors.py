@@ -17,15 +17,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.hw.mmu import memory_type
-from bootsim.linux.arch.arm.asm import domain
 from bootsim.linux.arch.arm.mm.proc_v7_2level import NMRR, PRRR
 from bootsim.state.ranges import CR_ARMV7, CR_TRE, is_old
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-_DOMAINS = {domain.DOMAIN_KERNEL: "KERNEL", domain.DOMAIN_USER: "USER", domain.DOMAIN_IO: "IO",
-            domain.DOMAIN_VECTORS: "VECTORS"}  # fmt: skip
 # AP[2:0] as (privileged, user)
 _AP = ("none, none", "RW, none", "RW, ro", "RW, RW", "reserved", "ro, none", "ro, ro", "ro, ro")
 _MT = ("uncached", "bufferable", "write-through", "write-back", "device shared", "", "minicache",
@@ -92,15 +89,16 @@ _OLD_CACHE = ("uncached", "buffered", "write-through", "write-back")
 _FAULT: tuple[_Spec, ...] = ((31, 2, "ignored"), (1, 0, "type"))
 
 
-def first_level(word: int, cr: int = CR_ARMV7) -> Descriptor:
-    """Take a first-level word apart; `cr` is the control register."""
+def first_level(word: int, cr: int = CR_ARMV7, domains: Mapping[int, str] | None = None) -> Descriptor:
+    """Take a first-level word apart; `cr` is the control register, `domains` names the build's domains by number."""
+    domains = domains or _DOMAINS
     if word & 3 == 0:
         return _apart(word, "fault", _FAULT, cr)
     if word & 3 == 1:
-        return _apart(word, "table", _OLD_TABLE if is_old(cr) else _TABLE, cr)
+        return _apart(word, "table", _OLD_TABLE if is_old(cr) else _TABLE, cr, domains)
     if word & 1 << 18:
         return _apart(word, "supersection", _SUPERSECTION, cr)
-    return _apart(word, "section", _OLD_SECTION if is_old(cr) else _SECTION, cr)
+    return _apart(word, "section", _OLD_SECTION if is_old(cr) else _SECTION, cr, domains)
 
 
 def second_level(word: int, cr: int = CR_ARMV7) -> Descriptor:
@@ -118,9 +116,13 @@ def linux_entry(word: int) -> Descriptor:
     return _apart(word, "Linux page" if word & 1 else "not present", _LINUX, CR_ARMV7)
 
 
-def _apart(word: int, kind: str, spec: Sequence[_Spec], cr: int) -> Descriptor:
+_DOMAINS: dict[int, str] = {0: "KERNEL", 1: "USER", 2: "IO", 3: "VECTORS"}  # of every build without CONFIG_IO_36
+
+
+def _apart(word: int, kind: str, spec: Sequence[_Spec], cr: int, domains: Mapping[int, str] = _DOMAINS) -> Descriptor:
     values = {name: word >> low & (1 << high - low + 1) - 1 for high, low, name in spec}
-    fields = (Field(high, low, name, values[name], _meaning(name, values, low, kind, cr)) for high, low, name in spec)
+    fields = (Field(high, low, name, values[name], domains.get(values[name], "") if name == "domain" else
+                    _meaning(name, values, low, kind, cr)) for high, low, name in spec)  # fmt: skip
     return Descriptor(word, kind, tuple(fields))
 
 
@@ -130,8 +132,6 @@ def _meaning(name: str, values: dict[str, int], low: int, kind: str, cr: int) ->
         return f"{'table' if kind == 'table' else 'physical'} {value << low:#010x}"
     if name == "type":
         return kind
-    if name == "domain":
-        return _DOMAINS.get(value, "")
     if is_old(cr) and name[:2] in ("AP", "C", "SB", "TE"):
         if name.startswith("AP"):
             return f"privileged, user: {_OLD_AP[value]}"

@@ -13,14 +13,14 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, NamedTuple
 
-from bootsim.linux.arch.arm.asm import domain
 from bootsim.linux.arch.arm.asm import pgtable_2level as pt
+from bootsim.linux.arch.arm.asm.domain import domain_names
 from bootsim.linux.arch.arm.asm.fixmap import FIXADDR_START
 from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE, VMALLOC_END, Layout
 from bootsim.linux.arch.arm.asm.system_info import linux_arm_arch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bootsim.views.held import Held, Tables
 
@@ -88,8 +88,6 @@ _PMD, _PTE = 4, 5
 _Levels = dict[int, tuple[Bits, ...]]
 _BITS: _Levels = {_PMD: SECTION_BITS, _PTE: PTE_BITS}
 _OLD_BITS: _Levels = {_PMD: OLD_SECTION_BITS, _PTE: PTE_BITS}
-_DOMAINS = {domain.DOMAIN_KERNEL: "KERNEL ", domain.DOMAIN_USER: "USER   ", domain.DOMAIN_IO: "IO     ",
-            domain.DOMAIN_VECTORS: "VECTORS"}  # fmt: skip
 _LAST = Marker(0xFFFFFFFF, "")
 
 
@@ -107,10 +105,14 @@ def markers(layout: Layout) -> tuple[Marker, ...]:
     return found if layout.high_memory else found[:2] + found[3:]
 
 
-def dump(tables: Tables, marks: tuple[Marker, ...], arch: int = 7) -> Iterator[Marker | Range]:
-    """Yield the markers and the ranges with a mapping, in the file's order. `arch`: the build's __LINUX_ARM_ARCH__."""
+def dump(tables: Tables, marks: tuple[Marker, ...], domains: Mapping[int, str],
+         arch: int = 7) -> Iterator[Marker | Range]:
+    """Yield the markers and the ranges with a mapping, in the file's order.
+
+    `domains` are the names of the build's domains by number, `arch` is its __LINUX_ARM_ARCH__.
+    """
     bits = _BITS if arch >= 6 else _OLD_BITS
-    notes = _walk(tables, bits)
+    notes = _walk(tables, bits, domains)
     start, level, prot, name = next(notes)
     at = 0
     yield marks[0]
@@ -128,12 +130,12 @@ def dump(tables: Tables, marks: tuple[Marker, ...], arch: int = 7) -> Iterator[M
         yield Range(start, 0, name, _words(bits[level], prot))
 
 
-def _walk(tables: Tables, bits: _Levels) -> Iterator[tuple[int, int, int, str]]:
+def _walk(tables: Tables, bits: _Levels, domains: Mapping[int, str]) -> Iterator[tuple[int, int, int, str]]:
     # every note_page() call: (va, level, protection bits, domain)
     mask = {level: reduce(or_, (field.mask for field in found)) for level, found in bits.items()}
     for va in range(0, 1 << 32, pt.PMD_SIZE):
         first, second = tables.l1[va >> 20], tables.l1[(va >> 20) + 1]
-        name = _domain(first)
+        name = _domain(first, domains)
         if not first or first & 2:
             yield va, _PMD, first & mask[_PMD], name
         else:
@@ -142,11 +144,11 @@ def _walk(tables: Tables, bits: _Levels) -> Iterator[tuple[int, int, int, str]]:
             for i, pte in enumerate(struct.unpack_from("<512I", page)):
                 yield va + i * pt.PAGE_SIZE, _PTE, pte & mask[_PTE], name
         if second & 2:
-            yield va + pt.SECTION_SIZE, _PMD, second & mask[_PMD], _domain(second)
+            yield va + pt.SECTION_SIZE, _PMD, second & mask[_PMD], _domain(second, domains)
 
 
-def _domain(word: int) -> str:
-    return _DOMAINS.get(word >> 5 & 0xF, "unknown")
+def _domain(word: int, domains: Mapping[int, str]) -> str:
+    return f"{domains.get(word >> 5 & 0xF, 'unknown'):<7}"
 
 
 def _words(fields: tuple[Bits, ...], prot: int) -> tuple[str, ...]:
@@ -156,7 +158,8 @@ def _words(fields: tuple[Bits, ...], prot: int) -> tuple[str, ...]:
 
 def _dumped(held: Held) -> Iterator[Marker | Range]:
     config = held.build.config
-    return dump(held.tables(), markers(Layout(config, held.high_memory)), linux_arm_arch(config))
+    return dump(held.tables(), markers(Layout(config, held.high_memory)), domain_names(config),
+                linux_arm_arch(config))
 
 
 def data(held: Held) -> list[dict[str, object]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bootsim.linux.arch.arm.asm.domain import domain_names
 from bootsim.views.descriptors import attributes, first_level
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ _MIB = 1 << 20
 
 def data(held: Held) -> dict[str, Any]:
     """Return where the table lies (pa) and its ranges: [start, end) (va), entries, kind, domain, attributes, pa."""
-    tables = held.tables()
+    tables, domains = held.tables(), domain_names(held.build.config)
     ranges: list[dict[str, Any]] = []
     kept: tuple[object, ...] = ()
     for i, word in enumerate(tables.l1):
-        found = first_level(word, held.cr)
+        found = first_level(word, held.cr, domains)
         base, key = _continues(found, i)
         if ranges and key == kept:
             ranges[-1]["entries"] += 1

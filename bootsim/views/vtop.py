@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bootsim.linux.arch.arm.asm.domain import domain_names
 from bootsim.views.descriptors import Descriptor, attributes, first_level, linux_entry, second_level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bootsim.views.held import Held, Tables
 
@@ -33,10 +34,10 @@ class Walk(NamedTuple):
     steps: tuple[Step, ...]
 
 
-def walk(tables: Tables, va: int, cr: int) -> Walk:
+def walk(tables: Tables, va: int, cr: int, domains: Mapping[int, str] | None = None) -> Walk:
     """Follow the tables for `va`, reading both the hardware's entry and Linux's own."""
     pgd_pa = tables.pgd_pa + (va >> 20) * 4
-    first = first_level(tables.l1[va >> 20], cr)
+    first = first_level(tables.l1[va >> 20], cr, domains)
     steps = [Step("PGD", pgd_pa, first)]
     last = first
     if first.kind == "table":
@@ -51,7 +52,7 @@ def walk(tables: Tables, va: int, cr: int) -> Walk:
 
 def data(held: Held, va: int) -> dict[str, Any]:
     """Return the walk as plain values, with struct page where a live kernel has one."""
-    found = walk(held.tables(), va, held.cr)
+    found = walk(held.tables(), va, held.cr, domain_names(held.build.config))
     return {
         "va": va,
         "pa": found.pa,

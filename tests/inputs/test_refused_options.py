@@ -6,7 +6,7 @@ from bootsim.inputs.buildcheck import problems
 from bootsim.inputs.configfile import load_build
 
 
-@pytest.mark.parametrize("symbol", ["ARM_LPAE", "PHYS_ADDR_T_64BIT", "IO_36", "HUGETLB_PAGE", "KASAN", "NUMA",
+@pytest.mark.parametrize("symbol", ["ARM_LPAE", "PHYS_ADDR_T_64BIT", "HUGETLB_PAGE", "KASAN", "NUMA",
                                     "DEFERRED_STRUCT_PAGE_INIT", "NEED_PER_CPU_PAGE_FIRST_CHUNK"])
 def test_what_is_not_modelled_is_refused(symbol):
     build = load_build("3G/1G")

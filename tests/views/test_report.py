@@ -306,9 +306,9 @@ def test_runs_of_a_full_table_are_one():
 
 
 def test_forms_tell_kind_and_family():
-    meanings = Meanings()
-    meanings.first_level(0x6001141E, CR_ARMV7)
-    meanings.first_level(0x8FFFC821, CR_ARMV7)
+    meanings, domains = Meanings(), {0: "KERNEL", 1: "USER"}
+    meanings.first_level(0x6001141E, CR_ARMV7, domains)
+    meanings.first_level(0x8FFFC821, CR_ARMV7, domains)
     forms = meanings.data()["forms"]
     assert forms["1:1141e"][0] == "section"
     assert forms["1:1141e"][2] == "data"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bootsim.escape import printable
+from bootsim.linux.arch.arm.asm.domain import domain_names
 from bootsim.linux.include.linux.mm_types import migratetype_names
 from bootsim.page import PAGE_SIZE
 from bootsim.stages import STAGES
@@ -61,7 +62,8 @@ class Watch:
     def _look(self, stage: str, k: Kernel) -> None:
         step: dict[str, Any] = {"stage": stage, "lines": _count_lines(k), "limit": k.mm.arm_lowmem_limit}
         step["memblock"] = self._keep("memblock", snapshot.memblock(k))
-        tables = (*snapshot.page_tables(k), k.cpus[0].cp15.sctlr) if k.mm.init_mm.pgd_pa else None
+        how = k.cpus[0].cp15.sctlr, domain_names(k.build.config)
+        tables = (*snapshot.page_tables(k), *how) if k.mm.init_mm.pgd_pa else None
         step["tables"] = self._keep("tables", tables)
         zones = snapshot.zones(k) if hasattr(k.mm, "pgdat") else []
         step["zones"] = self._keep("zones", [zone for zone in zones if zone["spanned"]] or None)

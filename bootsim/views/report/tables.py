@@ -15,7 +15,7 @@ from bootsim.state.ranges import CR_ARMV7, mapped_ranges, page_attributes, secti
 from bootsim.views import descriptors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bootsim.views.descriptors import Descriptor
 
@@ -62,11 +62,11 @@ class Meanings:
         self._forms: dict[str, list[Any]] = {}
         self._kinds: dict[tuple[str, str], int] = {}
 
-    def first_level(self, word: int, cr: int) -> None:
+    def first_level(self, word: int, cr: int, domains: Mapping[int, str]) -> None:
         """Decode the form of a first-level word."""
         mask = 0x3FF if word & 3 == 1 else 0xFFFFF
         attributes = section_attributes(word, cr) if word & 2 else ""
-        self._form(f"1:{word & mask:x}", word, attributes, lambda w: descriptors.first_level(w, cr))
+        self._form(f"1:{word & mask:x}", word, attributes, lambda w: descriptors.first_level(w, cr, domains))
 
     def second_level(self, word: int, cr: int) -> None:
         """Decode the form of a second-level word."""
@@ -116,13 +116,16 @@ class Tables:
     def __init__(self) -> None:
         self._pages: dict[bytes, int] = {}
         self._cr = CR_ARMV7
+        self._domains: Mapping[int, str] = {}
 
-    def encode(self, where: dict[str, Any], l1: bytes, l2: bytes, cr: int = CR_ARMV7) -> dict[str, Any]:
+    def encode(
+        self, where: dict[str, Any], l1: bytes, l2: bytes, cr: int, domains: Mapping[int, str]
+    ) -> dict[str, Any]:
         """Keep the tables as `snapshot.page_tables` gives them: where they lie, the first level, second-level pages.
 
-        `cr` is the control register (SCTLR).
+        `cr` is the control register (SCTLR), `domains` names the build's domains by number.
         """
-        self._cr = cr
+        self._cr, self._domains = cr, domains
         pages = {pa: l2[i * PAGE_SIZE : (i + 1) * PAGE_SIZE] for i, pa in enumerate(where["l2_pages"])}
         places = {pa: self._pages.setdefault(page, len(self._pages)) for pa, page in pages.items()}
         return {"pgd": where["swapper_pg_dir"], "l1": l1, "ranges": mapped_ranges(l1, pages, cr), "pages": places}
@@ -131,7 +134,7 @@ class Tables:
         """Return kept tables as plain values, and decode every form of word in them."""
         words = struct.unpack("<4096I", table["l1"])
         for word in set(words) - {0}:
-            meanings.first_level(word, self._cr)
+            meanings.first_level(word, self._cr, self._domains)
         ranges = [[r.start_va, r.end_va, r.pa, meanings.kind(r.kind, r.attributes)] for r in table["ranges"]]
         return {"pgd": table["pgd"], "runs": runs(words), "ranges": ranges, "pages": table["pages"]}
 

@@ -33,5 +33,5 @@ def older_builds() -> tuple[KernelBuild, ...]:
     return (
         v6.replace(name="v6bcm2835 for ARMv6 and ARMv7", config=v6.config.replace(CPU_V6=True, CPU_V7=True)),
         v5.replace(name="v5versatile for all before ARMv6", config=v5.config.replace(
-            **before, CPU_FEROCEON_OLD_ID=True, CPU_32v4=True, CPU_32v4T=True)),
+            **before, IO_36=True, CPU_FEROCEON_OLD_ID=True, CPU_32v4=True, CPU_32v4T=True)),
     )

@@ -7,8 +7,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bootsim.inputs.build import Config
 
-DOMAIN_KERNEL, DOMAIN_USER, DOMAIN_IO, DOMAIN_VECTORS = 0, 1, 2, 3
+DOMAIN_USER, DOMAIN_VECTORS = 1, 3
 DOMAIN_NOACCESS, DOMAIN_CLIENT, DOMAIN_MANAGER = 0, 1, 3
+
+
+def DOMAIN_KERNEL(config: Config) -> int:
+    """The domain of kernel memory, which leaves 0 to devices where they may lie above 4 GiB.
+
+    Source: arch/arm/include/asm/domain.h DOMAIN_KERNEL
+    """
+    return 2 if config.IO_36 else 0
+
+
+def DOMAIN_IO(config: Config) -> int:
+    """The domain of devices: 0 where they may lie above 4 GiB, since supersections have no other.
+
+    Source: arch/arm/include/asm/domain.h DOMAIN_IO
+    """
+    return 0 if config.IO_36 else 2
+
+
+def domain_names(config: Config) -> dict[int, str]:
+    """What each domain is called, by its number."""
+    return {DOMAIN_KERNEL(config): "KERNEL", DOMAIN_USER: "USER", DOMAIN_IO(config): "IO", DOMAIN_VECTORS: "VECTORS"}
 
 
 def domain_val(domain: int, access: int) -> int:
@@ -24,9 +45,8 @@ def DACR_INIT(config: Config) -> int:
 
     With CPU_USE_DOMAINS, of processors before ARMv6K, kernel memory is not asked for permissions.
     Source: arch/arm/include/asm/domain.h DACR_INIT, DOMAIN_MANAGER
-    Differs: CONFIG_IO_36, which numbers domains otherwise, is not modelled, and refused.
     """
     kernel = DOMAIN_MANAGER if config.CPU_USE_DOMAINS else DOMAIN_CLIENT
     user = DOMAIN_NOACCESS if config.CPU_SW_DOMAIN_PAN else DOMAIN_CLIENT
-    return (domain_val(DOMAIN_USER, user) | domain_val(DOMAIN_KERNEL, kernel)
-            | domain_val(DOMAIN_IO, DOMAIN_CLIENT) | domain_val(DOMAIN_VECTORS, DOMAIN_CLIENT))
+    return (domain_val(DOMAIN_USER, user) | domain_val(DOMAIN_KERNEL(config), kernel)
+            | domain_val(DOMAIN_IO(config), DOMAIN_CLIENT) | domain_val(DOMAIN_VECTORS, DOMAIN_CLIENT))

@@ -74,10 +74,6 @@ cpdef enum:
     L_PTE_MT_VECTORS = 0x0F << 2
     L_PTE_MT_MASK = 0x0F << 2
 
-    # pgalloc.h; DOMAIN_KERNEL is 0 and DOMAIN_USER is 1
-    _PAGE_USER_TABLE = 1 | 1 << 4 | 1 << 5
-    _PAGE_KERNEL_TABLE = 1 | 1 << 4
-
 
 cdef inline uint32_t pmd_in(uint32_t pgd_pa, uint32_t va) noexcept nogil:
     # The pair of first-level words that one Linux PMD is: 2 MiB.

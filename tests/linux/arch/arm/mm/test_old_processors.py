@@ -7,7 +7,15 @@ import pytest
 
 from bootsim.errors import KernelPanic
 from bootsim.hw.cpu import ARM11MPCORE, ARM920, ARM926, ARM1026, ARM1136, ARM1176, FEROCEON, MOHAWK, XSC3, XSCALE_PXA27X
-from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MT_DEVICE_WC, MT_HIGH_VECTORS, MT_MEMORY_RW, MT_MEMORY_RWX
+from bootsim.linux.arch.arm.asm.domain import domain_names
+from bootsim.linux.arch.arm.asm.mach.map import (
+    MT_DEVICE,
+    MT_DEVICE_WC,
+    MT_HIGH_VECTORS,
+    MT_MEMORY_RW,
+    MT_MEMORY_RWX,
+    MapDesc,
+)
 from bootsim.linux.arch.arm.asm.proc_fns import (
     SET_PTE_ARMV3,
     SET_PTE_ARMV3_WB,
@@ -24,8 +32,10 @@ from bootsim.linux.arch.arm.asm.system_info import (
     CPU_ARCH_ARMv7,
 )
 from bootsim.linux.arch.arm.kernel.setup import setup_processor
+from bootsim.linux.arch.arm.mm.mmu import create_mapping, pmd_populate_kernel
 from bootsim.linux.arch.arm.mm.mmu.mem_types import build_mem_type_table, early_cachepolicy
 from bootsim.linux.mm.memblock import memblock_add
+from bootsim.views.descriptors import first_level
 
 V5 = {"CPU_V7": False, "CPU_ARM926T": True, "CPU_32v5": True, "CPU_CACHE_VIVT": True, "SMP": False, "SMP_ON_UP": False,
       "ALIGNMENT_TRAP": True, "SWP_EMULATE": False}  # fmt: skip
@@ -135,6 +145,34 @@ def test_memory_types_of_armv6(make):
 def test_xscale_wants_bit_4_clear(make, cpu, symbol):
     types = mem_types(make, cpu, V5 | {symbol: True}).mm.mem_types
     assert not any((t.prot_l1 | t.prot_sect) & 0x10 for t in types)
+
+
+def test_a_kernel_that_reaches_devices_above_4_gib_numbers_domains_otherwise(make):
+    # CONFIG_IO_36: devices have domain 0, the only one of a supersection, and kernel memory domain 2
+    io36 = V5 | {"CPU_XSC3": True, "CPU_XSCALE": True, "IO_36": True, "CPU_USE_DOMAINS": True}
+    for cpu in (XSC3, XSCALE_PXA27X):
+        k = mem_types(make, cpu, io36)
+        assert k.cpus[0].cp15.dacr == 0x71  # a manager of domain 2
+        assert k.mm.mem_types[MT_MEMORY_RW].prot_sect >> 5 & 15 == 2
+        assert k.mm.mem_types[MT_DEVICE].prot_sect >> 5 & 15 == 0
+        assert k.mm.mem_types[MT_HIGH_VECTORS].prot_l1 >> 5 & 15 == 3
+        pmd_populate_kernel(k, k.mm.init_mm.pgd_pa + 0x3C00, 0x60800000)
+        assert k.machine.ram.read32(k.mm.init_mm.pgd_pa + 0x3C00) == 0x60800851
+    assert domain_names(k.build.config) == {0: "IO", 1: "USER", 2: "KERNEL", 3: "VECTORS"}
+    assert first_level(0x60000C5E, domains=domain_names(k.build.config)).kind == "section"
+    assert [f.meaning for f in first_level(0x60000C4E, domains=domain_names(k.build.config)).fields
+            if f.name == "domain"] == ["KERNEL"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cpu", "words"), [
+    (XSC3, []), (XSCALE_PXA27X, ["MM: CPU does not support supersection mapping for 0x100000000 at 0xf0000000"]),
+])  # fmt: skip
+def test_a_device_above_4_gib_is_for_xscale_of_the_third_generation(make, cpu, words):
+    k = mem_types(make, cpu, V5 | {"CPU_XSC3": True, "CPU_XSCALE": True, "IO_36": True})
+    create_mapping(k, MapDesc(0xF0000000, 0x100000, 16 << 20, MT_DEVICE))
+    assert [text for text in log(k) if "supersection" in text and not text.startswith("bootsim")] == words
+    word = k.machine.ram.read32(k.mm.init_mm.pgd_pa + 0x3C00)
+    assert (word >> 18 & 1, word >> 20 & 0xF) == ((1, 1) if cpu is XSC3 else (0, 0))
 
 
 def test_arm1026_is_uncached_as_head_mapped_it(make):

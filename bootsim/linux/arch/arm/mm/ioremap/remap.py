@@ -77,7 +77,7 @@ def __arm_ioremap_pfn_caller(k: Kernel, pfn: int, offset: int, size: int, mtype:
     """Map `size` bytes from `offset` on in the frames from `pfn` on, as memory type `mtype` (MT_*); the va, or 0.
 
     Source: arch/arm/mm/ioremap.c __arm_ioremap_pfn_caller()
-    Differs: there are no supersections, which CONFIG_IO_36 alone has; such builds are refused.
+    Differs: nothing lies above 4 GiB here, so that there are no supersections.
     """
     found = ioremap_at_once(k, pfn, offset, size, mtype)
     paddr = pfn << PAGE_SHIFT & 0xFFFFFFFF

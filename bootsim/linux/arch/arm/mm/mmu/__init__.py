@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.arch.arm.asm.memory import VMALLOC_END, VMALLOC_OFFSET
-from bootsim.linux.arch.arm.asm.pgtable_2level import _PAGE_USER_TABLE
+from bootsim.linux.arch.arm.asm.pgalloc import _PAGE_KERNEL_TABLE, _PAGE_USER_TABLE
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import (
     MemType,
     create_mapping,
@@ -117,9 +117,10 @@ def mmu_data(k: Kernel) -> None:
     k.mm.cachepolicy = CPOLICY_WRITEBACK
     k.mm.initial_pmd_value = 0
     k.mm.ecc_mask = 0
-    k.mm.mem_types = initial_mem_types()
+    k.mm.mem_types = initial_mem_types(k.build.config)
     k.mm.pgprot_user = k.mm.pgprot_kernel = 0
     k.mm.user_pmd_table = _PAGE_USER_TABLE
+    k.mm.kernel_pmd_table = _PAGE_KERNEL_TABLE(k.build.config)
     k.mm.protection_map = initial_protection_map()
     k.mm.early_fixmap = False
     k.mm.vmalloc_min = VMALLOC_END - (240 << 20) - VMALLOC_OFFSET

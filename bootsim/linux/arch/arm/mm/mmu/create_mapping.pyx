@@ -16,7 +16,7 @@ from libc.stdint cimport uint32_t
 from bootsim.hw.memory cimport PhysicalMemory
 from bootsim.linux.arch.arm.asm.proc_fns cimport Processor
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport (
-    _PAGE_KERNEL_TABLE, L_PTE_USER, L_PTE_VALID, L_PTE_YOUNG, PAGE_SHIFT, PAGE_SIZE, PMD_SECT_SUPER, PMD_SECT_nG,
+    L_PTE_USER, L_PTE_VALID, L_PTE_YOUNG, PAGE_SHIFT, PAGE_SIZE, PMD_SECT_SUPER, PMD_SECT_nG,
     PMD_SIZE, PMD_TYPE_SECT, PTE_EXT_NG, PTE_HWTABLE_OFF, PTE_HWTABLE_SIZE, SECTION_SIZE, SUPERSECTION_SIZE, pmd_in,
     pmd_page_pa, pte_index)
 
@@ -25,6 +25,7 @@ from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.cp15 import CR_V
 from bootsim.linux.arch.arm.asm.fixmap import FIXADDR_START
 from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MT_NAMES
+from bootsim.linux.arch.arm.asm.proc_fns import SET_PTE_XSC3
 from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE, VMALLOC_END
 from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv6
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_WARNING, printk, step
@@ -83,7 +84,7 @@ def pmd_populate_kernel(k, pmd_pa, pte_pa):
 
     Source: arch/arm/include/asm/pgalloc.h pmd_populate_kernel()
     """
-    __pmd_populate(k.machine.ram, pmd_pa, pte_pa, _PAGE_KERNEL_TABLE)
+    __pmd_populate(k.machine.ram, pmd_pa, pte_pa, k.mm.kernel_pmd_table)
 
 
 def section_update(k, addr, mask, prot, mm):
@@ -235,7 +236,7 @@ cdef int create_36bit_mapping(k, PhysicalMemory ram, uint32_t pgd, md, MemType t
     cdef uint32_t phys = <uint32_t>(md.pfn << PAGE_SHIFT & 0xFFFFFFFF)
     cdef uint32_t end = addr + length
     cdef int i
-    if k.cpu_architecture < CPU_ARCH_ARMv6:
+    if k.cpu_architecture < CPU_ARCH_ARMv6 and k.procinfo.set_pte != SET_PTE_XSC3:
         printk(k, KERN_ERR, "MM: CPU does not support supersection mapping for {pa:#010x} at {va:#010x}",
                func="create_36bit_mapping", pa=md.pfn << PAGE_SHIFT, va=md.virtual)
         return 0

@@ -72,7 +72,7 @@ from bootsim.linux.kernel.printk import KERN_CRIT, KERN_ERR, KERN_INFO, KERN_WAR
 from bootsim.linux.lib.cmdline import EarlyParam, SetupParam, value_of
 
 if TYPE_CHECKING:
-    from bootsim.inputs.build import MachineDesc
+    from bootsim.inputs.build import Config, MachineDesc
     from bootsim.linux import Kernel
 
 
@@ -99,35 +99,36 @@ CACHE_POLICIES = (
 )
 
 
-def initial_mem_types() -> list[MemType]:
+def initial_mem_types(config: Config) -> list[MemType]:
     """The memory types as compiled, before build_mem_type_table() fits them to the processor.
 
     Source: arch/arm/mm/mmu.c mem_types
     """
+    kernel, io = DOMAIN_KERNEL(config), DOMAIN_IO(config)
     young = L_PTE_PRESENT | L_PTE_YOUNG | L_PTE_DIRTY
     device, sect_device = young | L_PTE_XN, PMD_TYPE_SECT | PMD_SECT_AP_WRITE
     table, sect = PMD_TYPE_TABLE, PMD_TYPE_SECT
     types = {
-        MT_DEVICE: MemType(device | L_PTE_MT_DEV_SHARED | L_PTE_SHARED, table, sect_device | PMD_SECT_S, DOMAIN_IO),
-        MT_DEVICE_NONSHARED: MemType(device | L_PTE_MT_DEV_NONSHARED, table, sect_device, DOMAIN_IO),
-        MT_DEVICE_CACHED: MemType(device | L_PTE_MT_DEV_CACHED, table, sect_device | PMD_SECT_WB, DOMAIN_IO),
-        MT_DEVICE_WC: MemType(device | L_PTE_MT_DEV_WC, table, sect_device, DOMAIN_IO),
-        MT_UNCACHED: MemType(device, table, sect | PMD_SECT_XN, DOMAIN_IO),
-        MT_CACHECLEAN: MemType(0, 0, sect | PMD_SECT_XN, DOMAIN_KERNEL),
-        MT_MINICLEAN: MemType(0, 0, sect | PMD_SECT_XN | PMD_SECT_MINICACHE, DOMAIN_KERNEL),
+        MT_DEVICE: MemType(device | L_PTE_MT_DEV_SHARED | L_PTE_SHARED, table, sect_device | PMD_SECT_S, io),
+        MT_DEVICE_NONSHARED: MemType(device | L_PTE_MT_DEV_NONSHARED, table, sect_device, io),
+        MT_DEVICE_CACHED: MemType(device | L_PTE_MT_DEV_CACHED, table, sect_device | PMD_SECT_WB, io),
+        MT_DEVICE_WC: MemType(device | L_PTE_MT_DEV_WC, table, sect_device, io),
+        MT_UNCACHED: MemType(device, table, sect | PMD_SECT_XN, io),
+        MT_CACHECLEAN: MemType(0, 0, sect | PMD_SECT_XN, kernel),
+        MT_MINICLEAN: MemType(0, 0, sect | PMD_SECT_XN | PMD_SECT_MINICACHE, kernel),
         MT_LOW_VECTORS: MemType(young | L_PTE_RDONLY, table, 0, DOMAIN_VECTORS),
         MT_HIGH_VECTORS: MemType(young | L_PTE_USER | L_PTE_RDONLY, table, 0, DOMAIN_VECTORS),
-        MT_MEMORY_RWX: MemType(young, table, sect | PMD_SECT_AP_WRITE, DOMAIN_KERNEL),
-        MT_MEMORY_RW: MemType(young | L_PTE_XN, table, sect | PMD_SECT_AP_WRITE, DOMAIN_KERNEL),
-        MT_MEMORY_RO: MemType(young | L_PTE_XN | L_PTE_RDONLY, table, sect, DOMAIN_KERNEL),
-        MT_ROM: MemType(0, 0, sect, DOMAIN_KERNEL),
-        MT_MEMORY_RWX_NONCACHED: MemType(young | L_PTE_MT_BUFFERABLE, table, sect | PMD_SECT_AP_WRITE, DOMAIN_KERNEL),
-        MT_MEMORY_RW_DTCM: MemType(young | L_PTE_XN, table, sect | PMD_SECT_XN, DOMAIN_KERNEL),
-        MT_MEMORY_RWX_ITCM: MemType(young, table, 0, DOMAIN_KERNEL),
+        MT_MEMORY_RWX: MemType(young, table, sect | PMD_SECT_AP_WRITE, kernel),
+        MT_MEMORY_RW: MemType(young | L_PTE_XN, table, sect | PMD_SECT_AP_WRITE, kernel),
+        MT_MEMORY_RO: MemType(young | L_PTE_XN | L_PTE_RDONLY, table, sect, kernel),
+        MT_ROM: MemType(0, 0, sect, kernel),
+        MT_MEMORY_RWX_NONCACHED: MemType(young | L_PTE_MT_BUFFERABLE, table, sect | PMD_SECT_AP_WRITE, kernel),
+        MT_MEMORY_RW_DTCM: MemType(young | L_PTE_XN, table, sect | PMD_SECT_XN, kernel),
+        MT_MEMORY_RWX_ITCM: MemType(young, table, 0, kernel),
         MT_MEMORY_RW_SO: MemType(young | L_PTE_MT_UNCACHED | L_PTE_XN, table,
                                  sect | PMD_SECT_AP_WRITE | PMD_SECT_S | PMD_SECT_UNCACHED | PMD_SECT_XN,
-                                 DOMAIN_KERNEL),
-        MT_MEMORY_DMA_READY: MemType(young | L_PTE_XN, table, 0, DOMAIN_KERNEL),
+                                 kernel),
+        MT_MEMORY_DMA_READY: MemType(young | L_PTE_XN, table, 0, kernel),
     }
     return [types[i] for i in range(len(MT_NAMES))]
 

@@ -29,7 +29,6 @@ from bootsim.linux.arch.arm.asm.memory import (
     VECTORS_BASE,
 )
 from bootsim.linux.arch.arm.asm.pgtable_2level import (
-    _PAGE_KERNEL_TABLE,
     L_PTE_MT_DEV_SHARED,
     L_PTE_MT_MASK,
     PAGE_SHIFT,
@@ -159,10 +158,10 @@ def kmap_init(k: Kernel) -> None:
     """
     base = k.mm.layout.PKMAP_BASE
     if base is not None:
-        k.mm.pkmap_page_table_pa = early_pte_alloc(k, pmd_off_k(k, base), base, _PAGE_KERNEL_TABLE)
+        k.mm.pkmap_page_table_pa = early_pte_alloc(k, pmd_off_k(k, base), base, k.mm.kernel_pmd_table)
         step(k, "pkmap: {va:#010x}-{last:#010x}, page table at {pa:#010x}", va=base, last=base + PMD_SIZE - 1,
              pa=k.mm.pkmap_page_table_pa)
-    pte_pa = early_pte_alloc(k, pmd_off_k(k, FIXADDR_START), FIXADDR_START, _PAGE_KERNEL_TABLE)
+    pte_pa = early_pte_alloc(k, pmd_off_k(k, FIXADDR_START), FIXADDR_START, k.mm.kernel_pmd_table)
     step(k, "fixmap: {va:#010x}-{last:#010x}, page table at {pa:#010x}", va=FIXADDR_START & ~(PMD_SIZE - 1),
          last=FIXADDR_START | PMD_SIZE - 1, pa=pte_pa & ~(PAGE_SIZE - 1))
 
