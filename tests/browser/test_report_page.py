@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -460,3 +461,33 @@ def test_the_first_tab_stop_skips_to_the_overview(single):
     assert outline == "solid"
     single.press(Keys.ENTER)
     assert single.js("return document.activeElement.id") == "overview"
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory):
+    """The page of a recording's life, of its beginning."""
+    golden = Path(__file__).parents[1] / "golden"
+    folder = tmp_path_factory.mktemp("life")
+    with tarfile.open(golden / "recordings/kc-slub-256.tar.xz") as archive:
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
+        archive.extractall(folder)
+    words = ["--config", str(golden / "builds/k3slub.yaml"), "--report", str(folder / "life.html"), "--at", "120000"]
+    done = CliRunner().invoke(cli, ["replay", str(folder / "kc-slub-256"), *words])
+    assert done.exit_code == 0, done.output
+    return folder / "life.html"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_the_page_of_a_recording_fits_and_is_legible(chromium, life, width, scheme):
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    emulate(chromium, scheme)
+    try:
+        page = Browser(chromium, life).open()
+        page.js("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        for wrong in (OVERFLOWING, COLLIDING, NAMELESS, DUPLICATES, FAINT):
+            assert page.js(wrong) == []
+        assert page.complaints() == []
+    finally:
+        chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
