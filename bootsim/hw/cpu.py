@@ -32,7 +32,8 @@ class Cpu(NamedTuple):
 
     `ccsidr_l1d` and `ccsidr_l1i` are CCSIDR with the level-1 data and instruction cache selected; registers that a
     processor lacks are 0. `sctlr` is the control register as the kernel finds it. `aliases` are other names that trees
-    and people have for it, beside `compatible` and that without its vendor.
+    and people have for it, beside `compatible` and that without its vendor. `dtcm` to `itcm1` are the region registers
+    of two banks each of tightly coupled memory.
     """
 
     name: str
@@ -56,6 +57,11 @@ class Cpu(NamedTuple):
     ccsidr_l1d: int = 0
     ccsidr_l1i: int = 0
     aliases: tuple[str, ...] = ()
+    tcmtr: int = 0
+    dtcm: int = 0
+    dtcm1: int = 0
+    itcm: int = 0
+    itcm1: int = 0
 
     @property
     def variant(self) -> int:
@@ -285,8 +291,11 @@ def _processors(tree: Tree) -> list[tuple[str, list[str]]]:
     return listed or [(path, names) for path, names in below if names and path.partition("@")[0] == "/cpus/cpu"]
 
 
+_STATED = ("midr", "mpidr", "ctr", "tcmtr", "dtcm", "dtcm1", "itcm", "itcm1")
+
+
 def stated(words: Sequence[str], default: Callable[[], Cpu]) -> Cpu:
-    """Return the processor that words of --cpu state: a model, midr=, mpidr=, ctr=VALUE; else it is `default`'s.
+    """Return the processor that words of --cpu state: a model, NAME=VALUE of _STATED; else it is `default`'s.
 
     A MIDR chooses the model as well. Raises InputError for a word that is neither, or a processor that is not modelled.
     """
@@ -301,8 +310,7 @@ def stated(words: Sequence[str], default: Callable[[], Cpu]) -> Cpu:
         cpu = _model_of_midr(registers["midr"])
     else:
         cpu = default()
-    return cpu._replace(midr=registers.get("midr", cpu.midr), mpidr=registers.get("mpidr", cpu.mpidr),
-                        ctr=registers.get("ctr", cpu.ctr))  # fmt: skip
+    return Cpu(**(cpu._asdict() | registers))
 
 
 def _spelt_out(word: str) -> list[str]:
@@ -318,9 +326,9 @@ def _register(word: str) -> tuple[str, int]:
         number = int(value, 0)
     except ValueError:
         number = -1
-    if name not in ("midr", "mpidr", "ctr") or not 0 <= number <= 0xFFFFFFFF:
-        raise InputError(f"--cpu {word}: expected midr=VALUE, mpidr=VALUE or ctr=VALUE, with a 32-bit value "
-                         "(0x80000000)")  # fmt: skip
+    if name not in _STATED or not 0 <= number <= 0xFFFFFFFF:
+        raise InputError(f"--cpu {word}: expected NAME=VALUE with a 32-bit value (mpidr=0x80000000) and a name of "
+                         f"{', '.join(_STATED)}")  # fmt: skip
     return name, number
 
 
@@ -328,7 +336,8 @@ def _model(word: str) -> Cpu:
     for cpu in CPUS:
         if word in (cpu.compatible, cpu.compatible.partition(",")[2], *cpu.aliases):
             return cpu
-    raise InputError(f"--cpu {word}: expected {_known_models()}, midr=VALUE, mpidr=VALUE or ctr=VALUE")
+    raise InputError(f"--cpu {word}: expected {_known_models()}, or NAME=VALUE with a name of "
+                     f"{', '.join(_STATED)}")
 
 
 def _model_of_midr(midr: int) -> Cpu:

@@ -72,10 +72,10 @@ def test_a_processor_is_stated_by_model_and_registers():
 
 
 @pytest.mark.parametrize(("word", "message"), [
-    ("cortex-m4", "--cpu cortex-m4: expected cortex-a9, .*, midr=VALUE, mpidr=VALUE or ctr=VALUE"),
-    ("mpidr=", "--cpu mpidr=: expected midr=VALUE, mpidr=VALUE or ctr=VALUE"),
+    ("cortex-m4", "--cpu cortex-m4: expected cortex-a9, .*, or NAME=VALUE with a name of midr, mpidr"),
+    ("mpidr=", "--cpu mpidr=: expected NAME=VALUE with a 32-bit value"),
     ("mpidr=0x100000000", "with a 32-bit value"),
-    ("cr=1", "expected midr=VALUE, mpidr=VALUE or ctr=VALUE"),
+    ("cr=1", "a name of midr, mpidr, ctr, tcmtr, dtcm, dtcm1, itcm, itcm1"),
     ("midr=0x410fc230", "--cpu midr=0x410fc230: no processor that is modelled; expected one of cortex-a9"),
 ])
 def test_a_processor_that_cannot_be_stated(word, message):

@@ -35,7 +35,6 @@ from bootsim.linux.arch.arm.asm.pgtable_2level import (
     PAGE_SIZE,
     PMD_SIZE,
 )
-from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv5
 from bootsim.linux.arch.arm.kernel.traps import early_trap_init
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import (
     clear_pmds,
@@ -171,7 +170,6 @@ def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
 
     `mdesc` is k.mdesc unless given. Sets vectors_page_pa, pkmap_page_table_pa, top_pmd_pa, empty_zero_page_pa of k.mm.
     Source: arch/arm/mm/mmu.c paging_init()
-    Differs: tightly coupled memory (CONFIG_HAVE_TCM) is not modelled: a line says so where a processor may have it.
     """
     from bootsim.linux.arch.arm.mm.dma_mapping import dma_contiguous_remap
     from bootsim.linux.arch.arm.mm.flush import __flush_dcache_page as flush_dcache_page
@@ -184,9 +182,10 @@ def paging_init(k: Kernel, mdesc: MachineDesc | None = None) -> None:
     early_fixmap_shutdown(k)
     devicemaps_init(k, mdesc or k.mdesc)
     kmap_init(k)
-    if k.build.config.HAVE_TCM and k.cpu_architecture >= CPU_ARCH_ARMv5 and k.machine.cpu.ctr >> 29 != 4:
-        step(k, "tightly coupled memory is not modelled: {cpu} is taken to have none, as QEMU's have not",
-             func="tcm_init", cpu=k.machine.cpu.name)
+    if k.build.config.HAVE_TCM:
+        from bootsim.linux.arch.arm.kernel.tcm import tcm_init
+
+        tcm_init(k)
     k.mm.top_pmd_pa = pmd_off_k(k, VECTORS_BASE)
     zero_page = early_alloc(k, PAGE_SIZE, "zero page")
     k.facts.add("empty_zero_page", zero_page, "pa", "the page below the tables of vectors, pkmap and fixmap",
