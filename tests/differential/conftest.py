@@ -44,7 +44,7 @@ def taken_out():
         text, found = path.read_text(), []
         for name in (*macros, *functions):
             macro = rf"^#define {name}\(.*?[^\\]\n"
-            function = rf"^(static|struct) [^;{{}}#]*?\b{name}\([^;{{}}]*\)\n{{.*?^}}\n"
+            function = rf"^(static|struct|int|void|swp_entry_t) [^;{{}}#]*?\b{name}\([^;{{}}]*\)\n{{.*?^}}\n"
             one = re.search(macro if name in macros else function, text, re.MULTILINE | re.DOTALL)
             assert one is not None, name
             found.append(one[0])

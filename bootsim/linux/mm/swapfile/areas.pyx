@@ -6,6 +6,7 @@ from copy import deepcopy
 from weakref import proxy
 
 from bootsim.linux.kernel.printk import KERN_ERR, printk
+from bootsim.linux.lib.sort import sort
 from bootsim.linux.mm.page_alloc.api cimport alloc_and_tell
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_HIGHMEM, GFP_ATOMIC
@@ -206,14 +207,13 @@ cdef class SwapAreas(SwapScan):
     cdef int swapcache_free_entries(self, uint32_t *entries, int n) except -1:
         """Give slots back that nobody uses any more, area by area.
 
-        Source: mm/swapfile.c swapcache_free_entries(), swap_entry_free(), lib/sort.c
-        Differs: the order within an area stays, which heapsort would change; only the order of free clusters can tell.
+        Source: mm/swapfile.c swapcache_free_entries(), swap_entry_free()
         """
         cdef list each = [entries[i] for i in range(n)]
         cdef SwapInfo si
         cdef uint32_t entry
         if len(self.swap_info) > 1:
-            each.sort(key=type_of)
+            sort(each, swp_entry_cmp)
         for entry in each:
             si = self.swap_info_get(entry)
             if si is not None:
@@ -388,6 +388,6 @@ cdef class SwapAreas(SwapScan):
         return 1
 
 
-def type_of(uint32_t entry):
-    # swp_entry_cmp()
-    return swp_type(entry)
+def swp_entry_cmp(uint32_t entry1, uint32_t entry2):
+    """Which of two entries is of the lower type. Source: mm/swapfile.c swp_entry_cmp()"""
+    return <int>swp_type(entry1) - <int>swp_type(entry2)

@@ -142,8 +142,11 @@ cdef class SwapInfo:
 
     def swap_map(self):
         """The bytes of swap_map, a slot each."""
-        cdef uint32_t i
-        return bytes([self.slot(i)[0] for i in range(self.max)])
+        cdef uint32_t first
+        cdef list pages = []
+        for first in range(0, self.max, 4096):
+            pages.append((<char *>self.slot(first))[:min(self.max - first, <uint32_t>4096)])
+        return b"".join(pages)
 
     def clusters(self):
         """(in use, free) of each cluster, and the free ones in their order; ([], []) where seeks are dear."""
