@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from bootsim.linux.include.linux.memblock import PHYS_ADDR_MAX, Memblock
+from bootsim.linux.mm.memblock import PHYS_ADDR_MAX, Memblock
 
 
 def check_memblock(mb: Memblock) -> list[str]:

@@ -134,7 +134,7 @@ def test_every_call_that_takes_memory_says_for_what():
              "memblock_free": 5, "memblock_add": 5, "memblock_remove": 5, "memblock_mark_nomap": 4}
     silent = []
     for path in LINUX.rglob("*.py"):
-        if path.name == "memblock.py":
+        if path.parent.name == "memblock":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in wanted:

@@ -17,7 +17,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.errors import InputError
-from bootsim.linux.include.linux.memblock import MEMBLOCK_NOMAP
+from bootsim.linux.mm.memblock import MEMBLOCK_NOMAP
 from bootsim.page import PAGE_SHIFT
 from bootsim.state.quantities import size_text
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.errors import BootsimError
 from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
-from bootsim.linux.include.linux.memblock import MEMBLOCK_NOMAP
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_WARNING
+from bootsim.linux.mm.memblock import MEMBLOCK_NOMAP
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 from bootsim.sizes import parse_number
 from bootsim.state.coherent import largest_coherent_pool

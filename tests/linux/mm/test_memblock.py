@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bootsim.invariants import check_memblock
-from bootsim.linux.include.linux.memblock import for_each_free_mem_range_reverse
 from bootsim.linux.mm import memblock as m
-from bootsim.linux.mm.memblock import MEMBLOCK_NOMAP, PHYS_ADDR_MAX, Memblock
+from bootsim.linux.mm.memblock import MEMBLOCK_NOMAP, PHYS_ADDR_MAX, Memblock, for_each_free_mem_range_reverse
 from bootsim.owners import Purpose
 from bootsim.page import PAGE_SIZE
 

@@ -8,9 +8,14 @@ from bootsim.errors import InputError, KernelPanic
 from bootsim.inputs.efitypes import ATTRIBUTES, CACHED, DESCRIPTOR, MEMORY_TYPES
 from bootsim.linux.drivers.firmware.efi.fdtparams import efi_get_fdt_params
 from bootsim.linux.drivers.of.fdt import early_init_dt_add_memory_arch
-from bootsim.linux.include.linux.memblock import PHYS_ADDR_MAX
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
-from bootsim.linux.mm.memblock import memblock_dump_all, memblock_mark_nomap, memblock_remove, memblock_reserve
+from bootsim.linux.mm.memblock import (
+    PHYS_ADDR_MAX,
+    memblock_dump_all,
+    memblock_mark_nomap,
+    memblock_remove,
+    memblock_reserve,
+)
 from bootsim.owners import Purpose
 from bootsim.page import PAGE_SIZE
 

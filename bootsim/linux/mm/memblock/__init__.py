@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.causes import ArrayFull, Shortage
-from bootsim.errors import KernelPanic
 from bootsim.linux.include.linux.err import Err
 from bootsim.linux.include.linux.errno import ENOMEM
-from bootsim.linux.include.linux.memblock import (
+from bootsim.linux.lib.cmdline import EarlyParam
+from bootsim.linux.mm.memblock.core import (
     INIT_MEMBLOCK_REGIONS,
     MEMBLOCK_ALLOC_ACCESSIBLE,
     MEMBLOCK_ALLOC_ANYWHERE,
-    MEMBLOCK_ALLOC_KASAN,
     MEMBLOCK_HOTPLUG,
     MEMBLOCK_NOMAP,
     MEMBLOCK_NONE,
     NUMA_NO_NODE,
     PHYS_ADDR_MAX,
+    ArrayFullError,
     Memblock,
     MemblockRegion,
     MemblockType,
@@ -26,20 +25,28 @@ from bootsim.linux.include.linux.memblock import (
     for_each_mem_pfn_range,
     for_each_mem_range,
     for_each_reserved_mem_range,
+    memblock_add_range,
+    memblock_cap_size,
+    memblock_find_in_range_node,
+    memblock_isolate_range,
+    memblock_merge_regions,
+    memblock_overlaps_region,
+    memblock_remove_range,
 )
-from bootsim.linux.lib.cmdline import EarlyParam
 from bootsim.owners import ADD, CLEAR, DOUBLE, FREE, MARK, NOBODY, REMOVE, RESERVE, Purpose
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-# what others take from here, though include/linux/memblock.py defines it
+# what others take from here, though core.pyx defines it
 __all__ = [
     "INIT_MEMBLOCK_REGIONS", "MEMBLOCK_ALLOC_ACCESSIBLE", "MEMBLOCK_ALLOC_ANYWHERE", "MEMBLOCK_HOTPLUG",
     "MEMBLOCK_NOMAP", "MEMBLOCK_NONE", "NUMA_NO_NODE", "PAGE_SHIFT", "PAGE_SIZE", "PHYS_ADDR_MAX", "Memblock",
     "MemblockRegion", "MemblockType", "for_each_free_mem_range", "for_each_free_mem_range_reverse",
-    "for_each_mem_pfn_range", "for_each_mem_range", "for_each_reserved_mem_range",
+    "for_each_mem_pfn_range", "for_each_mem_range", "for_each_reserved_mem_range", "memblock_add_range",
+    "memblock_cap_size", "memblock_isolate_range", "memblock_merge_regions", "memblock_overlaps_region",
+    "memblock_remove_range",
 ]  # fmt: skip
 _KERN_ERR, _KERN_INFO = 3, 6
 
@@ -49,104 +56,6 @@ def _dbg(mb: Memblock, func: str, base: int, size: int, caller: str) -> None:
     end = (base + size - 1) & PHYS_ADDR_MAX
     mb.printk(_KERN_INFO, "{func_}: [{base:#010x}-{end:#010x}] {caller}",
               func=func, func_=func, base=base, end=end, caller=caller)
-
-
-def memblock_cap_size(base: int, size: int) -> int:
-    """Return `size` cut so that base + size stays below PHYS_ADDR_MAX (bytes, pa).
-
-    Source: mm/memblock.c memblock_cap_size()
-    """
-    return min(size, PHYS_ADDR_MAX - base)
-
-
-def memblock_overlaps_region(type_: MemblockType, base: int, size: int) -> bool:
-    """Whether [base, base + size) (pa, bytes) meets any region.
-
-    Source: mm/memblock.c memblock_overlaps_region()
-    """
-    end = base + memblock_cap_size(base, size)
-    return any(base < r.base + r.size and r.base < end for r in type_.regions)
-
-
-# ---------------------------------------------------------------- adding and removing
-
-
-def _insert_region(type_: MemblockType, idx: int, base: int, size: int, flags: int) -> None:
-    # memblock_insert_region()
-    if len(type_.regions) >= type_.max:
-        raise KernelPanic(None, f"BUG in memblock_insert_region: memblock.{type_.name} is full")
-    type_.regions.insert(idx, MemblockRegion(base, size, flags))
-    type_.total_size += size
-
-
-def _remove_region(type_: MemblockType, idx: int) -> None:
-    # memblock_remove_region(): an emptied array keeps one dummy region
-    type_.total_size -= type_.regions[idx].size
-    del type_.regions[idx]
-    if not type_.regions:
-        type_.regions.append(MemblockRegion(0, 0))
-
-
-def memblock_merge_regions(type_: MemblockType) -> None:
-    """Merge neighbours that touch and have equal flags.
-
-    Source: mm/memblock.c memblock_merge_regions()
-    """
-    merged: list[MemblockRegion] = []
-    end, flags = -1, MEMBLOCK_NONE
-    for r in type_.regions:
-        if r.base == end and r.flags == flags:
-            merged[-1].size += r.size
-        else:
-            merged.append(r)
-            flags = r.flags
-        end = r.base + r.size
-    type_.regions[:] = merged
-
-
-def memblock_add_range(mb: Memblock, type_: MemblockType, base: int, size: int, flags: int = MEMBLOCK_NONE) -> int:
-    """Add [base, base + size) (pa, bytes): the parts no region covers yet become regions. Returns 0, or -ENOMEM with
-    an ArrayFull.
-
-    Source: mm/memblock.c memblock_add_range()
-    """
-    size = memblock_cap_size(base, size)
-    end = base + size
-    if not size:
-        return 0
-    if type_.regions[0].size == 0:
-        type_.regions[0] = MemblockRegion(base, size, flags)
-        type_.total_size = size
-        return 0
-    gaps = _uncovered(type_, base, end)
-    if not gaps:
-        return 0
-    while len(type_.regions) + len(gaps) > type_.max:
-        if memblock_double_array(mb, type_, base, size) < 0:
-            return Err(-ENOMEM, ArrayFull(type_.name, len(type_.regions), type_.max, mb.can_resize))
-        # the new array was itself reserved, perhaps in this very type: look again
-        gaps = _uncovered(type_, base, end)
-    for n, (idx, start, stop) in enumerate(gaps):
-        _insert_region(type_, idx + n, start, stop - start, flags)
-    memblock_merge_regions(type_)
-    return 0
-
-
-def _uncovered(type_: MemblockType, base: int, end: int) -> list[tuple[int, int, int]]:
-    # the first, counting pass of memblock_add_range(): (index to insert at, start, end) of each uncovered part
-    gaps = []
-    idx = 0
-    for r in type_.regions:
-        if r.base >= end:
-            break
-        if r.base + r.size > base:
-            if r.base > base:
-                gaps.append((idx, base, r.base))
-            base = min(r.base + r.size, end)
-        idx += 1
-    if base < end:
-        gaps.append((idx, base, end))
-    return gaps
 
 
 def memblock_double_array(mb: Memblock, type_: MemblockType, new_area_start: int, new_area_size: int) -> int:
@@ -185,63 +94,6 @@ def memblock_double_array(mb: Memblock, type_: MemblockType, new_area_start: int
 
 def _page_align(size: int) -> int:
     return (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
-
-
-class ArrayFullError(Exception):
-    """memblock_isolate_range() returned -ENOMEM; the argument is the ArrayFull."""
-
-
-def memblock_isolate_range(mb: Memblock, type_: MemblockType, base: int, size: int) -> tuple[int, int]:
-    """Split regions that cross the ends of [base, base + size) (pa, bytes); return the index range inside it.
-
-    Raises ArrayFullError where the kernel returns -ENOMEM (the region array is full and cannot grow).
-    Source: mm/memblock.c memblock_isolate_range()
-    """
-    size = memblock_cap_size(base, size)
-    end = base + size
-    start_rgn = end_rgn = 0
-    if not size:
-        return 0, 0
-    while len(type_.regions) + 2 > type_.max:
-        if memblock_double_array(mb, type_, base, size) < 0:
-            raise ArrayFullError(ArrayFull(type_.name, len(type_.regions), type_.max, mb.can_resize))
-    idx = 0
-    while idx < len(type_.regions):
-        r = type_.regions[idx]
-        rbase, rend = r.base, r.base + r.size
-        if rbase >= end:
-            break
-        if rend <= base:
-            pass
-        elif rbase < base:
-            r.base, r.size = base, r.size - (base - rbase)
-            type_.total_size -= base - rbase
-            _insert_region(type_, idx, rbase, base - rbase, r.flags)
-        elif rend > end:
-            r.base, r.size = end, r.size - (end - rbase)
-            type_.total_size -= end - rbase
-            _insert_region(type_, idx, rbase, end - rbase, r.flags)
-            continue  # look at the new lower part, which now ends at `end`
-        else:
-            if not end_rgn:
-                start_rgn = idx
-            end_rgn = idx + 1
-        idx += 1
-    return start_rgn, end_rgn
-
-
-def memblock_remove_range(mb: Memblock, type_: MemblockType, base: int, size: int) -> int:
-    """Take [base, base + size) (pa, bytes) out of `type_`. Returns 0, or -ENOMEM with an ArrayFull.
-
-    Source: mm/memblock.c memblock_remove_range()
-    """
-    try:
-        start, end = memblock_isolate_range(mb, type_, base, size)
-    except ArrayFullError as full:
-        return Err(-ENOMEM, full.args[0])
-    for i in range(end - 1, start - 1, -1):
-        _remove_region(type_, i)
-    return 0
 
 
 # Tell the listener of a change that was made; returns what the change returned.
@@ -339,38 +191,6 @@ def memblock_clear_hotplug(mb: Memblock, base: int, size: int, purpose: Purpose 
 
 
 # ---------------------------------------------------------------- finding and allocating
-
-
-def memblock_find_in_range_node(mb: Memblock, size: int, align: int, start: int, end: int, flags: int) -> int:
-    """Find `size` free bytes aligned to `align` within [start, end) (pa); return their pa, or 0 with a Shortage.
-
-    Source: mm/memblock.c memblock_find_in_range_node(), __memblock_find_range_{top_down,bottom_up}()
-    """
-    if end in (MEMBLOCK_ALLOC_ACCESSIBLE, MEMBLOCK_ALLOC_KASAN):
-        end = mb.current_limit
-    start = max(start, PAGE_SIZE)
-    end = max(start, end)
-    if mb.bottom_up:
-        for this_start, this_end in for_each_free_mem_range(mb, flags):
-            if this_end - this_start < size:
-                continue
-            this_start = min(max(this_start, start), end)
-            this_end = min(max(this_end, start), end)
-            cand = (this_start + align - 1) & ~(align - 1)
-            if cand < this_end and this_end - cand >= size:
-                return cand
-        return Err(0, Shortage(size, align, start, end))
-    for this_start, this_end in for_each_free_mem_range_reverse(mb, flags):
-        if this_end - this_start < size:
-            continue
-        this_start = min(max(this_start, start), end)
-        this_end = min(max(this_end, start), end)
-        if this_end < size:
-            continue
-        cand = (this_end - size) & ~(align - 1)
-        if cand >= this_start:
-            return cand
-    return Err(0, Shortage(size, align, start, end))
 
 
 def memblock_find_in_range(mb: Memblock, start: int, end: int, size: int, align: int) -> int:
