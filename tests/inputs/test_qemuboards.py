@@ -191,6 +191,15 @@ def test_the_first_compatible_string_that_means_a_machine_decides(tmp_path, comp
     assert board_of(tree_of(tmp_path, compatible)).name == name
 
 
+def test_the_core_tile_of_a_realview_eb_is_told_by_its_processors(tmp_path):
+    def cpus(count):
+        nodes = " ".join(f'cpu@{i} {{ device_type = "cpu"; reg = <{i}>; }};' for i in range(count))
+        return f"cpus {{ #address-cells = <1>; #size-cells = <0>; {nodes} }};"
+
+    assert board_of(tree_of(tmp_path, ("arm,realview-eb",), nodes=cpus(1))).name == "realview-eb"
+    assert board_of(tree_of(tmp_path, ("arm,realview-eb",), nodes=cpus(4))).name == "realview-eb-mpcore"
+
+
 def test_a_board_that_qemu_has_not_is_told_and_edited_as_every_board(tmp_path):
     tree = tree_of(tmp_path, ("brcm,bcm2711", "test,board"))
     assert board_of(tree) is None

@@ -89,7 +89,7 @@ BOARDS = (
     Board("highbank", ("calxeda,highbank",), 0, cpus=(1, 1, 4), conduit="smc"),
     Board("midway", ("calxeda,ecx-2000",), 0, cpus=(1, 1, 4), conduit="smc"),
     Board("realview-eb", ("arm,realview-eb",), 0, 0x33B, told_max=256 * _MIB),
-    Board("realview-eb-mpcore", ("arm,realview-eb-11mp",), 0, 0x33B, told_max=256 * _MIB, cpus=(1, 1, 4)),
+    Board("realview-eb-mpcore", (), 0, 0x33B, told_max=256 * _MIB, cpus=(1, 1, 4)),
     Board("realview-pb-a8", ("arm,realview-pba8",), 0x70000000, 0x769, told_max=512 * _MIB, rest_pa=0x20000000),
     Board("realview-pbx-a9", ("arm,realview-pbx",), 0, 0x76D, told_max=512 * _MIB, mapped_max=256 * _MIB,
           rest_pa=0x20000000, cpus=(1, 1, 4)),
@@ -119,12 +119,17 @@ def board_of(tree: Tree) -> Board | None:
     for name in tree.board:
         found = next((board for board in BOARDS if name in board.compatible), None)
         if found is not None:
-            return found
+            return board_named("realview-eb-mpcore") if found.name == "realview-eb" and _has_several(tree) else found
         if name.startswith("arm,vexpress,v2p-"):
             return _VEXPRESS_A15
     if "arm,vexpress" not in tree.board:
         return None
     return _VEXPRESS_A15 if tree.banks and tree.banks[0][0] >= _VEXPRESS_A15.ram_pa else _VEXPRESS_A9
+
+
+def _has_several(tree: Tree) -> bool:
+    # the baseboard's core tile is not in the root's compatible
+    return len(tree.processors) > 1
 
 
 def board_named(name: str) -> Board:
