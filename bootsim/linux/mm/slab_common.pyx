@@ -12,7 +12,7 @@ from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_buddy, PG_head, PG_slab, TA
 
 from bootsim.errors import BootsimError, KernelPanic
 from bootsim.linux.kernel.panic import warn
-from bootsim.linux.kernel.printk import KERN_CRIT, KERN_WARNING, printk
+from bootsim.linux.kernel.printk import KERN_CRIT, KERN_INFO, KERN_WARNING, printk
 from bootsim.linux.mm.page_alloc import __free_pages as _free_pages
 from bootsim.linux.mm.page_alloc import alloc_pages, format_gfp_flags
 
@@ -499,3 +499,22 @@ cdef int check_own(SlabAllocator a, KmemCache s) except -1:
     if s is None or a.cache_at.get(s.va) is not s:
         raise SlabError(f"{s!r}: not a cache of this machine, or destroyed")
     return 0
+
+
+def dump_unreclaimable_slab(k):
+    """Log how much the caches hold whose slabs nobody can take back.
+
+    Source: mm/slab_common.c dump_unreclaimable_slab()
+    """
+    config = k.build.config
+    if not config.SLAB and not config.SLUB_DEBUG:
+        return
+    printk(k, KERN_INFO, "Unreclaimable slab info:")
+    printk(k, KERN_INFO, "Name                      Used          Total")
+    for s in reversed(k.mm.slab.slab_caches):
+        if s.flags & SLAB_RECLAIM_ACCOUNT:
+            continue
+        active, total, size = map(int, k.mm.slab.slabinfo(s)[len(s.name):].split()[:3])
+        if total:
+            printk(k, KERN_INFO, "{name:<17} {used:10}KB {total:10}KB", name=s.name, used=active * size // 1024,
+                   total=total * size // 1024)

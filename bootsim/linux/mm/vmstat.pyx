@@ -1,6 +1,28 @@
-"""The counters of events (mm/vmstat.c): their names in a build, and their values."""
+"""The counters of events and of pages (mm/vmstat.c): their names in a build, and their values."""
 
+from libc.stdint cimport int64_t, uint32_t
+
+from bootsim.hw.memory cimport PhysicalMemory
+from bootsim.linux.mm.page_alloc.core cimport PageBuddy
 from bootsim.linux.mm.page_alloc.node cimport Pglist
+from bootsim.linux.mm.page_alloc.structs cimport *
+
+from bootsim.linux.mm.slab_common import SLAB_RECLAIM_ACCOUNT
+
+cdef enum:
+    PG_dirty = 1 << 3
+    PG_swapbacked = 1 << 19
+    PAGE_MAPPING_ANON = 1
+
+# What node_page_state() counts, as Mem-Info calls it.
+cdef enum:
+    ACTIVE_ANON, INACTIVE_ANON, ACTIVE_FILE, INACTIVE_FILE, UNEVICTABLE, MAPPED, DIRTY, WRITEBACK, SHMEM, FILE_PAGES
+    MLOCKED
+    NR_COUNTED
+cdef tuple _COUNTED = (
+    "active_anon", "inactive_anon", "active_file", "inactive_file", "unevictable", "mapped", "dirty", "writeback",
+    "shmem", "file_pages", "mlocked",
+)
 
 # By zone, in the order of zones; then what every build has.
 cdef tuple _BY_ZONE = (("pgalloc", PGALLOC), ("allocstall", ALLOCSTALL), ("pgskip", PGSCAN_SKIP))
@@ -74,3 +96,73 @@ def all_vm_events(k):
     config = k.build.config
     return {name: p.g.vm_events[<int>item] for name, item in _items(config, p.zone_names)
             } if config.VM_EVENT_COUNTERS else {}
+
+
+cdef void count_page(const Page *page, int64_t *counts) noexcept nogil:
+    # What kind of page it is. Those that wait in a vector for their LRU list count on none yet.
+    cdef bint swapbacked = (page.flags & PG_swapbacked) != 0
+    cdef bint file_page = page.mapping and not page.mapping & PAGE_MAPPING_ANON
+    if page.refcount <= 0 or PageBuddy(page) or page.flags & (PG_slab | PG_reserved):
+        return
+    if page.flags & PG_lru:
+        if page.flags & PG_unevictable:
+            counts[UNEVICTABLE] += 1
+        else:
+            counts[(0 if swapbacked else ACTIVE_FILE) + (0 if page.flags & PG_active else 1)] += 1
+    counts[MLOCKED] += 1 if page.flags & PG_mlocked else 0
+    counts[MAPPED] += 1 if -<int>page.page_type > 0 and not page.mapping & PAGE_MAPPING_ANON else 0
+    if file_page:
+        counts[FILE_PAGES] += 1
+        counts[SHMEM] += 1 if swapbacked else 0
+        counts[DIRTY] += 1 if page.flags & PG_dirty and not swapbacked else 0
+        counts[WRITEBACK] += 1 if page.flags & PG_writeback else 0
+
+
+cdef list pages_of_tables(k, Pglist p):
+    # NR_PAGETABLE by zone: second-level tables of processes
+    cdef PhysicalMemory ram = k.machine.ram
+    cdef uint32_t i, word
+    counts = [0] * p.g.nr_zones
+    mms = {} if k.processes is None else {id(t.mm): t.mm for t in k.processes.tasks.values() if t.mm is not None}
+    for mm in mms.values():
+        for i in range(<uint32_t>mm.task_size >> 21 if mm.pgd_pa else 0):
+            word = ram.load32(<uint32_t>mm.pgd_pa + 8 * i)
+            if word:
+                counts[zone_of(p.g, word >> 12)] += 1
+    return counts
+
+
+cdef uint32_t zone_of(const Pgdat *g, uint32_t pfn) noexcept nogil:
+    cdef uint32_t i = g.nr_spans
+    while i > 1 and pfn < g.span_start[i - 1]:
+        i -= 1
+    return g.span_zone[i - 1]
+
+
+def node_page_state(k):
+    """How many pages there are of each kind, a list by zone: "inactive_anon", "mapped", "slab_reclaimable", ...
+
+    Source: mm/vmstat.c node_page_state(), zone_page_state()
+    Differs: pages are counted when it is asked for, so that no processor keeps a part of a count to itself; large
+        blocks of kmalloc() are not counted as slabs.
+    """
+    cdef Pglist p = k.mm.pgdat
+    cdef int64_t counts[4][NR_COUNTED]
+    cdef uint32_t i, pfn, end
+    cdef int item
+    for i in range(4):
+        for item in range(NR_COUNTED):
+            counts[i][item] = 0
+    for i in range(p.g.nr_spans):
+        end = p.g.span_start[i + 1] if i + 1 < p.g.nr_spans else p.g.end
+        for pfn in range(p.g.span_start[i], end):
+            count_page(&p.g.map[pfn], counts[p.g.span_zone[i]])
+    found = {name: [counts[i][item] for i in range(p.g.nr_zones)] for item, name in enumerate(_COUNTED)}
+    found["pagetables"] = pages_of_tables(k, p)
+    slab = k.mm.slab
+    reclaimable = set() if slab is None else {s.name for s in slab.slab_caches if s.flags & SLAB_RECLAIM_ACCOUNT}
+    for name in ("slab_reclaimable", "slab_unreclaimable"):
+        found[name] = [0] * p.g.nr_zones
+    for first, pages, name in () if slab is None else slab.slabs():
+        found["slab_reclaimable" if name in reclaimable else "slab_unreclaimable"][zone_of(p.g, first)] += pages
+    return found

@@ -509,3 +509,52 @@ def test_random_processes_under_pressure(k, seed):
             do_exit(task)
     assert everything_free(k) == free
     assert check_buddy_invariants(k.mm.pgdat) == []
+
+
+# ------------------------------------------------------------------ the state of memory
+
+def mem_info(lines):
+    """The numbers of the last Mem-Info, of all memory, by name."""
+    start = len(lines) - 1 - lines[::-1].index("Mem-Info:")
+    return {name: int(count) for line in lines[start + 1:start + 7] for name, count in re.findall(r"(\w+):(\d+)", line)}
+
+
+def test_mem_info_counts_the_pages_of_processes(k):
+    task_of(k, pid=1)
+    task = task_of(k)
+    shared = hold(task, 40, MAP_ANONYMOUS & ~2 | 1)
+    locked = hold(task, 70)
+    with system_call(task):
+        task.setrlimit(8, 0xFFFFFFFF)
+        assert mlock(task, locked, 70 * PAGE) == 0
+    assert shared
+    hog(task)
+    lines = said(k)
+    end = next(n for n, line in enumerate(lines) if line.startswith("Out of memory"))
+    found, row = mem_info(lines[:end]), next(ROW.match(line) for line in lines[:end] if ROW.match(line))
+    rss, tables = int(row[5]), int(row[6])
+    waiting = rss - found["inactive_anon"] - found["active_anon"] - found["unevictable"]
+    assert 0 <= waiting <= 15  # on no list yet
+    assert (found["shmem"], found["mapped"], found["pagetables"]) == (40, 40, tables // 2048)
+    assert "40 total pagecache pages" in lines
+    assert sum("active_anon:" in line for line in lines[:end]) >= 3
+    free = re.search(r"free:(\d+) ", "".join(line + " " for line in lines[:end]))
+    assert int(free[1]) == found["free"]
+
+
+def test_slabs_are_listed_when_they_hold_more_than_processes(k):
+    from bootsim.linux.include.linux.slab import kmalloc
+
+    task_of(k, pid=1)
+    task = task_of(k)
+    hold(task, 50)
+    while task.pid in k.processes.tasks:
+        assert kmalloc(k, 2048, GFP_KERNEL)
+    lines = said(k)
+    at = lines.index("Unreclaimable slab info:")
+    assert lines[at + 1] == "Name                      Used          Total"
+    end = lines.index("Tasks state (memory values in pages):")
+    rows = {line[:17].rstrip(): line[17:] for line in lines[at + 2:end]}
+    used, total = map(int, re.fullmatch(r" +(\d+)KB +(\d+)KB", rows["kmalloc-2k"]).groups())
+    assert used <= total
+    assert total // 4 <= mem_info(lines)["slab_unreclaimable"] <= total // 4 + 1000

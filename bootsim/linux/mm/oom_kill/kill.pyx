@@ -27,6 +27,8 @@ from bootsim.linux.kernel.panic import panic
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.mm.page_alloc.gfp import format_gfp_flags
 from bootsim.linux.mm.page_alloc.report import show_mem
+from bootsim.linux.mm.slab_common import dump_unreclaimable_slab
+from bootsim.linux.mm.vmstat import node_page_state
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 LONG_MIN = -(1 << 31)
@@ -117,12 +119,18 @@ def dump_tasks(k):
                swapents=max(task.mm.rss[MM_SWAPENTS], 0), adj=task.oom_score_adj, comm=task.comm)
 
 
+def _is_dump_unreclaim_slabs(k):
+    # Source: mm/oom_kill.c is_dump_unreclaim_slabs()
+    pages = {name: sum(counts) for name, counts in node_page_state(k).items()}
+    lru = ("active_anon", "inactive_anon", "active_file", "inactive_file", "unevictable")
+    return pages["slab_unreclaimable"] > sum(pages[name] for name in lru)
+
+
 def dump_header(k, oc, Task victim):
     """Log who asks, the state of memory and of all tasks, and who is killed for it, if anybody.
 
     Source: mm/oom_kill.c dump_header(), dump_oom_summary()
-    Differs: the stack is left out; no slab caches are listed when they hold more than all processes; no time passes,
-        so that every kill is told in full, not ten in five seconds.
+    Differs: the stack is left out; no time passes, so that every kill is told in full, not ten in five seconds.
     """
     config, current = k.build.config, oc.current
     printk(k, KERN_WARNING, "{comm} invoked oom-killer: gfp_mask={gfp_mask:#x}({names}), order={order}, "
@@ -131,6 +139,8 @@ def dump_header(k, oc, Task victim):
     if not config.COMPACTION and oc.order:
         printk(k, KERN_WARNING, "COMPACTION is disabled!!!", func="dump_header")
     show_mem(k)
+    if _is_dump_unreclaim_slabs(k):
+        dump_unreclaimable_slab(k)
     if k.processes.sysctl_oom_dump_tasks:
         dump_tasks(k)
     if victim is not None:

@@ -24,6 +24,8 @@ _PAGE_FLAG_NAMES = (
 # Why a page is bad, by page_bad_reason()'s answer.
 BAD_REASONS = ("", "nonzero mapcount", "non-NULL mapping", "nonzero _refcount",
                "PAGE_FLAGS_CHECK_AT_FREE flag(s) set", "PAGE_FLAGS_CHECK_AT_PREP flag(s) set")
+cdef enum:
+    MAX_RECLAIM_RETRIES = 16
 _MAX_SHOWN = 60  # within a minute; the clock of a boot stands still
 
 
@@ -168,14 +170,14 @@ def show_mem(k):
     """Log where all memory is, as the kernel does when a request failed.
 
     Source: lib/show_mem.c show_mem()
-    Differs: what processes, files, slabs and page tables hold is not counted here, and stands as 0, which a line tells.
+    Differs: kernel stacks, which nothing is taken for, stand as 0, which a line tells.
     """
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t i
     func = "show_mem"
     total = reserved = highmem = 0
     printk(k, KERN_WARNING, "Mem-Info:", func=func)
-    step(k, "Mem-Info: pages of processes, files, slabs and page tables are not counted, and are 0 below", func=func)
+    step(k, "Mem-Info: kernel stacks are not counted, and are 0 below", func=func)
     show_free_areas(k)
     for i in range(p.g.nr_zones):
         zone = &p.g.zones[i]
@@ -189,11 +191,33 @@ def show_mem(k):
         printk(k, KERN_WARNING, "{pages} pages cma reserved", func=func, pages=k.mm.totalcma_pages)
 
 
+# What is told of all memory, and of the node, and of a zone; what nothing is ever counted of stands as 0.
+_OF_ALL = (
+    "active_anon:{active_anon} inactive_anon:{inactive_anon} isolated_anon:0",
+    " active_file:{active_file} inactive_file:{inactive_file} isolated_file:0",
+    " unevictable:{unevictable} dirty:{dirty} writeback:{writeback}",
+    " slab_reclaimable:{slab_reclaimable} slab_unreclaimable:{slab_unreclaimable}",
+    " mapped:{mapped} shmem:{shmem} pagetables:{pagetables} bounce:0",
+    " free:{free} free_pcp:{free_pcp} free_cma:{free_cma}",
+)
+_OF_NODE = ("Node 0 active_anon:{active_anon}kB inactive_anon:{inactive_anon}kB active_file:{active_file}kB "
+            "inactive_file:{inactive_file}kB unevictable:{unevictable}kB isolated(anon):0kB isolated(file):0kB "
+            "mapped:{mapped}kB dirty:{dirty}kB writeback:{writeback}kB shmem:{shmem}kB writeback_tmp:0kB "
+            "kernel_stack:0kB all_unreclaimable? {hopeless}")
+_OF_ZONE = ("{zone} free:{free}kB min:{min_}kB low:{low}kB high:{high}kB reserved_highatomic:{atomic}KB "
+            "active_anon:{active_anon}kB inactive_anon:{inactive_anon}kB active_file:{active_file}kB "
+            "inactive_file:{inactive_file}kB unevictable:{unevictable}kB writepending:{writepending}kB "
+            "present:{present}kB managed:{managed}kB mlocked:{mlocked}kB pagetables:{pagetables}kB bounce:0kB "
+            "free_pcp:{free_pcp}kB local_pcp:{local}kB free_cma:{free_cma}kB")
+
+
 def show_free_areas(k):
     """Log the node's and the zones' counters, and the free blocks of every order.
 
     Source: mm/page_alloc.c show_free_areas()
     """
+    from bootsim.linux.mm.vmstat import node_page_state  # few machines come to this
+
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t i
     func = "show_free_areas"
@@ -204,38 +228,33 @@ def show_free_areas(k):
         free += max(zone.vm_stat[NR_FREE_PAGES], 0)
         cma += max(zone.vm_stat[NR_FREE_CMA_PAGES], 0)
         cached += _cached(k, zone)
-    for line in ("active_anon:0 inactive_anon:0 isolated_anon:0", " active_file:0 inactive_file:0 isolated_file:0",
-                 " unevictable:0 dirty:0 writeback:0", " slab_reclaimable:0 slab_unreclaimable:0",
-                 " mapped:0 shmem:0 pagetables:0 bounce:0"):
-        printk(k, KERN_WARNING, "{line}", func=func, line=line)
-    printk(k, KERN_WARNING, " free:{free} free_pcp:{cached} free_cma:{cma}", func=func, free=free, cached=cached,
-           cma=cma)
-    printk(k, KERN_WARNING, "Node 0 active_anon:0kB inactive_anon:0kB active_file:0kB inactive_file:0kB "
-           "unevictable:0kB isolated(anon):0kB isolated(file):0kB mapped:0kB dirty:0kB writeback:0kB shmem:0kB "
-           "writeback_tmp:0kB kernel_stack:0kB all_unreclaimable? no", func=func)
+    by_zone = node_page_state(k)
+    pages = {name: sum(counts) for name, counts in by_zone.items()}
+    for line in _OF_ALL:
+        printk(k, KERN_WARNING, line, func=func, **pages, free=free, free_pcp=cached, free_cma=cma)
+    printk(k, KERN_WARNING, _OF_NODE, func=func, **{name: _kib(count) for name, count in pages.items()},
+           hopeless="yes" if p.g.kswapd_failures >= MAX_RECLAIM_RETRIES else "no")
     for i in populated:
-        _show_zone(k, p, i)
+        _show_zone(k, p, i, {name: _kib(counts[i]) for name, counts in by_zone.items()})
     for i in populated:
         _show_blocks(k, p, i)
-    printk(k, KERN_WARNING, "{pages} total pagecache pages", func=func, pages=0)
+    printk(k, KERN_WARNING, "{pages} total pagecache pages", func=func, pages=pages["file_pages"])
     if k.build.config.SWAP:
         from bootsim.linux.mm.swap_state import show_swap_cache_info  # no boot comes here
 
         show_swap_cache_info(k, None if k.processes is None else k.processes.swapspace)
 
 
-cdef _show_zone(k, Pglist p, uint32_t i):
+cdef _show_zone(k, Pglist p, uint32_t i, sizes):
     cdef Zone *zone = &p.g.zones[i]
     boost = zone.watermark_boost
-    printk(k, KERN_WARNING, "{zone} free:{free}kB min:{min_}kB low:{low}kB high:{high}kB "
-           "reserved_highatomic:{atomic}KB active_anon:0kB inactive_anon:0kB active_file:0kB inactive_file:0kB "
-           "unevictable:0kB writepending:0kB present:{present}kB managed:{managed}kB mlocked:0kB pagetables:0kB "
-           "bounce:0kB free_pcp:{cached}kB local_pcp:{local}kB free_cma:{cma}kB", func="show_free_areas",
+    printk(k, KERN_WARNING, _OF_ZONE, func="show_free_areas", **sizes,
+           writepending=sizes["dirty"] + sizes["writeback"],
            zone=p.zone_names[i], free=_kib(max(zone.vm_stat[NR_FREE_PAGES], 0)),
            min_=_kib(zone.watermark[WMARK_MIN] + boost), low=_kib(zone.watermark[WMARK_LOW] + boost),
            high=_kib(zone.watermark[WMARK_HIGH] + boost), atomic=_kib(zone.nr_reserved_highatomic),
-           present=_kib(zone.present_pages), managed=_kib(zone.managed_pages), cached=_kib(_cached(k, zone)),
-           local=_kib(zone.pageset[p.g.cpu].count), cma=_kib(max(zone.vm_stat[NR_FREE_CMA_PAGES], 0)))
+           present=_kib(zone.present_pages), managed=_kib(zone.managed_pages), free_pcp=_kib(_cached(k, zone)),
+           local=_kib(zone.pageset[p.g.cpu].count), free_cma=_kib(max(zone.vm_stat[NR_FREE_CMA_PAGES], 0)))
     printk(k, KERN_WARNING, "lowmem_reserve[]: {reserves}", func="show_free_areas",
            reserves=" ".join(str(zone.lowmem_reserve[j]) for j in range(p.g.nr_zones)))
 
