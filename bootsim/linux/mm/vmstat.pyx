@@ -136,7 +136,7 @@ cdef uint32_t zone_of(const Pgdat *g, uint32_t pfn) noexcept nogil:
     cdef uint32_t i = g.nr_spans
     while i > 1 and pfn < g.span_start[i - 1]:
         i -= 1
-    return g.span_zone[i - 1]
+    return g.span_zone[i - 1] if i else 0
 
 
 def node_page_state(k):
@@ -153,9 +153,9 @@ def node_page_state(k):
     for i in range(4):
         for item in range(NR_COUNTED):
             counts[i][item] = 0
-    for i in range(p.g.nr_spans):
+    for i in range(p.g.nr_spans if p.g.map != NULL else 0):
         end = p.g.span_start[i + 1] if i + 1 < p.g.nr_spans else p.g.end
-        for pfn in range(p.g.span_start[i], end):
+        for pfn in range(max(p.g.span_start[i], p.g.base), min(end, p.g.end)):
             count_page(&p.g.map[pfn], counts[p.g.span_zone[i]])
     found = {name: [counts[i][item] for i in range(p.g.nr_zones)] for item, name in enumerate(_COUNTED)}
     found["pagetables"] = pages_of_tables(k, p)

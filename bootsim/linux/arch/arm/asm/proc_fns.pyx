@@ -152,8 +152,10 @@ cdef class Processor:
         return self.hardware_pte(pte, ext)
 
     def cpu_set_pte_ext(self, PhysicalMemory ram not None, uint32_t ptep_pa, uint32_t pte, uint32_t ext=0):
-        """Store Linux's entry at `ptep_pa` and the hardware's 2048 bytes above it.
+        """Store Linux's entry at `ptep_pa` and the hardware's 2048 bytes above it. Raises ValueError between words.
 
         Source: arch/arm/include/asm/proc-fns.h cpu_set_pte_ext
         """
+        if ptep_pa & 3:
+            raise ValueError(f"{ptep_pa:#x} is no address of an entry: it is no multiple of 4")
         self.set_pte_ext(ram, ptep_pa, pte, ext)

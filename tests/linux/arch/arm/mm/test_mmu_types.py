@@ -1,5 +1,6 @@
 import pytest
 
+import bootsim
 from bootsim.errors import KernelPanic
 from bootsim.hw.cpu import CORTEX_A15
 from bootsim.hw.mmu import memory_type
@@ -151,3 +152,10 @@ def test_smp_forces_its_policy(make):
     build_mem_type_table(k)
     assert said(k) == ["Forcing write-allocate cache policy for SMP", "Forcing shared mappings for SMP",
                        "Memory policy: Data cache writealloc"]
+
+
+@pytest.mark.parametrize("ptep_pa", [0xFFFFFFFF, 0x60003002])
+def test_an_entry_between_words_is_refused(ptep_pa):
+    k = bootsim.boot("vexpress.dts", config="3G/1G", mem="64M", until="mem_init")
+    with pytest.raises(ValueError, match=f"{ptep_pa:#x} is no address of an entry"):
+        k.processor.cpu_set_pte_ext(k.machine.ram, ptep_pa, 0, 0)
