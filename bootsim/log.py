@@ -1,6 +1,6 @@
 """The plumbing from printk() to a list of records: a structlog logger whose last processor makes a Record.
 
-    k.log.logger.msg(text, level=..., ...)  ->  KernelLogger  ->  make_record  ->  sink.append(Record)
+    k.log.logger.msg(text, level=..., ...)  ->  KernelLogger  ->  MakeRecord  ->  sink.append(Record)
 
 structlog carries the event; nothing is printed or rendered here. Views render records later, through structlog's own
 renderers where the form is an event a line (`bootsim.views.records`).
@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from copy import deepcopy
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -64,12 +65,39 @@ def _lazy_getattr(package: ModuleType) -> Any:
     return from_its_home
 
 
+class MakeRecord:
+    """The last processor of a logger: it makes the Record, numbered `seq` and so on, that sink.append() takes."""
+
+    __slots__ = ("seq",)
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+
+    def __call__(self, _sink: Any, _method: str, event: MutableMapping[str, Any]) -> tuple[Any, ...]:
+        """What structlog asks of a processor that is the last: the arguments of sink.append()."""
+        return (self.record(**event),), {}
+
+    def record(
+        self, event: str, *, level: int, stage: str, func: str, kernel: bool, fields: dict[str, Any], **_bound: Any
+    ) -> Record:
+        """The next record."""
+        record = _classes()[1](self.seq, level, stage, func, event, kernel, fields)
+        self.seq += 1
+        return record
+
+
 def make_logger(sink: RecordSink, seq: int = 0) -> Any:
     """A structlog logger whose `msg(text, level=, stage=, func=, kernel=, fields=)` appends a Record to `sink`.
 
     Records are numbered from `seq` in the order they come. Loggers made from it by `bind` share its numbers and its
     sink.
     """
+    return _classes()[0](sink, [MakeRecord(seq)], {})
+
+
+@cache
+def _classes() -> tuple[Any, type[Record]]:
+    # the logger's class and Record; made at the first use, as structlog comes late and printk stands on this module
     from structlog import BoundLoggerBase
 
     from bootsim.linux.kernel.printk import Record
@@ -77,21 +105,17 @@ def make_logger(sink: RecordSink, seq: int = 0) -> Any:
     class KernelLogger(BoundLoggerBase):
         """structlog's documented base for loggers of one's own, with the one method printk() needs."""
 
+        _processors: Any
+
         def msg(self, event: str, **event_kw: Any) -> None:
             """Pass one message through the processors to the sink."""
-            args, kwargs = self._process_event("append", event, event_kw)
-            self._logger.append(*args, **kwargs)
+            if self._context or len(self._processors) > 1:
+                args, kwargs = self._process_event("append", event, event_kw)
+                self._logger.append(*args, **kwargs)
+            else:  # nothing that structlog would add; a boot says a hundred messages
+                self._logger.append(self._processors[0].record(event, **event_kw))
 
         def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-            return make_logger(deepcopy(self._logger, memo), seq)
+            return make_logger(deepcopy(self._logger, memo), self._processors[-1].seq)
 
-    # The last processor: its answer becomes the arguments of sink.append().
-    def make_record(_sink: Any, _method: str, event: MutableMapping[str, Any]) -> tuple[Any, ...]:
-        nonlocal seq
-        record = Record(
-            seq, event["level"], event["stage"], event["func"], event["event"], event["kernel"], event["fields"]
-        )
-        seq += 1
-        return (record,), {}
-
-    return KernelLogger(sink, [make_record], {})
+    return KernelLogger, Record

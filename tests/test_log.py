@@ -35,7 +35,9 @@ def test_bound_loggers_share_numbers_and_sink():
     log = make_logger(records)
     say(log)
     say(log.bind(board="x"))
-    assert [r.seq for r in records] == [0, 1]
+    say(log)
+    assert [r.seq for r in records] == [0, 1, 2]
+    assert records[0]._replace(seq=1) == records[1]
 
 
 LAZY = """

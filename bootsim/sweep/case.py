@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +49,11 @@ class Case:
 
     def to_json(self) -> dict[str, Any]:
         """The fields that differ from their defaults, and the tree and build, as plain values."""
-        defaults = {field.name: field.default for field in fields(self)}
+        given = ((field.name, getattr(self, field.name), field.default) for field in fields(self))
         return {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-            if name in ("tree", "config") or value != defaults[name]
+            for name, value, default in given
+            if name in ("tree", "config") or value != default
         }
 
     def title(self) -> str:
