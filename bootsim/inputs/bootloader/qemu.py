@@ -90,7 +90,9 @@ def _unknown(request: Request) -> Board:
     # what all machines share, with RAM where the tree has it
     banks = request.tree.banks
     if not banks:
-        raise no_memory(request.tree)
+        raise InputError(f"{request.tree.name}: no memory node with RAM below 4 GiB, and QEMU 7.2 has no machine for "
+                         f"{_names(request.tree)} that is known here, which would say where RAM lies; expected a reg, "
+                         "or --bootloader qemu:MACHINE")
     return Board("", (), banks[0][0], cpus=(1, 1, 32))
 
 
@@ -146,11 +148,14 @@ def _boot_stub(board: Board, dtb_pa: int) -> bytes:
     return struct.pack(f"<{len(words)}I", *words)
 
 
+def _names(tree: Tree) -> str:
+    return escaped(", ".join(tree.board)) or "a tree without compatible"
+
+
 def _told(board: Board | None, request: Request, told_bytes: int, edits: list[Edit]) -> Iterator[str]:
     if board is None:
-        names = escaped(", ".join(request.tree.board)) or "a tree without compatible"
-        yield (f"QEMU 7.2 has no machine for {names} that is known here: RAM lies where the tree says, and the tree is "
-               "edited as for every machine; --bootloader qemu:MACHINE names one")
+        yield (f"QEMU 7.2 has no machine for {_names(request.tree)} that is known here: RAM lies where the tree says, "
+               "and the tree is edited as for every machine; --bootloader qemu:MACHINE names one")
     else:
         yield f"QEMU: machine {board.name}, {told_bytes >> 20} MiB of RAM told to the kernel"
         if board.fixed and request.mem_bytes not in (None, board.ram_bytes):

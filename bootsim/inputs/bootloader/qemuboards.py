@@ -6,7 +6,7 @@ without any is reached by its name alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
 from bootsim.escape import escaped
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 _MIB = 1 << 20
 _GIB = 1 << 30
 _DEFAULT_RAM = 128 * _MIB
+_NO_LIMIT = 4096 * _GIB
 
 
-class Board(NamedTuple):
+class Board:
     """One machine.
 
     `ram_pa` is where RAM starts and the boot stub lies; `sizes` are the only amounts of RAM that it takes (bytes),
@@ -30,22 +31,28 @@ class Board(NamedTuple):
     that of code which the stub calls first.
     """
 
-    name: str
-    compatible: tuple[str, ...]
-    ram_pa: int
-    board_id: int = 0xFFFFFFFF
-    max_ram_bytes: int = 4096 * _GIB
-    sizes: tuple[int, ...] = ()
-    ram_bytes: int = _DEFAULT_RAM
-    fixed: bool = False
-    told_max: int = 4096 * _GIB
-    mapped_max: int = 4096 * _GIB
-    rest_pa: int | None = None
-    kept: int = 0
-    cpus: tuple[int, int, int] = (1, 1, 1)
-    conduit: str = ""
-    virtio_pa: int = 0
-    setup_pa: int | None = None
+    # by hand: what makes such a class from its fields takes longer than all else that a boot needs of this file
+    def __init__(self, name: str, compatible: tuple[str, ...], ram_pa: int, board_id: int = 0xFFFFFFFF,
+                 max_ram_bytes: int = _NO_LIMIT, *, sizes: tuple[int, ...] = (), ram_bytes: int = _DEFAULT_RAM,
+                 fixed: bool = False, told_max: int = _NO_LIMIT, mapped_max: int = _NO_LIMIT,
+                 rest_pa: int | None = None, kept: int = 0, cpus: tuple[int, int, int] = (1, 1, 1), conduit: str = "",
+                 virtio_pa: int = 0, setup_pa: int | None = None) -> None:
+        self.name = name
+        self.compatible = compatible
+        self.ram_pa = ram_pa
+        self.board_id = board_id
+        self.max_ram_bytes = max_ram_bytes
+        self.sizes = sizes
+        self.ram_bytes = ram_bytes
+        self.fixed = fixed
+        self.told_max = told_max
+        self.mapped_max = mapped_max
+        self.rest_pa = rest_pa
+        self.kept = kept
+        self.cpus = cpus
+        self.conduit = conduit
+        self.virtio_pa = virtio_pa
+        self.setup_pa = setup_pa
 
 
 def _raspi(name: str, compatible: tuple[str, ...], ram_bytes: int, cpus: int) -> Board:
