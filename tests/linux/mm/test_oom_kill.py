@@ -558,3 +558,19 @@ def test_slabs_are_listed_when_they_hold_more_than_processes(k):
     used, total = map(int, re.fullmatch(r" +(\d+)KB +(\d+)KB", rows["kmalloc-2k"]).groups())
     assert used <= total
     assert total // 4 <= mem_info(lines)["slab_unreclaimable"] <= total // 4 + 1000
+
+
+def shape(lines):
+    """The lines of the first Mem-Info, without their numbers and the types of free blocks."""
+    start, end = lines.index("Mem-Info:"), next(n for n, line in enumerate(lines) if line.endswith("cma reserved"))
+    return [re.sub(r"\d+", "N", re.sub(r"N? \([UMEHCI]+\)|\? \w+$", "", line)) for line in lines[start:end + 1]]
+
+
+@pytest.mark.golden
+def test_mem_info_has_the_words_of_a_real_kernel(debian):
+    k = debian.copy()
+    lines = lzma.decompress((GOLDEN / "oom/armmp-virt-128.log.xz").read_bytes()).decode().splitlines()
+    recorded_tasks(k, REPORTS[0][1], REPORTS[0][2])
+    start = len(k.log.records)
+    out_of_memory(k, OomControl(GFP_KERNEL, 0, 111256 // 4))
+    assert shape(said(k, start)) == shape(lines)
