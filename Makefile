@@ -17,6 +17,7 @@
 #                 random trees on a real kernel in QEMU, against the replay
 #   make uboot-test
 #                 a real U-Boot in QEMU, with random trees and environments, against the replay; SEED=N, COUNT=N
+#   make mmu-test page tables of every kind in QEMU, its walks, faults and accesses against the replay's; SEED=N, COUNT=N
 #   make conformance
 #                 real kernels, built and booted here, against the replay; see docs/conformance.md
 #   make differential
@@ -43,7 +44,7 @@ CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd')
 
 .DEFAULT_GOAL := boot
 .DELETE_ON_ERROR:
-.PHONY: boot test test-newest lock browser-test lint build debug asan soak bench causes conformance fuzz-real uboot-test
+.PHONY: boot test test-newest lock browser-test lint build debug asan soak bench causes conformance fuzz-real uboot-test mmu-test
 .PHONY: differential dts-census configs dist clean
 
 boot: $(VENV)/.built
@@ -117,6 +118,9 @@ fuzz-real: $(VENV)/.built
 
 uboot-test: $(VENV)/.built
 	BOOTSIM_UBOOT=1 $(if $(SEED),SEED='$(SEED)') $(if $(COUNT),COUNT='$(COUNT)') $(BIN)/python -m pytest tests/uboot $(TESTS)
+
+mmu-test: $(VENV)/.built
+	BOOTSIM_MMU=1 $(if $(SEED),SEED='$(SEED)') $(if $(COUNT),COUNT='$(COUNT)') $(BIN)/python -m pytest tests/mmu $(TESTS)
 
 # KERNEL_SRC=DIR; without it Debian's source package
 differential: $(VENV)/.built

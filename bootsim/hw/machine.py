@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 from bootsim.hw.cpu import CORTEX_A9, Cpu
 from bootsim.hw.memory import PhysicalMemory
-from bootsim.hw.mmu import Cp15, Fault, Translation, translate
+from bootsim.hw.mmu import Cp15, Fault, Translation, alignment_fault, external_abort, translate
 from bootsim.hw.soc import Soc
+from bootsim.page import PAGE_SIZE
+
+_SCTLR_A = 1 << 1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +24,11 @@ class Machine:
     """The hardware state a kernel finds and changes.
 
     `banks` are (base, size) of the RAM that is really there (pa, bytes); `ram` answers for the whole address space and
-    reads as zero elsewhere. `dtb_pa` is in r2 and `kernel_pa` in the program counter at the kernel's first instruction.
-    `cpus` counts the processors present, which the Snoop Control Unit reports and the device tree need not know. `soc`
-    answers for what is not RAM. `told` is what the loader said and did, line by line;
-    `firmware` is UEFI's, None without one.
+    reads as zero elsewhere, but the MMU finds no tables there. `devices` are ranges (start, end; pa) where something
+    other than RAM answers; while it is None that is everywhere. `dtb_pa` is in r2 and `kernel_pa` in the program
+    counter at the kernel's first instruction. `cpus` counts the processors present, which the Snoop Control Unit
+    reports and the device tree need not know. `soc` answers for what is not RAM. `told` is what the loader said and
+    did, line by line; `firmware` is UEFI's, None without one.
     """
 
     def __init__(self, cpu: Cpu = CORTEX_A9, cpus: int = 1, soc: Soc | None = None,
@@ -42,6 +46,8 @@ class Machine:
         self.told = tuple(told)
         self.firmware = firmware
         self.ram = PhysicalMemory()
+        self.ram.fit(self.banks)
+        self.devices: list[tuple[int, int]] | None = None
         self.cp15 = cp15 or Cp15()
         self.tlb: Tlb | None = None  # made at the first access through it
 
@@ -59,22 +65,95 @@ class Machine:
             self.tlb = tlb_of(self.cpu)
         return self.tlb
 
-    def load(self, va: int, privileged: bool = True) -> int | Fault:
-        """The word that LDR finds at a virtual address (a multiple of 4) through the TLB, or the fault it takes."""
-        found = self.main_tlb().translate(self.ram, self.cp15, va, "read", privileged)
-        return self.read32(found.pa) if isinstance(found, Translation) else found
+    def load(self, va: int, size: int = 4, privileged: bool = True) -> int | Fault:
+        """What LDR, LDRH or LDRB (`size` 4, 2, 1) finds at a virtual address through the TLB, or the fault it takes.
 
-    def store(self, va: int, word: int, privileged: bool = True) -> Fault | None:
-        """Write a word at a virtual address (a multiple of 4) as STR does; the fault it takes, or None.
-
-        Where there is no RAM nothing is written: the SoC's registers answer reads alone.
+        A fault is noted in DFSR and DFAR. Before ARMv6, without SCTLR.A, LDR turns the word so that the byte at `va`
+        comes lowest, and LDRH leaves out bit 0 of the address.
         """
-        found = self.main_tlb().translate(self.ram, self.cp15, va, "write", privileged)
-        if not isinstance(found, Translation):
-            return found
-        if self.has_ram(found.pa, 4):
-            self.ram.write32(found.pa, word)
+        legacy, at = self._legacy(va, size)
+        parts = self._data(at, size, "read", privileged)
+        if isinstance(parts, Fault):
+            return parts
+        found = int.from_bytes(b"".join(self._bytes(pa, count) for pa, count in parts), "little")
+        turn = 8 * (va - at) if legacy and size == 4 else 0
+        return found >> turn | found << 32 - turn & 0xFFFFFFFF if turn else found
+
+    def store(self, va: int, word: int, size: int = 4, privileged: bool = True) -> Fault | None:
+        """Write as STR, STRH or STRB does; the fault it takes (noted in DFSR and DFAR), or None.
+
+        Where there is no RAM nothing is written: the SoC's registers answer reads alone. Nothing is written either
+        where a part of an unaligned word faults.
+        """
+        at = self._legacy(va, size)[1]
+        parts = self._data(at, size, "write", privileged)
+        if isinstance(parts, Fault):
+            return parts
+        data = word.to_bytes(size, "little")
+        for pa, count in parts:
+            if self.has_ram(pa, count):
+                self.ram.write(pa, data[:count])
+            data = data[count:]
         return None
+
+    def fetch(self, va: int, privileged: bool = True) -> int | Fault:
+        """The word that an instruction fetch finds at a virtual address (a multiple of 4), or the fault it takes.
+
+        A fault is noted in IFSR and IFAR.
+        """
+        found = self.main_tlb().translate(self.ram, self.cp15, va, "execute", privileged)
+        if isinstance(found, Translation) and not self.answers(found.pa):
+            found = external_abort(self.cp15, found, "execute")
+        if isinstance(found, Fault):
+            self.cp15.take(found)
+            return found
+        return self.read32(found.pa)
+
+    def _legacy(self, va: int, size: int) -> tuple[bool, int]:
+        # before ARMv6, and without SCTLR.A, the low bits of an address do not reach the memory
+        legacy = self.cp15.id_mmfr0 == 0 and not self.cp15.sctlr & _SCTLR_A
+        return legacy, va & -size if legacy else va
+
+    def _data(self, va: int, size: int, access: Literal["read", "write"], privileged: bool
+              ) -> list[tuple[int, int]] | Fault:
+        """Translate a data access: (pa, bytes) of its parts, two where it crosses pages; or the fault, noted."""
+        found = self._parts(va, size, access, privileged)
+        if isinstance(found, Fault):
+            self.cp15.take(found)
+        return found
+
+    def _parts(self, va: int, size: int, access: Literal["read", "write"], privileged: bool
+               ) -> list[tuple[int, int]] | Fault:
+        # SCTLR.A, the MMU, what the kind of memory asks for, whether anything answers; a write begins when all may be
+        if va % size and self.cp15.sctlr & _SCTLR_A:
+            return alignment_fault(self.cp15, va, access)
+        first = min(size, PAGE_SIZE - va % PAGE_SIZE)
+        parts = [(va, first), (va + first & 0xFFFFFFFF, size - first)] if first < size else [(va, size)]
+        found = []
+        for at, count in parts:
+            part = self.main_tlb().translate(self.ram, self.cp15, at, access, privileged)
+            if isinstance(part, Fault):
+                return part
+            if va % size and part.memory.type != "normal":
+                return alignment_fault(self.cp15, va, access)
+            if access == "read" and not self.answers(part.pa):
+                return external_abort(self.cp15, part, access)
+            found.append((part, count))
+        for part, _ in found:
+            if not self.answers(part.pa):
+                return external_abort(self.cp15, part, access)
+        return [(part.pa, count) for part, count in found]
+
+    def _bytes(self, pa: int, count: int) -> bytes:
+        if self.has_ram(pa, count):
+            return self.ram.read(pa, count)
+        return self.soc.read32(pa & ~3, self.cpus).to_bytes(4, "little")[pa & 3 :][:count].ljust(count, b"\0")
+
+    def answers(self, pa: int) -> bool:
+        """Whether an access to a physical address comes to an end: RAM, or a device."""
+        if pa >> 32:
+            return False
+        return self.devices is None or self.has_ram(pa) or any(start <= pa < end for start, end in self.devices)
 
     def reset_cp15(self) -> Cp15:
         """The registers of one processor after reset: MMU off."""

@@ -1,5 +1,5 @@
 # Physical memory for other Cython modules: raw loads and stores without bounds checks.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 
 cdef extern from *:
@@ -27,12 +27,24 @@ cdef extern from *:
 
 cdef class PhysicalMemory:
     cdef unsigned char *base  # host address of pa 0; base[0 .. 2**32 + PAD_BYTES) is mapped
+    cdef uint64_t *banks      # start and end (pa) of each bank; with none, memory is everywhere
+    cdef size_t nr_banks
 
     cdef inline uint32_t load32(self, uint32_t pa) noexcept nogil:
         return bootsim_le32_load(self.base + pa)
 
     cdef inline void store32(self, uint32_t pa, uint32_t word) noexcept nogil:
         bootsim_le32_store(self.base + pa, word)
+
+    cdef inline bint fitted(self, uint64_t pa) noexcept nogil:
+        # whether memory answers at pa
+        cdef size_t i
+        if self.nr_banks == 0:
+            return pa >> 32 == 0
+        for i in range(self.nr_banks):
+            if self.banks[2 * i] <= pa < self.banks[2 * i + 1]:
+                return True
+        return False
 
     cdef void clear(self, unsigned long long pa, unsigned long long size) noexcept nogil
     cdef void populate(self, unsigned long long start, unsigned long long end) noexcept nogil

@@ -5,7 +5,8 @@
     pa:      0                                                  2**32
 
 One anonymous private mapping without swap reservation. Pages nobody wrote read as zero and hold no host memory;
-`zero` gives whole pages back to the host.
+`zero` gives whole pages back to the host. Where memory is really fitted (`fit`) matters to those alone who ask
+for it, as the table walk does: bytes elsewhere can be read and written all the same.
 
 A process that boots without end may keep the mappings of machines that are gone for those that come (`keep_mappings`):
 what was written is set to zero, which takes a fraction of the time in which the host finds and clears pages anew.
@@ -107,6 +108,19 @@ cdef class PhysicalMemory:
     def __dealloc__(self):
         if self.base != NULL:
             unmap(self.base, SPAN_BYTES + PAD_BYTES)
+        free(self.banks)
+
+    def fit(self, banks):
+        """Say where memory answers: (base, size) of banks. Without any, it does everywhere."""
+        cdef size_t i = 0
+        cdef uint64_t *new = <uint64_t *>malloc(2 * (len(banks) + 1) * sizeof(uint64_t))
+        if new == NULL:
+            raise MemoryError
+        for base, size in banks:
+            new[2 * i], new[2 * i + 1] = base, base + size
+            i += 1
+        free(self.banks)
+        self.banks, self.nr_banks = new, i
 
     def read(self, long long pa, long long size):
         """The `size` bytes at `pa`. Raises PhysicalAddressError when any lies outside the address space."""
@@ -176,6 +190,7 @@ cdef class PhysicalMemory:
         copy_touched(new.base, self.base, SPAN_BYTES, swapped)
         if not swapped and host_swaps():
             copy_touched(new.base, self.base, SPAN_BYTES, True)
+        new.fit([(self.banks[2 * i], self.banks[2 * i + 1] - self.banks[2 * i]) for i in range(self.nr_banks)])
         return new
 
     def __repr__(self):

@@ -17,13 +17,18 @@ cdef enum WalkKind:
 
 cdef enum FaultStatus:     # FS[4:0] of DFSR and IFSR; 0 is no fault
     FS_NONE = 0
+    FS_ALIGNMENT = 0x01
     FS_ACCESS_FLAG_SECTION = 0x03
     FS_TRANSLATION_SECTION = 0x05
     FS_ACCESS_FLAG_PAGE = 0x06
     FS_TRANSLATION_PAGE = 0x07
+    FS_EXTERNAL = 0x08
     FS_DOMAIN_SECTION = 0x09
+    FS_OLD_EXTERNAL_PAGE = 0x0A  # before ARMv6; today's FS_EXTERNAL is of sections there
     FS_DOMAIN_PAGE = 0x0B
+    FS_WALK_SECTION = 0x0C
     FS_PERMISSION_SECTION = 0x0D
+    FS_WALK_PAGE = 0x0E
     FS_PERMISSION_PAGE = 0x0F
 
 cdef struct Walk:
@@ -44,7 +49,7 @@ cdef struct Walk:
     bint not_global        # the nG bit
 
 cdef class Cp15:
-    cdef public uint32_t sctlr, ttbr0, ttbr1, ttbcr, dacr, prrr, nmrr, contextidr
+    cdef public uint32_t sctlr, ttbr0, ttbr1, ttbcr, dacr, prrr, nmrr, contextidr, dfsr, dfar, ifsr, ifar
     cdef readonly uint32_t id_mmfr0
 
 cdef void walk_tables(PhysicalMemory ram, Cp15 cp15, uint32_t va, Walk *w) noexcept nogil

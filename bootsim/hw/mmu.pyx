@@ -14,6 +14,8 @@ ARMv6 with SCTLR.XP clear, which Linux never runs with, is not modelled.
                                       ..11 section with PXN, where implemented      ..1x small page, bit 0 is XN
 
 Checks come in the architecture's order: translation, access flag, domain, permission. Manager domains skip the last.
+A descriptor that no memory answers for is an external abort on the walk. What else an access may meet (alignment, an
+address that nothing answers at) the machine tells.
 """
 
 from collections import namedtuple
@@ -57,12 +59,17 @@ _FAULTS = {
     FS_TRANSLATION_SECTION: ("translation", "section"), FS_TRANSLATION_PAGE: ("translation", "page"),
     FS_DOMAIN_SECTION: ("domain", "section"), FS_DOMAIN_PAGE: ("domain", "page"),
     FS_PERMISSION_SECTION: ("permission", "section"), FS_PERMISSION_PAGE: ("permission", "page"),
+    FS_WALK_SECTION: ("external abort on walk", "section"), FS_WALK_PAGE: ("external abort on walk", "page"),
+    FS_ALIGNMENT: ("alignment", ""), FS_EXTERNAL: ("external abort", ""), FS_OLD_EXTERNAL_PAGE: ("external abort", ""),
 }
 
 
 @cython.final
 cdef class Cp15:
-    """The system control registers that translation reads; `id_mmfr0` says what the MMU implements."""
+    """The system control registers that translation reads; `id_mmfr0` says what the MMU implements.
+
+    `dfsr`, `dfar`, `ifsr` and `ifar` tell the latest fault of data and of an instruction: status and address.
+    """
 
     def __init__(self, sctlr=0, ttbr0=0, ttbr1=0, ttbcr=0, dacr=0, prrr=0, nmrr=0, contextidr=0, id_mmfr0=3):
         self.sctlr = sctlr
@@ -82,8 +89,17 @@ cdef class Cp15:
 
     def copy(self):
         """Another set of registers with the same values."""
-        return Cp15(self.sctlr, self.ttbr0, self.ttbr1, self.ttbcr, self.dacr, self.prrr, self.nmrr, self.contextidr,
-                    self.id_mmfr0)
+        cdef Cp15 new = Cp15(self.sctlr, self.ttbr0, self.ttbr1, self.ttbcr, self.dacr, self.prrr, self.nmrr,
+                             self.contextidr, self.id_mmfr0)
+        new.dfsr, new.dfar, new.ifsr, new.ifar = self.dfsr, self.dfar, self.ifsr, self.ifar
+        return new
+
+    def take(self, Fault fault not None):
+        """Note a fault in the fault status and address registers, as the processor does when it takes the abort."""
+        if fault.access_ == ACCESS_EXECUTE:
+            self.ifsr, self.ifar = fault.fsr, fault.w.va
+        else:
+            self.dfsr, self.dfar = fault.fsr, fault.w.va
 
     def __deepcopy__(self, memo):
         return self.copy()
@@ -130,6 +146,9 @@ cdef void walk_tables(PhysicalMemory ram, Cp15 c, uint32_t va, Walk *w) noexcept
     if disabled:
         w.status = FS_TRANSLATION_SECTION
         return
+    if not ram.fitted(w.l1_pa):
+        w.status = FS_WALK_SECTION
+        return
     l1 = w.l1 = ram.load32(w.l1_pa)
     kind = l1 & 3
     if kind == 0 or (kind == 3 and not pxn):
@@ -137,7 +156,10 @@ cdef void walk_tables(PhysicalMemory ram, Cp15 c, uint32_t va, Walk *w) noexcept
     elif kind == 1:
         w.domain = l1 >> 5 & 0xF
         w.pxn = pxn and (l1 & 4) != 0
-        if old:
+        w.l2_pa = (l1 & 0xFFFFFC00U) | (va >> 12 & 0xFF) << 2
+        if not ram.fitted(w.l2_pa):
+            w.status = FS_WALK_PAGE
+        elif old:
             old_second_level(ram, c.sctlr, va, w)
         else:
             second_level(ram, va, w)
@@ -166,7 +188,6 @@ cdef inline void section(uint32_t l1, uint32_t va, bint pxn, Walk *w) noexcept n
 cdef inline void second_level(PhysicalMemory ram, uint32_t va, Walk *w) noexcept nogil:
     cdef uint32_t l2
     w.kind = WALK_SMALL
-    w.l2_pa = (w.l1 & 0xFFFFFC00U) | (va >> 12 & 0xFF) << 2
     l2 = w.l2 = ram.load32(w.l2_pa)
     if l2 & 3 == 0:
         w.status = FS_TRANSLATION_PAGE
@@ -207,7 +228,6 @@ cdef inline void old_second_level(PhysicalMemory ram, uint32_t sctlr, uint32_t v
     # of a coarse table: a large or small page of four subpages, or an extended small page with TEX
     cdef uint32_t l2
     w.kind = WALK_SMALL
-    w.l2_pa = (w.l1 & 0xFFFFFC00U) | (va >> 12 & 0xFF) << 2
     l2 = w.l2 = ram.load32(w.l2_pa)
     w.xn = w.pxn = w.shared = w.not_global = False
     w.texcb = l2 >> 2 & 3
@@ -393,10 +413,11 @@ cdef class Translation:
 
 @cython.final
 cdef class Fault:
-    """Why `translate` found nothing; false in a condition."""
+    """Why `translate` found nothing, or what stopped the access behind it; false in a condition."""
 
     cdef Walk w
     cdef int access_
+    cdef bint old
 
     @property
     def va(self):
@@ -405,12 +426,12 @@ cdef class Fault:
 
     @property
     def kind(self):
-        """"translation", "access flag", "domain" or "permission"."""
+        """"translation", "access flag", "domain", "permission", "alignment", "external abort" (also "... on walk")."""
         return _FAULTS[self.w.status][0]
 
     @property
     def level(self):
-        """"section" for the first level, "page" for the second."""
+        """"section" for the first level, "page" for the second, "" for a fault of neither."""
         return _FAULTS[self.w.status][1]
 
     @property
@@ -430,23 +451,29 @@ cdef class Fault:
 
     @property
     def fsr(self):
-        """DFSR as the processor sets it (IFSR for an instruction fetch): status, domain, and WnR for writes."""
+        """DFSR as the processor sets it (IFSR for a fetch): status, domain, and WnR for writes from ARMv6 on.
+
+        No domain is told of a first-level translation fault, of alignment, nor of what happens behind the MMU.
+        """
         fs = self.w.status & 0xF | (self.w.status >> 4) << 10
         if self.access_ == ACCESS_EXECUTE:
             return fs
-        return fs | self.w.domain << 4 | (DFSR_WNR if self.access_ == ACCESS_WRITE else 0)
+        return fs | self.w.domain << 4 | (DFSR_WNR if self.access_ == ACCESS_WRITE and not self.old else 0)
 
     @property
     def descriptors(self):
         """((pa, word), ...) of the descriptors read, first level first."""
+        if self.w.kind == WALK_OFF or self.w.status == FS_WALK_SECTION:
+            return ()
         first = ((self.w.l1_pa, self.w.l1),)
-        return first + ((self.w.l2_pa, self.w.l2),) if self.w.l2_pa else first
+        return first + ((self.w.l2_pa, self.w.l2),) if self.w.l2_pa and self.w.status != FS_WALK_PAGE else first
 
     def __bool__(self):
         return False
 
     def __repr__(self):
-        return f"<Fault {self.access} {self.va:#010x}: {self.level} {self.kind} fault, status {self.status:#x}>"
+        words = f"{self.level} {self.kind}".strip() + ("" if "abort" in self.kind else " fault")
+        return f"<Fault {self.access} {self.va:#010x}: {words}, status {self.status:#x}>"
 
 
 def translate(PhysicalMemory ram not None, Cp15 cp15 not None, va, access="read", bint privileged=True):
@@ -469,8 +496,32 @@ cdef object answer(Cp15 cp15, Walk *w, int access):
         f = Fault.__new__(Fault)
         f.w = w[0]
         f.access_ = access
+        f.old = cp15.id_mmfr0 == 0
         return f
     t = Translation.__new__(Translation)
     t.w = w[0]
     t.sctlr, t.dacr, t.prrr, t.nmrr = cp15.sctlr, cp15.dacr, cp15.prrr, cp15.nmrr
     return t
+
+
+def alignment_fault(Cp15 cp15 not None, va, access):
+    """The Fault of an access to an address that is no multiple of what it needs; no table is read for it."""
+    cdef Walk w
+    w.va = va & 0xFFFFFFFF
+    w.pa = 0
+    w.l1_pa = w.l1 = w.l2_pa = w.l2 = 0
+    w.kind = WALK_OFF
+    w.domain = w.ap = w.texcb = 0
+    w.xn = w.pxn = w.shared = w.not_global = False
+    w.status = FS_ALIGNMENT
+    return answer(cp15, &w, ACCESSES[access])
+
+
+def external_abort(Cp15 cp15 not None, Translation found not None, access):
+    """The Fault of an access whose physical address nothing answers for."""
+    cdef Walk w = found.w
+    w.domain = 0
+    w.status = FS_EXTERNAL
+    if cp15.id_mmfr0 == 0 and w.kind >= WALK_LARGE:
+        w.status = FS_OLD_EXTERNAL_PAGE
+    return answer(cp15, &w, ACCESSES[access])

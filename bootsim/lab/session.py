@@ -282,7 +282,7 @@ class Session:
         Raises InputError for an address that is no multiple of 4.
         """
         with self._mode(privileged):
-            found = self.k.machine.load(_word_address("load", va), privileged)
+            found = self.k.machine.load(_word_address("load", va), privileged=privileged)
         step(self.k, "load {va:#010x}: {found}", func="load", va=va,
              found=f"{found:#x}" if isinstance(found, int) else repr(found))
         return found
@@ -295,7 +295,7 @@ class Session:
         if isinstance(word, bool) or not isinstance(word, int) or not 0 <= word < 1 << 32:
             raise InputError(f"store: {word!r} is no number of 32 bits")
         with self._mode(privileged):
-            fault = self.k.machine.store(_word_address("store", va), word, privileged)
+            fault = self.k.machine.store(_word_address("store", va), word, privileged=privileged)
         step(self.k, "store {va:#010x}: {fault}", func="store", va=va, fault="done" if fault is None else repr(fault))
         return fault
 

@@ -169,12 +169,29 @@ def test_access_flag():
     assert t.permissions.privileged == "rw"
 
 
+def test_tables_that_no_memory_answers_for():
+    w = World()
+    w.ram.fit([(0, 0x20000)])
+    w.cp15.ttbr0 = 0x80000
+    f = w.walk(0x100)
+    assert (f.kind, f.level, f.status, f.fsr, f.descriptors) == ("external abort on walk", "section", 0x0C, 0x0C, ())
+    w.cp15.ttbr0 = TTB
+    w.l1(0, 0x80000 | 3 << 5 | 1)
+    f = w.walk(0x100, "write")
+    assert (f.kind, f.level, f.status, f.fsr) == ("external abort on walk", "page", 0x0E, 0x0E | 3 << 5 - 1 | 1 << 11)
+    assert f.descriptors == ((TTB, 0x80000 | 3 << 5 | 1),)
+    w.ram.fit([])
+    assert w.walk(0x100).kind == "translation"
+
+
 def test_fault_status_register():
     w = World()
     w.l1(0, 3 << 5 | 0b10 << 10 | 2)
     assert w.walk(0, "write", privileged=False).fsr == 0x0D | 3 << 4 | 1 << 11
     assert w.walk(0x100000, "execute").fsr == 0x05
     assert w.walk(0x100000, "read").fsr == 0x05
+    w = World(id_mmfr0=0)
+    assert w.walk(0x100000, "write").fsr == 0x05  # which access it was is told from ARMv6 on
 
 
 @pytest.mark.parametrize("n", range(1, 8))
