@@ -148,8 +148,8 @@ class Session:
     def names(self) -> dict[str, Any]:
         """Return what a shell or script may write bare: the machine, its functions, and the questions below."""
         own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache", "picture", "pkmap",
-               "insmod", "rmmod", "process", "ps", "sysctl", "rmap", "load", "store", "tlb", "without_flushes",
-               "swapon", "swapoff", "switch_to")
+               "insmod", "rmmod", "process", "ps", "sysctl", "rmap", "load", "store", "fetch", "tlb", "without_flushes",
+               "swapon", "swapoff", "switch_to", "abort")
         self.bare = {**self._kernel, **{name: getattr(self, name) for name in own}, "k": self.k, "lab": self}
         return self.bare
 
@@ -276,28 +276,60 @@ class Session:
 
     # ------------------------------------------------------------------ through the TLB
 
-    def load(self, va: int, privileged: bool = True) -> Any:
-        """Return the word at an address as the boot processor reads it, through its TLB; or the fault it takes.
+    def load(self, va: int, size: int = 4, privileged: bool = True) -> Any:
+        """Return the word (`size` 2: half a word, 1: a byte) that the boot processor reads through its TLB, or a fault.
 
-        Raises InputError for an address that is no multiple of 4.
+        Raises InputError for what is no address. Status and address of a fault are in k.cpus[0].cp15 then.
         """
         with self._mode(privileged):
-            found = self.k.machine.load(_word_address("load", va), privileged=privileged)
-        step(self.k, "load {va:#010x}: {found}", func="load", va=va,
-             found=f"{found:#x}" if isinstance(found, int) else repr(found))
+            found = self.k.machine.load(_word_address("load", va, _width("load", size)), size, privileged)
+        self._told("load", va, found)
         return found
 
-    def store(self, va: int, word: Any, privileged: bool = True) -> Any:
-        """Write a word of 32 bits as the boot processor does, through its TLB; None, or the fault it takes.
+    def store(self, va: int, word: Any, size: int = 4, privileged: bool = True) -> Any:
+        """Write a word (`size` 2: half, 1: a byte) as the boot processor does, through its TLB; None, or its fault.
 
         Raises InputError as `load`, and for a number of more bits.
         """
-        if isinstance(word, bool) or not isinstance(word, int) or not 0 <= word < 1 << 32:
-            raise InputError(f"store: {word!r} is no number of 32 bits")
+        if isinstance(word, bool) or not isinstance(word, int) or not 0 <= word < 1 << 8 * _width("store", size):
+            raise InputError(f"store: {word!r} is no number of {8 * size} bits")
         with self._mode(privileged):
-            fault = self.k.machine.store(_word_address("store", va), word, privileged=privileged)
-        step(self.k, "store {va:#010x}: {fault}", func="store", va=va, fault="done" if fault is None else repr(fault))
+            fault = self.k.machine.store(_word_address("store", va, _width("store", size)), word, size, privileged)
+        self._told("store", va, fault)
         return fault
+
+    def fetch(self, va: int, privileged: bool = True) -> Any:
+        """Return the word that the boot processor would execute at an address, through its TLB; or the fault it takes.
+
+        Raises InputError as `load`.
+        """
+        with self._mode(privileged):
+            found = self.k.machine.fetch(_word_address("fetch", va, 4), privileged)
+        self._told("fetch", va, found)
+        return found
+
+    def abort(self, fault: Any, privileged: bool = True) -> Any:
+        """Return what the kernel does about a fault of load(), store(), fetch(), in the log's words.
+
+        None: the access may be made again. Else the Signal that ends it; the kernel's own end in SIGKILL, an oops.
+        """
+        from bootsim.hw.mmu import Fault
+        from bootsim.linux.arch.arm.mm.fault import do_abort
+
+        if not isinstance(fault, Fault):
+            raise InputError(f"abort: {fault!r} is no fault")
+        answer = do_abort(self.k, fault, not privileged)
+        step(self.k, "abort {va:#010x}: {answer}", func="abort", va=fault.va,
+             answer="the access may be made again" if answer is None else repr(answer))
+        return answer
+
+    def _told(self, call: str, va: int, found: Any) -> None:
+        cp15, words = self.k.cpus[0].cp15, f"{found:#x}" if isinstance(found, int) else repr(found)
+        if not isinstance(found, int) and found is not None:
+            words += (f"; IFSR {cp15.ifsr:#x}, IFAR {cp15.ifar:#010x}" if call == "fetch" else
+                      f"; DFSR {cp15.dfsr:#x}, DFAR {cp15.dfar:#010x}")
+        words = "done" if found is None else words
+        step(self.k, "{call} {va:#010x}: {words}", func=call, call=call, va=va, words=words)
 
     @contextmanager
     def _mode(self, privileged: bool) -> Iterator[None]:
@@ -506,9 +538,17 @@ class Session:
         return memory_map(self.k)
 
 
-def _word_address(call: str, va: Any) -> int:
-    if isinstance(va, bool) or not isinstance(va, int) or not 0 <= va < 1 << 32 or va % 4:
-        raise InputError(f"{call}: {va!r} is no address of a word: a multiple of 4 below 2**32")
+def _width(call: str, size: Any) -> int:
+    if isinstance(size, bool) or size not in (1, 2, 4):
+        raise InputError(f"{call}: {size!r} is no size: 1, 2 or 4 bytes")
+    return int(size)
+
+
+def _word_address(call: str, va: Any, size: int) -> int:
+    if isinstance(va, bool) or not isinstance(va, int) or not 0 <= va <= (1 << 32) - size:
+        raise InputError(f"{call}: {va!r} is no address of {size} bytes below 2**32")
+    if call == "fetch" and va % 4:
+        raise InputError(f"fetch: {va:#x} is no address of an instruction: a multiple of 4")
     return va
 
 

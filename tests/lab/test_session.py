@@ -279,7 +279,9 @@ def test_a_forgotten_flush_at_the_prompt(lab):
 
 
 def test_addresses_and_sizes_the_tlb_refuses(lab):
-    for wrong in (lambda: lab.load(2), lambda: lab.load(1 << 32), lambda: lab.load("0xc0000000"),
+    for wrong in (lambda: lab.load(0xFFFFFFFE), lambda: lab.load(1 << 32), lambda: lab.load("0xc0000000"),
+                  lambda: lab.load(0xC0000000, 3), lambda: lab.store(0xC0000000, 256, 1), lambda: lab.fetch(2),
+                  lambda: lab.abort(5),
                   lambda: lab.store(0xC0000000, -1), lambda: lab.store(0xC0000000, "1"), lambda: lab.tlb(7, 2),
                   lambda: lab.tlb("many")):
         with pytest.raises(InputError):

@@ -1,15 +1,68 @@
-"""How the kernel tells that it touched an address that is not mapped (arch/arm/mm/fault.c)."""
+"""What the kernel makes of an abort: it mends it, kills the process, or cannot go on (arch/arm/mm/fault.c).
+
+Bits 10 and 3:0 of DFSR or IFSR lead to an entry of fsr_info or ifsr_info, and that to a function:
+do_translation_fault(), do_page_fault() (a page is brought in, a first-level entry copied, or SIGSEGV),
+do_alignment(), do_bad() (the entry's words are logged, its signal is sent).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from bootsim.errors import KernelPanic
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE
-from bootsim.linux.kernel.printk import KERN_ALERT, printk
+from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE, PMD_TYPE_MASK, PMD_TYPE_TABLE
+from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv6, CPU_ARCH_ARMv7
+from bootsim.linux.kernel.printk import KERN_ALERT, KERN_EMERG, printk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bootsim.hw.mmu import Fault
     from bootsim.linux import Kernel
+    from bootsim.linux.mm.mmap.structs import Task
+
+SIGBUS, SIGKILL, SIGSEGV = 7, 9, 11
+SEGV_MAPERR, SEGV_ACCERR, BUS_ADRALN, BUS_OBJERR = 1, 2, 1, 3
+FSR_FS4, FSR_FS3_0, FSR_WRITE = 1 << 10, 0xF, 1 << 11
+FAULT_CODE_ALIGNMENT = 1
+VM_EXEC = 4
+
+
+class Signal(NamedTuple):
+    """What an access ends with: a signal's number, its si_code, si_addr (va). Of the kernel's own: SIGKILL, an oops."""
+
+    sig: int
+    code: int
+    addr: int
+
+
+class Abort(NamedTuple):
+    """An abort: address (va), fault status register, whether a program made the access, whether it was a fetch."""
+
+    addr: int
+    fsr: int
+    user_mode: bool
+    prefetch: bool
+
+
+class FsrInfo(NamedTuple):
+    """struct fsr_info. `fn` answers None when the access can be made again, a Signal, or UNHANDLED."""
+
+    fn: Callable[[Kernel, Abort], Signal | bool | None]
+    sig: int
+    code: int
+    name: str
+
+
+UNHANDLED = True
+
+
+def fsr_fs(fsr: int) -> int:
+    """The status in a fault status register, 0 to 31.
+
+    Source: arch/arm/mm/fault.h fsr_fs()
+    """
+    return fsr & FSR_FS3_0 | (fsr & FSR_FS4) >> 6
 
 
 def __do_kernel_fault(k: Kernel, addr: int, cause: str) -> NoReturn:
@@ -18,8 +71,214 @@ def __do_kernel_fault(k: Kernel, addr: int, cause: str) -> NoReturn:
     Source: arch/arm/mm/fault.c __do_kernel_fault()
     Differs: the page-table entries and registers that an oops shows are left out.
     """
+    _unable(k, addr)
+    raise KernelPanic("Attempted to kill the idle task!", cause)
+
+
+def _unable(k: Kernel, addr: int) -> None:
     printk(k, KERN_ALERT, "8<--- cut here ---", func="__do_kernel_fault")
     what = "NULL pointer dereference" if addr < PAGE_SIZE else "paging request"
     printk(k, KERN_ALERT, "Unable to handle kernel {what} at virtual address {va:08x}", func="__do_kernel_fault",
            what=what, va=addr)
-    raise KernelPanic("Attempted to kill the idle task!", cause)
+
+
+def show_pte(k: Kernel, addr: int) -> None:
+    """Log the entries that lead to an address (va), those of the address space that the boot processor is in.
+
+    Source: arch/arm/mm/fault.c show_pte()
+    Differs: the line with the address of the table, which the kernel hashes, is left out.
+    """
+    ram = k.machine.ram
+    first = (k.mm.init_mm.pgd_pa if k.active_mm is None else k.active_mm.pgd_pa) + (addr >> 21) * 8
+    pair = ram.read32(first), ram.read32(first + 4)
+    pmd = pair[addr >> 20 & 1] if pair[0] == 0 else pair[0]
+    words = f"[{addr:08x}] *pgd={pair[0]:08x}"
+    if pair[0] and pmd & PMD_TYPE_MASK != PMD_TYPE_TABLE:
+        words += "(bad)"
+    elif pair[0] and pmd & ~0xFFF < k.virt_to_phys(k.mm.layout.high_memory - 1):
+        pte = (pmd & ~0xFFF) + (addr >> 12 & 0x1FF) * 4
+        words += f", *pte={ram.read32(pte):08x}, *ppte={ram.read32(pte + 2048):08x}"
+    printk(k, KERN_ALERT, "{words}", func="show_pte", words=words)
+
+
+def die(k: Kernel, text: str, fsr: int) -> None:
+    """Log the line of an oops. The machine in a session lives on; what made the access does not.
+
+    Source: arch/arm/kernel/traps.c __die()
+    Differs: modules, registers, stack and code are left out; each oops counts as the first.
+    """
+    config = k.build.config
+    words = (" PREEMPT" if config.PREEMPT else "") + (" SMP" if config.SMP else "")
+    words += " THUMB2" if config.THUMB2_KERNEL else " ARM"
+    printk(k, KERN_EMERG, "Internal error: {text}: {fsr:x} [#1]{words}", func="__die", text=text, fsr=fsr, words=words)
+
+
+def do_bad(_k: Kernel, _abort: Abort) -> bool:
+    """Leave a fault to the words of the table.
+
+    Source: arch/arm/mm/fault.c do_bad()
+    """
+    return UNHANDLED
+
+
+def do_bad_area(k: Kernel, abort: Abort) -> Signal:
+    """Answer an access to where nothing may be: SIGSEGV, or an oops.
+
+    Source: arch/arm/mm/fault.c do_bad_area(), __do_user_fault(), do_sect_fault()
+    """
+    if abort.user_mode:
+        return Signal(SIGSEGV, SEGV_MAPERR, abort.addr)
+    return _oops(k, abort)
+
+
+def _oops(k: Kernel, abort: Abort) -> Signal:
+    _unable(k, abort.addr)
+    show_pte(k, abort.addr)
+    die(k, "Oops", abort.fsr)
+    return Signal(SIGKILL, 0, abort.addr)
+
+
+def current(k: Kernel) -> Task | None:
+    """The task whose address space the boot processor is in, None for the kernel's alone."""
+    if k.active_mm is None or k.processes is None:
+        return None
+    return next((task for task in k.processes.tasks.values() if task.mm is k.active_mm), None)
+
+
+def do_page_fault(k: Kernel, abort: Abort) -> Signal | None:
+    """Bring in the page that an access wants; None, the signal of a program, or an oops.
+
+    Source: arch/arm/mm/fault.c do_page_fault(), access_error()
+    Differs: an access of the kernel's to a page that may be brought in is taken to come from code that may do so.
+    """
+    from bootsim.linux.mm.memory.access import do_page_fault as bring_in  # a boot without processes has no need of it
+
+    task = current(k)
+    if task is None or task.mm is None or k.processes is None:
+        return _oops(k, abort)
+    vma = next((vma for vma in task.mm if abort.addr in vma), None)
+    if abort.prefetch and vma is not None and not vma.vm_flags & VM_EXEC:
+        sig, code = SIGSEGV, SEGV_ACCERR
+    else:
+        sig, code = bring_in(task, k.processes.pages, abort.addr, bool(abort.fsr & FSR_WRITE))  # type: ignore[arg-type]
+    if not sig:
+        return None
+    return Signal(sig, code, abort.addr) if abort.user_mode else _oops(k, abort)
+
+
+def do_translation_fault(k: Kernel, abort: Abort) -> Signal | None:
+    """Copy the kernel's first-level entries of an address into the current table, where only they are missing.
+
+    Source: arch/arm/mm/fault.c do_translation_fault()
+    """
+    if abort.addr < k.mm.layout.TASK_SIZE:
+        return do_page_fault(k, abort)
+    ram, offset = k.machine.ram, (abort.addr >> 21) * 8
+    master = k.mm.init_mm.pgd_pa + offset
+    mine = (k.cpus[0].cp15.ttbr0 & ~0x3FFF) + offset
+    if abort.user_mode or not ram.read32(master + (abort.addr >> 20 & 1) * 4) or mine == master:
+        return do_bad_area(k, abort)
+    for word in (0, 4):
+        ram.write32(mine + word, ram.read32(master + word))
+    return None
+
+
+def do_alignment(k: Kernel, abort: Abort) -> Signal | bool | None:
+    """Answer an unaligned access that the processor refused: it is made byte by byte.
+
+    Source: arch/arm/mm/alignment.c do_alignment(), safe_usermode()
+    Differs: instructions that it cannot take apart (LDM of registers in use, LDREX) and /proc/cpu/alignment are not
+        modelled; a program's access before ARMv6, which the kernel leaves as it is until told otherwise, is refused.
+    """
+    if abort.user_mode and k.cpu_architecture < CPU_ARCH_ARMv6:
+        return UNHANDLED
+    return None
+
+
+def _fsr_info() -> list[FsrInfo]:
+    bus = "external abort on "
+    rows = [
+        FsrInfo(do_bad, SIGSEGV, 0, "vector exception"), FsrInfo(do_bad, SIGBUS, BUS_ADRALN, "alignment exception"),
+        FsrInfo(do_bad, SIGKILL, 0, "terminal exception"), FsrInfo(do_bad, SIGBUS, BUS_ADRALN, "alignment exception"),
+        FsrInfo(do_bad, SIGBUS, 0, bus + "linefetch"),
+        FsrInfo(do_translation_fault, SIGSEGV, SEGV_MAPERR, "section translation fault"),
+        FsrInfo(do_bad, SIGBUS, 0, bus + "linefetch"),
+        FsrInfo(do_page_fault, SIGSEGV, SEGV_MAPERR, "page translation fault"),
+        FsrInfo(do_bad, SIGBUS, 0, bus + "non-linefetch"),
+        FsrInfo(do_bad, SIGSEGV, SEGV_ACCERR, "section domain fault"),
+        FsrInfo(do_bad, SIGBUS, 0, bus + "non-linefetch"),
+        FsrInfo(do_bad, SIGSEGV, SEGV_ACCERR, "page domain fault"), *_rights(),
+    ]  # fmt: skip
+    rows += [FsrInfo(do_bad, SIGBUS, 0, f"unknown {number}") for number in range(16, 32)]
+    rows[20] = FsrInfo(do_bad, SIGBUS, 0, "lock abort")
+    rows[22] = FsrInfo(do_bad, SIGBUS, BUS_OBJERR, "imprecise external abort")
+    rows[24] = FsrInfo(do_bad, SIGBUS, 0, "dcache parity error")
+    return rows
+
+
+def _ifsr_info() -> list[FsrInfo]:
+    rows = [FsrInfo(do_bad, SIGBUS, 0, f"unknown {number}") for number in range(32)]
+    rows[2] = FsrInfo(do_bad, SIGBUS, 0, "debug event")
+    rows[3] = FsrInfo(do_bad, SIGSEGV, SEGV_ACCERR, "section access flag fault")
+    rows[5] = FsrInfo(do_translation_fault, SIGSEGV, SEGV_MAPERR, "section translation fault")
+    rows[6] = FsrInfo(do_bad, SIGSEGV, SEGV_ACCERR, "page access flag fault")
+    rows[7] = FsrInfo(do_page_fault, SIGSEGV, SEGV_MAPERR, "page translation fault")
+    rows[8] = FsrInfo(do_bad, SIGBUS, 0, "external abort on non-linefetch")
+    rows[9] = FsrInfo(do_bad, SIGSEGV, SEGV_ACCERR, "section domain fault")
+    rows[11] = FsrInfo(do_bad, SIGSEGV, SEGV_ACCERR, "page domain fault")
+    rows[12:16] = _rights()
+    return rows
+
+
+def _rights() -> list[FsrInfo]:
+    return [
+        FsrInfo(do_bad, SIGBUS, 0, "external abort on translation"),
+        FsrInfo(do_bad_area, SIGSEGV, SEGV_ACCERR, "section permission fault"),
+        FsrInfo(do_bad, SIGBUS, 0, "external abort on translation"),
+        FsrInfo(do_page_fault, SIGSEGV, SEGV_ACCERR, "page permission fault"),
+    ]
+
+
+def fault_tables(k: Kernel) -> tuple[list[FsrInfo], list[FsrInfo]]:
+    """fsr_info and ifsr_info as a booted kernel has them, with what initcalls hook in, in their order.
+
+    Source: arch/arm/mm/fsr-2level.c fsr_info, ifsr_info; arch/arm/mm/fault.c hook_fault_code(), exceptions_init();
+        arch/arm/mm/alignment.c alignment_init()
+    Differs: codes that drivers and debugging hook (an SoC's PCI host, breakpoints) are left as they are.
+    """
+    data, fetch = _fsr_info(), _ifsr_info()
+    if k.cpu_architecture >= CPU_ARCH_ARMv6:
+        data[4] = FsrInfo(do_translation_fault, SIGSEGV, SEGV_MAPERR, "I-cache maintenance fault")
+    if k.cpu_architecture >= CPU_ARCH_ARMv7:
+        data[3] = data[6] = FsrInfo(do_bad, SIGSEGV, SEGV_MAPERR, "section access flag fault")
+    if k.build.config.ALIGNMENT_TRAP:
+        data[FAULT_CODE_ALIGNMENT] = FsrInfo(do_alignment, SIGBUS, BUS_ADRALN, "alignment exception")
+        if k.cpu_architecture <= CPU_ARCH_ARMv6:
+            data[3] = FsrInfo(do_alignment, SIGBUS, BUS_ADRALN, "alignment exception")
+    return data, fetch
+
+
+def do_abort(k: Kernel, fault: Fault, user_mode: bool = False) -> Signal | None:
+    """Do what the kernel does about a fault of the boot processor; None: the access may be made again.
+
+    Source: arch/arm/mm/fault.c do_DataAbort(), do_PrefetchAbort()
+    """
+    prefetch = fault.access == "execute"
+    write = FSR_WRITE if fault.access == "write" else 0  # before ARMv6 the kernel reads the instruction for it
+    abort = Abort(fault.va, fault.fsr | write, user_mode, prefetch)
+    info = fault_tables(k)[prefetch][fsr_fs(abort.fsr)]
+    answer = info.fn(k, abort)
+    if answer is not UNHANDLED:
+        return answer if isinstance(answer, Signal) else None
+    if prefetch:
+        printk(k, KERN_ALERT, "Unhandled prefetch abort: {name} (0x{fsr:03x}) at 0x{va:08x}", func="do_PrefetchAbort",
+               name=info.name, fsr=abort.fsr, va=abort.addr)
+    else:
+        printk(k, KERN_ALERT, "8<--- cut here ---", func="do_DataAbort")
+        printk(k, KERN_ALERT, "Unhandled fault: {name} (0x{fsr:03x}) at 0x{va:08x}", func="do_DataAbort",
+               name=info.name, fsr=abort.fsr, va=abort.addr)
+        show_pte(k, abort.addr)
+    if not user_mode:
+        die(k, "", abort.fsr)
+        return Signal(SIGKILL, 0, abort.addr)
+    return Signal(info.sig, info.code, abort.addr)

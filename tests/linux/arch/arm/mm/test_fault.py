@@ -1,0 +1,150 @@
+"""What the kernel says and does about a fault: the entries of fsr_info, oopses, signals of processes."""
+
+import struct
+
+import pytest
+
+import bootsim
+from bootsim.hw.mmu import Fault
+from bootsim.lab.session import Session
+from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv6
+from bootsim.linux.arch.arm.mm.fault import (
+    BUS_ADRALN,
+    SEGV_ACCERR,
+    SEGV_MAPERR,
+    SIGBUS,
+    SIGKILL,
+    SIGSEGV,
+    Signal,
+    do_abort,
+    fault_tables,
+    fsr_fs,
+)
+from bootsim.views import alive
+
+
+@pytest.fixture
+def lab():
+    lab = Session(bootsim.boot("vexpress.dts", config="3G/1G", mem="256M", cmdline="norandmaps"), alive.text)
+    lab.names()
+    return lab
+
+
+@pytest.fixture
+def p(lab, tmp_path):
+    head = struct.pack("<4sBBB9xHHIIIIIHHHHHH", b"\x7fELF", 1, 1, 1, 2, 40, 1, 0x10100, 52, 0, 0x05000200, 52, 32, 2, 0,
+                       0, 0)  # fmt: skip
+    path = tmp_path / "a.elf"
+    segments = (1, 0, 0x10000, 0x10000, 0x2000, 0x3000, 7, 0x1000), (0x6474E551, 0, 0, 0, 0, 0, 6, 4)
+    path.write_bytes(head + b"".join(struct.pack("<8I", *words) for words in segments) + bytes(0x2000))
+    return lab.process(path)
+
+
+def said(lab):
+    return [record.text for record in lab.k.log.records if not record.text.startswith("bootsim:")][-4:]
+
+
+def test_which_entry_a_status_leads_to():
+    assert [fsr_fs(fsr) for fsr in (0x805, 0x1F, 0x406, 0xC07)] == [5, 15, 22, 23]
+
+
+def test_the_tables_of_a_booted_kernel(lab):
+    data, fetch = fault_tables(lab.k)
+    assert len(data) == len(fetch) == 32
+    assert (data[3].name, data[3].sig, data[3].code) == ("section access flag fault", SIGSEGV, SEGV_MAPERR)
+    assert data[6].name == "section access flag fault"  # of pages, too: the kernel calls it so
+    assert (data[4].name, fetch[4].name) == ("I-cache maintenance fault", "unknown 4")
+    assert (data[1].sig, data[1].code) == (SIGBUS, BUS_ADRALN)
+    assert [data[n].name for n in (8, 12, 22)] == [
+        "external abort on non-linefetch", "external abort on translation", "imprecise external abort"]
+
+
+def test_before_armv7_no_access_flag_is_hooked(lab):
+    lab.k.cpu_architecture = CPU_ARCH_ARMv6
+    data, _ = fault_tables(lab.k)
+    assert data[3].name == "alignment exception"
+    assert data[6].name == "external abort on linefetch"
+
+
+def test_an_address_of_the_kernels_that_nobody_mapped(lab):
+    fault = lab.load(0xF1000000)
+    assert lab.abort(fault) == Signal(SIGKILL, 0, 0xF1000000)
+    assert said(lab) == ["8<--- cut here ---", "Unable to handle kernel paging request at virtual address f1000000",
+                         "[f1000000] *pgd=00000000", "Internal error: Oops: 5 [#1] SMP ARM"]
+    lab.abort(lab.store(0x10, 0))
+    assert said(lab)[1] == "Unable to handle kernel NULL pointer dereference at virtual address 00000010"
+    assert said(lab)[3] == "Internal error: Oops: 805 [#1] SMP ARM"
+
+
+def test_the_kernels_code_is_not_written(lab):
+    text = lab.k.build.symbols.text & ~0xFFFFF | 0x100000
+    assert lab.abort(lab.store(text, 0)).sig == SIGKILL
+    assert said(lab)[1].startswith("Unable to handle kernel paging request at virtual address c01")
+    assert "(bad)" in said(lab)[2]
+    assert said(lab)[3] == "Internal error: Oops: 80d [#1] SMP ARM"
+
+
+def test_user_pages_that_the_kernel_keeps_from_itself(lab, p):
+    addr = p.mmap(0, 4096)
+    p.write(addr, b"x")
+    lab.switch_to(p)
+    assert lab.abort(lab.load(addr)) == Signal(SIGKILL, 0, addr)
+    assert said(lab)[1] == f"Unhandled fault: page domain fault (0x01b) at 0x{addr:08x}"
+    assert said(lab)[2].startswith(f"[{addr:08x}] *pgd=")
+    assert ", *ppte=" in said(lab)[2]
+    assert said(lab)[3] == "Internal error: : 1b [#1] SMP ARM"
+
+
+def test_pages_of_a_process_are_brought_in(lab, p):
+    addr = p.mmap(0, 4096)
+    lab.switch_to(p)
+    fault = lab.store(addr, 7, privileged=False)
+    assert fault.kind == "translation"
+    assert lab.abort(fault, privileged=False) is None
+    assert lab.store(addr, 7, privileged=False) is None
+    assert lab.load(addr, privileged=False) == 7
+
+
+def test_signals_of_a_process(lab, p):
+    read_only, gone = p.mmap(0, 4096, 1), p.mmap(0, 4096)
+    p.munmap(gone, 4096)
+    lab.switch_to(p)
+    before = said(lab)
+    assert lab.abort(lab.store(read_only, 1, privileged=False), privileged=False) == Signal(
+        SIGSEGV, SEGV_ACCERR, read_only)
+    assert lab.abort(lab.load(gone, privileged=False), privileged=False) == Signal(SIGSEGV, SEGV_MAPERR, gone)
+    kernel = lab.k.build.config.PAGE_OFFSET
+    assert lab.abort(lab.load(kernel, privileged=False), privileged=False) == Signal(SIGSEGV, SEGV_MAPERR, kernel)
+    assert said(lab) == before  # the kernel says nothing of a program's SIGSEGV
+
+
+def test_code_is_brought_in_where_it_may_run(lab, p):
+    data = p.mmap(0, 4096)
+    p.write(data, b"x")
+    lab.switch_to(p)
+    fault = lab.fetch(0x10100, privileged=False)
+    assert (fault.kind, lab.k.cpus[0].cp15.ifar) == ("translation", 0x10100)
+    assert lab.abort(fault, privileged=False) is None
+    assert lab.fetch(0x10100, privileged=False) == 0
+    assert lab.abort(lab.fetch(data, privileged=False), privileged=False) == Signal(SIGSEGV, SEGV_ACCERR, data)
+
+
+def test_what_vmalloc_mapped_meanwhile_is_copied_at_the_first_fault(lab, p):
+    lab.switch_to(p)
+    va = lab.vmalloc(3 << 20)
+    last = va + (3 << 20) - 4096
+    fault = lab.load(last)
+    assert isinstance(fault, Fault)
+    assert lab.abort(fault) is None
+    assert isinstance(lab.load(last), int)
+
+
+def test_external_aborts_and_alignment(lab, p):
+    lab.k.machine.devices = []
+    va = lab.ioremap(0x10009000, 4096)
+    fault = lab.load(va)
+    assert fault.kind == "external abort"
+    assert lab.abort(fault).sig == SIGKILL
+    assert said(lab)[1] == f"Unhandled fault: external abort on non-linefetch (0x008) at 0x{va:08x}"
+    assert lab.abort(lab.load(va + 2)) is None  # made byte by byte
+    assert do_abort(lab.k, fault, user_mode=True) == Signal(SIGBUS, 0, va)
