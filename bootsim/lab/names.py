@@ -29,6 +29,9 @@ FUNCTIONS = {
     "bootsim.linux.arch.arm.mm.ioremap.remap": (
         "ioremap", "ioremap_cache", "ioremap_wc", "arch_memremap_wb", "iounmap",
     ),
+    "bootsim.linux.mm.early_ioremap": (
+        "early_ioremap", "early_memremap", "early_memremap_ro", "early_iounmap", "__set_fixmap",
+    ),
     "bootsim.linux.include.linux.highmem": (
         "kmap", "kunmap", "kmap_atomic", "kmap_atomic_prot", "kunmap_atomic", "kmap_to_page", "kmap_flush_unused",
         "page_address", "PageHighMem",

@@ -231,17 +231,23 @@ class Session:
         return found
 
     def picture(self, what: Any = None) -> Drawing:
-        """Return how live structures point to each other: the node with all zones, one zone, or a slab cache.
+        """Return how live structures point to each other: the node with all zones, one zone, a slab cache, page tables.
 
-        `what` is None, a zone's name, a cache or its name. Raises InputError for what is none of these.
+        `what` is None, a zone's name, a cache or its name; or a virtual address, for both levels of the page table
+        around it, Linux's half and the hardware's. Raises InputError for what is none of these.
         """
         from bootsim.lab import structures
+        from bootsim.lab.pagetable import page_table
 
+        if isinstance(what, int) and not isinstance(what, bool):
+            if not 0 <= what < 1 << 32:
+                raise InputError(f"picture: {what:#x} is no address of 32 bits")
+            return page_table(self.k, what)
         if what is None or any(what == zone["name"] for zone in self.k.zones):
             return structures.node(self.k, what)
         name = what if isinstance(what, str) else getattr(what, "name", None)
         if not isinstance(name, str):
-            raise InputError(f"picture: {what!r} is no zone's name, cache, or cache's name")
+            raise InputError(f"picture: {what!r} is no zone's name, cache, cache's name, or address")
         return structures.cache(self.k, name)
 
     def pkmap(self) -> Text:

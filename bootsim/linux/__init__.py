@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from bootsim.linux.kernel.printk import Record
     from bootsim.linux.lib.fdt import FlatTree
     from bootsim.linux.mm.cma import Cma
+    from bootsim.linux.mm.early_ioremap import EarlyIoremap
     from bootsim.linux.mm.highmem import Kmap
     from bootsim.linux.mm.mmap.structs import Processes, UserMm
     from bootsim.linux.mm.page_alloc import Pglist
@@ -123,6 +124,7 @@ class Mm:
         self.slab: SlabAllocator | None = None
         self.vmap: Vmap | None = None
         self.kmap: Kmap | None = None
+        self.early_ioremap: EarlyIoremap | None = None
         self.asids: Asids | None = None
         self.modules: dict[str, Module] = {}
         # limits

@@ -358,7 +358,7 @@ def test_a_picture_of_a_cache_leads_to_its_slabs(allocator, tmp_path):
 
 
 def test_what_has_no_picture_is_bad_input(lab):
-    for what in ("HighMem", "Movable", "nothing", 5, 2.5):  # 256 MiB are all low
+    for what in ("HighMem", "Movable", "nothing", -1, 2.5):  # 256 MiB are all low
         with pytest.raises(InputError):
             lab.picture(what)
     with pytest.raises(InputError, match="Is a directory"):

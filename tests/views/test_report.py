@@ -340,7 +340,9 @@ def test_structures_are_pictures_and_text_without_a_script(watch, page):
     kinds = [attributes.get("class") for tag, attributes in page.elements if tag in ("rect", "path", "text")]
     assert kinds.count("d-arrow") > 20
     shown = watch.data("x", Meanings())["structures"]
-    assert [one["title"] for one in shown] == ["Page allocator: Normal, HighMem", "Slab cache kmem_cache"]
+    assert [one["title"] for one in shown] == ["Page allocator: Normal, HighMem", "Slab cache kmem_cache",
+                                              "Page table around 0xffff0000"]
+    assert "hardware&#x27;s entries at" in shown[2]["svg"]
     for zone in watch.replay.k.zones:
         for order, area in enumerate(zone["free_area"]):
             assert (f"free_area[{order}] of {zone['name']}" in shown[0]["svg"]) == bool(area["nr_free"])
