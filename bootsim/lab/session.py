@@ -340,6 +340,10 @@ class Session:
     @contextmanager
     def _mode(self, privileged: bool) -> Iterator[None]:
         # a program runs with DACR's user domain open, which the kernel may have closed for itself
+        if self.k.machine.devices is None:
+            from bootsim.lab.devices import devices
+
+            self.k.machine.devices = devices(self.k)
         from bootsim.linux.arch.arm.asm.domain import DOMAIN_CLIENT, DOMAIN_USER, domain_val
 
         cp15 = self.k.cpus[0].cp15
