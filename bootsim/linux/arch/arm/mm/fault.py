@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from bootsim.errors import KernelPanic
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE, PMD_TYPE_MASK, PMD_TYPE_TABLE
+from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE
 from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv6, CPU_ARCH_ARMv7
 from bootsim.linux.kernel.printk import KERN_ALERT, KERN_EMERG, printk
 
@@ -25,6 +25,7 @@ SIGBUS, SIGKILL, SIGSEGV = 7, 9, 11
 SEGV_MAPERR, SEGV_ACCERR, BUS_ADRALN, BUS_OBJERR = 1, 2, 1, 3
 FSR_FS4, FSR_FS3_0, FSR_WRITE = 1 << 10, 0xF, 1 << 11
 FAULT_CODE_ALIGNMENT = 1
+PMD_BAD = 2  # what pmd_bad() takes for no table
 VM_EXEC = 4
 
 
@@ -89,13 +90,12 @@ def show_pte(k: Kernel, addr: int) -> None:
     Differs: the line with the address of the table, which the kernel hashes, is left out.
     """
     ram = k.machine.ram
-    first = (k.mm.init_mm.pgd_pa if k.active_mm is None else k.active_mm.pgd_pa) + (addr >> 21) * 8
-    pair = ram.read32(first), ram.read32(first + 4)
-    pmd = pair[addr >> 20 & 1] if pair[0] == 0 else pair[0]
-    words = f"[{addr:08x}] *pgd={pair[0]:08x}"
-    if pair[0] and pmd & PMD_TYPE_MASK != PMD_TYPE_TABLE:
+    table = k.mm.init_mm.pgd_pa if k.active_mm is None else k.active_mm.pgd_pa
+    pmd = ram.read32(table + (addr >> 21) * 8)  # the first of the pair, also for addresses of the second
+    words = f"[{addr:08x}] *pgd={pmd:08x}"
+    if pmd & PMD_BAD:
         words += "(bad)"
-    elif pair[0] and pmd & ~0xFFF < k.virt_to_phys(k.mm.layout.high_memory - 1):
+    elif pmd and pmd & ~0xFFF < k.mm.arm_lowmem_limit:
         pte = (pmd & ~0xFFF) + (addr >> 12 & 0x1FF) * 4
         words += f", *pte={ram.read32(pte):08x}, *ppte={ram.read32(pte + 2048):08x}"
     printk(k, KERN_ALERT, "{words}", func="show_pte", words=words)

@@ -19,6 +19,7 @@ from bootsim.linux.arch.arm.mm.fault import (
     do_abort,
     fault_tables,
     fsr_fs,
+    show_pte,
 )
 from bootsim.views import alive
 
@@ -137,6 +138,40 @@ def test_what_vmalloc_mapped_meanwhile_is_copied_at_the_first_fault(lab, p):
     assert isinstance(fault, Fault)
     assert lab.abort(fault) is None
     assert isinstance(lab.load(last), int)
+
+
+# What a program told of its signals on Debian's 5.10.0-32-armmp (QEMU's virt, Cortex-A15): access, which page, answer.
+# The pages: 0 written, 1 written and read-only, 2 untouched without rights, 3 unmapped, 4 written and without rights.
+REAL = (
+    ("load", 0x40003000, SEGV_MAPERR), ("store", 0x40001000, SEGV_ACCERR), ("load", 0x40002000, SEGV_ACCERR),
+    ("store", 0x40004010, SEGV_ACCERR), ("store", 0x10, SEGV_MAPERR), ("load", 0xC0100000, SEGV_MAPERR),
+    ("store", 0xC0100000, SEGV_MAPERR), ("load", 0xF0000000, SEGV_MAPERR), ("fetch", 0x40000000, SEGV_ACCERR),
+    ("fetch", 0, SEGV_MAPERR), ("fetch", 0xC0100000, SEGV_MAPERR),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("access", "va", "code"), REAL)
+def test_signals_are_those_of_a_real_kernel(lab, p, access, va, code):
+    fixed = lab.bare["MAP_FIXED"] | lab.bare["MAP_PRIVATE"] | lab.bare["MAP_ANONYMOUS"]
+    start = p.mmap(0x40000000, 8 << 12, 3, fixed)
+    for page in (0, 1, 4):
+        p.write(start + (page << 12), b"x")
+    p.mprotect(start + 0x1000, 4096, 1)
+    p.mprotect(start + 0x2000, 4096, 0)
+    p.munmap(start + 0x3000, 4096)
+    p.mprotect(start + 0x4000, 4096, 0)
+    lab.switch_to(p)
+    fault = lab.store(va, 1, privileged=False) if access == "store" else getattr(lab, access)(va, privileged=False)
+    assert lab.abort(fault, privileged=False) == Signal(SIGSEGV, code, va)
+
+
+def test_a_table_is_looked_for_in_the_first_word_of_a_pair(lab):
+    pgd = lab.k.mm.init_mm.pgd_pa
+    show_pte(lab.k, 0xFFFF0000)  # in the second
+    first = lab.k.machine.ram.read32(pgd + 0x7FF * 8)
+    linux = (first & ~0xFFF) + 0x1F0 * 4
+    words = lab.k.machine.ram.read32(linux), lab.k.machine.ram.read32(linux + 2048)
+    assert said(lab)[-1] == f"[ffff0000] *pgd={first:08x}, *pte={words[0]:08x}, *ppte={words[1]:08x}"
 
 
 def test_external_aborts_and_alignment(lab, p):
