@@ -9,6 +9,7 @@ from bootsim.errors import InputError, KernelPanic
 from bootsim.inputs.configfile import load_build
 from bootsim.lab.process import Answer
 from bootsim.lab.session import Session
+from bootsim.linux.mm.memory.fault import PageCache
 from bootsim.views import alive
 
 
@@ -460,3 +461,19 @@ def test_faults_are_counted(lab, program):
     assert faults(lab, "pgreuse") == reused
     p.touch(addr, write=True)
     assert faults(lab, "pgreuse") == reused + 1
+
+
+def test_a_page_that_must_be_read_is_a_major_fault(lab, program, tmp_path):
+    p = lab.process(program)
+    (tmp_path / "data").write_bytes(bytes(128 * 4096))
+    fd = p.open(tmp_path / "data")
+    file = p.task.files[fd]
+    file.f_mapping.page_cache = PageCache(lab.k.processes.pages, 0, False, bytes(128 * 4096))  # nothing of it in memory
+    addr = p.mmap(0, 128 * 4096, 1, lab.bare["MAP_PRIVATE"], fd, 0)
+    major, minor = faults(lab, "pgmajfault"), faults(lab)
+    p.touch(addr)
+    assert (faults(lab, "pgmajfault"), faults(lab)) == (major + 1, minor + 1)
+    p.touch(addr + 17 * 4096)  # beyond what the fault mapped around it, and read ahead
+    assert (faults(lab, "pgmajfault"), faults(lab)) == (major + 1, minor + 2)
+    p.touch(addr + 100 * 4096)  # far from there
+    assert (faults(lab, "pgmajfault"), faults(lab)) == (major + 2, minor + 3)

@@ -162,6 +162,7 @@ cdef int migrate_range(Pgdat *g, uint32_t start, uint32_t end) except 1:
                 if g.owners.isolate(g.owners.self, pfn, MIGRATE_SYNC):
                     batch.insert(0, pfn)
             pfn += 1
+        count_vm_events(g, COMPACTISOLATED, len(batch))
         for _tries in range(TRIES):
             left = []
             for old in batch:
@@ -173,6 +174,8 @@ cdef int migrate_range(Pgdat *g, uint32_t start, uint32_t end) except 1:
                 left.append(old)
                 if new != NO_PAGE:
                     free_pages_by_refcount(g, new, 0)
+            count_vm_events(g, PGMIGRATE_SUCCESS, len(batch) - len(left))
+            count_vm_events(g, PGMIGRATE_FAIL, len(left))
             batch = left
             if not batch:
                 break

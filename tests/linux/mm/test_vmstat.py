@@ -113,3 +113,24 @@ def test_a_build_shows_what_it_has():
     assert not any("high" in n and "wmark" not in n for n in names(HIGHMEM=False))
     assert names(ZONE_DMA=True)[4] == "pgalloc_dma"
     assert not any("balloon" in n or "swap_ra" in n for n in names(MEMORY_BALLOON=False, SWAP=False))
+
+
+def test_a_contiguous_range_moves_pages_out_and_takes_them(k):
+    area, holders = k.mm.dma_contiguous_default_area, page_holders(k)
+    first, taken = area.base_pfn + 256, []
+    while (pfn := pa.alloc_pages(k, pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_NOWARN | pa.__GFP_NORETRY, 0)) is not None:
+        taken.append(pfn)
+    held = [pfn for pfn in taken if first <= pfn < first + 64]
+    for pfn in taken:
+        if pfn in range(first, first + 64):
+            holders.hold(pfn)
+        else:
+            pa.__free_pages(k, pfn, 0)
+    assert len(held) > 32
+    before = holders.moved
+    added, error = counted(k, lambda: pa.alloc_contig_range(k, first, first + 64, pa.MIGRATE_CMA))
+    moved = holders.moved - before
+    assert not error
+    assert added["pgmigrate_success"] == moved == len(held)
+    assert added["compact_isolated"] >= moved + 64
+    assert "pgmigrate_fail" not in added

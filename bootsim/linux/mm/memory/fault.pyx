@@ -25,7 +25,7 @@ from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_on_pcp, PG_uptodate, Page
 from bootsim.linux.mm.rmap.anon_vma cimport anon_vma_prepare
 from bootsim.linux.mm.util cimport vm_enough_memory
-from bootsim.linux.mm.vmstat cimport PGFAULT, PGREUSE
+from bootsim.linux.mm.vmstat cimport PGFAULT, PGMAJFAULT, PGREUSE
 
 cdef enum:
     EFAULT = 14
@@ -175,6 +175,8 @@ cdef class ProcessPages(TablePages):
             return NO_PAGE
         pfn = cache.find(pgoff)
         if pfn == NO_PAGE:
+            if not cache.shmem:
+                count_vm_events(self.g, PGMAJFAULT, 1)
             pfn = cache.read(pgoff, file.f_inode.i_size)
         if pfn != NO_PAGE and self.g.map[pfn].flags & PG_readahead:
             self.g.map[pfn].flags &= ~<uint32_t>PG_readahead
