@@ -320,7 +320,7 @@ class Session:
         None: the access may be made again. Else the Signal that ends it; the kernel's own end in SIGKILL, an oops.
         """
         from bootsim.hw.mmu import Fault
-        from bootsim.linux.arch.arm.mm.fault import do_abort
+        from bootsim.linux.arch.arm.mm.fault.abort import do_abort
 
         if not isinstance(fault, Fault):
             raise InputError(f"abort: {fault!r} is no fault")

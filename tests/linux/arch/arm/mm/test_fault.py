@@ -8,7 +8,7 @@ import bootsim
 from bootsim.hw.mmu import Fault
 from bootsim.lab.session import Session
 from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv6
-from bootsim.linux.arch.arm.mm.fault import (
+from bootsim.linux.arch.arm.mm.fault.abort import (
     BUS_ADRALN,
     SEGV_ACCERR,
     SEGV_MAPERR,

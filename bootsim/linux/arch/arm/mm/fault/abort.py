@@ -7,11 +7,10 @@ do_alignment(), do_bad() (the entry's words are logged, its signal is sent).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
-from bootsim.errors import KernelPanic
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE
 from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv6, CPU_ARCH_ARMv7
+from bootsim.linux.arch.arm.mm.fault import unable_to_handle
 from bootsim.linux.kernel.printk import KERN_ALERT, KERN_EMERG, printk
 
 if TYPE_CHECKING:
@@ -66,23 +65,6 @@ def fsr_fs(fsr: int) -> int:
     return fsr & FSR_FS3_0 | (fsr & FSR_FS4) >> 6
 
 
-def __do_kernel_fault(k: Kernel, addr: int, cause: str) -> NoReturn:
-    """Say that `addr` (va) cannot be accessed, and die; `cause` names the input that led there.
-
-    Source: arch/arm/mm/fault.c __do_kernel_fault()
-    Differs: the page-table entries and registers that an oops shows are left out.
-    """
-    _unable(k, addr)
-    raise KernelPanic("Attempted to kill the idle task!", cause)
-
-
-def _unable(k: Kernel, addr: int) -> None:
-    printk(k, KERN_ALERT, "8<--- cut here ---", func="__do_kernel_fault")
-    what = "NULL pointer dereference" if addr < PAGE_SIZE else "paging request"
-    printk(k, KERN_ALERT, "Unable to handle kernel {what} at virtual address {va:08x}", func="__do_kernel_fault",
-           what=what, va=addr)
-
-
 def show_pte(k: Kernel, addr: int) -> None:
     """Log the entries that lead to an address (va), those of the address space that the boot processor is in.
 
@@ -132,7 +114,7 @@ def do_bad_area(k: Kernel, abort: Abort) -> Signal:
 
 
 def _oops(k: Kernel, abort: Abort) -> Signal:
-    _unable(k, abort.addr)
+    unable_to_handle(k, abort.addr)
     show_pte(k, abort.addr)
     die(k, "Oops", abort.fsr)
     return Signal(SIGKILL, 0, abort.addr)
