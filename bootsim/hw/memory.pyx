@@ -116,9 +116,13 @@ cdef class PhysicalMemory:
         cdef uint64_t *new = <uint64_t *>malloc(2 * (len(banks) + 1) * sizeof(uint64_t))
         if new == NULL:
             raise MemoryError
-        for base, size in banks:
-            new[2 * i], new[2 * i + 1] = base, base + size
-            i += 1
+        try:
+            for base, size in banks:
+                new[2 * i], new[2 * i + 1] = base, base + size
+                i += 1
+        except BaseException:
+            free(new)
+            raise
         free(self.banks)
         self.banks, self.nr_banks = new, i
 

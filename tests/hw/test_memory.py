@@ -1,3 +1,4 @@
+import copy
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bootsim.hw.memory import PhysicalAddressError, PhysicalMemory, keep_mappings
+from bootsim.hw.mmu import Cp15, translate
 
 TOP = 1 << 32
 
@@ -149,3 +151,16 @@ def test_nothing_is_kept_unless_asked_for():
 def test_a_number_of_mappings_that_cannot_be_kept(count):
     with pytest.raises(ValueError, match="expected 0 to 16"):
         keep_mappings(count)
+
+
+def test_where_memory_is_fitted_goes_with_a_copy():
+    ram = PhysicalMemory()
+    ram.fit([(0x4000, 0x1000)])
+    for wrong in ([(-1, 2)], [(1, 2, 3)], 5):
+        with pytest.raises((TypeError, ValueError, OverflowError)):
+            ram.fit(wrong)
+    copied = copy.deepcopy(ram)
+    ram.fit([])
+    registers = Cp15(sctlr=1, ttbr0=0x8000, dacr=1)
+    assert translate(copied, registers, 0).kind == "external abort on walk"
+    assert translate(ram, registers, 0).kind == "translation"
