@@ -40,7 +40,15 @@ FUNCTIONS = {
     "bootsim.linux.arch.arm.kernel.module": ("module_alloc",),
     "bootsim.linux.mm.percpu": ("__alloc_percpu", "__alloc_percpu_gfp", "free_percpu", "per_cpu_ptr"),
     "bootsim.linux.mm.percpu.chunks": ("pcpu_balance_workfn",),
+    "bootsim.linux.fs.char_dev": ("register_chrdev", "unregister_chrdev"),
+    "bootsim.linux.mm.memory.driver": ("get_page",),
 }  # fmt: skip
+
+# What a driver's class is made from, and calls about a mapping, which knows its machine.
+DRIVERS = {
+    "bootsim.linux.fs.char_dev": ("CharDevice",),
+    "bootsim.linux.mm.memory.driver": ("remap_pfn_range", "vm_insert_page"),
+}
 
 # Modules of which every name that begins so is a constant of the kernel's.
 CONSTANTS = {
@@ -48,6 +56,8 @@ CONSTANTS = {
     "bootsim.linux.mm.slab_common": ("SLAB_",),
     "bootsim.linux.include.linux.mman": ("PROT_", "MAP_", "MREMAP_", "MADV_", "MLOCK_", "MCL_", "MS_"),
     "bootsim.linux.mm.vmalloc.early": ("VM_",),
+    "bootsim.linux.fs.char_dev": ("VM_FAULT_",),
+    "bootsim.linux.include.linux.errno": ("E",),
 }
 
 # Functions that give memory, and their answer: the first page, its frame, its address (va), or that of an object.

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
-from bootsim.lab.session import Text
+from bootsim.lab.program import small_program
+from bootsim.lab.text import Text
 from bootsim.linux.fs.binfmt_elf import execve
+from bootsim.linux.fs.char_dev import chrdev_open
 from bootsim.linux.fs.proc.base import oom_score_adj_write, proc_oom_score
 from bootsim.linux.fs.proc.task_mmu import (
     pagemap,
@@ -25,6 +27,8 @@ from bootsim.linux.fs.proc.task_mmu import (
     show_map_vma,
     show_smap_vma_flags,
 )
+from bootsim.linux.fs.read_write import EBADF, vfs_read, vfs_write
+from bootsim.linux.include.linux.fs import S_IFCHR
 from bootsim.linux.include.linux.mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import new_task, processes
@@ -213,11 +217,38 @@ class Process:
         raise InputError(f"process {self.pid}: {what} at {at:#x}: {_SIGNALS[signal]}, {named}")
 
     def open(self, path: str | os.PathLike[str], writable: bool = False) -> int:
-        """Open a file of the host; its descriptor. What the program writes stays in the machine."""
-        files = self.task.files
+        """Open a file of the host, or a device of this machine; its descriptor. Writes stay in the machine."""
+        files, room = self.task.files, processes(self._session.k)
         fd = next(n for n in range(3, len(files) + 4) if n not in files)
-        files[fd] = open_file(processes(self._session.k), path, writable=writable)
+        inode = room.inodes.get(str(path))
+        if inode is not None and inode.i_mode & S_IFCHR:
+            file = chrdev_open(inode, str(path), writable)
+        else:
+            file = open_file(room, path, writable=writable)
+        if isinstance(file, int):
+            return Answer(file)
+        files[fd] = file
         return fd
+
+    def pread(self, fd: int, count: int, offset: int = 0) -> bytes | Answer:
+        """Read an open file from `offset` on, past its mappings; the bytes, or an error."""
+        file = self.task.files.get(fd)
+        got = -EBADF if file is None else vfs_read(self._session.k, file, _address("pread", count), offset)
+        if isinstance(got, bytes):
+            return got
+        if not isinstance(got, int):
+            raise InputError(f"{type(file.f_op).__name__}.read() answers {got!r}: expected bytes or -errno")
+        return Answer(got)
+
+    def pwrite(self, fd: int, data: bytes, offset: int = 0) -> Answer:
+        """Write bytes to an open file at `offset`, past its mappings; how many, or an error."""
+        file = self.task.files.get(fd)
+        if not isinstance(data, bytes):
+            raise InputError(f"pwrite: {data!r} is not bytes")
+        done = -EBADF if file is None else vfs_write(self._session.k, file, data, offset)
+        if not isinstance(done, int):
+            raise InputError(f"{type(file.f_op).__name__}.write() answers {done!r}: expected a number")
+        return Answer(done)
 
     def setrlimit(self, resource: int, cur: int, most: int = 0xFFFFFFFF) -> None:
         """Set a limit: RLIMIT_DATA 2, STACK 3, MEMLOCK 8, AS 9."""
@@ -294,6 +325,10 @@ class Process:
         word = self._pages.entry(self.task.mm, _address("pfn", addr))
         return word >> PAGE_SHIFT if word else None
 
+    def vtop(self, va: int) -> Text:
+        """Where an address leads through this process's tables, with every word on the way."""
+        return self._session.vtop(va, self)
+
     def vma(self, addr: int) -> Text:
         """The mapping that an address lies in, with its flags by name."""
         task = self.task
@@ -310,14 +345,23 @@ class Process:
         return f"<process {self.pid}: {task.comm}, {task.mm.map_count} mappings, {task.mm.total_vm} pages>"
 
 
-def process(session: Session, file: str | os.PathLike[str], *args: str, env: tuple[str, ...] = ("HOME=/", "TERM=linux"),
-            sysroot: str | os.PathLike[str] | None = None) -> Process:
+def process(session: Session, file: str | os.PathLike[str] | None = None, *args: str,
+            env: tuple[str, ...] = ("HOME=/", "TERM=linux"), sysroot: str | os.PathLike[str] | None = None,
+            ) -> Process:
     """Start a program from an ELF file of the host. Its interpreter, if it names one, is looked for below `sysroot`.
+
+    Without a file it is a small program of bootsim's own: a page of code, one of data, two of bss.
 
     Raises InputError for a file that is no program for ARM, or whose interpreter is not there.
     """
     room = processes(session.k)
-    opened = open_file(room, file)
+    if file is None:
+        file = "/bin/small"
+        if file not in room.inodes:
+            room.inodes[file] = disk_inode(room.pages, small_program())  # type: ignore[arg-type]
+        opened = disk_file(room.pages, file, room.inodes[file])  # type: ignore[arg-type]
+    else:
+        opened = open_file(room, file)
 
     def open_exec(path: str) -> File | int:
         wanted = Path(sysroot or "/nowhere") / path.lstrip("/")

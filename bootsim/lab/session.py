@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.errors import InputError
 from bootsim.lab import names
+from bootsim.lab.text import Text
 from bootsim.linux.include.linux.mm_types import Page
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.page_alloc import format_gfp_flags, page_info
@@ -36,14 +37,6 @@ _PACKAGE = str(Path(__file__).parents[1])
 _NEAR = 3  # calls from here to where an argument of the wrong kind is found out; one that lies deeper is a bug
 _PG_SLAB = 1 << 9
 
-
-class Text(str):
-    """Lines to look at: a prompt shows them as they are."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 class Held(NamedTuple):
@@ -135,6 +128,8 @@ class Session:
         for module, starts in names.CONSTANTS.items():
             found = vars(importlib.import_module(module)).items()
             self._kernel |= {name: value for name, value in found if name.startswith(starts) and isinstance(value, int)}
+        for module, wanted in names.DRIVERS.items():
+            self._kernel |= {name: getattr(importlib.import_module(module), name) for name in wanted}
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -206,11 +201,25 @@ class Session:
             step(self.k, "sysctl: vm.{name} = {value}", func="sysctl", name=short, value=value)
         return read_sysctl(room, short)
 
-    def vtop(self, va: Any) -> Text:
-        """Return where a virtual address leads, with every word on the way."""
+    def vtop(self, va: Any, process: Process | None = None) -> Text:
+        """Return where a virtual address leads, with every word on the way; through a process's tables if one is given.
+
+        Raises InputError for what is no address, and for a process without tables.
+        """
         if not isinstance(va, int) or not 0 <= va < 1 << 32:
             raise InputError(f"vtop: {va!r} is no address of 32 bits")
-        return Text(self.show(self.k, "vtop", va)[0])
+        return Text(self.show(self.k, "vtop", va, *([] if process is None else [self._tables_of("vtop", process)]))[0])
+
+    def _tables_of(self, call: str, process: Any) -> int:
+        # where a process's first-level table lies (pa)
+        from bootsim.lab.process import Process
+
+        if not isinstance(process, Process):
+            raise InputError(f"{call}: {process!r} is no process; process(FILE) starts one, ps() lists them")
+        mm = process.task.mm
+        if mm is None or mm.pgd_pa == 0:
+            raise InputError(f"{call}: process {process.pid} has no page tables")
+        return int(mm.pgd_pa)
 
     def cma_area(self, name: str | None = None) -> Any:
         """Return a contiguous area by its name, or the default one. Raises InputError when there is none."""
@@ -387,20 +396,19 @@ class Session:
 
     def switch_to(self, process: Process) -> None:
         """Have the boot processor translate by a process's tables, under its ASID. Raises InputError without tables."""
-        from bootsim.lab.process import Process
         from bootsim.linux.arch.arm.mm.context import switch_mm
 
-        if not isinstance(process, Process):
-            raise InputError(f"switch_to: {process!r} is no process; process(FILE) starts one, ps() lists them")
-        mm = process.task.mm
-        if mm is None or mm.pgd_pa == 0:
-            raise InputError(f"process {process.pid} has no page tables to switch to")
+        self._tables_of("switch_to", process)
+        mm: Any = process.task.mm
         switch_mm(self.k, mm)
         step(self.k, "process {pid} runs: TTBR0 {ttbr0:#010x}, ASID {asid}", func="switch_mm", pid=process.pid,
              ttbr0=self.k.cpus[0].cp15.ttbr0, asid=self.k.cpus[0].cp15.asid)
 
-    def process(self, file: str | os.PathLike[str], *args: str, **options: Any) -> Process:
-        """Start a program from an ELF file; `env` are its variables, `sysroot` where its interpreter is. InputError."""
+    def process(self, file: str | os.PathLike[str] | None = None, *args: str, **options: Any) -> Process:
+        """Start a program from an ELF file, or a small one of bootsim's own.
+
+        `env` are its variables, `sysroot` is where its interpreter is. Raises InputError.
+        """
         from bootsim.lab.process import process
 
         return process(self, file, *args, **options)

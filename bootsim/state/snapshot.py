@@ -51,9 +51,12 @@ def memblock(k: Kernel) -> dict[str, Any]:
     }
 
 
-def page_tables(k: Kernel) -> tuple[dict[str, Any], bytes, bytes]:
-    """Return where the tables lie, the first-level table, and every second-level page it points to, by address."""
-    ram, pgd_pa = k.machine.ram, k.mm.init_mm.pgd_pa
+def page_tables(k: Kernel, pgd_pa: int = 0) -> tuple[dict[str, Any], bytes, bytes]:
+    """Return where the tables lie, the first-level table, and every second-level page it points to, by address.
+
+    They are init_mm's, or those of the first level at `pgd_pa`.
+    """
+    ram, pgd_pa = k.machine.ram, pgd_pa or k.mm.init_mm.pgd_pa
     l1 = bytes(ram.read(pgd_pa, L1_BYTES))
     l2_pages = sorted({word & ~0xFFF for word in struct.unpack(f"<{L1_BYTES // 4}I", l1) if word & 3 == 1})
     l2 = b"".join(bytes(ram.read(pa, L2_BYTES)) for pa in l2_pages)

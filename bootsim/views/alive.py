@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 def text(k: Kernel, name: str, *arguments: int) -> tuple[str, str | None]:
-    """Return the view called `name`, or the file of that path, and what it leaves out; vtop takes a virtual address.
+    """Return the view called `name`, or the file of that path, and what it leaves out; vtop takes a virtual
+    address, and where the tables lie (pa) that are not init_mm's.
 
     Raises InputError.
     """

@@ -104,6 +104,6 @@ def find(name: str) -> View | None:
     return VIEWS.get(name) or _BY_PATH.get(name.rstrip("/"))
 
 
-def vtop_at(va: int) -> View:
-    """Return the view of one virtual address."""
-    return VIEWS["vtop"]._replace(name=f"vtop {va:#010x}", arguments=(va,))
+def vtop_at(va: int, pgd_pa: int = 0) -> View:
+    """Return the view of one virtual address, through init_mm's tables or those at `pgd_pa`."""
+    return VIEWS["vtop"]._replace(name=f"vtop {va:#010x}", arguments=(va, pgd_pa))

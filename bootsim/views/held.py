@@ -72,8 +72,8 @@ class Held:
         """A part of the state, as `stages.json` has it: "memblock", "zones", "areas", "totalram_pages"."""
         raise NotImplementedError
 
-    def tables(self) -> Tables:
-        """The page tables of init_mm."""
+    def tables(self, pgd_pa: int = 0) -> Tables:
+        """The page tables of init_mm, or of the process whose first level is at `pgd_pa`."""
         raise NotImplementedError
 
     def kernel(self, what: str) -> Kernel:
@@ -136,11 +136,11 @@ class LiveState(Held):
             raise NotHeld(f"{self.stage}: no zones yet; bootmem_init() makes them")
         return snapshot.zones(k) if name == "zones" else k.mm.totalram_pages
 
-    def tables(self) -> Tables:
-        """The page tables of init_mm, as they lie in RAM now."""
+    def tables(self, pgd_pa: int = 0) -> Tables:
+        """The page tables of init_mm, or of a process, as they lie in RAM now."""
         if not self._k.mm.init_mm.pgd_pa:
             raise NotHeld(f"{self.stage}: no page tables yet")
-        where, l1, l2 = snapshot.page_tables(self._k)
+        where, l1, l2 = snapshot.page_tables(self._k, pgd_pa)
         pages = {pa: l2[i * 4096 : (i + 1) * 4096] for i, pa in enumerate(where["l2_pages"])}
         return _tables(where["swapper_pg_dir"], l1, pages)
 
@@ -202,8 +202,10 @@ class DirectoryState(Held):
         hint = f"it holds that at {', '.join(having)}" if having else "nor does any other stage"
         return NotHeld(f"{self._directory.path}: stage {self.stage} does not hold {name}; {hint}")
 
-    def tables(self) -> Tables:
+    def tables(self, pgd_pa: int = 0) -> Tables:
         """The page tables of init_mm, as the directory has them."""
+        if pgd_pa:
+            raise NotHeld(f"{self._directory.path}: a state directory does not hold page tables of processes")
         pgd_pa = self.part("tables")["swapper_pg_dir"]
         l1, pages = self._directory.tables(self.stage)
         return _tables(pgd_pa, l1, pages)

@@ -50,9 +50,9 @@ def walk(tables: Tables, va: int, cr: int, domains: Mapping[int, str] | None = N
     return Walk(va, pa, size, tuple(steps))
 
 
-def data(held: Held, va: int) -> dict[str, Any]:
+def data(held: Held, va: int, pgd_pa: int = 0) -> dict[str, Any]:
     """Return the walk as plain values, with struct page where a live kernel has one."""
-    found = walk(held.tables(), va, held.cr, domain_names(held.build.config))
+    found = walk(held.tables(pgd_pa), va, held.cr, domain_names(held.build.config))
     return {
         "va": va,
         "pa": found.pa,
@@ -67,9 +67,9 @@ def data(held: Held, va: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def lines(held: Held, va: int) -> Iterator[str]:
+def lines(held: Held, va: int, pgd_pa: int = 0) -> Iterator[str]:
     """Yield crash's lines, then each word bit by bit."""
-    tables = held.tables()
+    tables = held.tables(pgd_pa)
     found = walk(tables, va, held.cr)
     yield f"{'VIRTUAL':<8}  PHYSICAL"
     yield f"{va:<8x}  " + ("(not mapped)" if found.pa is None else f"{found.pa:x}")

@@ -35,6 +35,7 @@ cdef enum:
     SIGBUS = 7
     SIGKILL = 9
     RA_PAGES = 32   # the kernel's VM_READAHEAD_PAGES
+    MAPPED_ITSELF = 0xFFFFFFFEU  # of a driver's fault handler: VM_FAULT_NOPAGE
 
 
 cdef class PageCache:
@@ -106,6 +107,11 @@ cdef class PageCache:
         self.i_pages[index] = pfn
         self.holes.discard(index)
         return pfn
+
+    def frame(self, uint32_t index):
+        """The page frame of an index, None where nothing is; what the disk has is read in."""
+        cdef uint32_t pfn = self.find(index)
+        return None if pfn == NO_PAGE else pfn
 
     def write(self, uint64_t first, uint64_t count, bint dirty=True):
         """Have pages of a file written through it, from index `first` on: those that are not there are made.
@@ -276,6 +282,10 @@ cdef class ProcessPages(TablePages):
                 return SIGKILL
         ptep = self.pte_alloc(vma.vm_mm, addr)
         pfn = self.page_of(vma, linear_page_index(vma, addr)) if ptep else NO_PAGE
+        if pfn == MAPPED_ITSELF:
+            if new != NO_PAGE:
+                self.put_page(new)
+            return self.handle_mm_fault(vma, addr, True) if write else 0  # a write faults again
         if pfn == NO_PAGE:
             if new != NO_PAGE:
                 self.put_page(new)

@@ -1,0 +1,113 @@
+"""Drivers of character devices at the prompt, and a process's own page tables."""
+
+import pytest
+
+import bootsim
+from bootsim.errors import BootsimError, InputError
+from bootsim.lab.session import Session
+from bootsim.linux.fs.char_dev import CharDevice
+from bootsim.views import alive
+
+PAGE = 4096
+
+
+@pytest.fixture
+def lab():
+    lab = Session(bootsim.boot("vexpress.dts", config="3G/1G", mem="256M", cmdline="norandmaps"), alive.text)
+    lab.names()
+    return lab
+
+
+class Faulting(CharDevice):
+    answer = 0
+    page = None
+
+    def mmap(self, _file, vma):
+        vma.vm_ops = self.vm_ops
+        return 0
+
+    def fault(self, vmf):
+        vmf.page = self.page
+        return self.answer
+
+
+def mapped(lab, device):
+    assert lab.register_chrdev(240, "dev", device) == 0
+    p = lab.process()
+    return p, p.mmap(0, PAGE, 3, 1, p.open("/dev/dev", writable=True))
+
+
+def test_numbers_and_names_are_given_once(lab):
+    assert lab.register_chrdev(240, "dev", Faulting()) == 0
+    assert lab.register_chrdev(240, "other", Faulting()) == -16
+    assert lab.register_chrdev(0, "other", Faulting()) == -22
+    with pytest.raises(InputError, match="CharDevice"):
+        lab.register_chrdev(241, "other", object())
+    lab.unregister_chrdev(240, "dev")
+    assert lab.register_chrdev(240, "other", Faulting()) == 0
+
+
+def test_finish_fault_hands_over_the_drivers_reference(lab):
+    device = Faulting()
+    device.page = lab.alloc_page(lab.GFP_KERNEL)
+    p, addr = mapped(lab, device)
+    lab.get_page(device.page)
+    p.write(addr, b"x")
+    assert (p.pfn(addr), device.page.refcount) == (device.page.pfn, 2)
+    p.exit()
+    assert device.page.refcount == 1
+
+
+@pytest.mark.parametrize(("answer", "page", "told"), [(0, None, "vmf.page"), (0x100, None, "for ever"),
+                                                      (None, None, "answers None"), (0, 5, "pfn 0x5")])
+def test_what_a_handler_gets_wrong_is_bad_input(lab, answer, page, told):
+    device = Faulting()
+    device.answer, device.page = answer, page
+    p, addr = mapped(lab, device)
+    with pytest.raises(BootsimError, match=told):
+        p.touch(addr)
+
+
+def test_sigbus(lab):
+    device = Faulting()
+    device.answer = lab.VM_FAULT_SIGBUS
+    p, addr = mapped(lab, device)
+    assert p.touch(addr) == "SIGBUS"
+
+
+def test_a_device_without_functions(lab):
+    p, addr = mapped(lab, CharDevice())
+    fd = p.open("/dev/dev")
+    assert [repr(x) for x in (addr, p.pread(fd, 1), p.pwrite(fd, b"x"), p.pread(99, 1))] == [
+        "-ENODEV", "-EINVAL", "-EBADF", "-EBADF"]
+
+
+def test_a_file_is_read_and_written_through_its_mapping(lab, tmp_path):
+    (tmp_path / "data").write_bytes(b"a" * 5000)
+    p = lab.process()
+    fd = p.open(tmp_path / "data", writable=True)
+    addr = p.mmap(0, 2 * PAGE, 3, 1, fd)
+    assert p.pwrite(fd, b"xyz", PAGE - 1) == 3
+    assert p.read(addr + PAGE - 1, 4) == b"xyza"
+    p.write(addr, b"q")
+    assert p.pread(fd, 2) == b"qa"
+    assert p.pread(fd, 100, 4999) == b"a"
+
+
+def test_vtop_of_a_process(lab):
+    p = lab.process()
+    addr = p.mmap(0, PAGE)
+    assert "(not mapped)" in p.vtop(addr)
+    p.write(addr)
+    assert f"{addr:<8x}  {p.pfn(addr) << 12:x}" in p.vtop(addr)
+    assert "(not mapped)" in lab.vtop(addr)
+    assert lab.vtop(0xC0008000, p).splitlines()[1] == lab.vtop(0xC0008000).splitlines()[1]
+    p.exit()
+    with pytest.raises(InputError):
+        lab.vtop(addr, p)
+
+
+def test_grep(lab):
+    assert lab.cat("/proc/buddyinfo").grep("Normal").startswith("Node 0")
+    with pytest.raises(InputError, match="grep"):
+        lab.cat("/proc/buddyinfo").grep("(")
