@@ -1,5 +1,5 @@
 # bootsim: vexpress.dts --mem 256M --cmdline norandmaps
-"""How does a heap grow, what lies below a stack, and what can be had there?"""
+"""How does a heap grow, and what does brk() answer when it may not?"""
 
 PAGE = 4096
 
