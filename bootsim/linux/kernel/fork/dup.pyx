@@ -87,12 +87,12 @@ cdef int64_t dup_mmap(UserMm mm, UserMm oldmm) except? NO_ANSWER:
     return retval
 
 
-cdef UserMm dup_mm(Task task, UserMm oldmm):
-    """A copy of an address space for a child; None: there is no memory. Source: kernel/fork.c dup_mm()"""
-    cdef UserMm mm = mm_init(oldmm.processes, f"mm of {task.pid}", oldmm.owner)
+cdef UserMm dup_mm(Task task, Task current):
+    """A copy of `current`'s memory for its child `task`; None: there is no room. Source: kernel/fork.c dup_mm()"""
+    cdef UserMm oldmm = current.mm
+    cdef UserMm mm = mm_init(oldmm.processes, f"mm of {task.pid}", current)
     if mm is None:
         return None
-    mm.def_flags = oldmm.def_flags & VM_NOHUGEPAGE
     for name in _COPIED:
         setattr(mm, name, getattr(oldmm, name))
     mm.saved_auxv = list(oldmm.saved_auxv)
@@ -119,7 +119,8 @@ cdef int mmput(UserMm mm) except -1:
     return 0
 
 
-cdef uint32_t alloc_pid(Processes processes, uint32_t pid) except 0:
+cpdef uint32_t alloc_pid(Processes processes, uint32_t pid=0) except 0:
+    """A process's number: `pid`, 0 for the next one that is free. Raises ProcessError when it is taken."""
     if not pid:
         pid = processes.last_pid + 1
         while pid in processes.tasks:
@@ -145,7 +146,7 @@ def copy_process(Task parent not None, bint share_mm=False, uint32_t pid=0):
         oldmm.mm_users += 1
         child.vfork_done = True
     else:
-        child.mm = dup_mm(child, oldmm)
+        child.mm = dup_mm(child, parent)
         if child.mm is None:
             return -ENOMEM
     if parent.fatal_signal_pending:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from weakref import proxy
 
 from bootsim.linux.arch.arm.asm.cachetype import cache_is_vipt_aliasing
+from bootsim.linux.kernel.fork.dup import alloc_pid
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.memory.fault import ProcessPages
 from bootsim.linux.mm.mmap.structs import ProcessError, Processes, Task
@@ -57,9 +58,6 @@ def new_task(k: Kernel) -> Task:
     Source: kernel/fork.c copy_process(), of a task whose parent has no memory
     """
     room = processes(k)
-    pid = room.last_pid + 1
-    while pid in room.tasks:
-        pid += 1
-    room.last_pid = pid
+    pid = alloc_pid(room)
     task = room.tasks[pid] = Task(room, pid)
     return task
