@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.owners import Holding, meeting
-from bootsim.page import PAGE_SIZE
+from bootsim.page import PAGE_SIZE, page_align
 from bootsim.places import memory_place, place_of
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _largest(free: Sequence[tuple[int, int]], s: Shortage) -> str:
         return "nothing is free there"
     usable = _usable(run, s)
     if s.align >= PAGE_SIZE:  # shown in whole pages, as all that is asked for
-        run = (-(-run[0] // PAGE_SIZE) * PAGE_SIZE, run[1] // PAGE_SIZE * PAGE_SIZE)
+        run = (page_align(run[0]), run[1] // PAGE_SIZE * PAGE_SIZE)
         return f"the largest free run is {run[0]:#x}-{run[1] - 1:#x}, {size_text(usable)} in whole {size_text(s.align)}"
     return f"the largest free run is {run[0]:#x}-{run[1] - 1:#x}, {size_text(usable)}"
 

@@ -106,7 +106,8 @@ def imports(path: Path) -> set[str]:
 def module(name: str) -> Path | None:
     """The file of a module or a floor right below the package; None when there is none of that name."""
     path = PACKAGE / name.split(".")[1]
-    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
+    places = (path.with_suffix(".py"), path / "__init__.py", path.with_suffix(".pxd"))
+    return next((p for p in places if p.is_file()), None)
 
 
 @cache
@@ -180,6 +181,60 @@ def test_error_numbers_are_defined_once(path):
     known = "|".join(re.findall(r"^(E\w+) =", home.read_text(), re.MULTILINE))
     found = re.findall(rf"^[\w, ]*\b(?:{known})\b[\w, ]* = .*\d", path.read_text(), re.MULTILINE)
     assert path == home or not found, f"{shown(path)} has its own {found}"
+
+
+# Where Cython modules have their constants from.
+CONSTANTS = ("page.pxd", "errno.pxd", "linux/mm/page_alloc/gfp.pxd", "linux/arch/arm/asm/pgtable_2level.pxd")
+CYTHON = [p for p in SOURCES if p.suffix in (".pyx", ".pxd")]
+
+
+def constants(text: str) -> set[str]:
+    """The names of a Cython file's enums, and what it assigns in capitals."""
+    return set(re.findall(r"^ *(?:DEF )?(_*[A-Z][A-Z0-9_]+) = ", text, re.MULTILINE))
+
+
+@cache
+def homes() -> dict[str, str]:
+    """Where each constant lies. A GFP_X that is nothing else stands for __GFP_X."""
+    at = {name: home for home in CONSTANTS for name in constants((PACKAGE / home).read_text())}
+    return {name.removeprefix("__"): home for name, home in at.items()} | at
+
+
+@pytest.mark.parametrize("path", CYTHON, ids=shown)
+def test_constants_of_cython_modules_are_defined_once(path):
+    here = str(path.relative_to(PACKAGE))
+    again = {name: homes()[name] for name in constants(path.read_text()) & {*homes()} if homes()[name] != here}
+    assert not again, f"{here} defines again what others have: {again}"
+
+
+def test_the_rule_of_constants_sees_each_way_to_write_one():
+    text = "cdef enum:\n    PAGE_SIZE = 4096\n    GFP_ZERO = 0x100\nEBUSY = 16\nDEF PAGE_SHIFT = 12\n"
+    assert constants(text) == {"PAGE_SIZE", "GFP_ZERO", "EBUSY", "PAGE_SHIFT"}
+    assert constants(text) <= {*homes()}
+
+
+def unsigned_errors(text: str) -> list[str]:
+    """Choices between -ERROR and an unsigned number: Cython takes the whole for unsigned, and no error is seen."""
+    declared = re.findall(r"\buint\d+_t ([\w, ]+)", text)
+    unsigned = {name for names in declared for name in re.split(r"\W+", names) if name}
+    number = rf"(?:<uint\d+_t>|(?:\w+\.)*(?:{'|'.join(sorted(unsigned)) or '(?!)'})\b(?! *[<>=!]))"
+    error = r"-E[A-Z0-9]{2,}\b"
+    return re.findall(rf"{error} if .* else {number}.*|(?:= |return ){number}[^=\n]* if .* else {error}", text)
+
+
+@pytest.mark.parametrize("path", CYTHON, ids=shown)
+def test_errors_stay_below_zero(path):
+    assert unsigned_errors(path.read_text()) == []
+
+
+def test_the_rule_of_errors_can_fail():
+    declared = "    cdef uint32_t va, pa\n    cdef int64_t error\ncdef uint32_t find(self, uint32_t i) except? 0:\n"
+    for wrong in ("return -EINVAL if not va else va", "error = pa if pa else -ENOMEM",
+                  "return <uint32_t>i if i else -EIO", "return -ENOMEM if error else self.find(3)"):
+        assert unsigned_errors(declared + wrong), wrong
+    for right in ("return -EINVAL if not va else 0", "return <int64_t>va if va else -ENOMEM",
+                  "return 0 if va else -EIO", "return -EAGAIN if error == -ENOMEM else error"):
+        assert unsigned_errors(declared + right) == [], right
 
 
 GOLDEN_MARK = re.compile(r"^(@|.*= )pytest\.mark\.golden$", re.MULTILINE)

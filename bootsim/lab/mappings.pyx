@@ -13,6 +13,8 @@ from libc.stdint cimport uint32_t
 
 from bootsim.linux.mm.highmem cimport Kmap
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pglist
+from bootsim.linux.mm.page_alloc.gfp cimport __GFP_DMA, __GFP_DMA32, __GFP_HIGHMEM, __GFP_NORETRY, __GFP_NOWARN
+from bootsim.page cimport PAGE_SHIFT, PAGE_SIZE
 
 from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
 from bootsim.linux.arch.arm.mm.ioremap import find_static_vm_vaddr, ioremap_at_once
@@ -42,14 +44,7 @@ cdef enum:
     MODULE = 50
     MAPPED = 53
     KMAP_HIGH_GET = 55
-    PAGE_SHIFT = 12
-    PAGE_SIZE = 4096
     NO_ADDRESS = 0xFFFFFFFF
-    GFP_DMA = 0x1
-    GFP_HIGHMEM = 0x2
-    GFP_DMA32 = 0x4
-    GFP_NOWARN = 0x2000
-    GFP_NORETRY = 0x10000
 
 
 class Area:
@@ -290,8 +285,8 @@ cdef class MappingTraffic:
         cdef uint32_t size = events[i - 1, 1]
         for j in range(i + 1, events.shape[0]):
             if events[j, 0] == VMALLOC and ((events[j, 1] + 2 * PAGE_SIZE - 1) & ~<uint32_t>(PAGE_SIZE - 1)) == size:
-                mask = events[j, 2] | GFP_NOWARN
-                return mask if mask & (GFP_DMA | GFP_DMA32) else mask | GFP_HIGHMEM
+                mask = events[j, 2] | __GFP_NOWARN
+                return mask if mask & (__GFP_DMA | __GFP_DMA32) else mask | __GFP_HIGHMEM
         return 0
 
     cdef int removed(self, uint32_t va) except -1:
@@ -398,7 +393,7 @@ cdef class MappingTraffic:
         count = len(pages) // cpus
         if not count or not mask:
             return []
-        place = self.place_in_chunk(events[i, 1], bool(mask & GFP_NORETRY))
+        place = self.place_in_chunk(events[i, 1], bool(mask & __GFP_NORETRY))
         if place is None:
             return []
         chunk, first = place

@@ -15,7 +15,9 @@ from libc.stdint cimport uint32_t
 
 from bootsim.lab.pages cimport PageTraffic, check_records
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page, Pgdat
-from bootsim.linux.mm.slab_common cimport GFP_COMP, ZERO_SIZE_PTR, KmemCache, PageSource, get_order
+from bootsim.linux.mm.page_alloc.gfp cimport (
+    __GFP_BITS_MASK, __GFP_COMP, __GFP_HIGHMEM, __GFP_NORETRY, __GFP_NOWARN)
+from bootsim.linux.mm.slab_common cimport ZERO_SIZE_PTR, KmemCache, PageSource, get_order
 from bootsim.linux.mm.slub.objects cimport Slub
 from bootsim.linux.mm.slub.slabs cimport LIST_END, KmemCacheCpu, SlubCache
 
@@ -38,9 +40,7 @@ cdef enum:
     LATELY = 32             # requests and answers that a later record may refer to
     LOOK_AHEAD = 4096
     INTERRUPTED = 1024      # records of interrupts between a slab's page and its object, at most
-    ALL_GFP_BITS = 0x7FFFFF
-    GFP_HIGHMEM = 0x2
-    GFP_QUIET = 0x12000     # __GFP_NOWARN | __GFP_NORETRY: the first try of a slab
+    GFP_QUIET = __GFP_NOWARN | __GFP_NORETRY    # the first try of a slab
 
 # Caches of which programs may be given a part; they are made with kmem_cache_create_usercopy(), and never shared.
 USERCOPY = frozenset((
@@ -164,7 +164,7 @@ cdef class ObjectTraffic:
             if kind == REQUEST:
                 self.pages.one(events, i, answers)
                 self.answered(events[i, 1], events[i, 2], events[i, 3])
-                if events[i, 1] & (GFP_QUIET | GFP_HIGHMEM) == GFP_QUIET and i > self.boot_end:
+                if events[i, 1] & (GFP_QUIET | __GFP_HIGHMEM) == GFP_QUIET and i > self.boot_end:
                     self.begin_slab(events, i)
             elif kind < CACHE or kind == 58:
                 if kind == FREE_ONE or kind == FREE_BLOCK:
@@ -347,7 +347,7 @@ cdef class ObjectTraffic:
     cdef int lift(self, SlubCache s, uint32_t gfp_mask) except -1:
         # When the kernel lets its requests sleep, no record tells; a slab that is asked for with leave to sleep does.
         if self.source.find(self.slub.slab_gfp(s, gfp_mask), s.oo >> 16) < 0:
-            self.slub.gfp_lifted = ALL_GFP_BITS
+            self.slub.gfp_lifted = __GFP_BITS_MASK
             if self.source.find(self.slub.slab_gfp(s, gfp_mask), s.oo >> 16) < 0:
                 self.slub.gfp_lifted = 0
         return 0
@@ -411,7 +411,7 @@ cdef class ObjectTraffic:
         cdef uint32_t k, n
         cdef KmemCache s
         if size > self.slub.kmalloc_max_cache_size:
-            n = self.source.alloc(events[i, 2] | GFP_COMP, get_order(size))
+            n = self.source.alloc(events[i, 2] | __GFP_COMP, get_order(size))
             va = 0 if n == NO_PAGE else self.slub.page_va(n)
         elif not size:
             va = ZERO_SIZE_PTR

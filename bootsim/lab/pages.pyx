@@ -11,6 +11,7 @@ first sets its watermarks, which is one initcall later), and which pages could h
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
+from bootsim.errno cimport EAGAIN
 from bootsim.lab.mappings cimport is_mapping
 from bootsim.linux.mm.compaction.compact cimport compact_zone
 from bootsim.linux.mm.page_alloc cimport (
@@ -48,7 +49,6 @@ cdef enum:
     PAGE_ALLOC_COSTLY_ORDER = 3
     LRU_ISOLATED = 18
     LEFT_ALONE = 0x7FFFFFFF     # a mode of record 17 without its mark
-    EAGAIN = 11
 
 
 cdef int check_records(const uint32_t[:, ::1] events, const uint32_t[:, ::1] answers, Py_ssize_t start,

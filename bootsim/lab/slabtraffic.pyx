@@ -13,9 +13,10 @@ from libc.stdint cimport uint32_t
 from bootsim.lab.pages cimport PageTraffic, check_records
 from bootsim.lab.recorded cimport Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pgdat
+from bootsim.linux.mm.page_alloc.gfp cimport __GFP_COMP
 from bootsim.linux.mm.slab.objects cimport Slab
 from bootsim.linux.mm.slab.slabs cimport SLABS_FREE, ArrayCache, SlabCache, off_slab
-from bootsim.linux.mm.slab_common cimport FULL, GFP_COMP, ZERO_SIZE_PTR, KmemCache, get_order
+from bootsim.linux.mm.slab_common cimport FULL, ZERO_SIZE_PTR, KmemCache, get_order
 
 from bootsim.linux.mm.slab_common import SlabError
 
@@ -206,7 +207,7 @@ cdef class SlabTraffic:
         cdef uint32_t va = ZERO_SIZE_PTR
         cdef uint32_t pfn
         if size > self.slab.kmalloc_max_cache_size:
-            pfn = self.lately.take_page(get_order(size), GFP_COMP, GFP_COMP)
+            pfn = self.lately.take_page(get_order(size), __GFP_COMP, __GFP_COMP)
             va = 0 if pfn == NO_PAGE else self.slab.page_va(pfn)
         elif size:
             s = self.slab.kmalloc_slab(size, gfp_mask)

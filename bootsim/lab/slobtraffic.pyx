@@ -9,13 +9,14 @@ from libc.stdint cimport uint32_t
 from bootsim.lab.pages cimport PageTraffic, check_records
 from bootsim.lab.recorded cimport Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pgdat
-from bootsim.linux.mm.slab_common cimport GFP_COMP, ZERO_SIZE_PTR, KmemCache, get_order
+from bootsim.linux.mm.page_alloc.gfp cimport __GFP_COMP
+from bootsim.linux.mm.slab_common cimport ZERO_SIZE_PTR, KmemCache, get_order
 from bootsim.linux.mm.slob cimport Slob
+from bootsim.page cimport PAGE_SIZE
 
 from bootsim.linux.mm.slab_common import SlabError
 
 cdef enum:
-    PAGE_SIZE = 4096
     REQUEST = 1
     FREE_ONE = 2
     CACHE = 20
@@ -174,7 +175,7 @@ cdef class SlobTraffic:
             answers[i, 3] = self.lately.take_object(KMALLOCED)
         else:
             order = get_order(size)
-            pfn = self.lately.take_page(order, GFP_COMP if order else 0, GFP_COMP if order else 0)
+            pfn = self.lately.take_page(order, __GFP_COMP if order else 0, __GFP_COMP if order else 0)
             answers[i, 3] = 0 if pfn == NO_PAGE else self.slob.page_va(pfn)
         if answers[i, 3] != real:
             self.differs(i, f"kmalloc of {size} bytes: {real:#x} in the recording, {answers[i, 3]:#x} here")

@@ -17,6 +17,7 @@ from bootsim.linux.kernel.printk import Console
 from bootsim.linux.mm.memblock import Memblock
 from bootsim.log import make_logger
 from bootsim.owners import Owners
+from bootsim.page import page_pieces
 from bootsim.stages import STAGES
 
 if TYPE_CHECKING:
@@ -293,19 +294,16 @@ class Kernel:
         Raises FaultError where nothing is mapped, and where no RAM is.
         """
         parts = []
-        while size > 0:
-            length = min(size, 0x1000 - (addr & 0xFFF))
-            pa = addr
+        for start, length in page_pieces(addr, size):
+            pa = start
             if not physical:
-                found = self.translate(addr) if 0 <= addr <= 0xFFFFFFFF else None
+                found = self.translate(start) if 0 <= start <= 0xFFFFFFFF else None
                 if not found:
-                    raise FaultError("nothing is mapped at this virtual address", addr)
+                    raise FaultError("nothing is mapped at this virtual address", start)
                 pa = found.pa
             if not self.machine.has_ram(pa, length):
                 raise FaultError("no RAM at this physical address", pa)
             parts.append(self.machine.ram.read(pa, length))
-            addr += length
-            size -= length
         return b"".join(parts)
 
     def symbol(self, name_or_va: str | int) -> Symbol:

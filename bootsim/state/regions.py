@@ -10,7 +10,7 @@ from bootsim.errors import InputError
 from bootsim.inputs.tree import cells, number
 from bootsim.inputs.treediff import shown_node
 from bootsim.owners import meeting
-from bootsim.page import PAGE_SIZE
+from bootsim.page import PAGE_SIZE, page_align
 from bootsim.state.quantities import size_text
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _ranges(k: Kernel, node: Node) -> list[tuple[int, int]]:
 
 
 def _free(k: Kernel, start: int, end: int) -> Iterator[str]:
-    runs = [(-(-low // PAGE_SIZE) * PAGE_SIZE, high // PAGE_SIZE * PAGE_SIZE)
+    runs = [(page_align(low), high // PAGE_SIZE * PAGE_SIZE)
             for low, high in free_runs(k, start, end, _STAGE)]
     where = f"in {_span(start, end)}" if end - start < 1 << 32 else "in memory"
     largest = max(runs, key=lambda run: run[1] - run[0], default=None)

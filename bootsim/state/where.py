@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.owners import KINDS, Purpose
-from bootsim.page import PAGE_SIZE
+from bootsim.page import PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -186,7 +186,7 @@ class _Finder:
         self._shown: dict[int, str] = {}
         self._memory = _Layer((r.base, r.base + r.size, r.flags) for r in k.mm.memblock.memory.regions if r.size)
         # the kernel counts the whole pages of each region
-        self._whole_pages = _Layer((-(-r.base // PAGE_SIZE) * PAGE_SIZE,
+        self._whole_pages = _Layer((page_align(r.base),
                                     (r.base + r.size) // PAGE_SIZE * PAGE_SIZE, True)
                                    for r in k.mm.memblock.memory.regions if r.size)  # fmt: skip
         self._removed = _Layer(_rows_of(owners.removed()))
@@ -201,7 +201,7 @@ class _Finder:
         self._pool = _Layer([(pfn * PAGE_SIZE, (pfn + pages) * PAGE_SIZE, True)] if pages else ())
         self._offset = _Layer([(0, k.mm.phys_offset, True)] if k.mm.phys_offset else ())
         self._held_pages = _Layer((start, end, True) for start, end in merged(
-            (h.base // PAGE_SIZE * PAGE_SIZE, -(-h.end // PAGE_SIZE) * PAGE_SIZE)
+            (h.base // PAGE_SIZE * PAGE_SIZE, page_align(h.end))
             for h in (*owners.reserved(), *owners.no_map())))
 
     def borders(self) -> Iterator[int]:

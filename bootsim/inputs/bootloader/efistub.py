@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
 from bootsim.inputs.bootloader.handover import Handover, c_string
-from bootsim.inputs.bootloader.placement import page_up, ram_base
+from bootsim.inputs.bootloader.placement import ram_base
 from bootsim.inputs.edits import Edit, add_node, set_property
 from bootsim.inputs.libfdt import Buffer, EditError
 from bootsim.inputs.tree import cells, number
+from bootsim.page import page_align
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +67,7 @@ def load(request: Request) -> Handover:
             raise InputError(f"{tree.name}: the EFI stub could not edit this tree: {error}") from None
         blob = buffer.packed()
     map_pa = parameters["MemMap Address"]
-    dtb_pa = request.dtb_pa if request.dtb_pa is not None else page_up(map_pa + len(content))
+    dtb_pa = request.dtb_pa if request.dtb_pa is not None else page_align(map_pa + len(content))
     kernel_pa = request.load_pa if request.load_pa is not None else ram_base(request, banks) + request.text_offset
     initrd_pa = request.initrd.pa if request.initrd else None
     initrd_bytes = request.initrd.size if request.initrd else 0

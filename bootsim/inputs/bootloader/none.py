@@ -14,9 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.inputs.bootloader.handover import Handover, c_string, root_cells, to_cells
-from bootsim.inputs.bootloader.placement import INITRD_OFFSET, beside, page_up, ram_base, real_banks, stated_base
+from bootsim.inputs.bootloader.placement import INITRD_OFFSET, beside, ram_base, real_banks, stated_base
 from bootsim.inputs.edits import add_node, delete_node, set_property
 from bootsim.inputs.libfdt import serialise
+from bootsim.page import page_align
 
 if TYPE_CHECKING:
     from bootsim.inputs.bootloader.handover import Request
@@ -33,12 +34,12 @@ def load(request: Request) -> Handover:
     base = ram_base(request, banks)
     kernel_pa = request.load_pa if request.load_pa is not None else base + request.text_offset
     bank_bytes = next((size for start, size in banks if start == base), 0)
-    after = max(page_up(base + min(bank_bytes // 2, INITRD_OFFSET)), page_up(kernel_pa + request.kernel_bytes))
+    after = max(page_align(base + min(bank_bytes // 2, INITRD_OFFSET)), page_align(kernel_pa + request.kernel_bytes))
     initrd_pa = None
     if initrd is not None:
         initrd_pa = initrd.pa
         if initrd_pa is None:
-            initrd_pa, after = after, page_up(after + initrd.size)
+            initrd_pa, after = after, page_align(after + initrd.size)
     edits += _chosen_edits(request, initrd_pa)
     blob = serialise(tree, edits)
     told = tree.initrd if initrd is None else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
 from bootsim.inputs.bootloader.handover import TOP
-from bootsim.page import PAGE_SIZE
+from bootsim.page import page_align
 
 if TYPE_CHECKING:
     from bootsim.inputs.bootloader.handover import Handover, Request
@@ -20,12 +20,7 @@ def beside(taken: tuple[int, int] | None, pa: int, size: int) -> int:
     """`pa`, or the first page behind what is `taken`, [start, end), where `size` bytes at `pa` would lie on it."""
     if taken is None or pa + size <= taken[0] or taken[1] <= pa:
         return pa
-    return page_up(taken[1])
-
-
-def page_up(pa: int) -> int:
-    """The next start of a page."""
-    return (pa + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+    return page_align(taken[1])
 
 
 def no_memory(tree: Tree) -> InputError:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 from bootsim.errors import InputError
 from bootsim.escape import escaped
 from bootsim.inputs.bootloader.handover import TOP, Handover, c_string, root_cells, to_cells
-from bootsim.inputs.bootloader.placement import INITRD_OFFSET, no_memory, page_up
+from bootsim.inputs.bootloader.placement import INITRD_OFFSET, no_memory
 from bootsim.inputs.bootloader.qemuboards import Board, board_named, board_of
 from bootsim.inputs.edits import add_node, delete_node, set_property
 from bootsim.inputs.libfdt import EditError, serialise
+from bootsim.page import page_align
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,10 +54,10 @@ def load(request: Request) -> Handover:
     cpus = _processors(request, known)
     mem_bytes = _ram_bytes(request, known)
     base, told_bytes = known.ram_pa, min(mem_bytes, known.told_max) - known.kept
-    initrd_pa = page_up(base + min(told_bytes // 2, INITRD_OFFSET))
+    initrd_pa = page_align(base + min(told_bytes // 2, INITRD_OFFSET))
     if initrd is not None and initrd.pa is not None:
         initrd_pa = initrd.pa
-    dtb_pa = page_up(initrd_pa + (initrd.size if initrd else 0))
+    dtb_pa = page_align(initrd_pa + (initrd.size if initrd else 0))
     if request.dtb_pa is not None:
         dtb_pa = request.dtb_pa
     _check_room(known, base + told_bytes, initrd_pa + (initrd.size if initrd else 0), dtb_pa)

@@ -22,7 +22,7 @@ from bootsim.inputs.bootloader.placement import no_memory, ram_base, real_banks
 from bootsim.inputs.edits import Edit, add_node, set_property
 from bootsim.inputs.libfdt import Buffer, EditError
 from bootsim.inputs.tree import cells, number
-from bootsim.page import PAGE_SIZE
+from bootsim.page import PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -297,7 +297,7 @@ def _shrink(buffer: Buffer, tree: Tree, dtb_pa: int) -> list[Edit]:
         edits.append(Edit("unreserve", "/", reservation=old))
         buffer.make(edits[0])
     offset = dtb_pa % PAGE_SIZE
-    size = -(-(buffer.used + _SHRUNK_SPARE + offset) // PAGE_SIZE) * PAGE_SIZE - offset
+    size = page_align(buffer.used + _SHRUNK_SPARE + offset) - offset
     buffer.resize(size)
     if old is not None:
         edits.append(Edit("reserve", "/", reservation=(dtb_pa, size)))

@@ -19,7 +19,6 @@ from bootsim.linux.mm.mmap.vma cimport fput
 from bootsim.linux.fs.exec import bprm_execve
 
 cdef enum:
-    ELIBBAD = 80
     ET_EXEC = 2
     ET_DYN = 3
     EM_ARM = 40
@@ -31,7 +30,6 @@ cdef enum:
     ELF_ET_DYN_BASE = 0x400000
     PATH_MAX = 4096
     CPU_ARCH_ARMv6 = 8
-    HWCAP_THUMB = 4
 
 cdef dict AT = {
     "NULL": 0, "PHDR": 3, "PHENT": 4, "PHNUM": 5, "PAGESZ": 6, "BASE": 7, "FLAGS": 8, "ENTRY": 9, "UID": 11, "EUID": 12,

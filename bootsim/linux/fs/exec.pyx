@@ -14,7 +14,6 @@ from bootsim.linux.mm.util cimport arch_pick_mmap_layout
 from bootsim.linux.kernel.fork.dup import do_exit
 
 cdef enum:
-    E2BIG = 7
     STK_LIM = 8 << 20
     ARG_MAX = 131072
     MAX_ARG_STRLEN = 32 << PAGE_SHIFT

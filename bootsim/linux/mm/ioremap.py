@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.errors import BootsimError
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE, PMD_SIZE
+from bootsim.linux.arch.arm.asm.pgtable_2level import PMD_SIZE
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, set_pte_at
 from bootsim.linux.include.linux.errno import ENOMEM
 from bootsim.linux.mm.memory import pte_alloc_kernel
+from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

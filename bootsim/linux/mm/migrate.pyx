@@ -7,6 +7,7 @@ know nothing else of processes, files or drivers.
 
 from libc.stdint cimport int64_t, uint32_t
 
+from bootsim.errno cimport EAGAIN, EBUSY
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
@@ -20,8 +21,6 @@ from weakref import ProxyType, proxy
 from bootsim.linux.mm.page_alloc.node import PageFrameError
 
 cdef enum:
-    EAGAIN = 11
-    EBUSY = 16
     CLUSTER = 32            # COMPACT_CLUSTER_MAX
     TRIES = 5
 

@@ -45,9 +45,6 @@ cdef enum:  # enum kmalloc_cache_type; without ZONE_DMA there are two
 
 cdef enum:
     KMALLOC_SIZES = 27      # entries of kmalloc_info[]
-    GFP_ZERO = 0x100
-    GFP_COMP = 0x40000
-    GFP_SLAB_BUG_MASK = 0x2 | 0x4 | ~0x7FFFFF  # __GFP_HIGHMEM, __GFP_DMA32, unknown bits
 
 
 cdef class PageSource:

@@ -8,7 +8,11 @@ from libc.stdint cimport uint32_t
 from copy import deepcopy
 from weakref import ProxyType, proxy
 
+from bootsim.errno cimport ENOMEM
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_buddy, PG_head, PG_slab, TAIL_MARK, Page
+from bootsim.linux.mm.page_alloc.gfp cimport (
+    __GFP_COMP, __GFP_DMA, __GFP_RECLAIMABLE, __GFP_ZERO, GFP_NOWAIT, GFP_SLAB_BUG_MASK)
+from bootsim.page cimport PAGE_SHIFT, PAGE_SIZE
 
 from bootsim.errors import BootsimError, KernelPanic
 from bootsim.linux.kernel.panic import warn
@@ -17,12 +21,6 @@ from bootsim.linux.mm.page_alloc import __free_pages as _free_pages
 from bootsim.linux.mm.page_alloc import alloc_pages, format_gfp_flags
 
 cdef enum:
-    PAGE_SHIFT = 12
-    PAGE_SIZE = 4096
-    ENOMEM = 12
-    GFP_NOWAIT = 0x800
-    GFP_DMA = 0x1
-    GFP_RECLAIMABLE = 0x10
     MERGE_SAME = SLAB_RECLAIM_ACCOUNT | SLAB_CACHE_DMA | SLAB_CACHE_DMA32 | SLAB_ACCOUNT
     NEVER_MERGE = (SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER | SLAB_TRACE | SLAB_TYPESAFE_BY_RCU | SLAB_NOLEAKTRACE
                    | SLAB_FAILSLAB | SLAB_KASAN)
@@ -360,7 +358,7 @@ cdef class SlabAllocator:
 
     cdef KmemCache create_kmalloc_cache(self, str name, uint32_t size, uint32_t flags):
         cdef KmemCache s = self.new_cache()
-        s.va = self.alloc(self.kmem_cache, GFP_NOWAIT | GFP_ZERO)
+        s.va = self.alloc(self.kmem_cache, GFP_NOWAIT | __GFP_ZERO)
         if not s.va:
             raise KernelPanic(f"Out of memory when creating slab {name}\n", "no free memory for it")
         self.create_boot_cache(s, name, size, flags, 0, size)
@@ -416,7 +414,7 @@ cdef class SlabAllocator:
         # room for the random order of a slab's objects; 0 or -ENOMEM
         if not self.freelist_random or count < 2 or s.random_seq:
             return 0
-        s.random_seq = self.kmalloc(4 * count, gfp_mask | GFP_ZERO)
+        s.random_seq = self.kmalloc(4 * count, gfp_mask | __GFP_ZERO)
         return 0 if s.random_seq else -ENOMEM
 
     cdef uint32_t create_flags(self, uint32_t flags) noexcept:
@@ -449,16 +447,16 @@ cdef class SlabAllocator:
         else:
             while (size - 1) >> index:  # fls(size - 1)
                 index += 1
-        if gfp_mask & (GFP_DMA | GFP_RECLAIMABLE):
-            if gfp_mask & GFP_DMA and self.zone_dma:
+        if gfp_mask & (__GFP_DMA | __GFP_RECLAIMABLE):
+            if gfp_mask & __GFP_DMA and self.zone_dma:
                 type_ = KMALLOC_DMA
-            elif gfp_mask & GFP_RECLAIMABLE or self.zone_dma:
+            elif gfp_mask & __GFP_RECLAIMABLE or self.zone_dma:
                 type_ = KMALLOC_RECLAIM
         return self.kmalloc_caches[type_][index]
 
     cdef uint32_t kmalloc_order(self, uint32_t size, uint32_t gfp_mask) except? 1:
         cdef uint32_t pfn
-        gfp_mask = fix_flags(self.k, gfp_mask) | GFP_COMP
+        gfp_mask = fix_flags(self.k, gfp_mask) | __GFP_COMP
         pfn = self.pages.alloc(gfp_mask, get_order(size))
         return 0 if pfn == NO_PAGE else self.page_va(pfn)
 

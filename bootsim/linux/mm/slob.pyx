@@ -17,14 +17,15 @@ from libc.stdlib cimport free as free_host
 from libc.string cimport memcpy, memset
 
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_head, PG_slab
+from bootsim.linux.mm.page_alloc.gfp cimport __GFP_COMP, __GFP_ZERO
 from bootsim.linux.mm.slab_common cimport (
-    FULL, GFP_COMP, GFP_ZERO, SLAB_PANIC, SLAB_TYPESAFE_BY_RCU, ZERO_SIZE_PTR, KmemCache, PageSource,
+    FULL, SLAB_PANIC, SLAB_TYPESAFE_BY_RCU, ZERO_SIZE_PTR, KmemCache, PageSource,
     SlabAllocator, get_order)
+from bootsim.page cimport PAGE_SIZE
 
 from bootsim.linux.mm.slab_common import SlabError
 
 cdef enum:
-    PAGE_SIZE = 4096
     SLOB_UNIT = 2
     UNITS_PER_PAGE = 2048   # SLOB_UNIT bytes each
     SLOB_BREAK1 = 256
@@ -219,11 +220,11 @@ cdef class Slob(SlabAllocator):
                     break
             i = self.pages_of[i].next
         if not va:
-            i = self.new_slob_page(gfp_mask & ~<uint32_t>GFP_ZERO, head)
+            i = self.new_slob_page(gfp_mask & ~<uint32_t>__GFP_ZERO, head)
             if i == NO_PAGE:
                 return 0
             va = self.slob_page_alloc(i, size, align, align_offset)
-        if gfp_mask & GFP_ZERO:
+        if gfp_mask & __GFP_ZERO:
             memset(self.at(va), 0, size)
         return va
 
@@ -390,7 +391,7 @@ cdef class Slob(SlabAllocator):
         if size < PAGE_SIZE - self.kmalloc_min_size:
             return self.small_kmalloc(size, gfp_mask) if size else ZERO_SIZE_PTR
         order = get_order(size)
-        return self.new_pages(gfp_mask | GFP_COMP if order else gfp_mask, order)
+        return self.new_pages(gfp_mask | __GFP_COMP if order else gfp_mask, order)
 
     cdef uint32_t kmalloc_size(self, uint32_t va) except? 0:
         # the word before an object

@@ -15,7 +15,7 @@ from bootsim.linux.include.linux.err import Err
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.memblock import for_each_mem_pfn_range, memblock_alloc_node, memblock_alloc_try_nid, memblock_free
 from bootsim.owners import Purpose
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -31,7 +31,7 @@ def section_map_size(k: Kernel) -> int:
 
     Source: mm/sparse.c section_map_size()
     """
-    return (k.build.sizeof.page * PAGES_PER_SECTION + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+    return page_align(k.build.sizeof.page * PAGES_PER_SECTION)
 
 
 def mem_section_usage_size(k: Kernel) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_DIRTY, L_PTE_YOUNG
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from bootsim.linux.mm.mmap.structs import Task, UserMm, VmAreaStruct
 
 VM_READ, VM_WRITE, VM_EXEC, VM_MAYSHARE, VM_LOCKED = 0x1, 0x2, 0x4, 0x80, 0x2000
-L_PTE_YOUNG, L_PTE_DIRTY = 1 << 1, 1 << 6
 PG_REFERENCED, PG_DIRTY = 1 << 1, 1 << 3
 PSS_SHIFT = 12
 PM_MMAP_EXCLUSIVE, PM_FILE, PM_PRESENT = 1 << 56, 1 << 61, 1 << 63
@@ -150,7 +150,7 @@ def task_mem(mm: UserMm) -> str:
     Source: fs/proc/task_mmu.c task_mem()
     Differs: hugetlb pages, of which there are none, have no line.
     """
-    text = (mm.end_code + PAGE_SIZE - 1 & -PAGE_SIZE) - (mm.start_code & -PAGE_SIZE)
+    text = page_align(mm.end_code) - (mm.start_code & -PAGE_SIZE)
     text = min(text, mm.exec_vm << PAGE_SHIFT)
     file, anon, swap, shmem = mm.rss
     rss = file + anon + shmem

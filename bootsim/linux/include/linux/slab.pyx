@@ -6,17 +6,14 @@ Addresses are virtual; None is the kernel's NULL.
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from bootsim.errno cimport EINVAL, ENOMEM
+from bootsim.linux.mm.page_alloc.gfp cimport __GFP_ZERO, GFP_KERNEL
 from bootsim.linux.mm.slab_common cimport SLAB_PANIC, UP, ZERO_SIZE_PTR, KmemCache, SlabAllocator, check_own
 
 from bootsim.errors import KernelPanic
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_WARNING, printk
 from bootsim.linux.mm.slab_common import SlabError, slab_warning
 
-cdef enum:
-    EINVAL = 22
-    ENOMEM = 12
-    GFP_KERNEL = 0xCC0
-    GFP_ZERO = 0x100
 
 cdef SlabAllocator _allocator(k):
     cdef SlabAllocator a = k.mm.slab
@@ -71,7 +68,7 @@ cdef _create_cache(SlabAllocator a, str name, uint32_t size, uint32_t align, uin
     cdef uint32_t name_va = a.kmalloc(len(name.encode()) + 1, GFP_KERNEL)  # kstrdup_const()
     cdef int error = -ENOMEM
     if name_va:
-        s.va = a.alloc(a.kmem_cache, GFP_KERNEL | GFP_ZERO)
+        s.va = a.alloc(a.kmem_cache, GFP_KERNEL | __GFP_ZERO)
     if s.va:
         s.name, s.name_va = name, name_va
         s.size = s.object_size = size
@@ -150,7 +147,7 @@ def kmem_cache_zalloc(k, KmemCache s not None, uint32_t flags):
 
     Source: include/linux/slab.h kmem_cache_zalloc()
     """
-    return kmem_cache_alloc(k, s, flags | GFP_ZERO)
+    return kmem_cache_alloc(k, s, flags | __GFP_ZERO)
 
 
 def kmem_cache_alloc_bulk(k, KmemCache s not None, uint32_t flags, uint32_t nr):
@@ -197,7 +194,7 @@ def kzalloc(k, uint32_t size, uint32_t flags=GFP_KERNEL):
 
     Source: include/linux/slab.h kzalloc()
     """
-    return _allocator(k).kmalloc(size, flags | GFP_ZERO) or None
+    return _allocator(k).kmalloc(size, flags | __GFP_ZERO) or None
 
 
 def kmalloc_array(k, uint32_t n, uint32_t size, uint32_t flags):
@@ -214,7 +211,7 @@ def kcalloc(k, uint32_t n, uint32_t size, uint32_t flags):
 
     Source: include/linux/slab.h kcalloc()
     """
-    return kmalloc_array(k, n, size, flags | GFP_ZERO)
+    return kmalloc_array(k, n, size, flags | __GFP_ZERO)
 
 
 def krealloc(k, va, uint32_t new_size, uint32_t flags):

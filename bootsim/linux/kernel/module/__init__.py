@@ -22,7 +22,7 @@ from bootsim.linux.mm.percpu import __alloc_reserved_percpu, free_percpu
 from bootsim.linux.mm.vmalloc.alloc import vfree, vmalloc
 from bootsim.linux.mm.vmalloc.area import find_vm_area
 from bootsim.linux.mm.vmalloc.early import VM_FLUSH_RESET_PERMS
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align, page_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ def _get_offset(layout: ModuleLayout, section: Section) -> int:
 
 
 def _debug_align(layout: ModuleLayout) -> None:
-    layout.size = -(-layout.size // PAGE_SIZE) * PAGE_SIZE
+    layout.size = page_align(layout.size)
 
 
 def layout_sections(mod: Module, info: LoadInfo) -> None:
@@ -136,14 +136,11 @@ def layout_symtab(k: Kernel, mod: Module, info: LoadInfo) -> None:
 
 def copy_to_kernel(k: Kernel, va: int, data: bytes) -> None:
     """Write bytes at a kernel address, page by page through the tables."""
-    at = 0
-    while at < len(data):
-        length = min(len(data) - at, PAGE_SIZE - (va + at) % PAGE_SIZE)
-        found = k.translate(va + at)
+    for start, length in page_pieces(va, len(data)):
+        found = k.translate(start)
         if not found:
-            raise ModuleError(f"nothing is mapped at {va + at:#x}")
-        k.machine.ram.write(found.pa, data[at:at + length])
-        at += length
+            raise ModuleError(f"nothing is mapped at {start:#x}")
+        k.machine.ram.write(found.pa, data[start - va:start - va + length])
 
 
 def move_module(k: Kernel, mod: Module, info: LoadInfo) -> bool:

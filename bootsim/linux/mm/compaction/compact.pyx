@@ -7,6 +7,7 @@ Whether a page may move, and who is told when it has, is the business of the mac
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
+from bootsim.errno cimport EAGAIN, ENOMEM
 from bootsim.linux.mm.compaction.free_scanner cimport compaction_alloc, release_freepages
 from bootsim.linux.mm.compaction.skip cimport *
 from bootsim.linux.mm.page_alloc.core cimport *
@@ -20,8 +21,6 @@ cdef enum:
     MIGRATE_PASSES = 10
     COMPACT_PRIO_SYNC_FULL = 0
     COMPACT_PRIO_ASYNC = 2
-    ENOMEM = 12
-    EAGAIN = 11
 
 cdef int64_t NOWHERE = <int64_t>1 << 40     # ULONG_MAX of fast_start_pfn
 

@@ -34,7 +34,7 @@ from bootsim.linux.mm.memblock.core import (
     memblock_remove_range,
 )
 from bootsim.owners import ADD, CLEAR, DOUBLE, FREE, MARK, NOBODY, REMOVE, RESERVE, Purpose
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -67,7 +67,7 @@ def memblock_double_array(mb: Memblock, type_: MemblockType, new_area_start: int
     if not mb.can_resize:
         return -1
     old_bytes = type_.max * mb.region_bytes
-    new_bytes = _page_align(old_bytes * 2)
+    new_bytes = page_align(old_bytes * 2)
     if type_ is not mb.reserved:
         new_area_start = new_area_size = 0
     addr = memblock_find_in_range(mb, new_area_start + new_area_size, mb.current_limit, new_bytes, PAGE_SIZE)
@@ -87,13 +87,9 @@ def memblock_double_array(mb: Memblock, type_: MemblockType, new_area_start: int
     mb.zero(addr, old_bytes * 2, purpose.what)
     mb.listener(DOUBLE, addr, new_bytes, "memblock_double_array", purpose)
     if old_pa is not None:
-        memblock_free(mb, old_pa, _page_align(old_bytes), "memblock_double_array", purpose)
+        memblock_free(mb, old_pa, page_align(old_bytes), "memblock_double_array", purpose)
     memblock_reserve(mb, addr, new_bytes, "memblock_double_array", purpose)
     return 0
-
-
-def _page_align(size: int) -> int:
-    return (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
 
 
 # Tell the listener of a change that was made; returns what the change returned.

@@ -9,6 +9,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from bootsim.errno cimport EFAULT, EINTR, EINVAL, ENOMEM
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
 from bootsim.linux.kernel.fork.dup cimport mm_init
 from bootsim.linux.mm.gup.populate cimport FOLL_MLOCK, FOLL_POPULATE, FOLL_WRITE
@@ -17,7 +18,7 @@ from bootsim.linux.mm.memory.tables cimport (
     MM_ANONPAGES, PAGE_MAPPING_ANON, PG_dirty, PG_readahead, PG_swapbacked, TablePages, is_cow_mapping)
 from bootsim.linux.mm.mmap.stack cimport find_extend_vma
 from bootsim.linux.mm.mmap.structs cimport (
-    NO_ANSWER, PAGE_MASK, VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_LOCKED, VM_MIXEDMAP, VM_NORESERVE, VM_PFNMAP, VM_SHARED,
+    NO_ANSWER, VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_LOCKED, VM_MIXEDMAP, VM_NORESERVE, VM_PFNMAP, VM_SHARED,
     VM_WRITE, Task, UserMm, VmAreaStruct, linear_page_index, vma_is_anonymous, vma_pages)
 from bootsim.linux.mm.page_alloc.contig cimport take_free_page
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events, in_free_block
@@ -28,10 +29,6 @@ from bootsim.linux.mm.util cimport vm_enough_memory
 from bootsim.linux.mm.vmstat cimport PGFAULT, PGMAJFAULT, PGREUSE
 
 cdef enum:
-    EFAULT = 14
-    EINTR = 4
-    EINVAL = 22
-    ENOMEM = 12
     SIGBUS = 7
     SIGKILL = 9
     RA_PAGES = 32   # the kernel's VM_READAHEAD_PAGES

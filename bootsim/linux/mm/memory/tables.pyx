@@ -7,9 +7,10 @@ Its place is in two words of the first-level table, one a MiB.
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 
+from bootsim.errno cimport ENOMEM
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
 from bootsim.linux.mm.mmap.structs cimport (
-    MADV_COLD, MADV_FREE, MADV_WILLNEED, MM_CP_DIRTY_ACCT, NO_ANSWER, PAGE_MASK, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
+    MADV_COLD, MADV_FREE, MADV_WILLNEED, MM_CP_DIRTY_ACCT, NO_ANSWER, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
     UserMm, UserPages, VmAreaStruct, linear_page_index)
 from bootsim.linux.mm.util cimport vm_unacct_memory
 from bootsim.linux.mm.page_alloc.api cimport alloc_and_tell
@@ -22,10 +23,6 @@ from weakref import proxy
 from bootsim.linux.arch.arm.asm import tlbflush
 from bootsim.linux.arch.arm.mm import context
 from bootsim.linux.kernel.printk import step
-
-cdef enum:
-    ENOMEM = 12
-    PMD_MASK = 0xFFE00000U
 
 
 cdef class TablePages(UserPages):

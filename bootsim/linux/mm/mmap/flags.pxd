@@ -1,29 +1,9 @@
-# Flags of mappings (include/linux/mm.h, include/uapi/linux/mman.h, asm-generic/mman-common.h) and error numbers.
-cdef enum:
-    PAGE_SHIFT = 12
-    PAGE_SIZE = 0x1000
-    PAGE_MASK = 0xFFFFF000U
-    PMD_SHIFT = 21
-    NO_ANSWER = -1000000    # what a function answers when it raises: no address, no error number
+# Flags of mappings (include/linux/mm.h, include/uapi/linux/mman.h, asm-generic/mman-common.h).
+from bootsim.errno cimport *
+from bootsim.page cimport *
 
 cdef enum:
-    EPERM = 1
-    ESRCH = 3
-    EINTR = 4
-    EIO = 5
-    ENOEXEC = 8
-    EBADF = 9
-    EAGAIN = 11
-    ENOMEM = 12
-    EACCES = 13
-    EFAULT = 14
-    EBUSY = 16
-    EEXIST = 17
-    ENODEV = 19
-    EINVAL = 22
-    ETXTBSY = 26
-    EOVERFLOW = 75
-    EOPNOTSUPP = 95
+    NO_ANSWER = -1000000    # what a function answers when it raises: no address, no error number
 
 cdef enum:
     VM_READ = 0x1

@@ -2,16 +2,9 @@
 
 from libc.stdint cimport uint32_t
 
+from bootsim.linux.arch.arm.asm.pgtable_2level cimport (
+    L_PTE_DIRTY, L_PTE_MT_BUFFERABLE, L_PTE_MT_DEV_SHARED, L_PTE_MT_MASK, L_PTE_SHARED, L_PTE_XN)
 from bootsim.linux.mm.mmap.structs cimport *
-
-cdef enum:
-    L_PTE_DIRTY = 1 << 6
-    L_PTE_MT_MASK = 0xF << 2
-    L_PTE_MT_UNCACHED = 0
-    L_PTE_MT_BUFFERABLE = 1 << 2
-    L_PTE_MT_DEV_SHARED = 4 << 2
-    L_PTE_XN = 1 << 9
-    L_PTE_SHARED = 1 << 10
 
 
 cdef inline uint32_t pgprot_noncached(uint32_t prot) noexcept:

@@ -184,10 +184,6 @@ cdef class Processes:
     cdef uint32_t last_anon_vma
 
 
-cdef inline uint32_t page_align(uint32_t addr) noexcept:
-    return (addr + PAGE_SIZE - 1) & PAGE_MASK
-
-
 cdef inline uint32_t vma_pages(VmAreaStruct vma) noexcept:
     return (vma.vm_end - vma.vm_start) >> PAGE_SHIFT
 

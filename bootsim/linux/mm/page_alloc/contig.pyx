@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from bootsim.errno cimport EBUSY
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
@@ -14,8 +15,6 @@ from bootsim.linux.mm.page_alloc.structs cimport *
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_INFO, printk
 from bootsim.linux.mm.page_alloc.api import __free_pages
-
-EBUSY = 16
 
 
 cdef int has_unmovable_pages(Pgdat *g, const Zone *zone, uint32_t pfn, uint32_t mt) noexcept nogil:

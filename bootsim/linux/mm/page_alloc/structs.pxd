@@ -9,9 +9,9 @@
 # mapcount -1. Pages inside a big free block are never written, and hold no memory of the host.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
+from bootsim.page cimport *
+
 cdef enum:
-    PAGE_SHIFT = 12
-    PAGE_SIZE = 4096
     MAX_ORDERS = 16         # the largest CONFIG_FORCE_MAX_ZONEORDER
     MAX_ZONES = 4
     MIGRATE_PCPTYPES = 3    # the types that have per-cpu lists

@@ -31,7 +31,7 @@ from bootsim.linux.mm.percpu.dynamic import (
     per_cpu_ptr,
 )
 from bootsim.owners import Purpose
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -59,10 +59,6 @@ class PcpuAllocInfo:
         self.static_size = self.reserved_size = self.dyn_size = 0
         self.unit_size = self.atom_size = self.alloc_size = 0
         self.cpu_map: list[int] = []
-
-
-def _pfn_align(size: int) -> int:
-    return (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
 
 
 def _longs(bits: int) -> int:
@@ -99,7 +95,7 @@ def pcpu_alloc_alloc_info(k: Kernel, nr_units: int) -> PcpuAllocInfo:
     Source: mm/percpu.c pcpu_alloc_alloc_info()
     """
     sizeof = k.build.sizeof
-    size = _pfn_align(sizeof.pcpu_alloc_info + sizeof.pcpu_group_info + nr_units * 4)
+    size = page_align(sizeof.pcpu_alloc_info + sizeof.pcpu_group_info + nr_units * 4)
     pa = memblock_alloc(k.mm.memblock, size, PAGE_SIZE, "pcpu_alloc_alloc_info", _INFO)
     return PcpuAllocInfo(pa, size)
 
@@ -112,7 +108,7 @@ def pcpu_build_alloc_info(k: Kernel, reserved_size: int, dyn_size: int, atom_siz
     """
     sym = k.build.symbols
     static_size = sym.per_cpu_end - sym.per_cpu_start
-    size_sum = _pfn_align(static_size + reserved_size + max(dyn_size, PERCPU_DYNAMIC_EARLY_SIZE))
+    size_sum = page_align(static_size + reserved_size + max(dyn_size, PERCPU_DYNAMIC_EARLY_SIZE))
     min_unit_size = max(size_sum, PCPU_MIN_UNIT_SIZE)
     alloc_size = -(-min_unit_size // atom_size) * atom_size
     cpus = list(range(k.num_possible_cpus))
@@ -138,7 +134,7 @@ def pcpu_embed_first_chunk(k: Kernel, reserved_size: int, dyn_size: int, atom_si
     if isinstance(ai.pa, Err):
         return Err(-ENOMEM, ai.pa.why)
     size_sum = ai.static_size + ai.reserved_size + ai.dyn_size
-    areas_size = _pfn_align(_POINTER_BYTES)
+    areas_size = page_align(_POINTER_BYTES)
     base = areas = memblock_alloc(mb, areas_size, k.mm.smp_cache_bytes, func, _INFO)
     if areas:
         base = memblock_alloc_try_nid(mb, len(ai.cpu_map) * ai.unit_size, atom_size, max_dma_address_pa(k),
@@ -236,7 +232,7 @@ def pcpu_alloc_first_chunk(k: Kernel, start: int, map_size: int) -> PcpuChunk:
     """
     func = "pcpu_alloc_first_chunk"
     sizeof = k.build.sizeof
-    region_size = _pfn_align((start & (PAGE_SIZE - 1)) + map_size)
+    region_size = page_align((start & (PAGE_SIZE - 1)) + map_size)
     region_bits = region_size // PCPU_MIN_ALLOC_SIZE
     _alloc(k, sizeof.pcpu_chunk + _longs(region_size >> PAGE_SHIFT), func, "chunk descriptor")
     _alloc(k, _longs(region_bits), func, "allocation map")

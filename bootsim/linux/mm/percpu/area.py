@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.page import PAGE_SIZE
+from bootsim.page import PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ class PcpuChunk:
         self.parts: list[int] = []
         self.base_addr = addr & -PAGE_SIZE
         self.start_offset = addr - self.base_addr
-        region_size = (self.start_offset + map_size + PAGE_SIZE - 1) & -PAGE_SIZE
+        region_size = page_align(self.start_offset + map_size)
         self.end_offset = region_size - self.start_offset - map_size
         self.nr_pages = region_size // PAGE_SIZE
         self.populated = bytearray([populated]) * self.nr_pages

@@ -13,7 +13,7 @@ from bootsim.linux.mm.percpu.area import PCPU_MIN_ALLOC_SIZE, PcpuChunk
 from bootsim.linux.mm.vmalloc.alloc import PAGE_KERNEL, __vmalloc, kvfree
 from bootsim.linux.mm.vmalloc.area import pcpu_free_vm_areas, pcpu_get_vm_areas
 from bootsim.linux.mm.vmalloc.tables import map_kernel_range_noflush, unmap_kernel_range_noflush, vmalloc_to_pfn
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, get_order
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -76,7 +76,7 @@ def pcpu_create_chunk(k: Kernel, gfp: int) -> PcpuChunk | None:
             chunk.vms, chunk.base_addr = vms, vms[0].addr
             return chunk
     else:
-        chunk.pfn = get_pages(k, gfp, (pages - 1).bit_length())
+        chunk.pfn = get_pages(k, gfp, get_order(pages << PAGE_SHIFT))
         if chunk.pfn is not None:
             chunk.base_addr = k.phys_to_virt(chunk.pfn << PAGE_SHIFT)
             pcpu_chunk_populated(chunk, 0, pages)
@@ -93,7 +93,7 @@ def pcpu_destroy_chunk(k: Kernel, chunk: PcpuChunk) -> None:
     if chunk.vms:
         pcpu_free_vm_areas(k, chunk.vms)
     if chunk.pfn is not None:
-        free_pages(k, chunk.pfn, (chunk.nr_pages - 1).bit_length())
+        free_pages(k, chunk.pfn, get_order(chunk.nr_pages << PAGE_SHIFT))
     _free_parts(k, chunk.parts)
 
 

@@ -15,7 +15,7 @@ from bootsim.linux.mm.percpu.area import (
     pcpu_find_block_fit,
     pcpu_free_area,
 )
-from bootsim.page import PAGE_SIZE
+from bootsim.page import PAGE_SIZE, page_pieces
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -199,12 +199,9 @@ def _failed(k: Kernel, size: int, align: int, atomic: bool, quiet: bool, why: st
 def _cleared(k: Kernel, chunk: PcpuChunk, off: int, size: int) -> int:
     addr = chunk.base_addr + off
     for cpu in range(k.num_possible_cpus):
-        va, left = addr + cpu * k.mm.pcpu.unit_size, size
-        while left:
-            length = min(left, PAGE_SIZE - va % PAGE_SIZE)
+        for va, length in page_pieces(addr + cpu * k.mm.pcpu.unit_size, size):
             found = k.translate(va) if chunk.vms else None
             k.machine.ram.zero(found.pa if found else k.virt_to_phys(va), length)
-            va, left = va + length, left - length
     return addr - k.mm.pcpu.base + k.mm.pcpu.per_cpu_start
 
 

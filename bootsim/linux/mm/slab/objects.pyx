@@ -4,27 +4,26 @@ cimport cython
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memmove, memset
 
+from bootsim.errno cimport ENOMEM
 from bootsim.linux.mm.page_alloc cimport NO_PAGE
+from bootsim.linux.mm.page_alloc.gfp cimport __GFP_ZERO, GFP_KERNEL, GFP_NOWAIT
 from bootsim.linux.mm.slab.slabs cimport (
     BATCHREFILL_LIMIT, SLABS_FREE, SLABS_FULL, SLABS_PARTIAL, ArrayCache, SlabCache, SlabPage, SlabSlabs, free_arrays,
     new_arrays)
 from bootsim.linux.mm.slab_common cimport (
-    FULL, GFP_ZERO, KMALLOC_NORMAL, KMALLOC_RECLAIM, PARTIAL, PARTIAL_NODE, SLAB_HWCACHE_ALIGN, SLAB_POISON,
+    FULL, KMALLOC_NORMAL, KMALLOC_RECLAIM, PARTIAL, PARTIAL_NODE, SLAB_HWCACHE_ALIGN, SLAB_POISON,
     SLAB_RECLAIM_ACCOUNT, SLAB_TYPESAFE_BY_RCU, KmemCache, SlabAllocator, check_own)
+from bootsim.page cimport PAGE_SIZE
 
 from bootsim.linux.kernel.printk import KERN_WARNING, step
 from bootsim.linux.mm.slab_common import KMALLOC_INFO, SlabError, slab_warning
 
 cdef enum:
-    PAGE_SIZE = 4096
     SIZEOF_NODE = 64            # struct kmem_cache_node
     SIZEOF_ARRAY_CACHE = 16
     SIZEOF_KMEM_CACHE = 100
     INDEX_NODE = 6              # kmalloc_index(SIZEOF_NODE)
     BAADF00D = 0xBAADF00DU      # batchcount of a shared array
-    ENOMEM = 12
-    GFP_NOWAIT = 0x800
-    GFP_KERNEL = 0xCC0
 
 
 @cython.final
@@ -248,7 +247,7 @@ cdef class Slab(SlabSlabs):
 
     cdef uint32_t alloc(self, KmemCache s, uint32_t gfp_mask) except? 1:
         cdef uint32_t va = self.slab_alloc(s, gfp_mask)
-        if va and (gfp_mask & GFP_ZERO or (self.clears_allocated and s.ctor is None
+        if va and (gfp_mask & __GFP_ZERO or (self.clears_allocated and s.ctor is None
                                            and not s.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON))):
             memset(self.at(va), 0, s.object_size)
         return va

@@ -12,24 +12,20 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from bootsim.errno cimport E2BIG
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab
+from bootsim.linux.mm.page_alloc.gfp cimport (
+    __GFP_COMP, __GFP_DMA, __GFP_DMA32, __GFP_NOFAIL, __GFP_RECLAIMABLE, GFP_CONSTRAINT_MASK, GFP_RECLAIM_MASK)
 from bootsim.linux.mm.slab_common cimport (
-    GFP_COMP, SLAB_CACHE_DMA, SLAB_CACHE_DMA32, SLAB_NOLEAKTRACE, SLAB_POISON, SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE,
+    SLAB_CACHE_DMA, SLAB_CACHE_DMA32, SLAB_NOLEAKTRACE, SLAB_POISON, SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE,
     SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource, SlabAllocator)
+from bootsim.page cimport PAGE_SIZE
 
 from bootsim.linux.mm.slab_common import SlabError
 
 cdef enum:
-    PAGE_SIZE = 4096
     SLAB_OBJ_MAX_NUM = 255      # an index is a byte
     SLAB_OBJ_MIN_SIZE = 16
-    E2BIG = 7
-    GFP_RECLAIM_MASK = 0xBEEE0  # what a request says about reclaim
-    GFP_CONSTRAINT_MASK = 0x300000
-    GFP_NOFAIL = 0x8000
-    GFP_DMA = 0x1
-    GFP_DMA32 = 0x4
-    GFP_RECLAIMABLE = 0x10
 
 
 cdef inline uint32_t align_up(uint32_t value, uint32_t unit) noexcept nogil:
@@ -289,13 +285,13 @@ cdef class SlabSlabs(SlabAllocator):
             return -E2BIG
         s.freelist_size = s.num
         s.flags = flags
-        s.allocflags = GFP_COMP
+        s.allocflags = __GFP_COMP
         if flags & SLAB_CACHE_DMA:
-            s.allocflags |= GFP_DMA
+            s.allocflags |= __GFP_DMA
         if flags & SLAB_CACHE_DMA32:
-            s.allocflags |= GFP_DMA32
+            s.allocflags |= __GFP_DMA32
         if flags & SLAB_RECLAIM_ACCOUNT:
-            s.allocflags |= GFP_RECLAIMABLE
+            s.allocflags |= __GFP_RECLAIMABLE
         s.size = size
         s.freelist_cache = self.kmalloc_slab(s.freelist_size, 0) if off_slab(s) else None
         return 0
@@ -312,7 +308,7 @@ cdef class SlabSlabs(SlabAllocator):
         s.grown = NO_PAGE
         if self.recorded:
             return pfn
-        gfp_mask &= ~<uint32_t>GFP_NOFAIL & <uint32_t>(GFP_CONSTRAINT_MASK | GFP_RECLAIM_MASK)
+        gfp_mask &= ~<uint32_t>__GFP_NOFAIL & <uint32_t>(GFP_CONSTRAINT_MASK | GFP_RECLAIM_MASK)
         pfn = self.pages.alloc(gfp_mask | s.allocflags, s.gfporder)
         if pfn == NO_PAGE:
             return NO_PAGE

@@ -15,13 +15,13 @@ from bootsim.linux.mm.slab_common cimport (
     SLAB_CONSISTENCY_CHECKS, SLAB_POISON, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TRACE, PageSource, SlabAllocator)
 from bootsim.linux.mm.slub.objects cimport Slub
 from bootsim.linux.mm.slub.slabs cimport OBJECT_POISON, SlubCache, inuse_of, objects_of
+from bootsim.page cimport PAGE_SIZE
 
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, printk
 from bootsim.linux.mm.slab_common import SlabError
 from bootsim.linux.mm.slub import slab_flags
 
 cdef enum:
-    PAGE_SIZE = 4096
     RED_INACTIVE = 0xBB
     RED_ACTIVE = 0xCC
     POISON_FREE = 0x6B

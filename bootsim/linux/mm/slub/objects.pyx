@@ -9,8 +9,9 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page
+from bootsim.linux.mm.page_alloc.gfp cimport __GFP_NOWARN, __GFP_ZERO, GFP_KERNEL, GFP_NOWAIT
 from bootsim.linux.mm.slab_common cimport (
-    FULL, GFP_ZERO, PARTIAL, SLAB_CACHE_DMA, SLAB_CONSISTENCY_CHECKS, SLAB_HWCACHE_ALIGN, SLAB_POISON,
+    FULL, PARTIAL, SLAB_CACHE_DMA, SLAB_CONSISTENCY_CHECKS, SLAB_HWCACHE_ALIGN, SLAB_POISON,
     SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TRACE, SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource,
     check_own, get_order)
 from bootsim.linux.mm.slub.slabs cimport (
@@ -21,9 +22,6 @@ from bootsim.linux.mm.page_alloc import format_gfp_flags
 from bootsim.linux.mm.slab_common import SlabError, slab_warning
 
 cdef enum:
-    GFP_NOWAIT = 0x800
-    GFP_KERNEL = 0xCC0
-    GFP_NOWARN = 0x2000
     FROZEN = 0x80000000U
     # where the two first descriptors lie, in the image, is not known; these stand for them
     BOOT_KMEM_CACHE_NODE = 1
@@ -69,7 +67,7 @@ cdef class Slub(SlubSlabs):
 
     cdef SlubCache bootstrap(self, SlubCache s):
         # the descriptor moves from the image to an object of its own
-        cdef uint32_t va = self.alloc(self.kmem_cache, GFP_NOWAIT | GFP_ZERO)
+        cdef uint32_t va = self.alloc(self.kmem_cache, GFP_NOWAIT | __GFP_ZERO)
         cdef uint32_t pfn
         self.cache_at.pop(s.va)
         s.va = va
@@ -108,7 +106,7 @@ cdef class Slub(SlubSlabs):
         cdef bint passed_over = s.ctor is not None or s.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON) != 0
         if self.init_on_free and not passed_over:
             memset(self.at(va + s.offset), 0, 4)
-        if gfp_mask & GFP_ZERO:
+        if gfp_mask & __GFP_ZERO:
             if not self.init_on_alloc or s.ctor is None:
                 memset(self.at(va), 0, s.object_size)
         elif self.init_on_alloc and not passed_over:
@@ -165,7 +163,7 @@ cdef class Slub(SlubSlabs):
     cdef uint32_t new_slab_objects(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c, bint look) except? 1:
         # `look`: among the node's partial slabs first
         cdef uint32_t va, pfn
-        if s.ctor is not None and gfp_mask & GFP_ZERO:
+        if s.ctor is not None and gfp_mask & __GFP_ZERO:
             slab_warning(self.k, "mm/slub.c:2575", func="___slab_alloc", once=True)
         if look:
             va = self.get_partial_node(s, c)
@@ -194,7 +192,7 @@ cdef class Slub(SlubSlabs):
     cdef int out_of_memory(self, SlubCache s, uint32_t gfp_mask) except -1:
         # slab_out_of_memory()
         cdef uint32_t nr_free = self.count_free(s)
-        if not self.slub_debug or gfp_mask & GFP_NOWARN:
+        if not self.slub_debug or gfp_mask & __GFP_NOWARN:
             return 0
         printk(self.k, KERN_WARNING, "SLUB: Unable to allocate memory on node -1, gfp={gfp:#x}({names})",
                func="slab_out_of_memory", gfp=gfp_mask, names=format_gfp_flags(gfp_mask))

@@ -11,37 +11,27 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from bootsim.errno cimport EINVAL
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_head, PG_slab, Page
+from bootsim.linux.mm.page_alloc.gfp cimport (
+    __GFP_COMP, __GFP_DIRECT_RECLAIM, __GFP_DMA, __GFP_DMA32, __GFP_NOFAIL, __GFP_NOMEMALLOC, __GFP_NORETRY, __GFP_NOWARN,
+    __GFP_RECLAIM, __GFP_RECLAIMABLE, GFP_CONSTRAINT_MASK, GFP_KERNEL, GFP_NOWAIT, GFP_RECLAIM_MASK, GFP_SLAB_BUG_MASK)
 from bootsim.linux.mm.slab_common cimport (
-    DOWN, GFP_COMP, GFP_SLAB_BUG_MASK, SLAB_CACHE_DMA, SLAB_CACHE_DMA32, SLAB_POISON, SLAB_RECLAIM_ACCOUNT,
+    DOWN, SLAB_CACHE_DMA, SLAB_CACHE_DMA32, SLAB_POISON, SLAB_RECLAIM_ACCOUNT,
     SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, UP, KmemCache, PageSource, SlabAllocator, fix_flags,
     get_order)
+from bootsim.page cimport PAGE_SIZE
 
 from bootsim.errors import KernelPanic
 from bootsim.linux.mm.slab_common import SlabError
 
 cdef enum:
-    PAGE_SIZE = 4096
-    GFP_DMA = 0x1
-    GFP_DMA32 = 0x4
-    GFP_RECLAIMABLE = 0x10
-    GFP_DIRECT_RECLAIM = 0x400
-    GFP_RECLAIM = 0xC00
-    GFP_NOWAIT = 0x800
-    GFP_KERNEL = 0xCC0
-    GFP_NOWARN = 0x2000
-    GFP_NOFAIL = 0x8000
-    GFP_NORETRY = 0x10000
-    GFP_NOMEMALLOC = 0x80000
-    # GFP_RECLAIM_MASK | GFP_CONSTRAINT_MASK of mm/internal.h: what a slab's request keeps of its object's
-    GFP_KEPT = (GFP_RECLAIM | 0x20 | 0x40 | 0x80 | GFP_NOWARN | 0x4000 | GFP_NOFAIL | GFP_NORETRY | 0x20000
-                | GFP_NOMEMALLOC | 0x200 | 0x100000 | 0x200000)
+    GFP_KEPT = GFP_RECLAIM_MASK | GFP_CONSTRAINT_MASK   # what a slab's request keeps of its object's
     MIN_PARTIAL = 5
     MAX_PARTIAL = 10
     MAX_OBJS_PER_PAGE = 32767
     SHRINK_PROMOTE_MAX = 32
     FROZEN = 0x80000000U
-    EINVAL = 22
 
 
 # ------------------------------------------------------------------ lists of slabs, and their counters
@@ -258,13 +248,13 @@ cdef class SlubSlabs(SlabAllocator):
         order = self.calculate_order(size)
         if order < 0:
             return False
-        s.allocflags = GFP_COMP if order else 0
+        s.allocflags = __GFP_COMP if order else 0
         if s.flags & SLAB_CACHE_DMA:
-            s.allocflags |= GFP_DMA
+            s.allocflags |= __GFP_DMA
         if s.flags & SLAB_CACHE_DMA32:
-            s.allocflags |= GFP_DMA32
+            s.allocflags |= __GFP_DMA32
         if s.flags & SLAB_RECLAIM_ACCOUNT:
-            s.allocflags |= GFP_RECLAIMABLE
+            s.allocflags |= __GFP_RECLAIMABLE
         s.oo = <uint32_t>order << 16 | order_objects(order, size)
         s.min_oo = get_order(size) << 16 | order_objects(get_order(size), size)
         if s.oo & 0xFFFF > s.max_oo & 0xFFFF:
@@ -321,9 +311,9 @@ cdef class SlubSlabs(SlabAllocator):
     cdef uint32_t slab_gfp(self, SlubCache s, uint32_t gfp_mask) noexcept:
         # what a slab is asked with, at first: it may fail quietly
         cdef uint32_t mask = (gfp_mask & GFP_KEPT & self.gfp_allowed()) | s.allocflags
-        mask = (mask | GFP_NOWARN | GFP_NORETRY) & ~<uint32_t>GFP_NOFAIL
-        if mask & GFP_DIRECT_RECLAIM and s.oo >> 16 > s.min_oo >> 16:
-            mask = (mask | GFP_NOMEMALLOC) & ~<uint32_t>GFP_RECLAIM
+        mask = (mask | __GFP_NOWARN | __GFP_NORETRY) & ~<uint32_t>__GFP_NOFAIL
+        if mask & __GFP_DIRECT_RECLAIM and s.oo >> 16 > s.min_oo >> 16:
+            mask = (mask | __GFP_NOMEMALLOC) & ~<uint32_t>__GFP_RECLAIM
         return mask
 
     cdef uint32_t allocate_slab(self, SlubCache s, uint32_t gfp_mask) except? 0:

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint32_t
 from copy import deepcopy
 from weakref import proxy
 
+from bootsim.errno cimport EEXIST, EINVAL, ENOENT, ENOMEM
 from bootsim.linux.kernel.printk import KERN_ERR, printk
 from bootsim.linux.lib.sort import sort
 from bootsim.linux.mm.page_alloc.api cimport alloc_and_tell
@@ -19,10 +20,6 @@ from bootsim.linux.mm.swapfile.swapops cimport *
 cdef enum:
     PG_dirty = 1 << 3
     PG_swapcache = 1 << 10
-    ENOENT = 2
-    ENOMEM = 12
-    EEXIST = 17
-    EINVAL = 22
 
 
 cdef class SwapAreas(SwapScan):

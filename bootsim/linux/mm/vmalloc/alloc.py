@@ -41,7 +41,7 @@ from bootsim.linux.mm.vmalloc.early import (
     VM_USERMAP,
 )
 from bootsim.linux.mm.vmalloc.tables import frame, map_kernel_range
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,10 +64,6 @@ def PAGE_KERNEL(k: Kernel) -> int:
     Source: arch/arm/include/asm/pgtable.h PAGE_KERNEL
     """
     return k.mm.pgprot_kernel | L_PTE_XN
-
-
-def _page_align(size: int) -> int:
-    return (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) & 0xFFFFFFFF
 
 
 def __vmalloc_area_node(k: Kernel, area: VmStruct, gfp: int, prot: int) -> int:
@@ -110,7 +106,7 @@ def __vmalloc_node_range(k: Kernel, size: int, align: int, start: int, end: int,
 
     Source: mm/vmalloc.c __vmalloc_node_range()
     """
-    aligned = _page_align(size)
+    aligned = page_align(size) & 0xFFFFFFFF
     if aligned and aligned >> PAGE_SHIFT <= k.mm.totalram_pages:
         area = __get_vm_area_node(k, size, align, VM_ALLOC | VM_UNINITIALIZED | vm_flags, start, end, gfp, caller)
         if area is not None:

@@ -30,7 +30,7 @@ from bootsim.linux.mm.slab_common import SLAB_PANIC
 from bootsim.linux.mm.vmalloc.areas import VmapAreas
 from bootsim.linux.mm.vmalloc.early import VM_ALLOC, VM_IOREMAP, VM_NO_GUARD, VmStruct
 from bootsim.linux.mm.vmalloc.tables import unmap_kernel_range_noflush
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,7 +202,7 @@ def __get_vm_area_node(k: Kernel, size: int, align: int, flags: int, start: int,
 
     Source: mm/vmalloc.c __get_vm_area_node()
     """
-    size = (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) & 0xFFFFFFFF
+    size = page_align(size) & 0xFFFFFFFF
     if not size:
         return None
     if flags & VM_IOREMAP:

@@ -15,9 +15,9 @@ from libc.string cimport memcpy
 
 from bootsim.linux.lib.rbtree cimport RB_LEFT, RB_NONE, RB_RIGHT, RbTree
 from bootsim.linux.mm.page_alloc cimport GFP_KERNEL, GFP_NOWAIT
+from bootsim.page cimport PAGE_SHIFT
 
 cdef enum:
-    PAGE_SHIFT = 12
     FIRST_FREE = 1
     LAST_FREE = 0xFFFFFFFF
 

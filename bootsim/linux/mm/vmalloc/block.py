@@ -19,7 +19,7 @@ from bootsim.linux.mm.vmalloc.area import (
     vmap_state,
 )
 from bootsim.linux.mm.vmalloc.tables import frame, map_kernel_range, unmap_kernel_range_noflush
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, get_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,10 +58,6 @@ def block_pages(k: Kernel) -> int:
     cpus = k.build.config.NR_CPUS if k.build.config.SMP else 1
     wanted = VMALLOC_PAGES // (1 << (cpus - 1).bit_length()) // 16
     return min(VMAP_BBMAP_BITS_MAX, max(VMAP_BBMAP_BITS_MIN, wanted))
-
-
-def _get_order(pages: int) -> int:
-    return (pages - 1).bit_length()
 
 
 def new_vmap_block(k: Kernel, order: int, gfp: int) -> int:
@@ -117,7 +113,7 @@ def vb_alloc(k: Kernel, count: int, gfp: int) -> int:
     if count == 0:
         warn(k, "mm/vmalloc.c:1654", func="vb_alloc")
         return 0
-    order, pages = _get_order(count), block_pages(k)
+    order, pages = get_order(count << PAGE_SHIFT), block_pages(k)
     queue = vmap_state(k).queues.get(k.mm.pgdat.cpu, [])
     for block in queue:
         if block.free >= 1 << order:
@@ -143,8 +139,8 @@ def vb_free(k: Kernel, addr: int, count: int) -> None:
         flush_tlb_kernel_range(k, addr, addr + (count << PAGE_SHIFT))
     at = addr - block.start >> PAGE_SHIFT
     block.dirty_min = min(block.dirty_min, at)
-    block.dirty_max = max(block.dirty_max, at + (1 << _get_order(count)))
-    block.dirty += 1 << _get_order(count)
+    block.dirty_max = max(block.dirty_max, at + (1 << get_order(count << PAGE_SHIFT)))
+    block.dirty += 1 << get_order(count << PAGE_SHIFT)
     if block.dirty == pages:
         free_vmap_block(k, block)
 

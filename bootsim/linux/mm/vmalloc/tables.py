@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.pgtable_2level import (
-    L_PTE_PRESENT,
-    PAGE_SHIFT,
-    PAGE_SIZE,
-    PMD_SIZE,
-    PMD_TYPE_MASK,
-    PMD_TYPE_TABLE,
-)
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_PRESENT, PMD_SIZE, PMD_TYPE_MASK, PMD_TYPE_TABLE
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, pte_offset_kernel, set_pte_at
 from bootsim.linux.include.linux.errno import EBUSY, ENOMEM
 from bootsim.linux.kernel.printk import KERN_WARNING, step
 from bootsim.linux.mm.memory import pte_alloc_kernel
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

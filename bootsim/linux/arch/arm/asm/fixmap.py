@@ -9,8 +9,8 @@ from bootsim.linux.arch.arm.asm.pgtable_2level import (
     L_PTE_SHARED,
     L_PTE_XN,
     L_PTE_YOUNG,
-    PAGE_SIZE,
 )
+from bootsim.page import PAGE_SIZE
 
 FIXADDR_START = 0xFFC80000
 FIXADDR_END = 0xFFF00000

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.linux.arch.arm.asm.fixmap import FIXADDR_END, FIXADDR_START
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE
+from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.inputs.build import Config, Symbols

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.arch.arm.asm.domain import DOMAIN_KERNEL, DOMAIN_USER
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PMD_TYPE_TABLE
+from bootsim.linux.arch.arm.asm.pgtable_2level import PMD_TYPE_TABLE
 from bootsim.linux.mm.page_alloc import __GFP_ZERO, GFP_KERNEL, alloc_pages
+from bootsim.page import PAGE_SHIFT
 
 if TYPE_CHECKING:
     from bootsim.inputs.build import Config

@@ -1,11 +1,12 @@
 # Shapes and bits of the two-level tables (arch/arm/include/asm/pgtable-2level.h, pgtable-2level-hwdef.h, pgalloc.h).
 from libc.stdint cimport uint32_t
 
+from bootsim.page cimport *
+
 cpdef enum:
-    PAGE_SHIFT = 12
-    PAGE_SIZE = 1 << 12
     PMD_SHIFT = 21
     PMD_SIZE = 1 << 21
+    PMD_MASK = ~(PMD_SIZE - 1)
     SECTION_SHIFT = 20
     SECTION_SIZE = 1 << 20
     SUPERSECTION_SIZE = 1 << 24

@@ -52,7 +52,7 @@ from bootsim.linux.mm.memblock import (
     memblock_start_of_DRAM,
 )
 from bootsim.owners import Purpose
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from bootsim.hw.cpu import Cpu
@@ -172,7 +172,7 @@ def arm_add_memory(k: Kernel, start: int, size: int) -> int:
 
     Source: arch/arm/kernel/setup.c arm_add_memory()
     """
-    aligned = (start + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+    aligned = page_align(start)
     size = 0 if aligned > start + size else size - (aligned - start)
     if aligned > ULONG_MAX:
         printk(k, KERN_CRIT, "Ignoring memory at {start:#010x} outside 32-bit physical address space", start=start)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.arch.arm.asm.mach.map import io_desc
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE
 from bootsim.linux.arch.arm.kernel.smp_scu import scu_get_core_count
 from bootsim.linux.arch.arm.mach_imx.hardware import IMX_IO_P2V
 from bootsim.linux.arch.arm.mm.mmu.static_mappings import iotable_init
+from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

@@ -13,8 +13,6 @@ from bootsim.linux.arch.arm.asm.pgtable_2level import (
     L_PTE_MT_MASK,
     L_PTE_MT_UNCACHED,
     L_PTE_XN,
-    PAGE_SHIFT,
-    PAGE_SIZE,
     PMD_SIZE,
 )
 from bootsim.linux.arch.arm.mm.mmu import iotable_init, pmd_clear, pmd_off_k
@@ -23,6 +21,7 @@ from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, print
 from bootsim.linux.lib.cmdline import EarlyParam, memparse, value_of
 from bootsim.linux.mm.cma import cma_alloc
 from bootsim.linux.mm.page_alloc import GFP_DMA, GFP_KERNEL, __free_pages, alloc_pages, split_page
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, get_order
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -74,14 +73,6 @@ def atomic_pool_init(k: Kernel) -> None:
         __dma_remap(k, pfn, count, pgprot_dmacoherent(k, k.mm.pgprot_kernel | L_PTE_XN))
     k.mm.atomic_pool = (pfn, count)
     printk(k, KERN_INFO, "DMA: preallocated {kib} KiB pool for atomic coherent allocations", kib=size // 1024)
-
-
-def get_order(size: int) -> int:
-    """The order of the smallest block of pages that holds `size` bytes; 20 for none.
-
-    Source: include/asm-generic/getorder.h get_order()
-    """
-    return ((size - 1) >> PAGE_SHIFT).bit_length() if size else 32 - PAGE_SHIFT
 
 
 def __dma_alloc_buffer(k: Kernel, size: int) -> int | None:

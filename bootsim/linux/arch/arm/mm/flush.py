@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_XN, PAGE_SHIFT
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_XN
 from bootsim.linux.arch.arm.mm.highmem import kmap_atomic_high_prot, kunmap_atomic_high
 from bootsim.linux.mm.page_alloc import page_zone_name
+from bootsim.page import PAGE_SHIFT
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.arch.arm.asm.fixmap import END_OF_PERMANENT_FIXED_ADDRESSES, FIXADDR_START, fix_to_virt
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_off_k, pte_offset_kernel
 from bootsim.linux.kernel.printk import step
+from bootsim.page import PAGE_SHIFT
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

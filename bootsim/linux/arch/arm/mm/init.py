@@ -39,7 +39,7 @@ from bootsim.linux.mm.page_alloc import (
 from bootsim.linux.mm.percpu import max_dma_address_pa
 from bootsim.linux.mm.sparse import PAGES_PER_SECTION, sparse_init
 from bootsim.owners import Purpose
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
 from bootsim.places import place_of
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def arm_initrd_init(k: Kernel) -> None:
         return
     start = k.phys_initrd_start & ~(PAGE_SIZE - 1)
     size = k.phys_initrd_size + (k.phys_initrd_start - start)
-    size = (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) & 0xFFFFFFFF
+    size = page_align(size) & 0xFFFFFFFF
     mb = k.mm.memblock
     if not memblock_is_region_memory(mb, start, size):
         printk(k, KERN_ERR, "INITRD: {start:#010x}+{size:#010x} is not a memory region - disabling initrd",
@@ -228,7 +228,7 @@ def free_memmap(k: Kernel, start_pfn: int, end_pfn: int) -> None:
     Source: arch/arm/mm/init.c free_memmap()
     """
     first, last = (_struct_page_pa(k, pfn - 1) + k.build.sizeof.page for pfn in (start_pfn, end_pfn))
-    first = (first + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+    first = page_align(first)
     last &= ~(PAGE_SIZE - 1)
     if first < last:
         memblock_free(k.mm.memblock, first, last - first, "free_memmap",
@@ -345,7 +345,7 @@ def free_initrd_mem(k: Kernel, start: int, end: int) -> None:
     if start == k.initrd_start:
         start &= ~(PAGE_SIZE - 1)
     if end == k.initrd_end:
-        end = (end + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+        end = page_align(end)
     first, last = k.virt_to_phys(start), k.virt_to_phys(end)
     k.machine.ram.fill32(first, last - first, _POISON)
     free_reserved_area(k, start, end, name="initrd")

@@ -17,7 +17,7 @@ from bootsim.linux.mm.memblock import (
     memblock_reserve,
 )
 from bootsim.owners import Purpose
-from bootsim.page import PAGE_SIZE
+from bootsim.page import PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from bootsim.inputs.efimap import Firmware
@@ -86,7 +86,7 @@ def efi_init(k: Kernel) -> None:
     efi_set_secure_boot(k, data.secure_boot)
     reserve_regions(k, descriptors)
     base = data.phys_map & -PAGE_SIZE
-    end = data.phys_map + data.size + PAGE_SIZE - 1 & -PAGE_SIZE
+    end = page_align(data.phys_map + data.size)
     memblock_reserve(k.mm.memblock, base, end - base, "efi_init", Purpose("machine", "UEFI's memory map", ROOT))
     _tell_state(k, firmware)
 

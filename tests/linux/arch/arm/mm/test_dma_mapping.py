@@ -7,7 +7,6 @@ import pytest
 
 import bootsim
 from bootsim.inputs.configfile import load_build
-from bootsim.linux.arch.arm.mm.dma_mapping import get_order
 from bootsim.linux.mm.page_alloc import check_buddy_invariants, page_info
 from bootsim.start import prepare, run
 from bootsim.views import kernel_page_tables
@@ -82,8 +81,3 @@ def test_what_the_kernel_says_of_its_size(cmdline, line):
     k = booted(cmdline)
     assert said(k) == [line]
     assert (k.mm.atomic_pool is None) == ("failed" in line)
-
-
-@pytest.mark.parametrize(("size", "order"), [(1, 0), (4096, 0), (4097, 1), (256 << 10, 6), (0, 20)])
-def test_the_order_of_a_size(size, order):
-    assert get_order(size) == order

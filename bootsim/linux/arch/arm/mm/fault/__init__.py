@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from bootsim.errors import KernelPanic
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE
 from bootsim.linux.kernel.printk import KERN_ALERT, printk
+from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel

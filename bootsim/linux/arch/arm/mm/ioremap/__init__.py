@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_RW
 from bootsim.linux.mm.memblock import memblock_is_map_memory
 from bootsim.linux.mm.vmalloc import VmStruct, vm_area_add_early
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, page_align
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -84,7 +84,7 @@ def ioremap_at_once(k: Kernel, pfn: int, offset: int, size: int, mtype: int) -> 
     paddr = pfn << PAGE_SHIFT & 0xFFFFFFFF
     if (pfn >= 0x100000 and paddr & ~SUPERSECTION_MASK) or mtype >= len(k.mm.mem_types):
         return 0
-    size = (offset + size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) & 0xFFFFFFFF
+    size = page_align(offset + size) & 0xFFFFFFFF
     if size and pfn < 0x100000:
         svm = find_static_vm_paddr(k, paddr, size, mtype)
         if svm is not None:

@@ -26,7 +26,7 @@ from bootsim.linux.mm.page_alloc import __free_pages
 from bootsim.linux.mm.vmalloc.alloc import vunmap
 from bootsim.linux.mm.vmalloc.area import find_vm_area, get_vm_area
 from bootsim.linux.mm.vmalloc.early import VM_IOREMAP
-from bootsim.page import PAGE_SHIFT, PAGE_SIZE
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -85,7 +85,7 @@ def __arm_ioremap_pfn_caller(k: Kernel, pfn: int, offset: int, size: int, mtype:
         if not found and mtype != MT_MEMORY_RW and memblock_is_map_memory(k.mm.memblock, paddr):
             warn(k, "arch/arm/mm/ioremap.c:288", func="__arm_ioremap_pfn_caller")
         return found
-    size = (offset + size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) & 0xFFFFFFFF
+    size = page_align(offset + size) & 0xFFFFFFFF
     area = get_vm_area(k, size, VM_IOREMAP, caller)
     if area is None:
         return 0

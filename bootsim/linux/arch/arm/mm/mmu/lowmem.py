@@ -18,7 +18,7 @@ from bootsim.errors import KernelPanic
 from bootsim.linux.arch.arm.asm.cachetype import cache_is_vipt_aliasing
 from bootsim.linux.arch.arm.asm.mach.map import MT_MEMORY_RW, MT_MEMORY_RWX, MapDesc
 from bootsim.linux.arch.arm.asm.memory import SZ_16M, SZ_32M, VMALLOC_END
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PMD_SIZE, SECTION_SIZE
+from bootsim.linux.arch.arm.asm.pgtable_2level import PMD_SIZE, SECTION_SIZE
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import clear_pmds, create_mapping
 from bootsim.linux.kernel.printk import KERN_NOTICE, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import EarlyParam, memparse, value_of
@@ -32,6 +32,7 @@ from bootsim.linux.mm.memblock import (
     memblock_set_current_limit,
 )
 from bootsim.owners import Purpose, meeting
+from bootsim.page import PAGE_SHIFT
 from bootsim.places import memory_place
 
 if TYPE_CHECKING:

@@ -28,13 +28,7 @@ from bootsim.linux.arch.arm.asm.memory import (
     SECTION_MASK,
     VECTORS_BASE,
 )
-from bootsim.linux.arch.arm.asm.pgtable_2level import (
-    L_PTE_MT_DEV_SHARED,
-    L_PTE_MT_MASK,
-    PAGE_SHIFT,
-    PAGE_SIZE,
-    PMD_SIZE,
-)
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_MT_DEV_SHARED, L_PTE_MT_MASK, PMD_SIZE
 from bootsim.linux.arch.arm.kernel.traps import early_trap_init
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import (
     clear_pmds,
@@ -51,6 +45,7 @@ from bootsim.linux.arch.arm.mm.mmu.static_mappings import debug_ll_io_init, fill
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_INFO, step
 from bootsim.linux.mm.memblock import memblock_set_current_limit
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
     from bootsim.inputs.build import MachineDesc

@@ -8,7 +8,7 @@ from bootsim.causes import cause
 from bootsim.errors import InputError, KernelPanic
 from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MapDesc
 from bootsim.linux.arch.arm.asm.memory import PCI_IO_VIRT_BASE, SZ_2M
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SHIFT, PAGE_SIZE, PMD_SIZE, SECTION_SIZE
+from bootsim.linux.arch.arm.asm.pgtable_2level import PMD_SIZE, SECTION_SIZE
 from bootsim.linux.arch.arm.mm.ioremap import (
     VM_ARM_EMPTY_MAPPING,
     VM_ARM_MTYPE,
@@ -23,6 +23,7 @@ from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.memblock import memblock_alloc
 from bootsim.linux.mm.vmalloc import VM_IOREMAP, VmStruct
 from bootsim.owners import Purpose
+from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
