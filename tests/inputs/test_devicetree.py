@@ -145,7 +145,7 @@ def test_every_truncation_is_noticed(blob):
 
 
 def test_what_follows_the_blob_is_no_matter(blob):
-    read_tree(blob + b"trailing")
+    assert [*read_tree(blob + b"trailing").walk()] == [*read_tree(blob).walk()]
 
 
 @pytest.mark.parametrize("name", FIELDS[:7] + FIELDS[8:])

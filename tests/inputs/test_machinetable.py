@@ -55,7 +55,6 @@ def test_two_descriptors_of_one_name():
 def test_one_board_has_one_machine_in_the_table():
     by_name = sorted((known.machine.symbol, known.option) for known in KNOWN_MACHINES)
     assert all(before != after for before, after in pairwise(by_name))
-    assert len(KNOWN_MACHINES) == 138
 
 
 # --- the source ---

@@ -99,7 +99,8 @@ def test_a_range_is_freed_in_the_largest_aligned_blocks():
 
 def test_boot_memory_goes_to_the_tail_so_the_lowest_block_is_handed_out_first():
     k = boot()
-    assert blocks(k, 10) == sorted(blocks(k, 10))
+    assert blocks(k, 10) == [PFN + i * TOP for i in range(15)]  # the memory map is in the sixteenth
+    assert pa.alloc_pages(k, GFP_HIGHUSER_MOVABLE, 10) == PFN
 
 
 def test_highmem_pages_freed_one_by_one_end_at_the_head():
@@ -151,10 +152,14 @@ def test_blocks_of_two_zones_never_merge():
 
 
 def test_allocation_splits_the_smallest_block_that_fits():
+    # free: 5, 6-7, 8-15, 16-31 ...; below what the memory map took at the top: 16254, 16252-16253, 16248-16251 ...
     k = boot(reserved=[(BASE, 5 << 12)])
-    assert pa.alloc_pages(k, GFP_KERNEL | 0, 0) is not None
-    # an unmovable request finds no unmovable memory and takes the largest movable block
-    assert pa.get_pageblock_migratetype(k, blocks(k, 0, 0)[0]) == pa.MIGRATE_UNMOVABLE
+    taken = [pa.alloc_pages(k, GFP_HIGHUSER_MOVABLE, order) - PFN for order in (0, 0, 0, 2, 2)]
+    assert taken == [5, 16254, 6, 16248, 8]
+    assert blocks(k, 0) == [PFN + 7]
+    assert blocks(k, 1) == [PFN + 16252]
+    assert blocks(k, 2) == [PFN + 12]
+
 
 
 # ---------------------------------------------------------------- per-cpu lists
@@ -212,20 +217,23 @@ def test_each_cpu_has_its_own_list():
 
 def test_fallback_claims_the_whole_pageblock():
     k = boot()
-    pfn = pa.alloc_pages(k, GFP_KERNEL, 0)
-    assert pa.get_pageblock_migratetype(k, pfn) == pa.MIGRATE_UNMOVABLE
+    unmovable = pa.alloc_pages(k, GFP_KERNEL, 0)
     reclaimable = pa.alloc_pages(k, GFP_KERNEL | pa.__GFP_RECLAIMABLE, 0)
-    # unmovable memory comes first in the fallback order of reclaimable requests, and large blocks are stolen
+    # __rmqueue_fallback() looks for the largest block first: the rest of the pageblock of unmovable memory is smaller
+    assert (unmovable, reclaimable) == (PFN, PFN + TOP)
+    for pfn, migratetype in ((PFN, pa.MIGRATE_UNMOVABLE), (PFN + TOP, pa.MIGRATE_RECLAIMABLE)):
+        assert {pa.get_pageblock_migratetype(k, pfn + i) for i in (0, 1, TOP - 1)} == {migratetype}
+        assert [blocks(k, order, migratetype) for order in range(10)] == [[pfn + (1 << order)] for order in range(10)]
     assert pa.check_buddy_invariants(k.mm.pgdat) == []
-    assert reclaimable != pfn
 
 
 def test_too_little_memory_turns_grouping_off():
     k = boot(banks=[(BASE, 16 * MIB)])
     assert k.mm.pgdat.page_group_by_mobility_disabled
     assert any("mobility grouping off" in text for text in texts(k))
-    pfn = pa.alloc_pages(k, GFP_HIGHUSER_MOVABLE, 0)
-    assert pa.get_pageblock_migratetype(k, pfn) in (0, 1)
+    movable, unmovable = (pa.alloc_pages(k, mask, 0) for mask in (GFP_HIGHUSER_MOVABLE, GFP_KERNEL))
+    assert unmovable == movable + 1  # out of one pageblock, which is nobody's: unmovable
+    assert pa.get_pageblock_migratetype(k, movable) == pa.MIGRATE_UNMOVABLE
 
 
 def test_cma_serves_movable_requests_once_it_holds_half_of_the_free_memory():

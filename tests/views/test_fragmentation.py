@@ -1,6 +1,9 @@
-"""extfrag and vmstat: indices and counters of zones whose free blocks are given."""
+"""extfrag and vmstat: indices of zones whose free blocks are given, counters against a real file."""
 
 from __future__ import annotations
+
+import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -77,12 +80,33 @@ def test_vmstat_has_every_counter_of_a_real_kernel_in_its_order(booted, real):
     assert names == [line.split()[0] for line in real("vmstat")]
 
 
-def test_dirty_thresholds(booted):
-    held = booted()
-    zones = {z["name"]: z for z in held.part("zones")}
-    high = zones["HighMem"]
-    free = sum(z["nr_free_pages"] for z in zones.values()) - held.kernel("").mm.pgdat.totalreserve_pages
-    dirtyable = free - (high["nr_free_pages"] - high["watermark"][2]) + 1
-    shown = vmstat.data(held)
-    assert shown["nr_dirty_threshold"] == pytest.approx(dirtyable * 0.2, abs=dirtyable / 4096 + 1)
-    assert shown["nr_dirty_background_threshold"] == pytest.approx(dirtyable * 0.1, abs=dirtyable / 4096 + 1)
+def number(line):
+    return int(line.split()[-1])
+
+
+def test_dirty_thresholds_are_the_real_kernels(real):
+    """Of its own zones as they were then; pages of files count as free ones do."""
+    shown = {line.split()[0]: number(line) for line in real("vmstat")}
+    zones, reserve = [], 0
+    for text in "\n".join(real("zoneinfo")).split("Node 0, zone")[1:]:
+        lines = [line.strip() for line in text.splitlines()]
+        found = {name: number(next(line for line in lines if re.match(rf"{name} +\d", line)))
+                 for name in ("pages free", "high", "present", "managed")}
+        files = sum(number(line) for line in lines if re.match(r"nr_zone_(in)?active_file ", line))
+        protection = max(map(int, re.findall(r"\d+", next(line for line in lines if line.startswith("protection")))))
+        reserve += min(protection + found["high"], found["managed"])
+        zones.append({"name": lines[0], "present": found["present"], "watermark": (0, 0, found["high"]),
+                      "nr_free_pages": found["pages free"] + files})
+    mm = SimpleNamespace(pgdat=SimpleNamespace(totalreserve_pages=reserve))
+    held = SimpleNamespace(part=lambda _: zones, kernel=lambda _: SimpleNamespace(mm=mm),
+                           build=SimpleNamespace(config=SimpleNamespace(HIGHMEM=True)))
+    assert vmstat.dirty_limits(held) == (shown["nr_dirty_threshold"], shown["nr_dirty_background_threshold"])
+
+
+def test_what_requests_leave_alone_is_the_real_kernels(booted, real):
+    text = "\n".join(real("zoneinfo"))
+    high = [int(n) for n in re.findall(r"(?m)^ +high +(\d+)$", text)]
+    most = [max(map(int, numbers.split(","))) for numbers in re.findall(r"protection: \(([\d, ]+)\)", text)]
+    managed = [int(n) for n in re.findall(r"(?m)^ +managed +(\d+)$", text)]
+    expected = sum(min(a + b, c) for a, b, c in zip(high, most, managed, strict=True))
+    assert booted().kernel("").mm.pgdat.totalreserve_pages == expected
