@@ -11,13 +11,14 @@ range ever reaches past it. Ranges are half-open [base, base + size).
 from copy import deepcopy
 from importlib import import_module
 
+from bootsim.errno cimport ENOMEM
+
 from bootsim.causes import ArrayFull, Shortage
 from bootsim.errors import KernelPanic
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 # `include` is a keyword of Cython
 Err = import_module("bootsim.linux.include.linux.err").Err
-ENOMEM = import_module("bootsim.linux.include.linux.errno").ENOMEM
 
 PHYS_ADDR_MAX = 0xFFFFFFFF
 MEMBLOCK_ALLOC_ACCESSIBLE = 0
