@@ -7,7 +7,7 @@ know nothing else of processes, files or drivers.
 
 from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.errno cimport EAGAIN, EBUSY
+from bootsim.errno cimport EBUSY
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
