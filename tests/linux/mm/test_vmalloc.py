@@ -3,10 +3,11 @@
 import pytest
 
 import bootsim
-from bootsim.linux.arch.arm.asm.pgtable_2level import PAGE_SIZE, PMD_SIZE
+from bootsim.linux.arch.arm.asm.pgtable_2level import PMD_SIZE
 from bootsim.linux.include.linux.errno import EBUSY
 from bootsim.linux.mm.page_alloc import GFP_KERNEL, alloc_pages
 from bootsim.linux.mm.vmalloc.tables import map_kernel_range_noflush, unmap_kernel_range_noflush
+from bootsim.page import PAGE_SIZE
 
 ENOMEM = 12
 VA = 0xF1000000

@@ -6,11 +6,12 @@ import bootsim
 from bootsim.errors import KernelPanic
 from bootsim.hw.mmu import translate
 from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MT_MEMORY_RW, MapDesc
-from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_USER, PAGE_SIZE
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_USER
 from bootsim.linux.arch.arm.mm.mmu import create_mapping_late, pmd_off, pmd_off_k, set_pte_at
 from bootsim.linux.include.linux.mm_types import MmStruct
 from bootsim.linux.mm.memory import pte_alloc_kernel
 from bootsim.linux.mm.page_alloc import __GFP_ZERO, GFP_KERNEL, alloc_pages
+from bootsim.page import PAGE_SIZE
 
 GFP = GFP_KERNEL | __GFP_ZERO
 PGD_ORDER = 2
