@@ -18,6 +18,7 @@ from bootsim.linux.arch.arm.asm.domain import domain_names
 from bootsim.linux.arch.arm.asm.fixmap import FIXADDR_START
 from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE, VMALLOC_END, Layout
 from bootsim.linux.arch.arm.asm.system_info import linux_arm_arch
+from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -100,7 +101,7 @@ def markers(layout: Layout) -> tuple[Marker, ...]:
         Marker(VMALLOC_END, "vmalloc() End"),
         Marker(FIXADDR_START, "Fixmap Area"),
         Marker(VECTORS_BASE, "Vectors"),
-        Marker(VECTORS_BASE + 2 * pt.PAGE_SIZE, "Vectors End"),
+        Marker(VECTORS_BASE + 2 * PAGE_SIZE, "Vectors End"),
     )
     return found if layout.high_memory else found[:2] + found[3:]
 
@@ -140,9 +141,9 @@ def _walk(tables: Tables, bits: _Levels, domains: Mapping[int, str]) -> Iterator
             yield va, _PMD, first & mask[_PMD], name
         else:
             # Linux's own 512 entries are the first half of the page, the hardware's the second
-            page = tables.pages.get(first & ~0xFFF, bytes(pt.PAGE_SIZE))
+            page = tables.pages.get(first & ~0xFFF, bytes(PAGE_SIZE))
             for i, pte in enumerate(struct.unpack_from("<512I", page)):
-                yield va + i * pt.PAGE_SIZE, _PTE, pte & mask[_PTE], name
+                yield va + i * PAGE_SIZE, _PTE, pte & mask[_PTE], name
         if second & 2:
             yield va + pt.SECTION_SIZE, _PMD, second & mask[_PMD], _domain(second, domains)
 
