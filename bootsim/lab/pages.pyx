@@ -550,7 +550,7 @@ cdef class PageTraffic:
         return 0
 
 
-cdef int movable(void *self, uint32_t pfn, int mode) noexcept nogil:
+cdef int movable(void *self, uint32_t pfn, int mode, uint32_t gfp_mask) noexcept nogil:
     with gil:
         traffic = <PageTraffic>self
         if traffic.held is None or traffic.cc.order >= 0:

@@ -9,7 +9,7 @@ from bootsim.errors import InputError, KernelPanic
 from bootsim.inputs.configfile import load_build
 from bootsim.lab.process import Answer
 from bootsim.lab.session import Session
-from bootsim.linux.mm.memory.fault import PageCache
+from bootsim.linux.mm.filemap.cache import PageCache
 from bootsim.views import alive
 
 
@@ -417,8 +417,34 @@ def test_mlock_takes_a_page_out_of_the_vector(lab, program):
     addr = p.mmap(0, 4096)
     p.write(addr, b"x")
     assert lab.page_info(p.pfn(addr))["refcount"] == 2
-    p.mlock(addr, 4096)
+    p.mlock(addr, 4096)  # it comes to its list, and from there into the vector again, for the list of locked pages
+    assert lab.page_info(p.pfn(addr))["refcount"] == 2
+    lab.k.processes.pages.drain()
     assert lab.page_info(p.pfn(addr))["refcount"] == 1
+    assert p.pfn(addr) in lab.k.mm.pgdat.lru.pages("unevictable")
+    assert lab.k.mm.pgdat.lru.nr_mlock == 1
+    p.munlock(addr, 4096)
+    assert p.pfn(addr) in lab.k.mm.pgdat.lru.pages("inactive_anon")
+    assert lab.k.mm.pgdat.lru.nr_mlock == 0
+
+
+def test_advice_moves_pages_between_lists(lab, program):
+    p = lab.process(program)
+    addr = p.mmap(0, 2 * 4096)
+    p.write(addr, b"x")
+    p.write(addr + 4096, b"x")
+    lru, frames = lab.k.mm.pgdat.lru, [p.pfn(addr), p.pfn(addr + 4096)]
+    lab.k.processes.pages.drain()
+    assert set(frames) <= set(lru.pages("inactive_anon"))
+    assert p.madvise(addr, 4096, lab.bare["MADV_FREE"]) == 0
+    lab.k.processes.pages.drain()
+    assert frames[0] in lru.pages("inactive_file")  # that is where reclaim looks for it
+    assert "LazyFree:              4 kB" in p.smaps
+    p.write(addr, b"y")  # it is wanted again, and stays where it is until reclaim comes to it
+    assert "LazyFree:              4 kB" not in p.smaps
+    assert frames[1] in lru.pages("inactive_anon")
+    assert p.madvise(addr + 4096, 4096, lab.bare["MADV_COLD"]) == 0
+    assert frames[1] in lru.pages("inactive_anon")
 
 
 def test_tables_come_from_high_memory_with_highpte(program):
@@ -467,7 +493,8 @@ def test_a_page_that_must_be_read_is_a_major_fault(lab, program, tmp_path):
     (tmp_path / "data").write_bytes(bytes(128 * 4096))
     fd = p.open(tmp_path / "data")
     file = p.task.files[fd]
-    file.f_mapping.page_cache = PageCache(lab.k.processes.pages, 0, False, bytes(128 * 4096))  # nothing of it in memory
+    pages = lab.k.processes.pages
+    file.f_mapping.page_cache = PageCache(pages, file.f_mapping, 0, False, bytes(128 * 4096))  # nothing is in memory
     addr = p.mmap(0, 128 * 4096, 1, lab.bare["MAP_PRIVATE"], fd, 0)
     major, minor = faults(lab, "pgmajfault"), faults(lab)
     p.touch(addr)

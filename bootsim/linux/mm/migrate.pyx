@@ -2,12 +2,13 @@
 """Moving pages: who holds them is told where they have gone (mm/migrate.c).
 
 A machine has one table of holders. Compaction and contiguous ranges ask it what may move, and have it move pages; they
-know nothing else of processes, files or drivers.
+know nothing else of processes, files or drivers. Pages of processes and files are the business of `users`
+(mm/memory/migration).
 """
 
 from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.errno cimport EBUSY
+from bootsim.errno cimport EAGAIN, EBUSY
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
@@ -23,6 +24,25 @@ from bootsim.linux.mm.page_alloc.node import PageFrameError
 cdef enum:
     CLUSTER = 32            # COMPACT_CLUSTER_MAX
     TRIES = 5
+
+
+cdef class MappedPages:
+    """What migration asks of processes and files about their pages (mm/memory/migration)."""
+
+    cdef bint movable(self, uint32_t pfn, uint32_t gfp_mask) except -1:
+        return False
+
+    cdef bint isolate(self, uint32_t pfn, int mode) except -1:
+        return False
+
+    cdef int putback(self, uint32_t pfn) except -1:
+        return 0
+
+    cdef int drain(self, bint everywhere) except -1:
+        return 0
+
+    cdef int move(self, uint32_t old, uint32_t new) except? 1:
+        return -EAGAIN
 
 
 cdef class PageHolders:
@@ -41,6 +61,7 @@ cdef class PageHolders:
         self.owners.isolate = &isolate
         self.owners.putback = &putback
         self.owners.move = &move
+        self.owners.drain = &drain
         self.owners.frees = True
 
     def copy_for(self, Pglist pgdat not None, memo):
@@ -49,6 +70,7 @@ cdef class PageHolders:
         memo[id(self)] = new
         pgdat.g.owners = &new.owners
         new.by_pfn, new.moved = deepcopy(self.by_pfn, memo), self.moved
+        new.users = deepcopy(self.users, memo)
         return new
 
     def __len__(self):
@@ -92,30 +114,59 @@ cdef class PageHolders:
         return 0
 
 
-cdef int movable(void *self, uint32_t pfn, int mode) noexcept nogil:
+cdef void raised(PageHolders holders, error):
+    # an exception cannot pass through compaction: it stops, and whoever began it raises
+    holders.error = error
+    holders.owners.stop = True
+
+
+cdef int movable(void *self, uint32_t pfn, int mode, uint32_t gfp_mask) noexcept nogil:
     with gil:
         holders = <PageHolders>self
-        return MOVABLE_LRU if holders.g.map[pfn].flags & PG_lru and pfn in holders.by_pfn else NOT_MOVABLE
+        if pfn in holders.by_pfn:
+            return MOVABLE_LRU if holders.g.map[pfn].flags & PG_lru else NOT_MOVABLE
+        if holders.users is not None and holders.users.movable(pfn, gfp_mask):
+            return MOVABLE_LRU
+        return NOT_MOVABLE
 
 
 cdef bint isolate(void *self, uint32_t pfn, int mode) noexcept nogil:
     with gil:
-        (<PageHolders>self).g.map[pfn].flags &= ~<uint32_t>PG_lru
+        holders = <PageHolders>self
+        if pfn not in holders.by_pfn:
+            return holders.users.isolate(pfn, mode)
+        holders.g.map[pfn].flags &= ~<uint32_t>PG_lru
         return True
 
 
 cdef void putback(void *self, uint32_t pfn) noexcept nogil:
     with gil:
-        (<PageHolders>self).g.map[pfn].flags |= PG_lru
+        holders = <PageHolders>self
+        if pfn not in holders.by_pfn:
+            holders.users.putback(pfn)
+        else:
+            holders.g.map[pfn].flags |= PG_lru
+
+
+cdef void drain(void *self, bint everywhere) noexcept nogil:
+    with gil:
+        if (<PageHolders>self).users is not None:
+            (<PageHolders>self).users.drain(everywhere)
 
 
 cdef int move(void *self, uint32_t old, uint32_t new_, int mode) noexcept nogil:
+    cdef int rc
     with gil:
+        holders = <PageHolders>self
         try:
-            (<PageHolders>self).moves(old, new_)
+            if old in holders.by_pfn:
+                holders.moves(old, new_)
+                return 0
+            rc = holders.users.move(old, new_)
+            holders.moved += rc == 0
+            return rc
         except Exception as error:
-            (<PageHolders>self).error = error
-            (<PageHolders>self).owners.stop = True
+            raised(holders, error)
         return 0
 
 
@@ -150,16 +201,20 @@ cdef uint32_t alloc_migration_target(Pgdat *g, uint32_t pfn) noexcept nogil:
 
 
 cdef int migrate_range(Pgdat *g, uint32_t start, uint32_t end) except 1:
-    # What may move in [start, end) goes elsewhere, up to 32 pages at a time; 0 or -errno
+    # What may move in [start, end) goes elsewhere, up to 32 pages at a time; 0 or -errno. Clean pages of files move as
+    # all others do: nothing is reclaimed.
     cdef uint32_t pfn = start, new
     cdef list batch, left
     cdef int ret
+    if g.owners.drain != NULL:
+        g.owners.drain(g.owners.self, True)
     while pfn < end and not g.owners.stop:
         batch = []
         while pfn < end and len(batch) < CLUSTER:
-            if not PageBuddy(&g.map[pfn]) and g.owners.movable(g.owners.self, pfn, MIGRATE_SYNC) != NOT_MOVABLE:
-                if g.owners.isolate(g.owners.self, pfn, MIGRATE_SYNC):
-                    batch.insert(0, pfn)
+            if (not PageBuddy(&g.map[pfn])
+                    and g.owners.movable(g.owners.self, pfn, MIGRATE_SYNC, GFP_KERNEL) != NOT_MOVABLE
+                    and g.owners.isolate(g.owners.self, pfn, MIGRATE_SYNC)):
+                batch.insert(0, pfn)
             pfn += 1
         count_vm_events(g, COMPACTISOLATED, len(batch))
         for _tries in range(TRIES):
@@ -189,6 +244,7 @@ def empty_range(k, uint32_t start, uint32_t end):
     """Move what may move out of [start, end), whose pageblocks are isolated; 0 or -errno. Raises what a holder raises.
 
     Source: mm/page_alloc.c __alloc_contig_migrate_range()
+    Differs: clean pages of files move, too; the kernel drops them (reclaim_clean_pages_from_list()).
     """
     cdef Pglist p = k.mm.pgdat
     cdef int ret = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.include.linux.fs import File, FileOperations, Inode
-from bootsim.linux.mm.memory.fault import PageCache
+from bootsim.linux.mm.filemap.cache import PageCache
 from bootsim.linux.mm.mmap.structs import VmOperationsStruct
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
@@ -44,6 +44,7 @@ class ShmemOperations(FileOperations):
         """Give back the memory of a file that has no name. Source: mm/shmem.c shmem_evict_inode()"""
         if file.path == UNLINKED:
             file.f_mapping.page_cache.truncate(0)
+            del self.pages.caches[file.f_mapping.page_cache.id]
             self.pages.unaccount(file.f_inode.i_blocks)
 
 
@@ -54,6 +55,7 @@ def shmem_kernel_file_setup(pages: ProcessPages, size: int, path: str = UNLINKED
     Source: mm/shmem.c shmem_kernel_file_setup(), shmem_zero_setup()
     """
     inode = Inode(size)
-    inode.i_mapping.page_cache = PageCache(pages, size + PAGE_SIZE - 1 >> PAGE_SHIFT if filled else 0, True)
+    limit = size + PAGE_SIZE - 1 >> PAGE_SHIFT if filled else 0
+    inode.i_mapping.page_cache = PageCache(pages, inode.i_mapping, limit, True)
     inode.i_blocks = promised
     return File(path, inode, ShmemOperations(pages))

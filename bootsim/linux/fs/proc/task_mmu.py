@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bootsim.linux.mm.mmap.structs import Task, UserMm, VmAreaStruct
 
 VM_READ, VM_WRITE, VM_EXEC, VM_MAYSHARE, VM_LOCKED = 0x1, 0x2, 0x4, 0x80, 0x2000
-PG_REFERENCED, PG_DIRTY = 1 << 1, 1 << 3
+PG_REFERENCED, PG_DIRTY, PG_SWAPBACKED = 1 << 1, 1 << 3, 1 << 19
 PSS_SHIFT = 12
 PM_MMAP_EXCLUSIVE, PM_FILE, PM_PRESENT = 1 << 56, 1 << 61, 1 << 63
 _SMAPS = (
@@ -91,7 +91,8 @@ def _smap_gather_stats(task: Task, vma: VmAreaStruct) -> _Sizes:
         private = refcount == 1 or mapcount < 2
         pss = (PAGE_SIZE << PSS_SHIFT) // (1 if private else mapcount)
         kind = ("Private" if private else "Shared") + ("_Dirty" if dirty else "_Clean")
-        for name in ("Rss", kind, *(["Anonymous"] if mapping & 1 else []),
+        lazy = mapping & 1 and not flags & PG_SWAPBACKED and not dirty
+        for name in ("Rss", kind, *(["Anonymous"] if mapping & 1 else []), *(["LazyFree"] if lazy else []),
                      *(["Referenced"] if pte & L_PTE_YOUNG or flags & PG_REFERENCED else [])):  # fmt: skip
             sizes[name] += PAGE_SIZE
         sizes["Pss"] += pss
@@ -103,7 +104,7 @@ def show_smap(task: Task, vma: VmAreaStruct) -> str:
     """A mapping in /proc/PID/smaps.
 
     Source: fs/proc/task_mmu.c show_smap(), __show_smap()
-    Differs: nothing is swapped or lazily freed, and no page is huge.
+    Differs: nothing is swapped, and no page is huge.
     """
     sizes = _smap_gather_stats(task, vma)
     sizes |= {"Size": vma.vm_end - vma.vm_start, "KernelPageSize": PAGE_SIZE, "MMUPageSize": PAGE_SIZE,

@@ -22,7 +22,7 @@ class AddressSpace:
         self.can_writeback = can_writeback
         self.i_mmap: list[Any] = []
         self.i_mmap_writable = 0
-        self.page_cache: Any = None  # a PageCache of mm/memory/fault
+        self.page_cache: Any = None  # a PageCache of mm/filemap
 
 
 class Inode:

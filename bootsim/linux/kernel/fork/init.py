@@ -9,6 +9,8 @@ from bootsim.linux.arch.arm.asm.cachetype import cache_is_vipt_aliasing
 from bootsim.linux.kernel.fork.dup import alloc_pid
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.memory.fault import ProcessPages
+from bootsim.linux.mm.memory.migration import ProcessMigration
+from bootsim.linux.mm.migrate import page_holders
 from bootsim.linux.mm.mmap.structs import ProcessError, Processes, Task
 from bootsim.linux.mm.oom_kill.kill import OomKiller
 from bootsim.linux.mm.page_alloc import nr_free_pages
@@ -32,10 +34,10 @@ def processes(k: Kernel) -> Processes:
         return k.processes
     if not hasattr(k.mm, "protection_map") or not k.mm.totalram_pages:
         raise ProcessError("the boot has not come far enough for processes: memory is not with the page allocator yet")
-    config = k.build.config
+    config, pages = k.build.config, ProcessPages(k, shmem_kernel_file_setup)
     made = Processes(proxy(k), config.PAGE_OFFSET, k.mm.protection_map,
                      SHMLBA - 1 if cache_is_vipt_aliasing(k) else 0,
-                     ProcessPages(k, shmem_kernel_file_setup))
+                     pages)
     made.dac_mmap_min_addr = config.DEFAULT_MMAP_MIN_ADDR
     made.mmap_min_addr = max(config.DEFAULT_MMAP_MIN_ADDR, config.LSM_MMAP_MIN_ADDR or 0)
     made.compat_brk, made.ksm, made.swap = config.COMPAT_BRK, config.KSM, config.SWAP
@@ -48,6 +50,7 @@ def processes(k: Kernel) -> Processes:
         step(k, "processes: nothing of them lies at a random place: as if norandmaps were on the command line",
              func="processes")
     made.oom_killer = OomKiller(k)
+    page_holders(k).users = ProcessMigration(pages)
     k.processes = made
     return made
 

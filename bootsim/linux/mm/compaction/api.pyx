@@ -21,7 +21,7 @@ cdef int _check(Pglist p, zone, order) except -1:
 def compact_memory(k):
     """Compact every zone, whatever it costs; how many pages moved.
 
-    Only pages with a holder (bootsim.linux.mm.migrate) can move.
+    Pages of processes and files can move, and those with a holder (bootsim.linux.mm.migrate).
     Source: mm/compaction.c sysctl_compaction_handler(), compact_nodes()
     """
     cdef Pglist p = k.mm.pgdat

@@ -75,7 +75,7 @@ cdef int64_t isolate_migratepages_block(Pgdat *g, CompactControl *cc, int64_t lo
         if PageCompound(&g.map[low_pfn]) and not cc.alloc_contig:
             low_pfn += (<int64_t>1 << compound_order(g, low_pfn)) - 1
         else:
-            kind = g.owners.movable(g.owners.self, low_pfn, cc.mode)
+            kind = g.owners.movable(g.owners.self, low_pfn, cc.mode, cc.gfp_mask)
             if kind == MOVABLE_LRU and not skip_updated:
                 skip_updated = True
                 if test_and_set_skip(g, cc, low_pfn):
@@ -368,7 +368,9 @@ cdef int run_scanners(Pgdat *g, CompactControl *cc) noexcept nogil:
         elif update_cached:
             zone.compact_cached_migrate_pfn[1] = zone.compact_cached_migrate_pfn[0]
         if cc.order > 0 and last_migrated_pfn and last_migrated_pfn < block_start(cc.migrate_pfn, cc.order):
-            if g.owners.frees:
+            if g.owners.frees:  # lru_add_drain_cpu_zone()
+                if g.owners.drain != NULL:
+                    g.owners.drain(g.owners.self, False)
                 drain_pages_zone_of(g, g.cpu, zone)
             last_migrated_pfn = 0
         if g.capturing == cc and g.captured != NO_PAGE:
@@ -394,6 +396,8 @@ cdef int compact_zone(Pgdat *g, CompactControl *cc) noexcept nogil:
     if compaction_restarting(zone, cc.order):
         __reset_isolation_suitable(g, zone)
     start_scanners(g, cc)
+    if g.owners.drain != NULL:  # migrate_prep_local()
+        g.owners.drain(g.owners.self, False)
     ret = run_scanners(g, cc)
     putback_movable_pages(g, cc)
     if not list_empty(g.map, cc.freepages):
@@ -458,6 +462,8 @@ cdef int compact_node(Pgdat *g) noexcept nogil:
     cdef CompactControl cc
     cdef uint32_t i
     cdef int ret = COMPACT_SKIPPED
+    if g.owners != NULL and g.owners.drain != NULL:
+        g.owners.drain(g.owners.self, True)
     for i in range(g.nr_zones):
         if g.zones[i].present_pages:
             memset(&cc, 0, sizeof(cc))

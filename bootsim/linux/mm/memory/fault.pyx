@@ -12,10 +12,10 @@ from libc.string cimport memcpy
 from bootsim.errno cimport EFAULT, EINTR, EINVAL, ENOMEM
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
 from bootsim.linux.kernel.fork.dup cimport mm_init
-from bootsim.linux.mm.gup.populate cimport FOLL_MLOCK, FOLL_POPULATE, FOLL_WRITE
+from bootsim.linux.mm.filemap.cache cimport NO_MEMORY, PageCache
+from bootsim.linux.mm.gup.populate cimport FOLL_MLOCK, FOLL_POPULATE, FOLL_TOUCH, FOLL_WRITE
 from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
-from bootsim.linux.mm.memory.tables cimport (
-    MM_ANONPAGES, PAGE_MAPPING_ANON, PG_dirty, PG_readahead, PG_swapbacked, TablePages, is_cow_mapping)
+from bootsim.linux.mm.memory.tables cimport MM_ANONPAGES, TablePages, is_cow_mapping
 from bootsim.linux.mm.mmap.stack cimport find_extend_vma
 from bootsim.linux.mm.mmap.structs cimport (
     NO_ANSWER, VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_LOCKED, VM_MIXEDMAP, VM_NORESERVE, VM_PFNMAP, VM_SHARED,
@@ -23,126 +23,18 @@ from bootsim.linux.mm.mmap.structs cimport (
 from bootsim.linux.mm.page_alloc.contig cimport take_free_page
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events, in_free_block
 from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE
-from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_on_pcp, PG_uptodate, Page
+from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_mlocked, PG_on_pcp, Page
 from bootsim.linux.mm.rmap.anon_vma cimport anon_vma_prepare
+from bootsim.linux.mm.rmap.unmap cimport in_locked_vma
+from bootsim.linux.mm.swap cimport PAGE_MAPPING_ANON, PG_dirty, PG_readahead
 from bootsim.linux.mm.util cimport vm_enough_memory
 from bootsim.linux.mm.vmstat cimport PGFAULT, PGMAJFAULT, PGREUSE
 
 cdef enum:
     SIGBUS = 7
     SIGKILL = 9
-    RA_PAGES = 32   # the kernel's VM_READAHEAD_PAGES
     MAPPED_ITSELF = 0xFFFFFFFEU  # of a driver's fault handler: VM_FAULT_NOPAGE
-
-
-cdef class PageCache:
-    """The pages of a file that are in memory (struct address_space). Indices count pages.
-
-    Pages that the disk has come in at first use; what nobody has written of a tmpfs file is not there.
-    """
-
-    def __init__(self, ProcessPages pages not None, uint64_t limit=0, bint shmem=False, bytes content=b""):
-        self.pages = pages
-        self.i_pages = {}
-        pages.mappings += 1
-        self.id, self.limit, self.shmem, self.content = pages.mappings << PAGE_SHIFT, limit, shmem, content
-        self.readahead, self.holes = set(), set()
-
-    def __deepcopy__(self, memo):
-        from copy import deepcopy
-        cdef PageCache new = PageCache.__new__(PageCache)
-        memo[id(self)] = new
-        new.pages, new.i_pages = deepcopy(self.pages, memo), dict(self.i_pages)
-        new.id, new.limit, new.shmem, new.readahead = self.id, self.limit, self.shmem, set(self.readahead)
-        new.content, new.holes = self.content, set(self.holes)
-        return new
-
-    cdef uint32_t find(self, uint32_t index) except? 1:
-        # The page of an index; NO_PAGE: it is not in memory and nothing can be read there.
-        cdef object pfn = self.i_pages.get(index)
-        if pfn is not None:
-            return pfn
-        return self.make(index, True) if index < self.limit and index not in self.holes else NO_PAGE
-
-    cdef uint32_t read(self, uint32_t index, uint64_t size) except? 1:
-        """Read a page that is not in memory: with it comes what lies around, up to 128 KiB.
-
-        Source: mm/filemap.c do_sync_mmap_readahead(), mm/readahead.c page_cache_ra_unbounded()
-        Differs: VM_RAND_READ and VM_SEQ_READ read as everybody does.
-        """
-        cdef uint64_t start = index - RA_PAGES // 2 if index > RA_PAGES // 2 else 0
-        cdef uint64_t at
-        if self.shmem:
-            return self.make(index)
-        for at in range(start, min(start + RA_PAGES, (size + PAGE_SIZE - 1) >> PAGE_SHIFT)):
-            if self.find(<uint32_t>at) == NO_PAGE:
-                if at == start + RA_PAGES - RA_PAGES // 4:
-                    self.readahead.add(<uint32_t>at)
-                self.make(<uint32_t>at)
-        return self.find(index)
-
-    cdef uint32_t make(self, uint32_t index, bint long_there=False) except? 1:
-        # A page at an index, which waits for its place on the LRU list unless it has been there for long.
-        # Source: mm/filemap.c add_to_page_cache_lru()
-        cdef uint32_t pfn = self.pages.new_page(True, GFP_HIGHUSER_MOVABLE)
-        cdef uint64_t at = <uint64_t>index << PAGE_SHIFT
-        cdef Page *page
-        if pfn == NO_PAGE:
-            return NO_PAGE
-        page = &self.pages.g.map[pfn]
-        page.mapping, page.index = self.id, index
-        part = b"" if index in self.holes else self.content[at:at + PAGE_SIZE]
-        if part:
-            self.pages.k.machine.ram.write(<int64_t>pfn << PAGE_SHIFT, part)
-        page.flags |= PG_uptodate | (PG_swapbacked if self.shmem else 0)
-        if long_there:
-            page.flags |= PG_lru
-        else:
-            self.pages.lru_cache_add(pfn)
-        if index in self.readahead:
-            page.flags |= PG_readahead
-        self.i_pages[index] = pfn
-        self.holes.discard(index)
-        return pfn
-
-    def frame(self, uint32_t index):
-        """The page frame of an index, None where nothing is; what the disk has is read in."""
-        cdef uint32_t pfn = self.find(index)
-        return None if pfn == NO_PAGE else pfn
-
-    def write(self, uint64_t first, uint64_t count, bint dirty=True):
-        """Have pages of a file written through it, from index `first` on: those that are not there are made.
-
-        Source: mm/filemap.c generic_perform_write()
-        """
-        cdef uint32_t pfn
-        for index in range(first, first + count):
-            pfn = self.find(<uint32_t>index)
-            if pfn == NO_PAGE:
-                pfn = self.make(<uint32_t>index)
-            if pfn != NO_PAGE and dirty:
-                self.pages.g.map[pfn].flags |= PG_dirty
-
-    def truncate(self, uint64_t size):
-        """Give a file another size, in bytes; pages beyond its end go. Source: mm/truncate.c truncate_inode_pages()"""
-        cdef uint64_t count = (size + PAGE_SIZE - 1) >> PAGE_SHIFT
-        self.limit = min(self.limit, count)
-        self.content = self.content[:size]
-        for index in sorted(i for i in self.i_pages if i >= count):
-            self.pages.put_page(self.i_pages.pop(index))
-
-    def punch_hole(self, list i_mmap not None, uint64_t first, uint64_t last):
-        """Take the pages first to last out of a file and of the tables that show them; private copies stay.
-
-        Source: mm/shmem.c shmem_fallocate(), mm/truncate.c truncate_pagecache_range()
-        """
-        cdef VmAreaStruct vma
-        for index in range(first, last + 1):
-            for vma in vma_interval_tree_foreach(i_mmap, index, index):
-                self.pages.zap_file_page(vma, vma.vm_start + ((<uint32_t>index - vma.vm_pgoff) << PAGE_SHIFT))
-            self.holes.add(index)
-            if index in self.i_pages:
-                self.pages.put_page(self.i_pages.pop(index))
+    MAX_FAULTS = 16  # for one page, until it is given up
 
 
 cdef class ProcessPages(TablePages):
@@ -158,13 +50,16 @@ cdef class ProcessPages(TablePages):
 
     def __deepcopy__(self, memo):
         cdef ProcessPages new = TablePages.__deepcopy__(self, memo)
-        new.shmem_file, new.fault_around_bytes, new.mappings = self.shmem_file, self.fault_around_bytes, self.mappings
+        new.shmem_file, new.fault_around_bytes = self.shmem_file, self.fault_around_bytes
         return new
+
+    cdef bint mlocked_elsewhere(self, uint32_t pfn) except -1:
+        return in_locked_vma(self, pfn)
 
     # ---------------------------------------------------------------- pages of files and devices
 
     cdef uint32_t page_of(self, VmAreaStruct vma, uint32_t pgoff) except? 1:
-        """The page that a file or device has for a fault; NO_PAGE: SIGBUS.
+        """The page that a file or device has for a fault; NO_PAGE: SIGBUS, NO_MEMORY: there is none for it.
 
         Source: mm/filemap.c filemap_fault(), mm/shmem.c shmem_fault(), mm/memory.c __do_fault()
         """
@@ -181,7 +76,7 @@ cdef class ProcessPages(TablePages):
             if not cache.shmem:
                 count_vm_events(self.g, PGMAJFAULT, 1)
             pfn = cache.read(pgoff, file.f_inode.i_size)
-        if pfn != NO_PAGE and self.g.map[pfn].flags & PG_readahead:
+        if pfn != NO_MEMORY and self.g.map[pfn].flags & PG_readahead:
             self.g.map[pfn].flags &= ~<uint32_t>PG_readahead
             cache.readahead.discard(pgoff)
         return pfn
@@ -195,7 +90,7 @@ cdef class ProcessPages(TablePages):
                 pte &= ~<uint32_t>L_PTE_RDONLY
         if write and not vma.vm_flags & VM_SHARED:
             self.add_new_anon_rmap(pfn, vma, addr)
-            self.lru_cache_add(pfn)
+            self.lru_cache_add_inactive_or_unevictable(pfn, vma)
         else:
             self.add_rmap(pfn)
         self.count_rss(vma.vm_mm, pfn, 1)
@@ -216,26 +111,19 @@ cdef class ProcessPages(TablePages):
             return False
         end = min(end, <uint32_t>((start & ~<uint32_t>(PMD_SIZE - 1)) + PMD_SIZE))
         at = start
+        if not self.pte_alloc(vma.vm_mm, addr):
+            return False
         while at < end:
             pgoff = linear_page_index(vma, at)
             pfn = cache.find(pgoff) if (<uint64_t>pgoff << PAGE_SHIFT) < size else NO_PAGE
             if pfn != NO_PAGE and not self.g.map[pfn].flags & PG_readahead:
-                ptep = self.pte_alloc(vma.vm_mm, at)
-                if ptep and not self.ram.load32(ptep):
+                ptep = self.pte_offset(vma.vm_mm, at)
+                if not self.ram.load32(ptep):
                     self.g.map[pfn].refcount += 1
                     self.map_page(vma, at, ptep, pfn, False)
             at += PAGE_SIZE
         ptep = self.pte_offset(vma.vm_mm, addr)
         return ptep != 0 and self.ram.load32(ptep) != 0
-
-    cdef int zap_file_page(self, VmAreaStruct vma, uint32_t addr) except -1:
-        # An entry goes, unless it is of a private copy. Source: mm/memory.c zap_pte_range() with check_mapping
-        cdef uint32_t ptep = self.pte_offset(vma.vm_mm, addr)
-        cdef uint32_t pte = self.ram.load32(ptep) if ptep else 0
-        cdef uint32_t pfn = self.vm_normal_page(vma, addr, pte) if pte else NO_PAGE
-        if pfn != NO_PAGE and not self.g.map[pfn].mapping & PAGE_MAPPING_ANON:
-            self.zap_range(vma, addr, addr + PAGE_SIZE)
-        return 0
 
     # ---------------------------------------------------------------- faults
 
@@ -283,12 +171,12 @@ cdef class ProcessPages(TablePages):
             if new != NO_PAGE:
                 self.put_page(new)
             return self.handle_mm_fault(vma, addr, True) if write else 0  # a write faults again
-        if pfn == NO_PAGE:
+        if pfn == NO_PAGE or pfn == NO_MEMORY:
             if new != NO_PAGE:
                 self.put_page(new)
             if ptep and not had_table:
                 self.free_table(vma.vm_mm, addr)
-            return SIGBUS if ptep else SIGKILL
+            return SIGBUS if ptep and pfn == NO_PAGE else SIGKILL
         if new != NO_PAGE:
             self.copy_page(new, pfn)
             self.map_page(vma, addr, ptep, new, True)
@@ -318,9 +206,15 @@ cdef class ProcessPages(TablePages):
                 self.g.map[pfn].flags |= PG_dirty
             return 0
         anon_vma_prepare(vma)
+        if pfn != NO_PAGE:
+            self.g.map[pfn].refcount += 1
         new = self.new_page(False, GFP_HIGHUSER_MOVABLE)
-        if new == NO_PAGE:
-            return SIGKILL
+        if new == NO_PAGE or self.ram.load32(ptep) != pte:  # compaction may have moved the page meanwhile
+            if pfn != NO_PAGE:
+                self.put_page(pfn)
+            if new != NO_PAGE:
+                self.put_page(new)
+            return SIGKILL if new == NO_PAGE else 0
         self.copy_page(new, pte >> PAGE_SHIFT)
         if pfn != NO_PAGE:
             self.count_rss(vma.vm_mm, pfn, -1)
@@ -328,6 +222,10 @@ cdef class ProcessPages(TablePages):
         self.map_page(vma, addr, ptep, new, True)
         if pfn != NO_PAGE:
             self.remove_rmap(pfn)
+            self.put_page(pfn)
+            if vma.vm_flags & VM_LOCKED and self.g.map[pfn].flags & PG_mlocked:
+                self.g.map[pfn].refcount += 1
+                self.munlock_batch(&pfn, 1)
             self.put_page(pfn)
         return 0
 
@@ -358,28 +256,36 @@ cdef class ProcessPages(TablePages):
     cdef int64_t get_user_pages(self, VmAreaStruct vma, uint32_t start, uint32_t nr_pages,
                                 uint32_t gup_flags) except? NO_ANSWER:
         """Fault pages in, as mlock() and MAP_POPULATE want them. Source: mm/gup.c __get_user_pages()"""
-        cdef uint32_t i, addr, ptep, pte
+        cdef uint32_t i, addr
+        cdef uint32_t ptep, pte
         cdef bint present_only = gup_flags & (FOLL_POPULATE | FOLL_MLOCK) == FOLL_MLOCK
         for i in range(nr_pages):
             addr = start + (i << PAGE_SHIFT)
             if vma.vm_mm.owner.fatal_signal_pending:
                 return <int64_t>i if i else -EINTR
-            ptep = self.pte_offset(vma.vm_mm, addr)
-            pte = self.ram.load32(ptep) if ptep else 0
-            if not present_only and not (pte & L_PTE_VALID and not (gup_flags & FOLL_WRITE and pte & L_PTE_RDONLY)):
+            for _ in range(MAX_FAULTS):  # a write may take two
+                ptep = self.pte_offset(vma.vm_mm, addr)
+                pte = self.ram.load32(ptep) if ptep else 0
+                if present_only or pte & L_PTE_VALID and not (gup_flags & FOLL_WRITE and pte & L_PTE_RDONLY):
+                    break
                 if self.handle_mm_fault(vma, addr, gup_flags & FOLL_WRITE):
                     return <int64_t>i if i else -EFAULT
-            if gup_flags & FOLL_MLOCK and vma.vm_flags & VM_LOCKED:
-                self.drain_for_mlock(vma, addr)
+            if pte & L_PTE_VALID:
+                self.follow_page(vma, addr, pte, gup_flags)
         return nr_pages
 
-    cdef int drain_for_mlock(self, VmAreaStruct vma, uint32_t addr) except -1:
-        # a page that will be locked leaves the vector first. Source: mm/gup.c follow_page_pte()
-        cdef uint32_t ptep = self.pte_offset(vma.vm_mm, addr)
-        cdef uint32_t pte = self.ram.load32(ptep) if ptep else 0
-        cdef uint32_t pfn = self.vm_normal_page(vma, addr, pte) if pte else NO_PAGE
-        if pfn != NO_PAGE and self.g.map[pfn].mapping:
+    cdef int follow_page(self, VmAreaStruct vma, uint32_t addr, uint32_t pte, uint32_t gup_flags) except -1:
+        # A page is used; one that is to be locked leaves the vector first. Source: mm/gup.c follow_page_pte()
+        cdef uint32_t pfn = self.vm_normal_page(vma, addr, pte)
+        if pfn == NO_PAGE:
+            return 0
+        if gup_flags & FOLL_TOUCH:
+            if gup_flags & FOLL_WRITE and not pte & L_PTE_DIRTY:
+                self.g.map[pfn].flags |= PG_dirty
+            self.lru.mark_page_accessed(pfn)
+        if gup_flags & FOLL_MLOCK and vma.vm_flags & VM_LOCKED and self.g.map[pfn].mapping:
             self.lru_add_drain()
+            self.lru.mlock_page(pfn)
         return 0
 
     cdef int64_t access_process_vm(self, UserMm mm, uint32_t addr, bytes data) except? NO_ANSWER:
@@ -392,9 +298,13 @@ cdef class ProcessPages(TablePages):
         while done < length:
             at = addr + done
             vma = find_extend_vma(mm, at)
-            if vma is None or self.handle_mm_fault(vma, at, True):
+            pte = 0
+            while vma is not None and not (pte & L_PTE_VALID and pte & L_PTE_DIRTY):
+                if self.handle_mm_fault(vma, at, True):
+                    return -EFAULT
+                pte = self.ram.load32(self.pte_offset(mm, at))
+            if vma is None:
                 return -EFAULT
-            pte = self.ram.load32(self.pte_offset(mm, at))
             count = min(length - done, PAGE_SIZE - (at & ~<uint32_t>PAGE_MASK))
             if self.has_page(pte >> PAGE_SHIFT):
                 memcpy(self.ram.base + ((pte & PAGE_MASK) | (at & ~<uint32_t>PAGE_MASK)), source + done, count)
@@ -458,7 +368,7 @@ cdef class ProcessPages(TablePages):
         cdef uint64_t first = (holebegin + PAGE_SIZE - 1) >> PAGE_SHIFT
         for vma in vma_interval_tree_foreach(mapping.i_mmap, first, 0xFFFFFFFF):
             at = (max(first, <uint64_t>vma.vm_pgoff) - vma.vm_pgoff) << PAGE_SHIFT
-            self.zap_range(vma, vma.vm_start + <uint32_t>at, vma.vm_end)
+            self.zap_page_range_single(vma, vma.vm_start + <uint32_t>at, vma.vm_end)
 
     def page_mkclean(self, mapping, uint32_t first, uint32_t last):
         """Write back the dirty pages first to last of a file: their entries in shared mappings are clean and read-only.
@@ -523,7 +433,7 @@ cdef class ProcessPages(TablePages):
             anon_vma_prepare(vma)
             pfn = self.new_page(True, GFP_HIGHUSER_MOVABLE)
             self.add_new_anon_rmap(pfn, vma, addr)
-            self.g.map[pfn].flags |= PG_lru
+            self.lru.lru_cache_add_now(pfn)
             vma.vm_mm.rss[MM_ANONPAGES] += 1
         else:
             pfn = self.page_of(vma, linear_page_index(vma, addr))

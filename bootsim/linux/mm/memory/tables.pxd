@@ -4,18 +4,15 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from bootsim.hw.memory cimport PhysicalMemory
 from bootsim.linux.arch.arm.asm.proc_fns cimport Processor
 from bootsim.linux.mm.mmap.structs cimport UserMm, UserPages, VmAreaStruct
+from bootsim.linux.mm.mmu_gather cimport MmuGather
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.structs cimport Page, Pgdat
+from bootsim.linux.mm.swap cimport LruVec
 
 cdef enum:
-    PG_referenced = 1 << 1
-    PG_dirty = 1 << 3
-    PG_readahead = 1 << 18
-    PG_swapbacked = 1 << 19
-    PAGE_MAPPING_ANON = 1
-    PAGEVEC_SIZE = 15
     MM_FILEPAGES = 0
     MM_ANONPAGES = 1
+    MM_SWAPENTS = 2
     MM_SHMEMPAGES = 3
 
 cdef class TablePages(UserPages):
@@ -30,8 +27,10 @@ cdef class TablePages(UserPages):
     cdef uint32_t swapper_pgd_pa
     cdef uint32_t task_size
     cdef uint32_t table_gfp             # of second-level tables
-    cdef uint32_t pagevec[PAGEVEC_SIZE]  # pages that wait for their place on the LRU list, with a reference each
-    cdef uint32_t nr_pending
+    cdef readonly LruVec lru
+    cdef readonly dict caches           # PageCache by id
+    cdef uint32_t mappings              # how many files have had pages
+    cdef MmuGather tlb                  # pages of an unmapping that is under way
 
     cdef int flush_tlb_range(self, UserMm mm, uint32_t start, uint32_t end) except -1
     cdef uint32_t pte_offset(self, UserMm mm, uint32_t addr) noexcept
@@ -40,13 +39,20 @@ cdef class TablePages(UserPages):
     cdef bint has_page(self, uint32_t pfn) noexcept
     cdef uint32_t vm_normal_page(self, VmAreaStruct vma, uint32_t addr, uint32_t pte) noexcept
     cdef uint32_t new_page(self, bint zero, uint32_t gfp) except? 1
-    cdef void put_page(self, uint32_t pfn) noexcept
+    cdef void put_page(self, uint32_t pfn)
     cdef void add_rmap(self, uint32_t pfn) noexcept
+    cdef void set_anon_rmap(self, uint32_t pfn, VmAreaStruct vma, uint32_t addr, bint exclusive) noexcept
     cdef void add_new_anon_rmap(self, uint32_t pfn, VmAreaStruct vma, uint32_t addr) noexcept
-    cdef void remove_rmap(self, uint32_t pfn) noexcept
-    cdef void lru_cache_add(self, uint32_t pfn) noexcept
+    cdef void remove_rmap(self, uint32_t pfn)
+    cdef void lru_cache_add_inactive_or_unevictable(self, uint32_t pfn, VmAreaStruct vma)
+    cdef int munlock_batch(self, uint32_t *pages, uint32_t nr) except -1
     cdef int count_rss(self, UserMm mm, uint32_t pfn, int delta) except -1
     cdef int free_table(self, UserMm mm, uint32_t addr) except -1
+    cdef int zap_page_range_single(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1
+    cdef int finish_gather(self) except -1
+    cdef bint mlocked_elsewhere(self, uint32_t pfn) except -1
+    cdef int zap_file_page(self, VmAreaStruct vma, uint32_t addr) except -1
+    cdef bint takes_advice(self, uint32_t pfn, int behavior) noexcept
     cdef int zap_range(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1
 
 

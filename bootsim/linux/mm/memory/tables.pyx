@@ -10,13 +10,16 @@ from libc.string cimport memcpy
 from bootsim.errno cimport ENOMEM
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
 from bootsim.linux.mm.mmap.structs cimport (
-    MADV_COLD, MADV_FREE, MADV_WILLNEED, MM_CP_DIRTY_ACCT, NO_ANSWER, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED,
-    UserMm, UserPages, VmAreaStruct, linear_page_index)
+    MADV_COLD, MADV_FREE, MADV_WILLNEED, MM_CP_DIRTY_ACCT, NO_ANSWER, VM_LOCKED, VM_MIXEDMAP, VM_PFNMAP,
+    VM_SEQ_READ, VM_SHARED, VM_SPECIAL, UserMm, UserPages, VmAreaStruct, linear_page_index)
 from bootsim.linux.mm.util cimport vm_unacct_memory
 from bootsim.linux.mm.page_alloc.api cimport alloc_and_tell
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
-from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_uptodate, Page
+from bootsim.linux.mm.page_alloc.core cimport count_vm_events, page_zone
+from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_mlocked, PG_unevictable, PG_uptodate, Page
+from bootsim.linux.mm.swap cimport *
+from bootsim.linux.mm.vmstat cimport UNEVICTABLE_PGMUNLOCKED, UNEVICTABLE_PGSTRANDED
 
 from weakref import proxy
 
@@ -33,6 +36,10 @@ cdef class TablePages(UserPages):
         self.machine = k.machine
         self.pglist = k.mm.pgdat
         self.g = self.pglist.g
+        if self.pglist.lru is None:
+            self.pglist.lru = lruvec_of(self.g)
+        self.lru = self.pglist.lru
+        self.caches = {}
         self.ram = k.machine.ram
         self.processor = k.processor
         self.zero_pfn = k.mm.empty_zero_page_pa >> PAGE_SHIFT
@@ -50,8 +57,8 @@ cdef class TablePages(UserPages):
         new.g, new.processor = new.pglist.g, deepcopy(self.processor, memo)
         new.zero_pfn, new.user_table = self.zero_pfn, self.user_table
         new.table_gfp = self.table_gfp
-        new.swapper_pgd_pa, new.task_size, new.nr_pending = self.swapper_pgd_pa, self.task_size, self.nr_pending
-        memcpy(new.pagevec, self.pagevec, sizeof(self.pagevec))
+        new.caches, new.mappings = deepcopy(self.caches, memo), self.mappings
+        new.swapper_pgd_pa, new.task_size, new.lru = self.swapper_pgd_pa, self.task_size, new.pglist.lru
         return new
 
     # ---------------------------------------------------------------- the TLB
@@ -117,13 +124,8 @@ cdef class TablePages(UserPages):
             self.ram.clear(<int64_t>pfn << PAGE_SHIFT, PAGE_SIZE)
         return pfn
 
-    cdef void put_page(self, uint32_t pfn) noexcept:
-        # Source: mm/swap.c __put_single_page(): what a free page has not is taken off first
-        cdef Page *page = &self.g.map[pfn]
-        if page.refcount == 1:
-            page.mapping = page.index = page.private_ = 0
-            page.flags &= ~<uint32_t>(PG_lru | PG_uptodate | PG_dirty | PG_referenced | PG_readahead | PG_swapbacked)
-        free_pages_by_refcount(self.g, pfn, 0)
+    cdef void put_page(self, uint32_t pfn):
+        self.lru.put_page(pfn)
 
     cdef int drop_reference(self, uint32_t pfn) except -1:
         self.put_page(pfn)
@@ -132,31 +134,38 @@ cdef class TablePages(UserPages):
     cdef void add_rmap(self, uint32_t pfn) noexcept:
         self.g.map[pfn].page_type -= 1      # kept inverted: _mapcount is one more
 
-    cdef void remove_rmap(self, uint32_t pfn) noexcept:
-        self.g.map[pfn].page_type += 1
+    cdef void remove_rmap(self, uint32_t pfn):
+        # Source: mm/rmap.c page_remove_rmap()
+        cdef Page *page = &self.g.map[pfn]
+        page.page_type += 1
+        if not page.page_type and page.flags & PG_mlocked:
+            self.lru.clear_page_mlock(pfn)
+
+    cdef void set_anon_rmap(self, uint32_t pfn, VmAreaStruct vma, uint32_t addr, bint exclusive) noexcept:
+        """A page belongs to a VMA's anon_vma; one that others may have too, to the root of these.
+
+        Source: mm/rmap.c __page_set_anon_rmap()
+        """
+        cdef Page *page = &self.g.map[pfn]
+        if not page.mapping & PAGE_MAPPING_ANON:
+            page.mapping = (vma.anon_vma if exclusive else vma.anon_vma.root).id | PAGE_MAPPING_ANON
+            page.index = linear_page_index(vma, addr)
 
     cdef void add_new_anon_rmap(self, uint32_t pfn, VmAreaStruct vma, uint32_t addr) noexcept:
-        # Source: mm/rmap.c page_add_new_anon_rmap(), __page_set_anon_rmap()
+        # Source: mm/rmap.c page_add_new_anon_rmap()
         cdef Page *page = &self.g.map[pfn]
         self.add_rmap(pfn)
         page.flags |= PG_swapbacked | PG_uptodate
-        page.mapping = vma.anon_vma.id | PAGE_MAPPING_ANON
-        page.index = linear_page_index(vma, addr)
+        self.set_anon_rmap(pfn, vma, addr, True)
 
-    cdef void lru_cache_add(self, uint32_t pfn) noexcept:
-        # Source: mm/swap.c lru_cache_add(): a reference until the vector is emptied
-        self.g.map[pfn].refcount += 1
-        self.pagevec[self.nr_pending] = pfn
-        self.nr_pending += 1
-        if self.nr_pending == PAGEVEC_SIZE:
-            self.lru_add_drain()
+    cdef void lru_cache_add_inactive_or_unevictable(self, uint32_t pfn, VmAreaStruct vma):
+        # Source: mm/swap.c lru_cache_add_inactive_or_unevictable()
+        if vma.vm_flags & (VM_LOCKED | VM_SPECIAL) == VM_LOCKED:
+            self.lru.mlock_page(pfn)
+        self.lru.lru_cache_add(pfn)
 
     cdef int lru_add_drain(self) except -1:
-        cdef uint32_t i
-        for i in range(self.nr_pending):
-            self.g.map[self.pagevec[i]].flags |= PG_lru
-            self.put_page(self.pagevec[i])
-        self.nr_pending = 0
+        self.lru.lru_add_drain()
         return 0
 
     cdef int count_rss(self, UserMm mm, uint32_t pfn, int delta) except -1:
@@ -211,7 +220,7 @@ cdef class TablePages(UserPages):
                 self.free_table(mm, addr)
                 addr += PMD_SIZE
             vma = last.vm_next
-        return 0
+        return self.finish_gather()
 
     cdef int free_table(self, UserMm mm, uint32_t addr) except -1:
         cdef uint32_t at = pmd_in(mm.pgd_pa, addr)
@@ -220,17 +229,29 @@ cdef class TablePages(UserPages):
             self.ram.store32(at, 0)
             self.ram.store32(at + 4, 0)
             mm.pgtables_bytes -= 2048
-            self.put_page(pmd >> PAGE_SHIFT)
+            if self.tlb is None:
+                self.put_page(pmd >> PAGE_SHIFT)
+            elif self.tlb.remove_page(pmd >> PAGE_SHIFT):
+                self.tlb.flush()
         return 0
 
     # ---------------------------------------------------------------- emptying
+
+    cdef int zap_file_page(self, VmAreaStruct vma, uint32_t addr) except -1:
+        # An entry goes, unless it is of a private copy. Source: mm/memory.c zap_pte_range() with check_mapping
+        cdef uint32_t ptep = self.pte_offset(vma.vm_mm, addr)
+        cdef uint32_t pte = self.ram.load32(ptep) if ptep else 0
+        cdef uint32_t pfn = self.vm_normal_page(vma, addr, pte) if pte else NO_PAGE
+        if pfn != NO_PAGE and not self.g.map[pfn].mapping & PAGE_MAPPING_ANON:
+            self.zap_page_range_single(vma, addr, addr + PAGE_SIZE)
+        return 0
 
     cdef int zap_range(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
         """Take all pages of a part of a VMA out of the tables.
 
         Source: mm/memory.c zap_pte_range()
-        Differs: pages are freed one by one; the kernel gathers them (mm/mmu_gather.c) and frees each batch backwards.
         """
+        cdef MmuGather tlb = self.tlb
         cdef uint32_t addr = start
         cdef uint32_t first = 0, last = 0  # of what was mapped
         cdef uint32_t ptep, pte, pfn
@@ -249,18 +270,24 @@ cdef class TablePages(UserPages):
                 pfn = self.vm_normal_page(vma, addr, pte)
                 self.set_pte_at(addr, ptep, 0)
                 if pfn != NO_PAGE:
-                    if pte & L_PTE_DIRTY and not self.g.map[pfn].mapping & PAGE_MAPPING_ANON:
-                        self.g.map[pfn].flags |= PG_dirty
+                    if not self.g.map[pfn].mapping & PAGE_MAPPING_ANON:
+                        if pte & L_PTE_DIRTY:
+                            self.g.map[pfn].flags |= PG_dirty
+                        if pte & L_PTE_YOUNG and not vma.vm_flags & VM_SEQ_READ:
+                            self.lru.mark_page_accessed(pfn)
                     self.count_rss(vma.vm_mm, pfn, -1)
                     self.remove_rmap(pfn)
-                    self.put_page(pfn)
+                    if tlb.remove_page(pfn):
+                        tlb.flush()
             addr += PAGE_SIZE
         if last and vma.vm_mm.mm_users:
             self.flush_tlb_range(vma.vm_mm, first, last)
         return 0
 
     cdef int unmap_vmas(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
+        # What it takes out of the tables is free when the tables are: free_pgtables() ends the gathering.
         cdef UserMm mm = None
+        self.tlb = MmuGather(self.pglist, self.lru)
         while vma is not None and vma.vm_start < end:
             self.zap_range(vma, max(start, vma.vm_start), min(end, vma.vm_end))
             mm, vma = vma.vm_mm, vma.vm_next
@@ -270,7 +297,94 @@ cdef class TablePages(UserPages):
 
     cdef int zap_page_range(self, VmAreaStruct vma, uint32_t start, uint32_t size) except -1:
         self.lru_add_drain()
-        return self.unmap_vmas(vma, start, start + size)
+        self.unmap_vmas(vma, start, start + size)
+        return self.finish_gather()
+
+    cdef int zap_page_range_single(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
+        # Source: mm/memory.c zap_page_range_single()
+        self.lru_add_drain()
+        self.tlb = MmuGather(self.pglist, self.lru)
+        self.zap_range(vma, start, end)
+        return self.finish_gather()
+
+    cdef int finish_gather(self) except -1:
+        cdef MmuGather tlb = self.tlb
+        self.tlb = None
+        return tlb.finish() if tlb is not None else 0
+
+    cdef int munlock_pages(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
+        """Unlock the pages of a range, up to 15 neighbours of one zone and table at a time.
+
+        Source: mm/mlock.c munlock_vma_pages_range(), __munlock_pagevec_fill()
+        """
+        cdef uint32_t batch[PAGEVEC_SIZE]
+        cdef uint32_t nr = 0
+        cdef uint32_t ptep, pte, pfn
+        while start < end:
+            ptep = self.pte_offset(vma.vm_mm, start)
+            pte = self.ram.load32(ptep) if ptep else 0
+            pfn = self.vm_normal_page(vma, start, pte) if pte & L_PTE_VALID else NO_PAGE
+            if nr and (pfn == NO_PAGE or page_zone(self.g, pfn) != page_zone(self.g, batch[0])):
+                self.munlock_batch(batch, nr)
+                nr = 0
+                continue
+            if pfn != NO_PAGE:
+                self.g.map[pfn].refcount += 1
+                batch[nr] = pfn
+                nr += 1
+            start += PAGE_SIZE
+            if nr == PAGEVEC_SIZE or nr and not start & ~<uint32_t>PMD_MASK:
+                self.munlock_batch(batch, nr)
+                nr = 0
+        return self.munlock_batch(batch, nr)
+
+    cdef bint mlocked_elsewhere(self, uint32_t pfn) except -1:
+        # whether a locked mapping shows a page; who can walk them says so
+        return False
+
+    cdef int munlock_batch(self, uint32_t *pages, uint32_t nr) except -1:
+        """Take pages, with a reference each, out of the unevictable list, unless somebody else has them locked.
+
+        Source: mm/mlock.c __munlock_pagevec(), __munlock_isolated_page(), __putback_lru_fast()
+        """
+        cdef uint32_t i
+        cdef uint32_t nr_back = 0, nr_mapped = 0
+        cdef uint32_t back[PAGEVEC_SIZE]
+        cdef uint32_t mapped[PAGEVEC_SIZE]
+        cdef Page *page
+        for i in range(nr):
+            page = &self.g.map[pages[i]]
+            if page.flags & PG_mlocked:
+                page.flags &= ~<uint32_t>PG_mlocked
+                self.lru.nr_mlock -= 1
+                if page.flags & PG_lru:
+                    page.flags &= ~<uint32_t>PG_lru
+                    self.lru.del_page_from_lru_list(pages[i], page_lru(page))
+                    mapped[nr_mapped] = pages[i]
+                    nr_mapped += 1
+                    continue
+                count_vm_events(self.g, UNEVICTABLE_PGSTRANDED if page.flags & PG_unevictable
+                                else UNEVICTABLE_PGMUNLOCKED, 1)
+            back[nr_back] = pages[i]
+            nr_back += 1
+        self.lru.release_pages(back, nr_back)
+        nr_back = 0
+        for i in range(nr_mapped):
+            page = &self.g.map[mapped[i]]
+            if page_mapcount(page) <= 1:
+                count_vm_events(self.g, UNEVICTABLE_PGMUNLOCKED, 1)
+                self.lru.lru_cache_add_now(mapped[i])
+                back[nr_back] = mapped[i]
+                nr_back += 1
+            else:
+                if self.mlocked_elsewhere(mapped[i]):
+                    self.lru.mlock_page(mapped[i])
+                if not page.flags & PG_mlocked:
+                    count_vm_events(self.g, UNEVICTABLE_PGMUNLOCKED, 1)
+                self.lru.lru_cache_add(mapped[i])
+                self.put_page(mapped[i])
+        self.lru.release_pages(back, nr_back)
+        return 0
 
     # ---------------------------------------------------------------- changing
 
@@ -348,6 +462,17 @@ cdef class TablePages(UserPages):
             addr += PAGE_SIZE
         return 0
 
+    cdef bint takes_advice(self, uint32_t pfn, int behavior) noexcept:
+        # whether a page is one's own enough for MADV_FREE, which makes it clean, or MADV_COLD
+        cdef Page *page = &self.g.map[pfn]
+        if behavior != MADV_FREE:
+            return page.flags & PG_lru and page_mapcount(page) == 1
+        if page.flags & PG_dirty:
+            if page_mapcount(page) != 1:
+                return False
+            page.flags &= ~<uint32_t>PG_dirty
+        return True
+
     cdef int64_t madvise_pages(self, VmAreaStruct vma, uint32_t start, uint32_t end, int behavior) except? NO_ANSWER:
         """MADV_FREE makes entries old and clean, MADV_COLD old.
 
@@ -356,7 +481,7 @@ cdef class TablePages(UserPages):
         """
         cdef uint32_t addr = start
         cdef uint32_t first = 0, last = 0  # of what was changed
-        cdef uint32_t ptep, pte, pfn
+        cdef uint32_t ptep, pte, pfn, entry
         if behavior != MADV_FREE and behavior != MADV_COLD:
             step(self.k, "madvise({advice}) of {start:#x}-{end:#x}: nothing is written out or read ahead",
                  func="madvise", advice="MADV_WILLNEED" if behavior == MADV_WILLNEED else "MADV_PAGEOUT", start=start,
@@ -367,13 +492,18 @@ cdef class TablePages(UserPages):
             ptep = self.pte_offset(vma.vm_mm, addr)
             pte = self.ram.load32(ptep) if ptep else 0
             pfn = self.vm_normal_page(vma, addr, pte) if pte else NO_PAGE
-            if pfn != NO_PAGE and (behavior == MADV_FREE or (
-                    self.g.map[pfn].flags & PG_lru and self.g.map[pfn].page_type == 0xFFFFFFFFU)):
-                pte &= ~<uint32_t>(L_PTE_YOUNG | L_PTE_DIRTY if behavior == MADV_FREE else L_PTE_YOUNG)
-                self.set_pte_at(addr, ptep, pte)
-                if not last:
-                    first = addr
-                last = addr + PAGE_SIZE
+            if pfn != NO_PAGE and self.takes_advice(pfn, behavior):
+                entry = pte & ~<uint32_t>(L_PTE_YOUNG | L_PTE_DIRTY if behavior == MADV_FREE else L_PTE_YOUNG)
+                if entry != pte:
+                    self.set_pte_at(addr, ptep, entry)
+                    if not last:
+                        first = addr
+                    last = addr + PAGE_SIZE
+                if behavior == MADV_FREE:
+                    self.lru.mark_page_lazyfree(pfn)
+                else:
+                    self.g.map[pfn].flags &= ~<uint32_t>PG_referenced
+                    self.lru.deactivate_page(pfn)
             addr += PAGE_SIZE
         if last:
             self.flush_tlb_range(vma.vm_mm, first, last)

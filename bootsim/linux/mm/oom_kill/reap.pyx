@@ -13,7 +13,7 @@ cdef int oom_reap_task_mm(UserMm mm) except -1:
     cdef VmAreaStruct vma = mm.mmap
     while vma is not None:
         if not vma.vm_flags & (VM_LOCKED | VM_PFNMAP) and (vma_is_anonymous(vma) or not vma.vm_flags & VM_SHARED):
-            mm.pages.unmap_vmas(vma, vma.vm_start, vma.vm_end)
+            mm.pages.zap_page_range(vma, vma.vm_start, vma.vm_end - vma.vm_start)
         vma = vma.vm_next
     mm.flags |= MMF_OOM_SKIP
     return 0

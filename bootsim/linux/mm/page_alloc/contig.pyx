@@ -220,7 +220,8 @@ def alloc_contig_range(k, uint32_t start, uint32_t end, uint32_t migratetype):
     """Take exactly the pages [start, end), whose pageblocks have `migratetype`; return 0 or -errno.
 
     Source: mm/page_alloc.c alloc_contig_range(), mm/compaction.c isolate_freepages_range()
-    Differs: only pages with a holder (mm/migrate) move away; the range is busy when another is in use.
+    Differs: pages of processes and files move away, and those with a holder (mm/migrate); the range is busy when
+        another is in use.
     """
     from bootsim.linux.mm.migrate import empty_range
     from bootsim.linux.mm.page_isolation import start_isolate_page_range, undo_isolate_page_range

@@ -17,6 +17,7 @@ cdef class Pglist:
     cdef public object mem_map_pa
     cdef public object mem_map_bytes
     cdef public int nr_bad_shown
+    cdef public object lru          # swap.LruVec, once there are processes
     cdef public object holders      # who holds movable pages: migrate.PageHolders, or None
     cdef set warned                 # places of WARN_ON_ONCE() that have warned
     cdef public object death        # why the kernel died in a request that is under way

@@ -12,6 +12,7 @@ from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
 from bootsim.linux.mm.page_alloc.structs cimport *
+from bootsim.linux.mm.swap cimport copy_lruvec
 
 from bootsim.errors import BootsimError, InputError
 
@@ -123,6 +124,8 @@ cdef class Pglist:
         new.min_free_kbytes, new.user_min_free_kbytes = self.min_free_kbytes, self.user_min_free_kbytes
         new.watermark_scale_factor = self.watermark_scale_factor
         memo[id(self)] = new
+        if self.lru is not None:
+            new.lru = copy_lruvec(self.lru, new.g)
         if self.holders is not None:
             new.holders = self.holders.copy_for(new, memo)
         return new
@@ -158,7 +161,8 @@ cdef class Pglist:
         cdef uint32_t i, cpu, head = end
         cdef uint32_t order_heads = g.max_order * MIGRATE_TYPES
         g.base, g.end, g.heads_base = base, end, end
-        g.nr_heads = g.nr_zones * (order_heads + g.nr_cpus * MIGRATE_PCPTYPES) + 1 + 2 * MAX_COMPACTIONS
+        g.nr_heads = g.nr_zones * (order_heads + g.nr_cpus * MIGRATE_PCPTYPES) + 1
+        g.nr_heads += 2 * MAX_COMPACTIONS + NR_LRU_HEADS
         self.reserve_map()
         for i in range(g.nr_zones):
             g.zones[i].free_list = head
@@ -168,6 +172,7 @@ cdef class Pglist:
                 head += MIGRATE_PCPTYPES
         g.tmp_list = head
         g.compact_lists = head + 1
+        g.lru_lists = g.compact_lists + 2 * MAX_COMPACTIONS
         for i in range(g.heads_base, g.heads_base + g.nr_heads):
             list_init(g.map, i)
         return 0

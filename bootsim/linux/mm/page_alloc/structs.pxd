@@ -157,14 +157,16 @@ cdef enum:                  # enum migrate_mode
     TOOK_FREE_BLOCK = 0     # what PageOwners.told() hears: pfn, order
     TURNED_LIST = 1         # pfn, whether it comes last, order
     MAX_COMPACTIONS = 2     # one may begin while another sleeps
+    NR_LRU_HEADS = 5
 
 
 cdef struct PageOwners:     # who maps or holds pages, and whether they may move: all that compaction knows of it
     void *self
-    int (*movable)(void *self, uint32_t pfn, int mode) noexcept nogil
+    int (*movable)(void *self, uint32_t pfn, int mode, uint32_t gfp_mask) noexcept nogil
     bint (*isolate)(void *self, uint32_t pfn, int mode) noexcept nogil  # takes it off its owner's lists
     void (*putback)(void *self, uint32_t pfn) noexcept nogil
     int (*move)(void *self, uint32_t old, uint32_t new_, int mode) noexcept nogil   # 0, or -errno: -EAGAIN tries again
+    void (*drain)(void *self, bint everywhere) noexcept nogil   # pages in LRU vectors come to their lists; may be NULL
     void (*told)(void *self, int what, uint32_t a, uint32_t b, uint32_t c) noexcept nogil
     bint frees              # what nobody holds any more is freed by compaction, not by whoever drives it
     bint stop               # the driver wants no more of it
@@ -243,6 +245,7 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     OomHooks *oom           # NULL: there are no processes
     uint32_t compact_lists  # heads of the lists of MAX_COMPACTIONS compactions
     uint32_t compactions    # how many are under way
+    uint32_t lru_lists      # heads of the LRU lists, in the order of enum lru_list
     CompactControl *capturing   # direct compaction that takes a block of its order as soon as one is freed
     uint32_t captured
     uint32_t kswapd_failures    # runs of kswapd that reclaimed nothing: after 16 it is left asleep

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
+from bootsim.linux.mm.rmap.unmap import mapping_vmas
 from bootsim.page import PAGE_SHIFT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bootsim.linux.mm.mmap.structs import Processes, VmAreaStruct
-
-PAGE_MAPPING_ANON = 1
+    from bootsim.linux.mm.mmap.structs import Processes
 
 
 class Mapped(NamedTuple):
@@ -30,24 +28,9 @@ def rmap_walk(room: Processes, pfn: int) -> Iterator[Mapped]:
     struct page.
     Source: mm/rmap.c rmap_walk_anon(), rmap_walk_file()
     """
-    _, _, _, mapping, index = room.pages.page(pfn)  # type: ignore[attr-defined]
-    if mapping & PAGE_MAPPING_ANON:
-        anon_vma = room.anon_vmas.get(mapping & ~PAGE_MAPPING_ANON)
-        tree = [] if anon_vma is None else anon_vma.rb_root
-    else:
-        tree = _file_tree(room, mapping)
-    for vma in vma_interval_tree_foreach(tree, index, index):
+    index = room.pages.page(pfn)[4]  # type: ignore[attr-defined]
+    for vma in mapping_vmas(room.pages, pfn):  # type: ignore[arg-type]
         va = vma.vm_start + (index - vma.vm_pgoff << PAGE_SHIFT)
         linux = room.pages.entry(vma.vm_mm, va)  # type: ignore[attr-defined]
         if linux >> PAGE_SHIFT == pfn:
             yield from (Mapped(task.pid, va, linux) for task in room.tasks.values() if task.mm is vma.vm_mm)
-
-
-def _file_tree(room: Processes, mapping: int) -> list[VmAreaStruct]:
-    # the VMAs of the file whose pages have this mapping: a file that nobody maps is not looked for
-    for task in room.tasks.values():
-        for vma in task.mm or ():
-            cache = vma.vm_file.f_mapping.page_cache if vma.vm_file is not None else None
-            if mapping and cache is not None and cache.id == mapping:
-                return list(vma.vm_file.f_mapping.i_mmap)
-    return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bootsim.linux.include.linux.fs import FMODE_READ, FMODE_WRITE, File, FileOperations, Inode
-from bootsim.linux.mm.memory.fault import PageCache
+from bootsim.linux.mm.filemap.cache import PageCache
 from bootsim.linux.mm.mmap.structs import VmOperationsStruct
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
@@ -43,7 +43,8 @@ def disk_inode(pages: ProcessPages, content: bytes, size: int | None = None) -> 
     """A file of these bytes, or of `size` bytes that are zero. Everything of it can be read at once."""
     inode = Inode(len(content) if size is None else size, can_writeback=True)
     inode.content = content
-    inode.i_mapping.page_cache = PageCache(pages, inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT, False, content)
+    limit = inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT
+    inode.i_mapping.page_cache = PageCache(pages, inode.i_mapping, limit, False, content)
     return inode
 
 

@@ -1,0 +1,23 @@
+# The pages of a file that are in memory.
+from libc.stdint cimport uint32_t, uint64_t
+
+from bootsim.linux.mm.memory.tables cimport TablePages
+
+cdef enum:
+    NO_MEMORY = 0xFFFFFFFDU     # where a frame is asked for, and there is no memory for one
+
+
+cdef class PageCache:
+    cdef TablePages pages
+    cdef readonly object mapping    # AddressSpace
+    cdef dict i_pages           # frames by index
+    cdef readonly uint32_t id   # what page->mapping of its pages is
+    cdef public uint64_t limit  # a disk has what lies below this index, and it is in memory from the first use on
+    cdef public set readahead   # indices of pages with PageReadahead, not made yet
+    cdef public bint shmem
+    cdef readonly bytes content  # what the disk has
+    cdef set holes              # indices below the limit that nothing is at any more
+
+    cdef uint32_t read(self, uint32_t index, uint64_t size) except? 1
+    cdef uint32_t find(self, uint32_t index) except? 1
+    cdef uint32_t make(self, uint32_t index, bint long_there=*, uint32_t gfp=*) except? 1

@@ -1,0 +1,143 @@
+"""The page cache: which pages of a file are in memory (mm/filemap.c, mm/readahead.c, mm/truncate.c)."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from bootsim.linux.mm.memory.tables cimport TablePages
+from bootsim.linux.mm.mmap.structs cimport VmAreaStruct
+from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER_MOVABLE, __GFP_NORETRY, __GFP_NOWARN
+from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_uptodate, Page
+from bootsim.linux.mm.swap cimport PG_dirty, PG_readahead, PG_swapbacked
+from bootsim.page cimport PAGE_SHIFT, PAGE_SIZE
+
+from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
+
+cdef enum:
+    RA_PAGES = 32   # the kernel's VM_READAHEAD_PAGES
+
+
+cdef class PageCache:
+    """The pages of a file that are in memory (struct address_space). Indices count pages.
+
+    Pages that the disk has come in at first use; what nobody has written of a tmpfs file is not there.
+    """
+
+    def __init__(self, TablePages pages not None, mapping, uint64_t limit=0, bint shmem=False, bytes content=b""):
+        self.pages, self.mapping = pages, mapping
+        self.i_pages = {}
+        pages.mappings += 1
+        self.id, self.limit, self.shmem, self.content = pages.mappings << PAGE_SHIFT, limit, shmem, content
+        self.readahead, self.holes = set(), set()
+        pages.caches[self.id] = self
+
+    def __deepcopy__(self, memo):
+        from copy import deepcopy
+        cdef PageCache new = PageCache.__new__(PageCache)
+        memo[id(self)] = new
+        new.pages, new.mapping = deepcopy(self.pages, memo), deepcopy(self.mapping, memo)
+        new.i_pages = dict(self.i_pages)
+        new.id, new.limit, new.shmem, new.readahead = self.id, self.limit, self.shmem, set(self.readahead)
+        new.content, new.holes = self.content, set(self.holes)
+        return new
+
+    cdef uint32_t find(self, uint32_t index) except? 1:
+        # The page of an index; NO_PAGE: it is not in memory.
+        cdef object pfn = self.i_pages.get(index)
+        if pfn is not None:
+            return pfn
+        if index < self.limit and index not in self.holes:
+            pfn = self.make(index, True)
+            return NO_PAGE if pfn == NO_MEMORY else pfn
+        return NO_PAGE
+
+    cdef uint32_t read(self, uint32_t index, uint64_t size) except? 1:
+        """Read a page that is not in memory: with it comes what lies around, up to 128 KiB. Or NO_MEMORY.
+
+        Source: mm/filemap.c do_sync_mmap_readahead(), mm/readahead.c page_cache_ra_unbounded()
+        Differs: VM_RAND_READ and VM_SEQ_READ read as everybody does.
+        """
+        cdef uint64_t start = index - RA_PAGES // 2 if index > RA_PAGES // 2 else 0
+        cdef uint64_t at
+        cdef uint32_t pfn
+        if self.shmem:
+            return self.make(index)
+        for at in range(start, min(start + RA_PAGES, (size + PAGE_SIZE - 1) >> PAGE_SHIFT)):
+            if self.find(<uint32_t>at) == NO_PAGE:
+                if at == start + RA_PAGES - RA_PAGES // 4:
+                    self.readahead.add(<uint32_t>at)
+                if self.make(<uint32_t>at, False, GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN) == NO_MEMORY:
+                    break
+        pfn = self.find(index)
+        return self.make(index) if pfn == NO_PAGE else pfn
+
+    cdef uint32_t make(self, uint32_t index, bint long_there=False, uint32_t gfp=GFP_HIGHUSER_MOVABLE) except? 1:
+        # A page at an index, which waits for its place on the LRU list unless it has been there for long; NO_MEMORY.
+        # Source: mm/filemap.c add_to_page_cache_lru()
+        cdef uint32_t pfn = self.pages.new_page(True, gfp)
+        cdef uint64_t at = <uint64_t>index << PAGE_SHIFT
+        cdef Page *page
+        if pfn == NO_PAGE:
+            return NO_MEMORY
+        page = &self.pages.g.map[pfn]
+        page.mapping, page.index = self.id, index
+        part = b"" if index in self.holes else self.content[at:at + PAGE_SIZE]
+        if part:
+            self.pages.k.machine.ram.write(<int64_t>pfn << PAGE_SHIFT, part)
+        page.flags |= PG_uptodate | (PG_swapbacked if self.shmem else 0)
+        if long_there:
+            self.pages.lru.lru_cache_add_now(pfn)
+        else:
+            self.pages.lru.lru_cache_add(pfn)
+        if index in self.readahead:
+            page.flags |= PG_readahead
+        self.i_pages[index] = pfn
+        self.holes.discard(index)
+        return pfn
+
+    def frame(self, uint32_t index):
+        """The page frame of an index, None where nothing is; what the disk has is read in."""
+        cdef uint32_t pfn = self.find(index)
+        return None if pfn == NO_PAGE else pfn
+
+    def write(self, uint64_t first, uint64_t count, bint dirty=True):
+        """Have pages of a file written through it, from index `first` on: those that are not there are made.
+
+        Source: mm/filemap.c generic_perform_write()
+        """
+        cdef uint32_t pfn
+        for index in range(first, first + count):
+            pfn = self.find(<uint32_t>index)
+            if pfn == NO_PAGE:
+                pfn = self.make(<uint32_t>index)
+            if pfn != NO_MEMORY and dirty:
+                self.pages.g.map[pfn].flags |= PG_dirty
+
+    def truncate(self, uint64_t size):
+        """Give a file another size, in bytes; pages beyond its end go. Source: mm/truncate.c truncate_inode_pages()"""
+        cdef uint64_t count = (size + PAGE_SIZE - 1) >> PAGE_SHIFT
+        self.limit = min(self.limit, count)
+        self.content = self.content[:size]
+        for index in sorted(i for i in self.i_pages if i >= count):
+            self.drop(index)
+
+    def punch_hole(self, list i_mmap not None, uint64_t first, uint64_t last):
+        """Take the pages first to last out of a file and of the tables that show them; private copies stay.
+
+        Source: mm/shmem.c shmem_fallocate(), mm/truncate.c truncate_pagecache_range()
+        """
+        cdef VmAreaStruct vma
+        for index in range(first, last + 1):
+            for vma in vma_interval_tree_foreach(i_mmap, index, index):
+                self.pages.zap_file_page(vma, vma.vm_start + ((<uint32_t>index - vma.vm_pgoff) << PAGE_SHIFT))
+            self.holes.add(index)
+            if index in self.i_pages:
+                self.drop(index)
+
+    def drop(self, uint32_t index):
+        """Take a page out of the cache. Source: mm/filemap.c delete_from_page_cache()"""
+        cdef uint32_t pfn = self.i_pages.pop(index)
+        self.pages.g.map[pfn].mapping = 0
+        self.pages.g.map[pfn].flags &= ~<uint32_t>PG_dirty
+        self.pages.put_page(pfn)
+
+    def __len__(self):
+        return len(self.i_pages)
