@@ -10,19 +10,18 @@ Every call is told in the log, as a line of bootsim's own. Who got memory, and w
 from __future__ import annotations
 
 import importlib
-import inspect
-import sys
-import traceback
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
 from bootsim.lab import names
+from bootsim.lab.arguments import device, size_bytes, width, word_address
+from bootsim.lab.bound import Bound, Held, place, word_of
 from bootsim.lab.text import Text
 from bootsim.linux.include.linux.mm_types import Page
 from bootsim.linux.kernel.printk import step
-from bootsim.linux.mm.page_alloc import format_gfp_flags, page_info
+from bootsim.linux.mm.page_alloc import page_info
 from bootsim.page import PAGE_SHIFT
 
 if TYPE_CHECKING:
@@ -33,77 +32,7 @@ if TYPE_CHECKING:
     from bootsim.lab.process import Process
     from bootsim.linux import Kernel
 
-_PACKAGE = str(Path(__file__).parents[1])
-_NEAR = 3  # calls from here to where an argument of the wrong kind is found out; one that lies deeper is a bug
 _PG_SLAB = 1 << 9
-
-
-
-class Held(NamedTuple):
-    """Memory that a call gave: its frame (`pfn`) or object (`va`), the call in words, and the line that made it.
-
-    Pages that were given by their address have both.
-    """
-
-    pfn: int | None
-    va: int | None
-    call: str
-    place: str
-
-
-class Bound:
-    """A function of the kernel with its machine."""
-
-    def __init__(self, session: Session, function: Callable[..., Any]) -> None:
-        self._session = session
-        self._function = function
-        self.__name__ = function.__name__
-        self.__doc__ = function.__doc__
-        try:
-            self._parameters = list(inspect.signature(function).parameters)[1:]
-            if "create" not in self.__name__:  # a cache's own flags are none of a request
-                self._parameters = ["gfp_flags" if name == "flags" else name for name in self._parameters]
-        except (TypeError, ValueError):
-            self._parameters = []
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        """Call it on the session's machine; a page may be a frame's number. Raises InputError for other arguments."""
-        named = [*self._parameters, *[""] * len(args)]
-        args = tuple(self._page(name, value) for name, value in zip(named, args, strict=False))
-        try:
-            answer = self._function(self._session.k, *args, **options)
-        except (TypeError, OverflowError) as error:
-            if len(traceback.extract_tb(error.__traceback__)) > _NEAR:
-                raise
-            raise InputError(f"{self.__name__}(): {error}") from None
-        self._session.heard(self.__name__, self._words(args, options), args, answer)
-        return answer
-
-    def _page(self, name: str, value: Any) -> Any:
-        # a page of this machine, whichever it was taken from
-        if isinstance(value, Page):
-            return Page(self._session.k, value.pfn)
-        return Page(self._session.k, value) if name == "page" and isinstance(value, int) else value
-
-    def _words(self, args: tuple[Any, ...], options: dict[str, Any]) -> str:
-        named = [*self._parameters, *[""] * len(args)]
-        words = [_word(name, value) for name, value in zip(named, args, strict=False)]
-        words += [f"{name}={_word(name, value)}" for name, value in options.items()]
-        return f"{self.__name__}({', '.join(words)})"
-
-    def __repr__(self) -> str:
-        return f"<{self.__name__}({', '.join(self._parameters)})>"
-
-
-def _word(name: str, value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        if name.startswith("gfp"):
-            return format_gfp_flags(value)
-        return f"{value:#x}" if value >= 1 << PAGE_SHIFT else str(value)
-    if isinstance(value, Page):
-        return f"page {value.pfn:#x}"
-    called = getattr(value, "name", None)
-    return called if isinstance(called, str) else repr(value)
 
 
 class Session:
@@ -150,7 +79,7 @@ class Session:
 
     def heard(self, name: str, call: str, args: tuple[Any, ...], answer: Any) -> None:
         """A bound function was called: tell it in the log, and keep who got memory."""
-        told = _word("", answer) if not isinstance(answer, dict) else "..."
+        told = word_of("", answer) if not isinstance(answer, dict) else "..."
         step(self.k, "{call} = {answer}", func=name, call=call, answer=told)
         given, taken = names.GIVES.get(name), names.TAKES.get(name)
         if taken is not None and len(args) > taken:
@@ -163,7 +92,7 @@ class Session:
                 pfn = answer.pfn if given == "page" else answer
             key = answer if pfn is None else pfn
             self.held.pop(key, None)
-            self.held[key] = Held(pfn, None if given in ("page", "pfn") else answer, call, _place())
+            self.held[key] = Held(pfn, None if given in ("page", "pfn") else answer, call, place())
 
     # ------------------------------------------------------------------ questions
 
@@ -297,7 +226,7 @@ class Session:
         Raises InputError for what is no address. Status and address of a fault are in k.cpus[0].cp15 then.
         """
         with self._mode(privileged):
-            found = self.k.machine.load(_word_address("load", va, _width("load", size)), size, privileged)
+            found = self.k.machine.load(word_address("load", va, width("load", size)), size, privileged)
         self._told("load", va, found)
         return found
 
@@ -306,10 +235,10 @@ class Session:
 
         Raises InputError as `load`, and for a number of more bits.
         """
-        if isinstance(word, bool) or not isinstance(word, int) or not 0 <= word < 1 << 8 * _width("store", size):
+        if isinstance(word, bool) or not isinstance(word, int) or not 0 <= word < 1 << 8 * width("store", size):
             raise InputError(f"store: {word!r} is no number of {8 * size} bits")
         with self._mode(privileged):
-            fault = self.k.machine.store(_word_address("store", va, _width("store", size)), word, size, privileged)
+            fault = self.k.machine.store(word_address("store", va, width("store", size)), word, size, privileged)
         self._told("store", va, fault)
         return fault
 
@@ -319,7 +248,7 @@ class Session:
         Raises InputError as `load`.
         """
         with self._mode(privileged):
-            found = self.k.machine.fetch(_word_address("fetch", va, 4), privileged)
+            found = self.k.machine.fetch(word_address("fetch", va, 4), privileged)
         self._told("fetch", va, found)
         return found
 
@@ -423,13 +352,13 @@ class Session:
         from bootsim.lab.process import Answer
         from bootsim.linux.mm.swapfile.on import swapon
 
-        size_bytes = _size("swapon", size)
+        asked_bytes = size_bytes("swapon", size)
         if path is None:
             room = self.k.processes
             areas = room.swapspace.swap_info if room is not None and room.swapspace is not None else []
             path = next(p for p in (f"/dev/vda{n}" for n in range(2, 99)) if all(p != si.path for si in areas))
-        answer = Answer(swapon(self.k, size_bytes, _device("swapon", path), priority=priority, ssd=ssd))
-        step(self.k, "swapon({path}, {size} bytes) = {answer}", func="swapon", path=path, size=size_bytes,
+        answer = Answer(swapon(self.k, asked_bytes, device("swapon", path), priority=priority, ssd=ssd))
+        step(self.k, "swapon({path}, {size} bytes) = {answer}", func="swapon", path=path, size=asked_bytes,
              answer=repr(answer))
         return answer
 
@@ -438,7 +367,7 @@ class Session:
         from bootsim.lab.process import Answer
         from bootsim.linux.mm.swapfile.on import swapoff
 
-        answer = Answer(swapoff(self.k, _device("swapoff", path)))
+        answer = Answer(swapoff(self.k, device("swapoff", path)))
         step(self.k, "swapoff({path}) = {answer}", func="swapoff", path=path, answer=repr(answer))
         return answer
 
@@ -554,46 +483,3 @@ class Session:
         from bootsim.lab.picture import memory_map
 
         return memory_map(self.k)
-
-
-def _width(call: str, size: Any) -> int:
-    if isinstance(size, bool) or size not in (1, 2, 4):
-        raise InputError(f"{call}: {size!r} is no size: 1, 2 or 4 bytes")
-    return int(size)
-
-
-def _word_address(call: str, va: Any, size: int) -> int:
-    if isinstance(va, bool) or not isinstance(va, int) or not 0 <= va <= (1 << 32) - size:
-        raise InputError(f"{call}: {va!r} is no address of {size} bytes below 2**32")
-    if call == "fetch" and va % 4:
-        raise InputError(f"fetch: {va:#x} is no address of an instruction: a multiple of 4")
-    return va
-
-
-def _size(call: str, size: Any) -> int:
-    from bootsim.linux.lib.cmdline import memparse
-
-    if isinstance(size, str):
-        found, rest = memparse(size)
-        if rest or not found:
-            raise InputError(f"{call}: {size!r} is no size; write 64M or a number of bytes")
-        size = found
-    if isinstance(size, bool) or not isinstance(size, int) or not 0 < size < 1 << 44:
-        raise InputError(f"{call}: {size!r} is no size in bytes below 16 TiB")
-    return size
-
-
-def _device(call: str, path: Any) -> str:
-    if not isinstance(path, str) or not path.startswith("/dev/") or not path.isprintable() or " " in path:
-        raise InputError(f"{call}: {path!r} is no device: /dev/NAME; files of file systems are not modelled as swap")
-    return path
-
-
-def _place() -> str:
-    # the line that called, outside of bootsim
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    function = frame.f_code.co_name
-    where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
-    return where if function == "<module>" else f"{where} in {function}"

@@ -1,0 +1,44 @@
+"""What a person passes at the prompt: an address, a size, a device, a name; or one clear line about what it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bootsim.errors import InputError
+
+
+def width(call: str, size: Any) -> int:
+    """Return how many bytes an access takes: 1, 2 or 4. Raises InputError for others."""
+    if isinstance(size, bool) or size not in (1, 2, 4):
+        raise InputError(f"{call}: {size!r} is no size: 1, 2 or 4 bytes")
+    return int(size)
+
+
+def word_address(call: str, va: Any, size: int) -> int:
+    """Return the address of an access of `size` bytes. Raises InputError for what is none."""
+    if isinstance(va, bool) or not isinstance(va, int) or not 0 <= va <= (1 << 32) - size:
+        raise InputError(f"{call}: {va!r} is no address of {size} bytes below 2**32")
+    if call == "fetch" and va % 4:
+        raise InputError(f"fetch: {va:#x} is no address of an instruction: a multiple of 4")
+    return va
+
+
+def size_bytes(call: str, size: Any) -> int:
+    """Return a size in bytes, of a number or of "64M". Raises InputError for what is none."""
+    from bootsim.linux.lib.cmdline import memparse
+
+    if isinstance(size, str):
+        found, rest = memparse(size)
+        if rest or not found:
+            raise InputError(f"{call}: {size!r} is no size; write 64M or a number of bytes")
+        size = found
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 < size < 1 << 44:
+        raise InputError(f"{call}: {size!r} is no size in bytes below 16 TiB")
+    return size
+
+
+def device(call: str, path: Any) -> str:
+    """Return the path of a device, /dev/NAME. Raises InputError for what is none."""
+    if not isinstance(path, str) or not path.startswith("/dev/") or not path.isprintable() or " " in path:
+        raise InputError(f"{call}: {path!r} is no device: /dev/NAME; files of file systems are not modelled as swap")
+    return path

@@ -1,0 +1,100 @@
+"""A function of the kernel bound to a session's machine, as a shell or script calls it; and who got memory by it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bootsim.errors import InputError
+from bootsim.linux.include.linux.mm_types import Page
+from bootsim.linux.mm.page_alloc import format_gfp_flags
+from bootsim.page import PAGE_SHIFT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bootsim.lab.session import Session
+
+_PACKAGE = str(Path(__file__).parents[1])
+_NEAR = 3  # calls from here to where an argument of the wrong kind is found out; one that lies deeper is a bug
+
+
+class Held(NamedTuple):
+    """Memory that a call gave: its frame (`pfn`) or object (`va`), the call in words, and the line that made it.
+
+    Pages that were given by their address have both.
+    """
+
+    pfn: int | None
+    va: int | None
+    call: str
+    place: str
+
+
+class Bound:
+    """A function of the kernel with its machine."""
+
+    def __init__(self, session: Session, function: Callable[..., Any]) -> None:
+        self._session = session
+        self._function = function
+        self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+        try:
+            self._parameters = list(inspect.signature(function).parameters)[1:]
+            if "create" not in self.__name__:  # a cache's own flags are none of a request
+                self._parameters = ["gfp_flags" if name == "flags" else name for name in self._parameters]
+        except (TypeError, ValueError):
+            self._parameters = []
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Call it on the session's machine; a page may be a frame's number. Raises InputError for other arguments."""
+        named = [*self._parameters, *[""] * len(args)]
+        args = tuple(self._page(name, value) for name, value in zip(named, args, strict=False))
+        try:
+            answer = self._function(self._session.k, *args, **options)
+        except (TypeError, OverflowError) as error:
+            if len(traceback.extract_tb(error.__traceback__)) > _NEAR:
+                raise
+            raise InputError(f"{self.__name__}(): {error}") from None
+        self._session.heard(self.__name__, self._words(args, options), args, answer)
+        return answer
+
+    def _page(self, name: str, value: Any) -> Any:
+        # a page of this machine, whichever it was taken from
+        if isinstance(value, Page):
+            return Page(self._session.k, value.pfn)
+        return Page(self._session.k, value) if name == "page" and isinstance(value, int) else value
+
+    def _words(self, args: tuple[Any, ...], options: dict[str, Any]) -> str:
+        named = [*self._parameters, *[""] * len(args)]
+        words = [word_of(name, value) for name, value in zip(named, args, strict=False)]
+        words += [f"{name}={word_of(name, value)}" for name, value in options.items()]
+        return f"{self.__name__}({', '.join(words)})"
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__}({', '.join(self._parameters)})>"
+
+
+def word_of(name: str, value: Any) -> str:
+    """Return an argument or an answer in words; the argument's name tells what it is."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if name.startswith("gfp"):
+            return format_gfp_flags(value)
+        return f"{value:#x}" if value >= 1 << PAGE_SHIFT else str(value)
+    if isinstance(value, Page):
+        return f"page {value.pfn:#x}"
+    called = getattr(value, "name", None)
+    return called if isinstance(called, str) else repr(value)
+
+
+def place() -> str:
+    """Return the line that called, outside of bootsim."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    function = frame.f_code.co_name
+    where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return where if function == "<module>" else f"{where} in {function}"
