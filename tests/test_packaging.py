@@ -71,9 +71,10 @@ def test_project_names_its_version_once():
 def test_sdist_has_sources_data_and_licence_but_nothing_built(sdist, checkout):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    patterns = ("bootsim/**/*.py*", "bootsim/**/*.px*", "configs/*.*", "dts/*.*", "tests/**/*.*", "docs/*.md")
+    patterns = ("bootsim/**/*.py*", "bootsim/**/*.px*", "configs/*.*", "dts/*.*", "tests/**/*.*", "docs/**/*.*",
+                "labs/*.*")
     wanted = {str(path.relative_to(checkout)) for pattern in patterns for path in checkout.glob(pattern)}
-    wanted |= {"LICENSE", "README.md", "Makefile", "setup.py", "pyproject.toml", "tests/test_packaging.py"}
+    wanted |= {"LICENSE", "README.md", "Makefile", "setup.py", "pyproject.toml", "tests/test_packaging.py", ".ci/run"}
     assert wanted - names == set()
     written = {str(path.relative_to(checkout)) for folder in ("benchmarks", "differential", "golden/mappings")
                for path in (checkout / "tests" / folder).glob("*.c")}
