@@ -46,6 +46,10 @@ cdef class LruVec:
             found[LRU_NAMES[lru]] = pages
         return found
 
+    def evictable(self):
+        """How many pages reclaim would look at."""
+        return sum(self.sizes().values()) - self.sizes()["unevictable"]
+
     def pages(self, str name not None):
         """The frames of a list, from the one that came last to the one that goes first."""
         cdef uint32_t head = self.list_of(LRU_NAMES.index(name))

@@ -1,5 +1,5 @@
 # cython: nonecheck=True
-"""kswapd, on a machine without pages to reclaim: it lets go of watermark boosts, and wakes kcompactd (mm/vmscan.c).
+"""kswapd, as on a machine without pages to reclaim: it lets go of watermark boosts, and wakes kcompactd (mm/vmscan.c).
 
     a request finds too little --> wakeup_kswapd() --> kswapd: balance_pgdat() --> wakeup_kcompactd() --> kcompactd
 
@@ -83,8 +83,8 @@ def wakeup_kswapd(k, uint32_t gfp_mask, uint32_t order, uint32_t highest_zoneidx
     """Have kswapd run, and then kcompactd, unless there is enough or kswapd is past hope.
 
     Source: mm/vmscan.c wakeup_kswapd(), kswapd(), balance_pgdat(), mm/compaction.c kcompactd()
-    Differs: there is nothing to reclaim; the two threads run at once, one after the other, and what else wakes them
-        meanwhile does so later.
+    Differs: nothing is reclaimed, pages of processes and files neither, which a line tells; the two threads run at
+        once, one after the other, and what else wakes them meanwhile does so later.
     """
     cdef Pglist p = k.mm.pgdat
     cdef Pgdat *g = p.g
@@ -95,9 +95,13 @@ def wakeup_kswapd(k, uint32_t gfp_mask, uint32_t order, uint32_t highest_zoneidx
     boost = boosted(g, highest_zoneidx)
     if failures < MAX_RECLAIM_RETRIES and (boost or not pgdat_balanced(g, order, highest_zoneidx)):
         kswapd(g, order, highest_zoneidx)
-        step(k, "kswapd runs for order {order}: nothing to reclaim, watermark boosts of {boost} pages let go, "
-             "{failures} runs without progress", func="balance_pgdat", order=order, boost=boost,
-             failures=g.kswapd_failures)
+        pages = p.lru.evictable() if p.lru is not None else 0
+        left = "nothing to reclaim"
+        if pages:
+            left = "the {pages} pages of processes and files on LRU lists are not reclaimed"
+        step(k, "kswapd runs for order {order}: " + left
+             + ", watermark boosts of {boost} pages let go, {failures} runs without progress", func="balance_pgdat",
+             order=order, pages=pages, boost=boost, failures=g.kswapd_failures)
     elif not gfp_mask & __GFP_DIRECT_RECLAIM:
         wakeup_kcompactd(g, order, highest_zoneidx)
     if g.kcompactd_woken:

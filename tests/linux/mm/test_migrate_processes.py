@@ -189,6 +189,23 @@ def test_a_page_that_somebody_holds_stays(booted):
     assert p.pfn(BASE) == pfn
 
 
+def test_what_reclaim_would_look_at_is_told(booted):
+    k, data = booted
+    lab = Session(k.copy(), alive.text)
+    lab.names()
+    start(lab, data)  # init, which nobody kills
+    p = start(lab, data)
+    pages = lab.k.mm.pgdat.node_present_pages
+    addr = p.mmap(0, pages * PAGE, 3, PRIVATE | ANONYMOUS | 0x4000)
+    for page in range(pages):
+        if p.touch(addr + page * PAGE, write=True):
+            break
+    text = "\n".join(record.text for record in lab.k.log.records)
+    assert "kswapd runs for order 0: the " in text
+    assert "pages of processes and files on LRU lists are not reclaimed, as the kernel might" in text
+    assert "nothing to reclaim" not in text
+
+
 def test_a_copy_moves_its_own_pages(booted):
     k, data = booted
     lab = Session(k.copy(), alive.text)
