@@ -71,6 +71,7 @@ WARN_SITES = (
     WarnSite("mm/slub.c:2575", "___slab_alloc", 1, needs="SLUB"),
     WarnSite("mm/slub.c:3264", "kmem_cache_free_bulk", needs="SLUB"),
     WarnSite("mm/slub.c:4096", "__ksize", needs="SLUB"),
+    WarnSite("mm/swap_slots.c:248", "enable_swap_slots_cache", needs="SWAP"),
     WarnSite("mm/vmalloc.c:1654", "vb_alloc"),
     WarnSite("mm/vmalloc.c:2245", "__vunmap"),
     WarnSite("mm/vmalloc.c:2251", "__vunmap", 1),

@@ -20,9 +20,11 @@ cdef struct SwapSlotsCache:     # struct swap_slots_cache
 cdef class SwapSlots(SwapAreas):
     cdef readonly bint swap_slot_cache_enabled
     cdef readonly bint swap_slot_cache_active
-    cdef uint32_t nr_caches             # online processors; 0 before the first swapon()
+    cdef uint32_t nr_caches             # online processors; 0 before the first swapon(), or without memory for stores
+    cdef bint warned                    # that there was none
     cdef SwapSlotsCache *swp_slots
 
+    cdef bint alloc_swap_slot_caches(self) except? -1
     cdef int make_caches(self, uint32_t nr_cpus) except -1
     cdef int drain(self) except -1
     cdef bint check_cache_active(self) except? -1

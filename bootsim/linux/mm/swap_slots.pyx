@@ -6,6 +6,9 @@ from libc.string cimport memcpy
 
 from bootsim.linux.mm.swapfile.areas cimport SwapAreas
 
+from bootsim.linux.kernel.panic import warn
+from bootsim.linux.mm.vmalloc.alloc import kvfree, kvzalloc
+
 
 cdef class SwapSlots(SwapAreas):
     """Swap areas, with a store of slots for each processor while there is plenty."""
@@ -19,6 +22,7 @@ cdef class SwapSlots(SwapAreas):
         SwapAreas.copy_to(self, new, memo)
         new.swap_slot_cache_enabled, new.swap_slot_cache_active = (
             self.swap_slot_cache_enabled, self.swap_slot_cache_active)
+        new.warned = self.warned
         if self.nr_caches:
             new.make_caches(self.nr_caches)
             memcpy(new.swp_slots, self.swp_slots, self.nr_caches * sizeof(SwapSlotsCache))
@@ -30,16 +34,40 @@ cdef class SwapSlots(SwapAreas):
         self.nr_caches = nr_cpus
         return 0
 
-    def enable_swap_slots_cache(self, uint32_t nr_cpus):
-        """Let `nr_cpus` processors have stores; whether this is the first time, and their arrays are to be allocated.
+    def enable_swap_slots_cache(self):
+        """Let the processors have stores, whose arrays the first swapon() allocates.
 
         Source: mm/swap_slots.c enable_swap_slots_cache()
         """
-        first = self.nr_caches == 0
-        if first:
-            self.make_caches(nr_cpus)
+        if self.nr_caches or self.alloc_swap_slot_caches():
+            self.reenable_swap_slots_cache()
+        elif not self.warned:
+            self.warned = True
+            warn(self.k, "mm/swap_slots.c:248", "Cache allocation failed (enable_swap_slots_cache), operating without "
+                 "swap slots cache.", func="enable_swap_slots_cache")
+
+    cdef bint alloc_swap_slot_caches(self) except? -1:
+        # For every processor an array to give out and one of what is given back; whether there was memory for them.
+        # Source: mm/swap_slots.c alloc_swap_slot_cache(), free_slot_cache()
+        cdef list arrays = []
+        cdef Py_ssize_t wanted = 2 * self.k.nr_online_cpus
+        while len(arrays) < wanted:
+            va = kvzalloc(self.k, SWAP_SLOTS_CACHE_SIZE * sizeof(uint32_t))
+            if not va:
+                break
+            arrays.append(va)
+        if len(arrays) == wanted:
+            self.make_caches(self.k.nr_online_cpus)
+            return True
+        if len(arrays) & 1:
+            kvfree(self.k, arrays.pop())  # of the processor that has no second one; then those before it
+        for va in arrays:
+            kvfree(self.k, va)
+        return False
+
+    def reenable_swap_slots_cache(self):
+        """Have the stores used if any area is on. Source: mm/swap_slots.c __reenable_swap_slots_cache()"""
         self.swap_slot_cache_enabled = self.has_usable_swap()
-        return first
 
     def disable_swap_slots_cache(self):
         """Give all stores back, as long as an area is switched off.
@@ -63,7 +91,7 @@ cdef class SwapSlots(SwapAreas):
 
     cdef bint check_cache_active(self) except? -1:
         # Source: mm/swap_slots.c check_cache_active()
-        if not self.swap_slot_cache_enabled:
+        if not self.swap_slot_cache_enabled or not self.nr_caches:
             return False
         if not self.swap_slot_cache_active:
             self.swap_slot_cache_active = self.nr_swap_pages > <int>self.nr_caches * THRESHOLD_ACTIVATE_SWAP_SLOTS_CACHE
@@ -96,7 +124,7 @@ cdef class SwapSlots(SwapAreas):
     cdef int free_swap_slot(self, uint32_t entry) except -1:
         # Source: mm/swap_slots.c free_swap_slot(): kept until 64 are, and never given out from there
         cdef SwapSlotsCache *cache
-        if not (self.swap_slot_cache_active and self.swap_slot_cache_enabled):
+        if not (self.swap_slot_cache_active and self.swap_slot_cache_enabled and self.nr_caches):
             return self.swapcache_free_entries(&entry, 1)
         cache = &self.swp_slots[self.g.cpu]
         if cache.n_ret >= SWAP_SLOTS_CACHE_SIZE:

@@ -9,9 +9,10 @@ from bootsim.errors import InputError
 from bootsim.inputs.configfile import load_build
 from bootsim.lab.session import Session
 from bootsim.linux.kernel.fork.init import processes
+from bootsim.linux.mm import swap_slots
 from bootsim.linux.mm.page_alloc import GFP_HIGHUSER, alloc_pages, page_info
 from bootsim.linux.mm.page_alloc import __free_pages as free_pages
-from bootsim.linux.mm.swapfile import api
+from bootsim.linux.mm.swapfile import api, on
 from bootsim.linux.mm.swapfile.on import swapoff, swapon, swapspace
 from bootsim.linux.mm.vmalloc.area import find_vm_area
 from bootsim.views import alive
@@ -127,6 +128,75 @@ def test_structures_take_memory_and_give_it_back():
         # second-level tables and slabs stay
         assert 0 <= before - free() <= 8
         before = free()
+
+
+def test_memory_goes_back_in_the_kernels_order(monkeypatch):
+    freed = []
+    m = Machine((4096, {"ssd": True}), MEMCG_SWAP=True, FRONTSWAP=True)
+    names = {va: name for name, va in m.area().memory.items() if isinstance(va, int)}
+    cgroup = m.area().memory["swap_cgroup pages"]
+    for name in ("kvfree", "free_percpu", "kfree"):
+        monkeypatch.setattr(on, name, lambda _k, va: freed.append(names.get(va)))
+    monkeypatch.setattr(on, "__free_pages", lambda _k, pfn, _order: freed.append(pfn))
+    assert swapoff(m.k, "/dev/vda2") == 0
+    assert freed == ["swap_extent", "percpu_cluster", "cluster_next_cpu", "swap_map", "cluster_info", "frontswap_map",
+                     *cgroup, "swap_cgroup", "swapper_space"]
+    freed.clear()
+    monkeypatch.setattr(on, "kmalloc", lambda *_: None)  # the extent's; what came before it goes back
+    assert swapon(m.k, 4096 * P, "/dev/vda3", ssd=True) == -12
+    # the second record, processors' clusters, no extent, pages of the cgroups, and five arrays
+    assert [isinstance(each, int) for each in freed] == [False] * 4 + [True] * 2 + [False] * 5
+
+
+def test_without_memory_for_cgroups_swapon_fails_and_says_so(monkeypatch):
+    vzalloc = on.vzalloc
+    for missing in ("array", "pages"):
+        with monkeypatch.context() as patch:
+            m = Machine(MEMCG_SWAP=True)
+            if missing == "array":
+                patch.setattr(on, "vzalloc", lambda k, size, who: 0 if who == "swap_cgroup_swapon" else
+                              vzalloc(k, size, who))
+            else:
+                patch.setattr(on, "alloc_pages", lambda *_: None)
+            assert swapon(m.k, 4096 * P, "/dev/vda2") == -12
+            assert m.lines() == ["couldn't allocate enough memory for swap_cgroup",
+                                 "swap_cgroup can be disabled by swapaccount=0 boot option"]
+
+
+def test_without_memory_for_stores_swap_works_without_them(monkeypatch):
+    given, freed = [], []
+
+    def kvzalloc(_k, size, *_):
+        given.append(size)
+        return 0xC8000000 + len(given) * P if len(given) < 4 else 0
+
+    m = Machine(smp=4)
+    monkeypatch.setattr(swap_slots, "kvzalloc", kvzalloc)
+    monkeypatch.setattr(swap_slots, "kvfree", lambda _k, va: freed.append(va - 0xC8000000 >> 12))
+    for i in range(2):
+        assert swapon(m.k, 4096 * P, f"/dev/vda{i + 2}") == 0
+        given.clear()
+    assert freed == [3, 1, 2] * 2  # the half of the second processor first
+    assert sum("Cache allocation failed (enable_swap_slots_cache)" in line for line in m.lines()) == 1
+    assert swapoff(m.k, "/dev/vda3") == 0  # has the stores used, which nobody has
+    assert m.space.caches() == []
+    assert m.slots(3) == [(0, 1), (0, 2), (0, 3)]
+    assert m.space.nr_swap_pages == 4095 - 3
+    api.put_swap_page(m.space, 1)
+    assert m.space.nr_swap_pages == 4095 - 2  # at once
+    monkeypatch.undo()
+    assert swapon(m.k, 64 * P, "/dev/vda4") == 0
+    assert len(m.space.caches()) == 4
+
+
+def test_swapon_says_what_it_does_not_model():
+    def said(m):
+        return " ".join(r.text for r in m.k.log.records[m.said:] if not r.kernel)
+
+    m = Machine((64, {}))
+    assert "no page is ever reclaimed" in said(m)
+    assert "locks" not in said(m)
+    assert "locks" in said(Machine((64, {}), DEBUG_SPINLOCK=True))
 
 
 def test_swap_map_lies_in_ram():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
 from bootsim.linux.include.linux.errno import EBUSY, EINVAL, ENOMEM
-from bootsim.linux.include.linux.slab import kfree, kzalloc
+from bootsim.linux.include.linux.slab import kfree, kmalloc
 from bootsim.linux.kernel.fork.init import processes
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.mm.page_alloc import __GFP_ZERO, GFP_KERNEL, __free_pages, alloc_pages
@@ -17,7 +17,7 @@ from bootsim.linux.mm.vmalloc.area import find_vm_area
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bootsim.linux import Kernel
     from bootsim.linux.mm.swapfile.info import SwapInfo
@@ -27,14 +27,22 @@ ENOSYS = 38
 MAX_SWAPFILE_PAGES = 1 << 25
 SWAPFILE_CLUSTER = 256
 SWAP_ADDRESS_SPACE_PAGES = 1 << 14
-SWAP_SLOTS_CACHE_BYTES = 64 * 4
 _SC_PER_PAGE = PAGE_SIZE // 2  # struct swap_cgroup has two bytes
 _EXTENT_BYTES = 32
+_LOCK_OPTIONS = ("DEBUG_SPINLOCK", "DEBUG_LOCK_ALLOC", "LOCKDEP")
 _MKSWAP_PAGES = 10
+# In which order sys_swapon() gives back what it has when something is missing, and sys_swapoff().
+_BAD_SWAP_ORDER = ("percpu_cluster", "cluster_next_cpu", "swap_extent", "swap_cgroup pages", "swap_cgroup", "swap_map",
+                   "cluster_info", "frontswap_map", "swapper_space")
+_SWAPOFF_ORDER = ("swap_extent", "percpu_cluster", "cluster_next_cpu", "swap_map", "cluster_info", "frontswap_map",
+                  "swap_cgroup pages", "swap_cgroup", "swapper_space")
 
 
 def swapspace(k: Kernel) -> SwapSpace:
-    """The swap of a machine, made at the first question. Raises ProcessError as `processes` does."""
+    """The swap of a machine, made at the first question. Raises ProcessError as `processes` does.
+
+    Source: mm/swapfile.c swapfile_init(), mm/swap_state.c: what there is before the first area
+    """
     room = processes(k)
     if room.swapspace is None:
         room.swapspace = SwapSpace(k, room.pages)
@@ -46,8 +54,10 @@ def swapon(k: Kernel, size_bytes: int, path: str, *, priority: Any = None, ssd: 
 
     With `ssd` the device has no seeks. Raises InputError for a size below 40 KiB, which mkswap refuses.
     Source: mm/swapfile.c sys_swapon(), read_swap_header()
-    Differs: the header's page takes no memory; of the device nothing but its slots. What the kernel takes at random, on
-        a device without seeks, is the first free slot. Discarding, bad pages, and files of a file system are left out.
+    Differs: nothing is reclaimed, so that no page comes to an area, which a line says. The header's page takes no
+        memory; of the device nothing but its slots. Locks are plain ones; a line says where they are not. What the
+        kernel takes at random, on a device without seeks, is the first free slot, as a line says. Discarding, bad
+        pages, and files of a file system are left out.
     """
     if size_bytes >> PAGE_SHIFT < _MKSWAP_PAGES:
         raise InputError(f"swapon: {size_bytes} bytes: mkswap takes no area of less than {_MKSWAP_PAGES} pages")
@@ -68,7 +78,7 @@ def swapon(k: Kernel, size_bytes: int, path: str, *, priority: Any = None, ssd: 
     maxpages = _maxpages(k, size_bytes >> PAGE_SHIFT)
     if in_use or not _memory(k, si, maxpages, ssd):
         space.forget(si)
-        _release(k, si)
+        _release(k, si, _BAD_SWAP_ORDER)
         return -EBUSY if in_use else -ENOMEM
     _enable(k, space, si, maxpages, priority, ssd)
     return 0
@@ -110,7 +120,7 @@ def _memory(k: Kernel, si: SwapInfo, maxpages: int, ssd: bool) -> bool:
                    ("percpu_cluster", lambda: __alloc_percpu(k, 8 + lock, 4))]
     if k.build.config.MEMCG_SWAP:
         wanted.append(("swap_cgroup", lambda: _swap_cgroup_swapon(k, si, maxpages)))
-    wanted.append(("swap_extent", lambda: kzalloc(k, _EXTENT_BYTES) or 0))
+    wanted.append(("swap_extent", lambda: kmalloc(k, _EXTENT_BYTES) or 0))
     if k.build.config.FRONTSWAP:
         wanted.append(("frontswap_map", lambda: kvzalloc(k, -(-maxpages // 32) * 4, "sys_swapon")))
     wanted.append(("swapper_space", lambda: kvzalloc(k, spaces * _address_space_bytes(k), "init_swap_address_space")))
@@ -122,21 +132,24 @@ def _memory(k: Kernel, si: SwapInfo, maxpages: int, ssd: bool) -> bool:
 
 
 def _swap_cgroup_swapon(k: Kernel, si: SwapInfo, maxpages: int) -> int:
-    # Source: mm/swap_cgroup.c swap_cgroup_swapon(): an array of pages
+    # Source: mm/swap_cgroup.c swap_cgroup_swapon(), swap_cgroup_prepare(): an array of pages
     length = -(-maxpages // _SC_PER_PAGE)
     array = vzalloc(k, length * 4, "swap_cgroup_swapon")
     pages: list[int] = []
     while array and len(pages) < length:
         pfn = alloc_pages(k, GFP_KERNEL | __GFP_ZERO, 0)
         if pfn is None:
-            _free_all(k, pages)
-            vfree(k, array)
-            printk(k, KERN_INFO, "couldn't allocate enough memory for swap_cgroup", func="swap_cgroup_swapon")
-            printk(k, KERN_INFO, "swap_cgroup can be disabled by swapaccount=0 boot option", func="swap_cgroup_swapon")
-            return 0
+            break
         pages.append(pfn)
-    si.memory["swap_cgroup pages"] = pages
-    return array
+    if array and len(pages) == length:
+        si.memory["swap_cgroup pages"] = pages
+        return array
+    _free_all(k, pages)
+    if array:
+        vfree(k, array)
+    printk(k, KERN_INFO, "couldn't allocate enough memory for swap_cgroup", func="swap_cgroup_swapon")
+    printk(k, KERN_INFO, "swap_cgroup can be disabled by swapaccount=0 boot option", func="swap_cgroup_swapon")
+    return 0
 
 
 def _free_all(k: Kernel, pages: list[int]) -> None:
@@ -156,20 +169,26 @@ def _enable(k: Kernel, space: SwapSpace, si: SwapInfo, maxpages: int, priority: 
            ss="SS" if ssd else "", fs="FS" if si.memory.get("frontswap_map") else "")
     if ssd:
         step(k, "swap on {path}: the kernel begins at a random slot, here it is slot 1", func="swapon", path=si.path)
-    if space.enable_swap_slots_cache(k.nr_online_cpus):
-        for _ in range(2 * k.nr_online_cpus):  # alloc_swap_slot_cache(): to give out, and given back
-            kvzalloc(k, SWAP_SLOTS_CACHE_BYTES)
+    step(k, "swap on {path}: no page is ever reclaimed here, so that none comes to the area", func="swapon",
+         path=si.path, level=KERN_WARNING)
+    if any(getattr(k.build.config, name) for name in _LOCK_OPTIONS):
+        step(k, "swap on {path}: the locks in its structures are taken to be plain ones; with lock debugging they take "
+             "more memory", func="swapon", path=si.path, level=KERN_WARNING)
+    space.enable_swap_slots_cache()
 
 
-def _release(k: Kernel, si: SwapInfo) -> None:
+def _release(k: Kernel, si: SwapInfo, order: Sequence[str]) -> None:
     # all but the record, which stays for the next area
-    memory = si.memory
-    for name in ("percpu_cluster", "cluster_next_cpu"):
-        free_percpu(k, memory.pop(name, 0))
-    kfree(k, memory.pop("swap_extent", 0) or None)
-    _free_all(k, memory.pop("swap_cgroup pages", []))
-    for name in ("swap_cgroup", "swap_map", "cluster_info", "frontswap_map", "swapper_space"):
-        kvfree(k, memory.pop(name, 0))
+    for name in order:
+        held = si.memory.pop(name, 0)
+        if name == "swap_cgroup pages":
+            _free_all(k, held or [])
+        elif name in ("percpu_cluster", "cluster_next_cpu"):
+            free_percpu(k, held)
+        elif name == "swap_extent":
+            kfree(k, held or None)
+        else:
+            kvfree(k, held)
 
 
 def swapoff(k: Kernel, path: str) -> int:
@@ -186,10 +205,10 @@ def swapoff(k: Kernel, path: str) -> int:
         return -EINVAL
     space.disable_swap_slots_cache()
     if si.inuse_pages:
-        space.enable_swap_slots_cache(k.nr_online_cpus)
+        space.reenable_swap_slots_cache()
         raise InputError(f"swapoff: {path}: {si.inuse_pages} pages are in it, and reading them back is not modelled")
     space.disable_swap_info(si)
     processes(k).total_swap_pages = space.total_swap_pages
-    _release(k, si)
-    space.enable_swap_slots_cache(k.nr_online_cpus)
+    _release(k, si, _SWAPOFF_ORDER)
+    space.reenable_swap_slots_cache()
     return 0
