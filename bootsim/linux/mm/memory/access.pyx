@@ -6,8 +6,8 @@ from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
 from bootsim.linux.mm.memory.fault cimport ProcessPages
 from bootsim.linux.mm.mmap.stack cimport expand_stack
 from bootsim.linux.mm.mmap.structs cimport (
-    FIRST_USER_ADDRESS, NO_ANSWER, PAGE_MASK, VM_ACCESS_FLAGS, VM_GROWSDOWN, VM_WRITE, Processes, Task, UserMm,
-    VmAreaStruct, current_mm)
+    FIRST_USER_ADDRESS, NO_ANSWER, PAGE_MASK, VM_ACCESS_FLAGS, VM_EXEC, VM_GROWSDOWN, VM_WRITE, Processes, Task,
+    UserMm, VmAreaStruct, current_mm)
 from bootsim.linux.mm.mmap.vma cimport find_vma
 
 from bootsim.linux.kernel.fork.dup import do_exit
@@ -22,18 +22,20 @@ cdef enum:
     BUS_ADRERR = 2
 
 
-cdef int64_t fault_of(Task task, ProcessPages pages, uint32_t addr, bint write) except? NO_ANSWER:
+cdef int64_t fault_of(Task task, ProcessPages pages, uint32_t addr, bint write, bint execute) except? NO_ANSWER:
     # The signal of an access, and its code from bit 8 on. Source: arch/arm/mm/fault.c __do_page_fault(), access_error()
     cdef UserMm mm = current_mm(task)
     cdef VmAreaStruct vma
     cdef uint32_t ptep, pte, allowed
+    cdef uint32_t mask = VM_EXEC if execute else VM_WRITE if write else VM_ACCESS_FLAGS
     cdef int64_t signal
     if addr >= mm.task_size and pages.ram.load32(pmd_in(mm.pgd_pa, addr)) & PMD_TYPE_MASK != PMD_TYPE_TABLE:
         return SIGSEGV | SEGV_MAPERR << 8
     ptep = pages.pte_offset(mm, addr)
     pte = pages.ram.load32(ptep) if ptep else 0
     allowed = L_PTE_VALID | L_PTE_YOUNG | L_PTE_USER
-    if pte & allowed == allowed and (not write or (pte & L_PTE_DIRTY and not pte & L_PTE_RDONLY)):
+    if pte & allowed == allowed and not (execute and pte & L_PTE_XN) and (
+            not write or (pte & L_PTE_DIRTY and not pte & L_PTE_RDONLY)):
         return 0
     vma = find_vma(mm, addr)
     if vma is None or addr >= mm.task_size:
@@ -41,7 +43,7 @@ cdef int64_t fault_of(Task task, ProcessPages pages, uint32_t addr, bint write) 
     if vma.vm_start > addr:
         if not vma.vm_flags & VM_GROWSDOWN or addr < FIRST_USER_ADDRESS or expand_stack(vma, addr):
             return SIGSEGV | SEGV_MAPERR << 8
-    if not vma.vm_flags & (VM_WRITE if write else VM_ACCESS_FLAGS):
+    if not vma.vm_flags & mask:
         return SIGSEGV | SEGV_ACCERR << 8
     signal = pages.handle_mm_fault(vma, addr, write)
     if signal == SIGKILL and not task.fatal_signal_pending:
@@ -50,8 +52,10 @@ cdef int64_t fault_of(Task task, ProcessPages pages, uint32_t addr, bint write) 
     return signal | (BUS_ADRERR << 8 if signal == SIGBUS else 0)
 
 
-def do_page_fault(Task task not None, ProcessPages pages not None, uint32_t addr, bint write):
-    """Access a byte as a user program: (signal, code), (0, 0) where it may. The stack grows before the check.
+def do_page_fault(Task task not None, ProcessPages pages not None, uint32_t addr, bint write, bint execute=False):
+    """Read, write or execute as a user program: (signal, code), (0, 0) where it may.
+
+    The stack grows before the check.
 
     An entry that lets the access pass makes no fault. Who is killed meanwhile ends when the fault has been dealt with.
     Source: arch/arm/mm/fault.c do_page_fault(), do_translation_fault(), kernel/signal.c get_signal()
@@ -61,7 +65,7 @@ def do_page_fault(Task task not None, ProcessPages pages not None, uint32_t addr
     cdef int64_t found
     task.in_kernel += 1
     try:
-        found = fault_of(task, pages, addr, write)
+        found = fault_of(task, pages, addr, write, execute)
     finally:
         task.in_kernel -= 1
         room.current = before if before is not None and before.mm is not None else None

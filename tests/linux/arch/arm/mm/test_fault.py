@@ -7,7 +7,7 @@ import pytest
 import bootsim
 from bootsim.hw.mmu import Fault
 from bootsim.lab.session import Session
-from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv6
+from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv5, CPU_ARCH_ARMv6
 from bootsim.linux.arch.arm.mm.fault.abort import (
     BUS_ADRALN,
     SEGV_ACCERR,
@@ -128,6 +128,47 @@ def test_code_is_brought_in_where_it_may_run(lab, p):
     assert lab.abort(fault, privileged=False) is None
     assert lab.fetch(0x10100, privileged=False) == 0
     assert lab.abort(lab.fetch(data, privileged=False), privileged=False) == Signal(SIGSEGV, SEGV_ACCERR, data)
+
+
+def test_a_stack_does_not_grow_for_code_that_may_not_run(lab, p):
+    lab.switch_to(p)
+    stack = next(vma for vma in p.task.mm if vma.vm_flags & 0x100)  # VM_GROWSDOWN
+    below = stack.vm_start - 0x2000
+    answer = lab.abort(lab.fetch(below, privileged=False), privileged=False)
+    assert answer == Signal(SIGSEGV, SEGV_ACCERR, below)
+    assert not lab.k.translate(below)  # it has grown, but no page came in
+    assert stack.vm_start == below
+
+
+def test_an_oops_tells_that_it_was_a_fetch(lab):
+    lab.abort(lab.fetch(0x10))
+    assert said(lab)[1] == "Unable to handle kernel NULL pointer dereference at virtual address 00000010"
+    assert said(lab)[3] == "Internal error: Oops: 80000005 [#1] SMP ARM"
+
+
+def test_before_armv6_every_fetch_faults_as_if_nothing_were_there(lab):
+    fault = lab.fetch(0xF1000000)
+    lab.k.machine.devices = []
+    outside = lab.fetch(lab.ioremap(0x10009000, 4096))
+    lab.k.cpu_architecture = CPU_ARCH_ARMv5
+    for found in (fault, outside):
+        assert lab.abort(found, privileged=False) == Signal(SIGSEGV, SEGV_MAPERR, found.va)
+        lab.abort(found)
+        assert said(lab)[3] == "Internal error: Oops: 80000005 [#1] SMP ARM"
+
+
+def test_a_program_without_the_kernels_helpers(lab, p):
+    lab.switch_to(p)
+    fault = lab.load(0xF1000000, privileged=False)
+    there = lab.store(0xFFFF0FE0, 0, privileged=False)
+    before = said(lab)
+    lab.abort(there, privileged=False)
+    assert said(lab) == before
+    lab.k.build = lab.k.build.replace(config=lab.k.build.config.replace(KUSER_HELPERS=False))
+    lab.abort(fault, privileged=False)
+    assert said(lab) == before
+    assert lab.abort(there, privileged=False) == Signal(SIGSEGV, SEGV_MAPERR, 0xFFFF0FE0)
+    assert said(lab)[-1] == f"{p.task.comm}: CONFIG_KUSER_HELPERS disabled at 0xffff0fe0"
 
 
 def test_what_vmalloc_mapped_meanwhile_is_copied_at_the_first_fault(lab, p):

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE
 from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv6, CPU_ARCH_ARMv7
 from bootsim.linux.arch.arm.mm.fault import unable_to_handle
-from bootsim.linux.kernel.printk import KERN_ALERT, KERN_EMERG, printk
+from bootsim.linux.kernel.printk import KERN_ALERT, KERN_DEBUG, KERN_EMERG, printk
+from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +24,10 @@ if TYPE_CHECKING:
 
 SIGBUS, SIGKILL, SIGSEGV = 7, 9, 11
 SEGV_MAPERR, SEGV_ACCERR, BUS_ADRALN, BUS_OBJERR = 1, 2, 1, 3
-FSR_FS4, FSR_FS3_0, FSR_WRITE = 1 << 10, 0xF, 1 << 11
+FSR_LNX_PF, FSR_WRITE, FSR_FS4, FSR_FS3_0 = 1 << 31, 1 << 11, 1 << 10, 0xF
+LEGACY_IFSR = 5  # what the kernel takes for the status of a fetch before ARMv6, which does not tell it
 FAULT_CODE_ALIGNMENT = 1
 PMD_BAD = 2  # what pmd_bad() takes for no table
-VM_EXEC = 4
 
 
 class Signal(NamedTuple):
@@ -37,12 +39,11 @@ class Signal(NamedTuple):
 
 
 class Abort(NamedTuple):
-    """An abort: address (va), fault status register, whether a program made the access, whether it was a fetch."""
+    """An abort: address (va), fault status (with FSR_LNX_PF of a fetch), whether a program made the access."""
 
     addr: int
     fsr: int
     user_mode: bool
-    prefetch: bool
 
 
 class FsrInfo(NamedTuple):
@@ -87,7 +88,7 @@ def die(k: Kernel, text: str, fsr: int) -> None:
     """Log the line of an oops. The machine in a session lives on; what made the access does not.
 
     Source: arch/arm/kernel/traps.c __die()
-    Differs: modules, registers, stack and code are left out; each oops counts as the first.
+    Differs: modules, registers, stack and code are left out; each oops counts as the first; oops=panic has no effect.
     """
     config = k.build.config
     words = (" PREEMPT" if config.PREEMPT else "") + (" SMP" if config.SMP else "")
@@ -106,11 +107,24 @@ def do_bad(_k: Kernel, _abort: Abort) -> bool:
 def do_bad_area(k: Kernel, abort: Abort) -> Signal:
     """Answer an access to where nothing may be: SIGSEGV, or an oops.
 
-    Source: arch/arm/mm/fault.c do_bad_area(), __do_user_fault(), do_sect_fault()
+    Source: arch/arm/mm/fault.c do_bad_area(), do_sect_fault()
     """
     if abort.user_mode:
-        return Signal(SIGSEGV, SEGV_MAPERR, abort.addr)
+        return __do_user_fault(k, abort, SIGSEGV, SEGV_MAPERR)
     return _oops(k, abort)
+
+
+def __do_user_fault(k: Kernel, abort: Abort, sig: int, code: int) -> Signal:
+    """Send a program the signal of its access; one that misses the kernel's helpers is told in the log.
+
+    Source: arch/arm/mm/fault.c __do_user_fault()
+    Differs: what user_debug= logs is left out.
+    """
+    if sig == SIGSEGV and abort.addr & -PAGE_SIZE == VECTORS_BASE and not k.build.config.KUSER_HELPERS:
+        task = current(k)
+        printk(k, KERN_DEBUG, "{comm}: CONFIG_KUSER_HELPERS disabled at 0x{va:08x}", func="__do_user_fault",
+               comm="" if task is None else task.comm, va=abort.addr)
+    return Signal(sig, code, abort.addr)
 
 
 def _oops(k: Kernel, abort: Abort) -> Signal:
@@ -121,7 +135,10 @@ def _oops(k: Kernel, abort: Abort) -> Signal:
 
 
 def current(k: Kernel) -> Task | None:
-    """The task whose address space the boot processor is in, None for the kernel's alone."""
+    """The task whose address space the boot processor is in, None for the kernel's alone.
+
+    Source: include/asm-generic/current.h current
+    """
     if k.active_mm is None or k.processes is None:
         return None
     return next((task for task in k.processes.tasks.values() if task.mm is k.active_mm), None)
@@ -130,7 +147,7 @@ def current(k: Kernel) -> Task | None:
 def do_page_fault(k: Kernel, abort: Abort) -> Signal | None:
     """Bring in the page that an access wants; None, the signal of a program, or an oops.
 
-    Source: arch/arm/mm/fault.c do_page_fault(), access_error()
+    Source: arch/arm/mm/fault.c do_page_fault()
     Differs: an access of the kernel's to a page that may be brought in is taken to come from code that may do so.
     """
     from bootsim.linux.mm.memory.access import do_page_fault as bring_in  # a boot without processes has no need of it
@@ -138,20 +155,19 @@ def do_page_fault(k: Kernel, abort: Abort) -> Signal | None:
     task = current(k)
     if task is None or task.mm is None or k.processes is None:
         return _oops(k, abort)
-    vma = next((vma for vma in task.mm if abort.addr in vma), None)
-    if abort.prefetch and vma is not None and not vma.vm_flags & VM_EXEC:
-        sig, code = SIGSEGV, SEGV_ACCERR
-    else:
-        sig, code = bring_in(task, k.processes.pages, abort.addr, bool(abort.fsr & FSR_WRITE))  # type: ignore[arg-type]
+    sig, code = bring_in(task, k.processes.pages, abort.addr, bool(abort.fsr & FSR_WRITE),  # type: ignore[arg-type]
+                         bool(abort.fsr & FSR_LNX_PF))
     if not sig:
         return None
-    return Signal(sig, code, abort.addr) if abort.user_mode else _oops(k, abort)
+    return __do_user_fault(k, abort, sig, code) if abort.user_mode else _oops(k, abort)
 
 
 def do_translation_fault(k: Kernel, abort: Abort) -> Signal | None:
     """Copy the kernel's first-level entries of an address into the current table, where only they are missing.
 
     Source: arch/arm/mm/fault.c do_translation_fault()
+    Differs: where the current table is the kernel's own and has an entry that the processor refuses, the kernel copies
+        it to itself and faults for ever; here it is an oops.
     """
     if abort.addr < k.mm.layout.TASK_SIZE:
         return do_page_fault(k, abort)
@@ -243,24 +259,26 @@ def fault_tables(k: Kernel) -> tuple[list[FsrInfo], list[FsrInfo]]:
 def do_abort(k: Kernel, fault: Fault, user_mode: bool = False) -> Signal | None:
     """Do what the kernel does about a fault of the boot processor; None: the access may be made again.
 
-    Source: arch/arm/mm/fault.c do_DataAbort(), do_PrefetchAbort()
+    Source: arch/arm/mm/fault.c do_DataAbort(), do_PrefetchAbort(), arch/arm/mm/pabort-legacy.S legacy_pabort
     """
     prefetch = fault.access == "execute"
-    write = FSR_WRITE if fault.access == "write" else 0  # before ARMv6 the kernel reads the instruction for it
-    abort = Abort(fault.va, fault.fsr | write, user_mode, prefetch)
-    info = fault_tables(k)[prefetch][fsr_fs(abort.fsr)]
-    answer = info.fn(k, abort)
+    if prefetch:
+        fsr = LEGACY_IFSR if k.cpu_architecture < CPU_ARCH_ARMv6 else fault.fsr
+    else:  # before ARMv6 the kernel reads the instruction for FSR_WRITE
+        fsr = fault.fsr | (FSR_WRITE if fault.access == "write" else 0)
+    info = fault_tables(k)[prefetch][fsr_fs(fsr)]
+    answer = info.fn(k, Abort(fault.va, fsr | FSR_LNX_PF if prefetch else fsr, user_mode))
     if answer is not UNHANDLED:
         return answer if isinstance(answer, Signal) else None
     if prefetch:
         printk(k, KERN_ALERT, "Unhandled prefetch abort: {name} (0x{fsr:03x}) at 0x{va:08x}", func="do_PrefetchAbort",
-               name=info.name, fsr=abort.fsr, va=abort.addr)
+               name=info.name, fsr=fsr, va=fault.va)
     else:
         printk(k, KERN_ALERT, "8<--- cut here ---", func="do_DataAbort")
         printk(k, KERN_ALERT, "Unhandled fault: {name} (0x{fsr:03x}) at 0x{va:08x}", func="do_DataAbort",
-               name=info.name, fsr=abort.fsr, va=abort.addr)
-        show_pte(k, abort.addr)
+               name=info.name, fsr=fsr, va=fault.va)
+        show_pte(k, fault.va)
     if not user_mode:
-        die(k, "", abort.fsr)
-        return Signal(SIGKILL, 0, abort.addr)
-    return Signal(info.sig, info.code, abort.addr)
+        die(k, "", fsr)
+        return Signal(SIGKILL, 0, fault.va)
+    return Signal(info.sig, info.code, fault.va)
