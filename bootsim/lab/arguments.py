@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
+
+if TYPE_CHECKING:
+    import os
 
 
 def width(call: str, size: Any) -> int:
@@ -42,3 +46,36 @@ def device(call: str, path: Any) -> str:
     if not isinstance(path, str) or not path.startswith("/dev/") or not path.isprintable() or " " in path:
         raise InputError(f"{call}: {path!r} is no device: /dev/NAME; files of file systems are not modelled as swap")
     return path
+
+
+def text(call: str, name: Any) -> str:
+    """Return a name. Raises InputError for what is no text."""
+    if not isinstance(name, str):
+        raise InputError(f"{call}: {name!r} is no name")
+    return name
+
+
+def file_position(call: str, pos: Any) -> int:
+    """Return a position in a file. Raises InputError for what is no number of 64 bits."""
+    if isinstance(pos, bool) or not isinstance(pos, int) or not -1 << 63 <= pos < 1 << 63:
+        raise InputError(f"{call}: {pos!r} is no position in a file")
+    return pos
+
+
+def host_path(call: str, file: Any) -> Path:
+    """Return the whole path of a file of the host. Raises InputError for what cannot be a name."""
+    try:
+        return Path(file).resolve()
+    except (TypeError, ValueError, OSError, RuntimeError):
+        raise InputError(f"{call}: {file!r} is no name of a file") from None
+
+
+def content_of(call: str, file: str | os.PathLike[str]) -> bytes:
+    """Return what a regular file of the host holds, the only kind that ends. Raises InputError."""
+    path = host_path(call, file)
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{call}: {file} is no regular file")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{call}: {file}: {error.strerror or error}") from None

@@ -15,6 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from bootsim import files
 from bootsim.errors import InputError
 
 if TYPE_CHECKING:
@@ -92,11 +93,10 @@ class Drawing:
                 yield from _outline(key, boxes, seen, 0)
 
     def save(self, file: str | os.PathLike[str]) -> None:
-        """Write the picture to an SVG file. Raises InputError where that cannot be."""
-        try:
-            Path(file).write_text(self.svg() + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{file}: {error.strerror or error}") from None
+        """Write the picture to an SVG file. Raises InputError where that cannot be, or the name says another kind."""
+        if Path(file).suffix not in ("", ".svg"):
+            raise InputError(f"{file}: expected a name that ends in .svg, the only kind that is written")
+        files.write(file, self.svg() + "\n")
 
     def _repr_svg_(self) -> str:
         return self.svg()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
+from bootsim.lab.arguments import content_of, file_position, host_path
 from bootsim.lab.program import small_program
 from bootsim.lab.text import Text
 from bootsim.linux.fs.binfmt_elf import execve
@@ -27,7 +28,9 @@ from bootsim.linux.fs.proc.task_mmu import (
     show_map_vma,
     show_smap_vma_flags,
 )
-from bootsim.linux.fs.read_write import EBADF, vfs_read, vfs_write
+from bootsim.linux.fs.read_write import vfs_read, vfs_write
+from bootsim.linux.include.linux import errno
+from bootsim.linux.include.linux.errno import EBADF, EINVAL, ENOENT
 from bootsim.linux.include.linux.fs import S_IFCHR
 from bootsim.linux.include.linux.mman import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
@@ -53,11 +56,7 @@ if TYPE_CHECKING:
     from bootsim.linux.mm.mmap.structs import Processes, Task
 
 _WORD = 1 << 32
-_NAMES = {
-    1: "EPERM", 2: "ENOENT", 7: "E2BIG", 8: "ENOEXEC", 9: "EBADF", 11: "EAGAIN", 12: "ENOMEM", 13: "EACCES",
-    14: "EFAULT", 16: "EBUSY", 17: "EEXIST", 19: "ENODEV", 22: "EINVAL", 26: "ETXTBSY", 38: "ENOSYS",
-    75: "EOVERFLOW", 80: "ELIBBAD", 95: "EOPNOTSUPP",
-}  # fmt: skip
+_NAMES = {number: name for name, number in vars(errno).items() if name.startswith("E")}
 _SIGNALS = {0: "", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV"}
 _CODES = {(11, 1): "SEGV_MAPERR", (11, 2): "SEGV_ACCERR", (7, 2): "BUS_ADRERR"}
 
@@ -78,13 +77,9 @@ def open_file(room: Processes, path: str | os.PathLike[str], shown: str = "", wr
 
     It is read once: who opens it again has the same file, with what was written meanwhile.
     """
-    place = str(Path(path).resolve())
+    place = str(host_path("open", path))
     if place not in room.inodes:
-        try:
-            content = Path(path).read_bytes()
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror or error}") from None
-        room.inodes[place] = disk_inode(room.pages, content)  # type: ignore[arg-type]
+        room.inodes[place] = disk_inode(room.pages, content_of("open", path))  # type: ignore[arg-type]
     return disk_file(room.pages, shown or str(path), room.inodes[place], writable)  # type: ignore[arg-type]
 
 
@@ -233,7 +228,8 @@ class Process:
     def pread(self, fd: int, count: int, offset: int = 0) -> bytes | Answer:
         """Read an open file from `offset` on, past its mappings; the bytes, or an error."""
         file = self.task.files.get(fd)
-        got = -EBADF if file is None else vfs_read(self._session.k, file, _address("pread", count), offset)
+        pos, count = file_position("pread", offset), _address("pread", count)
+        got = -EINVAL if pos < 0 else -EBADF if file is None else vfs_read(self._session.k, file, count, pos)
         if isinstance(got, bytes):
             return got
         if not isinstance(got, int):
@@ -245,7 +241,8 @@ class Process:
         file = self.task.files.get(fd)
         if not isinstance(data, bytes):
             raise InputError(f"pwrite: {data!r} is not bytes")
-        done = -EBADF if file is None else vfs_write(self._session.k, file, data, offset)
+        pos = file_position("pwrite", offset)
+        done = -EINVAL if pos < 0 else -EBADF if file is None else vfs_write(self._session.k, file, data, pos)
         if not isinstance(done, int):
             raise InputError(f"{type(file.f_op).__name__}.write() answers {done!r}: expected a number")
         return Answer(done)
@@ -365,7 +362,7 @@ def process(session: Session, file: str | os.PathLike[str] | None = None, *args:
 
     def open_exec(path: str) -> File | int:
         wanted = Path(sysroot or "/nowhere") / path.lstrip("/")
-        return open_file(room, wanted, path) if sysroot is not None and wanted.is_file() else -2
+        return open_file(room, wanted, path) if sysroot is not None and wanted.is_file() else -ENOENT
 
     task = new_task(session.k)
     strings = [text.encode() for text in (str(file), *args)]

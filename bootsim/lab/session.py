@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import importlib
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
 from bootsim.lab import names
-from bootsim.lab.arguments import device, size_bytes, width, word_address
+from bootsim.lab.arguments import content_of, device, size_bytes, text, width, word_address
 from bootsim.lab.bound import Bound, Held, place, word_of
 from bootsim.lab.text import Text
+from bootsim.linux.include.linux.fs import S_IFCHR
 from bootsim.linux.include.linux.mm_types import Page
-from bootsim.linux.kernel.printk import step
+from bootsim.linux.kernel.printk import KERN_WARNING, step
 from bootsim.linux.mm.page_alloc import page_info
 from bootsim.page import PAGE_SHIFT
 
@@ -98,14 +98,14 @@ class Session:
 
     def cat(self, name: str) -> Text:
         """Return a file of the kernel's as it is now, by its path ("/proc/buddyinfo") or the view's name."""
-        if name.startswith("/proc/") and name.split("/")[2].isdigit():
+        if text("cat", name).startswith("/proc/") and name.split("/")[2].isdigit():
             return self._of_process(name)
         if name.startswith("/proc/sys/vm/"):
             return Text(self.sysctl(name.removeprefix("/proc/sys/vm/")))
-        text, missing = self.show(self.k, name)
+        shown, missing = self.show(self.k, name)
         if missing is not None and not any(missing in record.text for record in self.k.log.records):
             step(self.k, "{missing}", func="cat", missing=missing)
-        return Text(text)
+        return Text(shown)
 
     def _of_process(self, name: str) -> Text:
         from bootsim.lab.process import Process
@@ -120,7 +120,7 @@ class Session:
         from bootsim.linux.kernel.fork.init import processes
         from bootsim.linux.kernel.sysctl import VM_TABLE, read_sysctl, write_sysctl
 
-        short, room = name.removeprefix("vm."), processes(self.k)
+        short, room = text("sysctl", name).removeprefix("vm."), processes(self.k)
         if short not in VM_TABLE:
             raise InputError(f"sysctl: no variable {name!r}; there are: {', '.join(f'vm.{each}' for each in VM_TABLE)}")
         if value is not None:
@@ -203,11 +203,7 @@ class Session:
         """Load a module of the kernel, a .ko file, without its relocations; returns it. Raises InputError."""
         from bootsim.linux.kernel.module import load_module
 
-        try:
-            data = Path(file).read_bytes()
-        except OSError as error:
-            raise InputError(f"insmod: {file}: {error.strerror or error}") from None
-        found = load_module(self.k, data, str(file))
+        found = load_module(self.k, content_of("insmod", file), str(file))
         if found is None:
             raise InputError(f"insmod: {file}: no memory for it, as the log tells")
         return found
@@ -460,7 +456,13 @@ class Session:
 
     def branch(self) -> Session:
         """Return a second machine in the same state, with the same functions as attributes."""
-        return Session(self.k.copy(), self.show, dict(self.held))
+        second = Session(self.k.copy(), self.show, dict(self.held))
+        room = second.k.processes
+        drivers = [] if room is None else [path for path, inode in room.inodes.items() if inode.i_mode & S_IFCHR]
+        if drivers:
+            step(second.k, "warning: bare names in the driver of {drivers} are those of the first machine",
+                 func="branch", level=KERN_WARNING, drivers=", ".join(drivers))
+        return second
 
     def remember(self, most: int = 32) -> None:
         """Keep the machine and the bare names as they are, for `back`; the prompt calls it before each line."""

@@ -40,11 +40,51 @@ def mapped(lab, device):
 def test_numbers_and_names_are_given_once(lab):
     assert lab.register_chrdev(240, "dev", Faulting()) == 0
     assert lab.register_chrdev(240, "other", Faulting()) == -16
-    assert lab.register_chrdev(0, "other", Faulting()) == -22
+    assert lab.register_chrdev(512, "other", Faulting()) == -22
+    assert lab.k.log.records[-2].text == 'CHRDEV "other" major requested (512) is greater than the maximum (511)'
     with pytest.raises(InputError, match="CharDevice"):
         lab.register_chrdev(241, "other", object())
     lab.unregister_chrdev(240, "dev")
     assert lab.register_chrdev(240, "other", Faulting()) == 0
+
+
+def test_number_0_is_a_free_one(lab):
+    assert lab.register_chrdev(253, "dev", Faulting()) == 0
+    found = [lab.register_chrdev(0, f"dev{n}", Faulting()) for n in range(149)]
+    assert found[:3] == [254, 252, 251]
+    assert found[19:22] == [234, 511, 510]
+    assert found[-2:] == [384, -16]
+
+
+@pytest.mark.parametrize(("major", "name"), [("x", "dev"), (-1, "dev"), (True, "dev"), (240, 5), (240, ""),
+                                             (240, "a/b"), (240, ".."), (240, "a\nb")])
+def test_what_is_no_number_or_name(lab, major, name):
+    with pytest.raises(InputError, match=r"register_chrdev: .* is no n"):
+        lab.register_chrdev(major, name, Faulting())
+
+
+def test_what_a_driver_answers_to_open(lab):
+    class Refuses(CharDevice):
+        def open(self, _file):
+            return self.answer
+
+    device = Refuses()
+    lab.register_chrdev(240, "dev", device)
+    p = lab.process()
+    device.answer = -16
+    assert repr(p.open("/dev/dev")) == "-EBUSY"
+    device.answer = "x"
+    with pytest.raises(InputError, match=r"Refuses.open\(\) answers 'x'"):
+        p.open("/dev/dev")
+
+
+def test_a_branch_says_whose_machine_a_driver_is_bound_to(lab):
+    lab.process()
+    assert "first machine" not in lab.branch().k.log.records[-1].text
+    lab.register_chrdev(240, "dev", Faulting())
+    said = "bootsim: warning: bare names in the driver of /dev/dev are those of the first machine"
+    assert lab.branch().k.log.records[-1].text == said
+    assert lab.k.log.records[-1].text != said
 
 
 def test_finish_fault_hands_over_the_drivers_reference(lab):
@@ -75,6 +115,16 @@ def test_sigbus(lab):
     assert p.touch(addr) == "SIGBUS"
 
 
+def test_a_handler_without_memory(lab):
+    device = Faulting()
+    device.answer = lab.VM_FAULT_OOM | lab.VM_FAULT_SIGBUS
+    p, addr = mapped(lab, device)
+    assert p.touch(addr) == "SIGKILL"
+    assert "Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF" in [r.text for r in lab.k.log.records]
+    with pytest.raises(InputError, match="SIGKILL"):
+        p.maps  # noqa: B018
+
+
 def test_a_device_without_functions(lab):
     p, addr = mapped(lab, CharDevice())
     fd = p.open("/dev/dev")
@@ -92,6 +142,31 @@ def test_a_file_is_read_and_written_through_its_mapping(lab, tmp_path):
     p.write(addr, b"q")
     assert p.pread(fd, 2) == b"qa"
     assert p.pread(fd, 100, 4999) == b"a"
+
+
+def test_positions_in_a_file(lab, tmp_path):
+    (tmp_path / "data").write_bytes(b"data")
+    p = lab.process()
+    fd = p.open(tmp_path / "data", writable=True)
+    assert [repr(x) for x in (p.pread(fd, 4, -1), p.pwrite(fd, b"x", -1), p.pwrite(fd, b"x", 1 << 60))] == [
+        "-EINVAL", "-EINVAL", "-EFBIG"]
+    assert p.pread(fd, 4, 1 << 60) == b""
+    for wrong in ("x", 1.5, True, None, 1 << 63):
+        with pytest.raises(InputError, match="no position"):
+            p.pread(fd, 4, wrong)
+        with pytest.raises(InputError, match="no position"):
+            p.pwrite(fd, b"x", wrong)
+
+
+def test_files_of_the_host_have_an_end(lab, tmp_path):
+    p = lab.process()
+    for call in (p.open, lab.process, lab.insmod):
+        for wrong in ("/dev/zero", tmp_path):
+            with pytest.raises(InputError, match="no regular file"):
+                call(wrong)
+        for wrong in (5, "a\0b", None if call != lab.process else b"a", "/nowhere"):
+            with pytest.raises(InputError, match=r"no name of a file|No such file"):
+                call(wrong)
 
 
 def test_vtop_of_a_process(lab):

@@ -55,6 +55,19 @@ def test_arguments_that_do_not_fit_are_bad_input(lab):
         lab.alloc_page_typo  # noqa: B018
 
 
+def test_names_that_are_no_text_are_bad_input(lab):
+    for call in (lab.cat, lab.sysctl):
+        with pytest.raises(InputError, match="5 is no name"):
+            call(5)
+
+
+def test_a_picture_is_svg_and_whole(lab, tmp_path):
+    with pytest.raises(InputError, match=r"\.svg"):
+        lab.picture().save(tmp_path / "a.png")
+    lab.picture().save(tmp_path / "a.svg")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.svg"]
+
+
 def test_who_holds_pages(lab):
     first = lab.alloc_pages(lab.GFP_KERNEL, 1)
     second = lab.alloc_pages(lab.GFP_KERNEL, 0)
@@ -361,5 +374,5 @@ def test_what_has_no_picture_is_bad_input(lab):
     for what in ("HighMem", "Movable", "nothing", -1, 2.5):  # 256 MiB are all low
         with pytest.raises(InputError):
             lab.picture(what)
-    with pytest.raises(InputError, match="Is a directory"):
+    with pytest.raises(InputError, match="is a directory"):
         lab.picture().save("/")

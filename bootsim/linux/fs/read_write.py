@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bootsim.linux.include.linux.errno import EINVAL
+from bootsim.linux.include.linux.errno import EBADF, EFBIG, EINVAL
 from bootsim.linux.include.linux.fs import FMODE_READ, FMODE_WRITE, File
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bootsim.linux import Kernel
 
-EBADF = 9
+MAX_LFS_FILESIZE = 0xFFFFFFFF << PAGE_SHIFT  # bytes, of a file system that sets no limit of its own
 
 
 def vfs_read(k: Kernel, file: File, count: int, pos: int) -> bytes | int:
@@ -45,6 +45,8 @@ def vfs_write(k: Kernel, file: File, data: bytes, pos: int) -> int:
         return done
     if file.f_mapping.page_cache is None:
         return -EINVAL
+    if pos >= MAX_LFS_FILESIZE:  # generic_write_check_limits()
+        return -EFBIG
     return _generic_perform_write(k, file, data, pos)
 
 

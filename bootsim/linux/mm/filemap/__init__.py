@@ -40,7 +40,11 @@ class DiskOperations(FileOperations):
 
 
 def disk_inode(pages: ProcessPages, content: bytes, size: int | None = None) -> Inode:
-    """A file of these bytes, or of `size` bytes that are zero. Everything of it can be read at once."""
+    """A file of these bytes, or of `size` bytes that are zero.
+
+    Source: fs/inode.c inode_init_always()
+    Differs: no file system is there: what is on the disk is in memory, and reading it neither waits nor fails.
+    """
     inode = Inode(len(content) if size is None else size, can_writeback=True)
     inode.content = content
     limit = inode.i_size + PAGE_SIZE - 1 >> PAGE_SHIFT
@@ -49,5 +53,9 @@ def disk_inode(pages: ProcessPages, content: bytes, size: int | None = None) -> 
 
 
 def disk_file(pages: ProcessPages, path: str, inode: Inode, writable: bool = False) -> File:
-    """Open a file of a disk."""
+    """Open a file of a disk.
+
+    Source: fs/open.c do_dentry_open()
+    Differs: `path` is a name alone; neither directories nor rights are looked at.
+    """
     return File(path, inode, DiskOperations(pages), FMODE_READ | FMODE_WRITE if writable else FMODE_READ)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NO_PAGE = 0xFFFFFFFF        # a fault handler has none: SIGBUS
 MAPPED_ITSELF = 0xFFFFFFFE  # a fault handler has made the entry: VM_FAULT_NOPAGE
+NO_MEMORY = 0xFFFFFFFD      # a fault handler got none: VM_FAULT_OOM
 
 
 def _pages(vma: VmAreaStruct) -> ProcessPages:

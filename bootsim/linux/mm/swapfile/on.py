@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
-from bootsim.linux.include.linux.errno import EBUSY, EINVAL, ENOMEM
+from bootsim.linux.include.linux.errno import EBUSY, EINVAL, ENOMEM, ENOSYS, EPERM
 from bootsim.linux.include.linux.slab import kfree, kmalloc
 from bootsim.linux.kernel.fork.init import processes
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.linux.mm.swapfile.info import SwapInfo
 
-EPERM = 1
-ENOSYS = 38
 MAX_SWAPFILE_PAGES = 1 << 25
 SWAPFILE_CLUSTER = 256
 SWAP_ADDRESS_SPACE_PAGES = 1 << 14
