@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.hw.soc import SCU_CONFIG
+from bootsim.linux.drivers.of.fdt_address import check_counts, translate_one
 from bootsim.linux.lib.fdt import cells, read_number
 from bootsim.page import PAGE_SIZE
 
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.linux.drivers.of.base import DeviceNode
 
+    Counts = tuple[int, int]
     Translate = Callable[[int], int | None]
+
+_ROOT_COUNTS = 1, 1  # OF_ROOT_NODE_ADDR_CELLS_DEFAULT, OF_ROOT_NODE_SIZE_CELLS_DEFAULT
 
 
 def devices(k: Kernel) -> list[tuple[int, int]]:
     """Return the ranges (start, end; pa) in order, in whole pages, joined."""
-    found = list(_of_bus(k.of.of_root, 2, 1, lambda at: at)) if hasattr(k.of, "of_root") else []
+    root = k.of.of_root if hasattr(k.of, "of_root") else None
+    found = [] if root is None else list(_of_bus(root, _counts(root, _ROOT_COUNTS), lambda at: at))
     found += [(svm.vm.phys_addr, svm.vm.size) for svm in k.mm.static_vmlist]
     soc = k.machine.soc
     found += [(pa, 4) for pa in (*soc.registers, soc.scu_base_pa + SCU_CONFIG)]
@@ -36,41 +41,33 @@ def devices(k: Kernel) -> list[tuple[int, int]]:
     return joined
 
 
-def _of_bus(bus: DeviceNode, acells: int, scells: int, up: Translate) -> Iterator[tuple[int, int]]:
-    # (pa, bytes) of every reg below; `up` makes an address on this bus one of the processor's, None where it is none
-    acells, scells = _count(bus, "#address-cells", acells), _count(bus, "#size-cells", scells)
+def _of_bus(bus: DeviceNode, counts: Counts, up: Translate) -> Iterator[tuple[int, int]]:
+    # (pa, bytes) of every reg below, whose addresses and sizes have `counts` cells; `up` makes an address on this bus
+    # one of the processor's, None where it is none
+    if not check_counts(*counts):
+        return
+    acells, scells = counts
     for node in bus.children:
         words = cells(node.properties.get("reg", b""))
-        if scells and acells and node.properties.get("device_type", b"") != b"memory\0":
+        if node.properties.get("device_type", b"") != b"memory\0":
             for at in range(0, len(words) - acells - scells + 1, acells + scells):
                 pa = up(read_number(words[at:at + acells]))
                 if pa is not None and pa < 1 << 32:
                     yield pa, read_number(words[at + acells:at + acells + scells])
         if node.children:
-            yield from _of_bus(node, 2, 1, _through(node, acells, up))
+            below = _counts(node, counts)
+            yield from _of_bus(node, below, _through(node.properties.get("ranges"), below, acells, up))
 
 
-def _count(bus: DeviceNode, name: str, default: int) -> int:
-    value = bus.properties.get(name, b"")
-    return cells(value)[0] if len(value) >= 4 else default
+def _counts(bus: DeviceNode, above: Counts) -> Counts:
+    # a bus that does not tell has those of the bus above
+    acells, scells = (bus.properties.get(name, b"") for name in ("#address-cells", "#size-cells"))
+    return (cells(acells)[0] if len(acells) >= 4 else above[0], cells(scells)[0] if len(scells) >= 4 else above[1])
 
 
-def _through(bus: DeviceNode, above: int, up: Translate) -> Translate:
-    ranges = bus.properties.get("ranges")
-    if ranges is None:
-        return lambda _at: None
-    if not ranges:
-        return up
-    acells, scells = _count(bus, "#address-cells", 2), _count(bus, "#size-cells", 1)
-    words, entry = cells(ranges), acells + above + scells
-    windows = [tuple(read_number(words[i + a:i + b]) for a, b in
-                     ((0, acells), (acells, acells + above), (acells + above, entry)))
-               for i in range(0, len(words) - entry + 1, entry)]  # fmt: skip
-
+def _through(ranges: bytes | None, counts: Counts, above: int, up: Translate) -> Translate:
     def translate(at: int) -> int | None:
-        for child, parent, size in windows:
-            if child <= at < child + size:
-                return up(parent + at - child)
-        return None
+        found = translate_one(ranges, at, *counts, above)
+        return None if found is None else up(found)
 
     return translate

@@ -8,6 +8,7 @@ import bootsim
 from bootsim.hw.mmu import Fault
 from bootsim.lab.devices import devices
 from bootsim.lab.session import Session
+from bootsim.linux.drivers.of.base import DeviceNode
 from bootsim.views import alive
 
 
@@ -30,6 +31,28 @@ def test_registers_behind_buses(lab):
     assert answers(found, 0x1E000004)  # the Snoop Control Unit
     assert not answers(found, 0x60000000)  # RAM is no device
     assert not answers(found, 0x30000000)
+
+
+def test_what_a_bus_does_not_tell_is_as_above_it(lab):
+    def node(children=(), **properties):
+        made = DeviceNode("", "", "", {name.replace("_", "-"): b"".join(word.to_bytes(4, "big") for word in words)
+                                       for name, words in properties.items()}, [])  # fmt: skip
+        made.children = list(children)
+        return made
+
+    count = {"#address-cells": (2,), "#size-cells": (1,)}
+    lab.k.of.of_root = node([
+        node([node(reg=(0, 0x20000000, 0x1000))], ranges=()),
+        node([node(reg=(0x21000000, 0x1000))], **count | {"#address-cells": (1,)}, ranges=(0x21000000, 0, 0x22000000,
+                                                                                            0x1000)),
+        node([node(reg=(0x23000000, 0x1000))], **count | {"#size-cells": (0,), "#address-cells": (1,)}, ranges=()),
+        node([node(reg=(5,))], **{"#address-cells": (0,), "#size-cells": (0,)}, ranges=(0, 0x24000000)),
+        node([node(reg=(0, 0x25000000, 0x1000))]),  # no ranges: nothing of it is the processor's
+    ], **count)
+    found = devices(lab.k)
+    assert [pa for pa in range(0x20000000, 0x26000000, 1 << 24) if answers(found, pa)] == [0x20000000, 0x22000000]
+    lab.k.of.of_root = node([node(reg=(0x26000000, 0x1000))])
+    assert answers(devices(lab.k), 0x26000000)
 
 
 def test_a_load_where_nothing_is(lab):

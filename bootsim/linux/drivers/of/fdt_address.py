@@ -19,15 +19,25 @@ def _count_cells(k: Kernel, parent: FlatNode, node: FlatNode) -> tuple[int, int]
     addr, size = parent.be32_to_cpup("#address-cells"), parent.be32_to_cpup("#size-cells")
     na = k.of.dt_root_addr_cells if addr is None else addr
     ns = k.of.dt_root_size_cells if size is None else size
-    if 0 < na <= OF_MAX_ADDR_CELLS and 0 < ns < 1 << 31:
+    if check_counts(na, ns):
         return na, ns
     printk(k, KERN_ERR, "OF: fdt: Bad cell count for {name}", func="fdt_translate_address", name=node.name)
     return None
 
 
-def _translate_one(bus: FlatNode, addr: int, na: int, ns: int, pna: int) -> int | None:
-    # fdt_translate_one(): an address on `bus` as one on the bus above; None when no range holds it
-    ranges = bus.first.get("ranges")
+def check_counts(na: int, ns: int) -> bool:
+    """Whether a bus may have addresses of `na` cells and sizes of `ns`.
+
+    Source: drivers/of/fdt_address.c OF_CHECK_COUNTS()
+    """
+    return 0 < na <= OF_MAX_ADDR_CELLS and 0 < ns < 1 << 31
+
+
+def translate_one(ranges: bytes | None, addr: int, na: int, ns: int, pna: int) -> int | None:
+    """An address on a bus with these `ranges` as one on the bus above, of `pna` cells; None when no range holds it.
+
+    Source: drivers/of/fdt_address.c fdt_translate_one(), fdt_bus_default_map(), fdt_bus_default_translate()
+    """
     if ranges is None:
         return None
     if not ranges:
@@ -59,6 +69,6 @@ def of_flat_dt_translate_address(k: Kernel, node: FlatNode) -> int | None:
     while addr is not None and (above := fdt_parent_offset(k.of.fdt, bus)) is not None:
         if (counts := _count_cells(k, above, bus)) is None:
             return None
-        addr = _translate_one(bus, addr, na, ns, counts[0])
+        addr = translate_one(bus.first.get("ranges"), addr, na, ns, counts[0])
         bus, (na, ns) = above, counts
     return addr
