@@ -85,7 +85,9 @@ def set_fixmap(k: Kernel, idx: int, phys: int, prot: int) -> None:
     pte = phys & ~(PAGE_SIZE - 1) | prot if prot else 0
     k.processor.cpu_set_pte_ext(k.machine.ram, _pte_offset_fixmap(k, va), pte, 0)
     if k.machine.tlb is not None:
-        k.machine.tlb.tlbimva(va)
+        from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_range  # a boot has nothing to flush
+
+        flush_tlb_kernel_range(k, va, va + PAGE_SIZE)
     step(k, "fixmap slot {idx} at {va:#010x} -> {phys:#010x}, page bits {prot:#x}", func="__set_fixmap", idx=idx, va=va,
          phys=phys, prot=prot)
 
