@@ -8,7 +8,7 @@ from bootsim.hw.cpu import CORTEX_A9, Cpu
 from bootsim.hw.memory import PhysicalMemory
 from bootsim.hw.mmu import Cp15, Fault, Translation, alignment_fault, external_abort, translate
 from bootsim.hw.soc import Soc
-from bootsim.page import PAGE_SIZE
+from bootsim.page import page_pieces
 
 _SCTLR_A = 1 << 1
 
@@ -127,11 +127,9 @@ class Machine:
         # SCTLR.A, the MMU, what the kind of memory asks for, whether anything answers; a write begins when all may be
         if va % size and self.cp15.sctlr & _SCTLR_A:
             return alignment_fault(self.cp15, va, access)
-        first = min(size, PAGE_SIZE - va % PAGE_SIZE)
-        parts = [(va, first), (va + first & 0xFFFFFFFF, size - first)] if first < size else [(va, size)]
         found = []
-        for at, count in parts:
-            part = self.main_tlb().translate(self.ram, self.cp15, at, access, privileged)
+        for at, count in page_pieces(va, size):
+            part = self.main_tlb().translate(self.ram, self.cp15, at & 0xFFFFFFFF, access, privileged)
             if isinstance(part, Fault):
                 return part
             if va % size and part.memory.type != "normal":
