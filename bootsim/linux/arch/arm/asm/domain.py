@@ -28,7 +28,10 @@ def DOMAIN_IO(config: Config) -> int:
 
 
 def domain_names(config: Config) -> dict[int, str]:
-    """What each domain is called, by its number."""
+    """What each domain is called, by its number.
+
+    Source: arch/arm/mm/dump.c get_domain_name()
+    """
     return {DOMAIN_KERNEL(config): "KERNEL", DOMAIN_USER: "USER", DOMAIN_IO(config): "IO", DOMAIN_VECTORS: "VECTORS"}
 
 

@@ -51,7 +51,10 @@ class ProcInfo(NamedTuple):
 def old_proc_info(name: str, cpu_val: int, cpu_mask: int, cpu_name: str, arch_name: str,
                   setup: Callable[[Kernel, int], int], cached: int = CACHED, bit4: int = PMD_BIT4,
                   set_pte: int = SET_PTE_ARMV3) -> ProcInfo:
-    """An entry of a processor before ARMv6, which is alone: `cached` and `bit4` are bits of its sections."""
+    """An entry of a processor before ARMv6, which is alone: `cached` and `bit4` are bits of its sections.
+
+    Source: arch/arm/mm/proc-arm926.S __arm926_proc_info, and those of other processors
+    """
     flags = SECTION | bit4
     return ProcInfo(name, cpu_val, cpu_mask, flags | cached, flags | cached, flags, cpu_name, arch_name,
                     arch_name[3:5], setup, set_pte)

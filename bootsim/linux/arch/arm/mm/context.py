@@ -47,7 +47,10 @@ class Asids:
 
 
 def asids(k: Kernel) -> Asids:
-    """The kernel's numbers of address spaces, made at the first switch."""
+    """The kernel's numbers of address spaces, made at the first switch.
+
+    Source: arch/arm/mm/context.c asid_generation, asid_map, active_asids, reserved_asids, tlb_flush_pending
+    """
     if k.mm.asids is None:
         k.mm.asids = Asids(k.num_possible_cpus)
     return k.mm.asids
