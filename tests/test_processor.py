@@ -105,6 +105,13 @@ def test_its_registers_can_be_given(prepare):
     assert "CPU: ARMv7 Processor [410fc076] revision 6 (ARMv7), cr=10c5387d" in texts(k)
 
 
+@pytest.mark.parametrize("words", [["tcmtr=1", "tcmtr=2"], ["cortex-a9", "cortex-a15"],
+                                   ["0x410fc076,0x80000100", "mpidr=1"]])
+def test_what_is_given_twice_is_refused(prepare, words):
+    with pytest.raises(InputError, match="one model, and each register once"):
+        prepare(cpu=words)
+
+
 def test_a_cache_type_in_the_form_of_before_armv7_is_read_as_such(prepare):
     k = prepare()
     k.machine.cpu = k.machine.cpu._replace(ctr=0x1D192992)  # bit 23: aliasing data cache; bit 11: instruction cache

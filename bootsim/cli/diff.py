@@ -139,7 +139,7 @@ def _open(name: str, given: dict[str, Any], steps: bool, trees: dict[Any, Tree],
 
     if Path(name).is_dir():
         directory = StateDirectory(name)
-        options = _of_directory(directory, given)
+        options = _of_directory(directory, given, needs_build=as_replay)
         if as_replay:
             made_from = load_inputs(directory.path / "boot.dtb", options)
             return from_inputs(_named(f"replay of {name}", given), made_from, steps=steps)
@@ -151,12 +151,15 @@ def _open(name: str, given: dict[str, Any], steps: bool, trees: dict[Any, Tree],
     return from_inputs(_named(name, given), inputs, steps=steps)
 
 
-def _of_directory(directory: StateDirectory, given: dict[str, Any]) -> dict[str, Any]:
-    from bootsim.state.fitting import known_build
+def _of_directory(directory: StateDirectory, given: dict[str, Any], *, needs_build: bool) -> dict[str, Any]:
+    from bootsim.state.fitting import known_build, no_build
 
     options = directory.inputs | given
     if "config" not in given:
-        options["config"] = known_build(directory) or options.get("config")
+        known = known_build(directory)
+        if known is None and needs_build:
+            raise InputError(no_build(directory))
+        options["config"] = known or options.get("config")
     return {name: value for name, value in options.items() if value is not None}
 
 

@@ -302,8 +302,11 @@ def stated(words: Sequence[str], default: Callable[[], Cpu]) -> Cpu:
     if not words:
         return default()
     words = [each for word in words for each in _spelt_out(word)]
-    registers = dict(_register(word) for word in words if "=" in word)
+    pairs = [_register(word) for word in words if "=" in word]
+    registers = dict(pairs)
     models = [_model(word) for word in words if "=" not in word]
+    if len(registers) < len(pairs) or len(models) > 1:
+        raise InputError(f"--cpu {' --cpu '.join(words)}: expected one model, and each register once")
     if models:
         cpu = models[-1]
     elif "midr" in registers:

@@ -44,7 +44,7 @@ class Bound:
         self.__doc__ = function.__doc__
         try:
             self._parameters = list(inspect.signature(function).parameters)[1:]
-            if "create" not in self.__name__:  # a cache's own flags are none of a request
+            if "create" not in self.__name__ and self.__name__ != "vmap":  # a cache's flags and an area's are others
                 self._parameters = ["gfp_flags" if name == "flags" else name for name in self._parameters]
         except (TypeError, ValueError):
             self._parameters = []
@@ -63,9 +63,14 @@ class Bound:
         return answer
 
     def _page(self, name: str, value: Any) -> Any:
-        # a page of this machine, whichever it was taken from
+        # a page of this machine, whichever it was taken from; a zone by its name
         if isinstance(value, Page):
             return Page(self._session.k, value.pfn)
+        if name == "zone" and isinstance(value, str):
+            zones = [zone["name"] for zone in self._session.k.zones]
+            if value not in zones:
+                raise InputError(f"{self.__name__}(): no zone {value!r}; there are: {', '.join(zones)}")
+            return zones.index(value)
         return Page(self._session.k, value) if name == "page" and isinstance(value, int) else value
 
     def _words(self, args: tuple[Any, ...], options: dict[str, Any]) -> str:

@@ -131,6 +131,16 @@ def test_state_directories_of_replays(bootsim, tmp_path):
     assert bootsim("diff", tmp_path / "a", tmp_path / "a").exit_code == 0
 
 
+def test_a_directory_of_an_unknown_build_is_not_replayed_without_one(bootsim, tmp_path):
+    (tmp_path / "mine.yaml").write_text((Path(__file__).parents[2] / "configs/3g-1g.yaml").read_text()
+                                        .replace('name: "3G/1G"', "name: mine"))
+    bootsim("boot", "vexpress.dts", "--config", tmp_path / "mine.yaml", "--state", tmp_path / "a", "-q")
+    result = bootsim("diff", tmp_path / "a", "--mem", "512M")
+    assert result.exit_code == 2
+    assert "of kernel build mine, which bootsim does not have" in result.stderr
+    assert "name it with --config" in result.stderr
+
+
 @pytest.mark.parametrize("level", ["", "quiet", "ignore_loglevel", "loglevel=8"])
 def test_a_directory_and_its_replay_are_the_same_whatever_its_console_shows(bootsim, tmp_path, level):
     bootsim("boot", "vexpress.dts", "--cmdline", f"console=ttyAMA0 {level}", "--state", tmp_path / "a", "-q")

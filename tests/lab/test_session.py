@@ -55,6 +55,18 @@ def test_arguments_that_do_not_fit_are_bad_input(lab):
         lab.alloc_page_typo  # noqa: B018
 
 
+def test_a_zone_has_a_name_and_a_number(lab):
+    assert lab.fragmentation_index("Normal", 3) == lab.fragmentation_index(0, 3)
+    assert lab.k.log.records[-2].text == "bootsim: fragmentation_index(0, 3) = -1000"
+    with pytest.raises(InputError, match=r"no zone 'High'; there are: Normal, HighMem, Movable"):
+        lab.fragmentation_index("High", 3)
+
+
+def test_flags_of_an_area_are_none_of_a_request(lab):
+    lab.vmap([lab.alloc_page(lab.GFP_KERNEL)], 1, lab.VM_MAP, lab.PAGE_KERNEL())
+    assert f", 1, {lab.VM_MAP}, " in lab.k.log.records[-1].text
+
+
 def test_names_that_are_no_text_are_bad_input(lab):
     for call in (lab.cat, lab.sysctl):
         with pytest.raises(InputError, match="5 is no name"):
