@@ -273,16 +273,20 @@ class Session:
 
     @contextmanager
     def _mode(self, privileged: bool) -> Iterator[None]:
-        # a program runs with DACR's user domain open, which the kernel may have closed for itself
+        # a program runs with DACR's user domain open, which the kernel may have closed for itself, and maybe without
+        # the alignment trap
         if self.k.machine.devices is None:
             from bootsim.lab.devices import devices
 
             self.k.machine.devices = devices(self.k)
         from bootsim.linux.arch.arm.asm.domain import DOMAIN_CLIENT, DOMAIN_USER, domain_val
+        from bootsim.linux.arch.arm.mm.fault.abort import alignment_trap
 
         cp15 = self.k.cpus[0].cp15
         before = cp15.dacr
-        if not privileged:
+        if privileged:
+            alignment_trap(self.k)
+        else:
             cp15.dacr |= domain_val(DOMAIN_USER, DOMAIN_CLIENT)
         try:
             yield

@@ -157,6 +157,23 @@ def test_before_armv6_every_fetch_faults_as_if_nothing_were_there(lab):
         assert said(lab)[3] == "Internal error: Oops: 80000005 [#1] SMP ARM"
 
 
+def test_before_armv6_a_programs_unaligned_access_is_left_to_the_processor(lab, p):
+    addr = p.mmap(0, 4096)
+    p.write(addr, bytes(range(8)))
+    lab.switch_to(p)
+    lab.k.cpu_architecture = CPU_ARCH_ARMv5
+    lab.k.cr_alignment |= 2  # of a build for ARMv5
+    lab.k.cpus[0].cp15.sctlr |= 2
+    fault = lab.load(addr + 1, privileged=False)
+    assert fault.kind == "alignment"
+    assert lab.abort(fault, privileged=False) is None
+    assert lab.load(addr + 1, privileged=False) == 0x04030201  # the processor is an ARMv7 after all
+    kernel = lab.load(lab.k.build.config.PAGE_OFFSET + 0x100001)
+    assert kernel.kind == "alignment"  # in the kernel they are refused again
+    assert lab.abort(kernel) is None
+    assert lab.load(addr + 1, privileged=False).kind == "alignment"
+
+
 def test_a_program_without_the_kernels_helpers(lab, p):
     lab.switch_to(p)
     fault = lab.load(0xF1000000, privileged=False)

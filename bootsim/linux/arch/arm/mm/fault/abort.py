@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bootsim.linux.arch.arm.asm.cp15 import CR_A
 from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE
 from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv6, CPU_ARCH_ARMv7
 from bootsim.linux.arch.arm.mm.fault import unable_to_handle
@@ -181,16 +182,24 @@ def do_translation_fault(k: Kernel, abort: Abort) -> Signal | None:
     return None
 
 
-def do_alignment(k: Kernel, abort: Abort) -> Signal | bool | None:
+def do_alignment(k: Kernel, abort: Abort) -> None:
     """Answer an unaligned access that the processor refused: it is made byte by byte.
 
+    A program's before ARMv6 is left to the processor, which no longer refuses it until the kernel is entered again.
     Source: arch/arm/mm/alignment.c do_alignment(), safe_usermode()
-    Differs: instructions that it cannot take apart (LDM of registers in use, LDREX) and /proc/cpu/alignment are not
-        modelled; a program's access before ARMv6, which the kernel leaves as it is until told otherwise, is refused.
+    Differs: instructions that it cannot take apart (LDM of registers in use, LDREX), alignment= and /proc/cpu/alignment
+        are not modelled.
     """
     if abort.user_mode and k.cpu_architecture < CPU_ARCH_ARMv6:
-        return UNHANDLED
-    return None
+        k.cpus[0].cp15.sctlr &= ~CR_A
+
+
+def alignment_trap(k: Kernel) -> None:
+    """Have unaligned accesses refused again, where the kernel wants that: it is entered.
+
+    Source: arch/arm/kernel/entry-header.S alignment_trap
+    """
+    k.cpus[0].cp15.sctlr |= k.cr_alignment & CR_A
 
 
 def _fsr_info() -> list[FsrInfo]:
@@ -261,6 +270,7 @@ def do_abort(k: Kernel, fault: Fault, user_mode: bool = False) -> Signal | None:
 
     Source: arch/arm/mm/fault.c do_DataAbort(), do_PrefetchAbort(), arch/arm/mm/pabort-legacy.S legacy_pabort
     """
+    alignment_trap(k)
     prefetch = fault.access == "execute"
     if prefetch:
         fsr = LEGACY_IFSR if k.cpu_architecture < CPU_ARCH_ARMv6 else fault.fsr
