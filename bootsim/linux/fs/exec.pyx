@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from bootsim.linux.kernel.fork.dup cimport mm_init, mmput
+from bootsim.linux.kernel.signal cimport SIGKILL, SIGSEGV
 from bootsim.linux.mm.mmap.brk cimport insert_vm_struct
 from bootsim.linux.mm.mmap.protection cimport vm_get_page_prot
 from bootsim.linux.mm.mmap.stack cimport expand_stack
@@ -18,8 +19,6 @@ cdef enum:
     ARG_MAX = 131072
     MAX_ARG_STRLEN = 32 << PAGE_SHIFT
     STACK_EXPAND = 131072
-    SIGKILL = 9
-    SIGSEGV = 11
     VM_STACK_FLAGS = VM_GROWSDOWN | VM_DATA_FLAGS_NON_EXEC | VM_ACCOUNT
 
 

@@ -15,15 +15,12 @@ from libc.string cimport memcpy, memset
 from copy import deepcopy
 
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PAGE_SIZE, Page
+from bootsim.linux.mm.swap cimport PG_readahead, PG_swapcache
 from bootsim.linux.mm.swapfile.areas cimport SwapAreas
 from bootsim.linux.mm.swapfile.info cimport SwapInfo
 from bootsim.linux.mm.swapfile.swapops cimport swp_offset
 
 from bootsim.linux.kernel.printk import KERN_WARNING, printk
-
-cdef enum:
-    PG_swapcache = 1 << 10
-    PG_readahead = 1 << 18
 
 
 cdef class SwapSpace(SwapSlots):

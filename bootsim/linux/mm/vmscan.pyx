@@ -15,14 +15,12 @@ from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.rmqueue cimport zone_watermark_ok_of
+from bootsim.linux.mm.page_alloc.slowpath cimport MAX_RECLAIM_RETRIES
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.migrate import page_holders
 from bootsim.linux.mm.page_alloc.node import PageFrameError
-
-cdef enum:
-    MAX_RECLAIM_RETRIES = 16
 
 
 cdef bint pgdat_balanced(Pgdat *g, uint32_t order, uint32_t highest_zoneidx) noexcept nogil:

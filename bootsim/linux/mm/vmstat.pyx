@@ -6,13 +6,9 @@ from bootsim.hw.memory cimport PhysicalMemory
 from bootsim.linux.mm.page_alloc.core cimport PageBuddy
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.structs cimport *
+from bootsim.linux.mm.swap cimport PAGE_MAPPING_ANON, PG_dirty, PG_swapbacked
 
 from bootsim.linux.mm.slab_common import SLAB_RECLAIM_ACCOUNT
-
-cdef enum:
-    PG_dirty = 1 << 3
-    PG_swapbacked = 1 << 19
-    PAGE_MAPPING_ANON = 1
 
 # What node_page_state() counts, as Mem-Info calls it.
 cdef enum:

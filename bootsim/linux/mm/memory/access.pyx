@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
+from bootsim.linux.kernel.signal cimport *
 from bootsim.linux.mm.memory.fault cimport ProcessPages
 from bootsim.linux.mm.mmap.stack cimport expand_stack
 from bootsim.linux.mm.mmap.structs cimport (
@@ -12,14 +13,6 @@ from bootsim.linux.mm.mmap.vma cimport find_vma
 
 from bootsim.linux.kernel.fork.dup import do_exit
 from bootsim.linux.mm.oom_kill.kill import pagefault_out_of_memory
-
-cdef enum:
-    SIGBUS = 7
-    SIGKILL = 9
-    SIGSEGV = 11
-    SEGV_MAPERR = 1
-    SEGV_ACCERR = 2
-    BUS_ADRERR = 2
 
 
 cdef int64_t fault_of(Task task, ProcessPages pages, uint32_t addr, bint write, bint execute) except? NO_ANSWER:

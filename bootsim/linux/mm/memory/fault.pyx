@@ -12,6 +12,7 @@ from libc.string cimport memcpy
 from bootsim.errno cimport EFAULT, EINTR, EINVAL, ENOMEM
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
 from bootsim.linux.kernel.fork.dup cimport mm_init
+from bootsim.linux.kernel.signal cimport SIGBUS, SIGKILL
 from bootsim.linux.mm.filemap.cache cimport NO_MEMORY, PageCache
 from bootsim.linux.mm.gup.populate cimport FOLL_MLOCK, FOLL_POPULATE, FOLL_TOUCH, FOLL_WRITE
 from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
@@ -31,8 +32,6 @@ from bootsim.linux.mm.util cimport vm_enough_memory
 from bootsim.linux.mm.vmstat cimport PGFAULT, PGMAJFAULT, PGREUSE
 
 cdef enum:
-    SIGBUS = 7
-    SIGKILL = 9
     MAPPED_ITSELF = 0xFFFFFFFEU  # of a driver's fault handler: VM_FAULT_NOPAGE
     MAX_FAULTS = 16  # for one page, until it is given up
 

@@ -9,6 +9,8 @@ Who is killed ends at once, but for the task that asks: it may use reserves, and
 cimport cython
 from libc.stdint cimport uint32_t
 
+from bootsim.linux.kernel.signal cimport SIGKILL
+from bootsim.linux.mm.memory.tables cimport MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS
 from bootsim.linux.mm.mmap.structs cimport Processes, Task, UserMm
 from bootsim.linux.mm.oom_kill.reap cimport MMF_OOM_SKIP, MMF_OOM_VICTIM
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events, tell
@@ -33,8 +35,6 @@ from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 LONG_MIN = -(1 << 31)
 OOM_SCORE_ADJ_MIN, OOM_SCORE_ADJ_MAX = -1000, 1000
-SIGKILL = 9
-MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES = range(4)
 
 
 class OomControl:

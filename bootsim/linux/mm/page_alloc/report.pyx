@@ -6,6 +6,7 @@ from libc.stdint cimport int32_t, uint32_t
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist
+from bootsim.linux.mm.page_alloc.slowpath cimport MAX_RECLAIM_RETRIES
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 from bootsim.linux.kernel.panic import warn
@@ -24,8 +25,6 @@ _PAGE_FLAG_NAMES = (
 # Why a page is bad, by page_bad_reason()'s answer.
 BAD_REASONS = ("", "nonzero mapcount", "non-NULL mapping", "nonzero _refcount",
                "PAGE_FLAGS_CHECK_AT_FREE flag(s) set", "PAGE_FLAGS_CHECK_AT_PREP flag(s) set")
-cdef enum:
-    MAX_RECLAIM_RETRIES = 16
 _MAX_SHOWN = 60  # within a minute; the clock of a boot stands still
 
 

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from bootsim.linux.mm.compaction.compact cimport try_to_compact_pages
-from bootsim.linux.mm.compaction.skip cimport compaction_defer_reset
+from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER, compaction_defer_reset
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.rmqueue cimport (
@@ -11,8 +11,6 @@ from bootsim.linux.mm.page_alloc.rmqueue cimport (
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 cdef enum:
-    PAGE_ALLOC_COSTLY_ORDER = 3
-    MAX_RECLAIM_RETRIES = 16
     COMPACT_PRIO_SYNC_LIGHT = 1
     COMPACT_PRIO_ASYNC = 2
 

@@ -107,12 +107,18 @@ def pcpu_chunk_populated(chunk: PcpuChunk, start: int, end: int) -> None:
 
 
 def unpopulated_regions(chunk: PcpuChunk, start: int, end: int) -> list[tuple[int, int]]:
-    """The runs [start, end) of pages of a unit that are not there, as bitmap_for_each_clear_region() has them."""
+    """The runs [start, end) of pages of a unit that are not there, in their order.
+
+    Source: include/linux/bitmap.h bitmap_for_each_clear_region()
+    """
     return _regions(chunk, 0, start, end)
 
 
 def populated_regions(chunk: PcpuChunk) -> list[tuple[int, int]]:
-    """The runs [start, end) of pages of a unit that are there, as bitmap_for_each_set_region() has them."""
+    """The runs [start, end) of pages of a unit that are there, in their order.
+
+    Source: include/linux/bitmap.h bitmap_for_each_set_region()
+    """
     return _regions(chunk, 1, 0, chunk.nr_pages)
 
 

@@ -8,12 +8,10 @@ from libc.stdint cimport uint32_t
 
 from bootsim.linux.mm.page_alloc.node cimport check_not_free, check_pfn
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_writeback
+from bootsim.linux.mm.swap cimport PG_swapcache
 from bootsim.linux.mm.swap_state cimport SwapSpace
 from bootsim.linux.mm.swapfile cimport swapops
 from bootsim.linux.mm.swapfile.info cimport SWAP_HAS_CACHE, SwapInfo
-
-cdef enum:
-    PG_swapcache = 1 << 10
 
 
 cdef int check_page(SwapSpace space, uint32_t pfn) except -1:

@@ -12,14 +12,11 @@ from bootsim.linux.mm.page_alloc.api cimport alloc_and_tell
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_HIGHMEM, GFP_ATOMIC
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_locked, PG_writeback, Page
+from bootsim.linux.mm.swap cimport PG_dirty, PG_swapcache
 from bootsim.linux.mm.swapfile.count cimport attach, continued_count, detach, swap_count_continued
 from bootsim.linux.mm.swapfile.info cimport *
 from bootsim.linux.mm.swapfile.scan cimport TTRS_ANYWAY, TTRS_FULL, TTRS_UNMAPPED
 from bootsim.linux.mm.swapfile.swapops cimport *
-
-cdef enum:
-    PG_dirty = 1 << 3
-    PG_swapcache = 1 << 10
 
 
 cdef class SwapAreas(SwapScan):
