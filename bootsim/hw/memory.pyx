@@ -86,8 +86,8 @@ cdef unsigned long long HOST_PAGE_BYTES = 4096
 cdef size_t _STEP_PAGES = 1 << 16
 # What lies before and behind a mapping, and may not be touched.
 cdef size_t GUARD_BYTES = 1 << 16
-# Of a kept mapping no more than this stays with the process.
-cdef size_t HELD_BYTES = 8 << 20
+# Of a kept mapping no more than this stays with the process; a boot of 1 GiB writes 1.2 MiB of RAM.
+cdef size_t HELD_BYTES = 4 << 20
 # Not a machine's: memory of the host that no machine has at present, the newest last.
 cdef Mapping kept[MOST_KEPT]
 cdef int nr_kept = 0
@@ -111,14 +111,14 @@ cdef class PhysicalMemory:
         free(self.banks)
 
     def fit(self, banks):
-        """Say where memory answers: (base, size) of banks. Without any, it does everywhere."""
+        """Say where memory answers: (base, size) of banks, as far as 32 bits reach. Without any, it does everywhere."""
         cdef size_t i = 0
         cdef uint64_t *new = <uint64_t *>malloc(2 * (len(banks) + 1) * sizeof(uint64_t))
         if new == NULL:
             raise MemoryError
         try:
             for base, size in banks:
-                new[2 * i], new[2 * i + 1] = base, base + size
+                new[2 * i], new[2 * i + 1] = min(base, SPAN_BYTES), min(base + size, SPAN_BYTES)
                 i += 1
         except BaseException:
             free(new)
@@ -256,17 +256,18 @@ cdef void drop_oldest() noexcept nogil:
 
 
 cdef bint clear_held(unsigned char *memory, size_t size) noexcept nogil:
-    # Zero everywhere: what the host holds is overwritten, up to HELD_BYTES; the rest goes back. False if it does not.
+    # Zero everywhere: what the host holds is overwritten. When that is more than HELD_BYTES, or the host does not tell,
+    # all of it goes back: most was written by machines long gone. False if the host does not take it.
     cdef int fd = open_file("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)
-    cdef size_t done = 0
+    cdef bint cleared = False
     if fd >= 0:
-        done = overwrite_held(fd, memory, size)
+        cleared = overwrite_held(fd, memory, size)
         close(fd)
-    return done == size or madvise(memory + done, size - done, MADV_DONTNEED) == 0
+    return cleared or madvise(memory, size, MADV_DONTNEED) == 0
 
 
-cdef size_t overwrite_held(int fd, unsigned char *memory, size_t size) noexcept nogil:
-    # How much from the start on is zero now: all of it, unless there was much to clear, or the host does not tell.
+cdef bint overwrite_held(int fd, unsigned char *memory, size_t size) noexcept nogil:
+    # whether all of it is zero now
     cdef PageRegion held[SCANNED_AT_ONCE]
     cdef ScanArg arg
     cdef size_t cleared = 0
@@ -279,14 +280,14 @@ cdef size_t overwrite_held(int fd, unsigned char *memory, size_t size) noexcept 
     while arg.start < arg.end:
         count = ioctl(fd, BOOTSIM_PAGEMAP_SCAN, &arg)
         if count < 0:
-            break
+            return False
         for i in range(count):
             cleared += held[i].end - held[i].start
             if cleared > HELD_BYTES:
-                return held[i].start - <uint64_t>memory
+                return False
             memset(<void *>held[i].start, 0, held[i].end - held[i].start)
         arg.start = arg.walk_end
-    return arg.start - <uint64_t>memory
+    return True
 
 
 cdef int copy_touched(unsigned char *to, const unsigned char *source, size_t size, bint swapped) except -1:
