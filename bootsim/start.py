@@ -52,9 +52,11 @@ def prepare(
     Raises InputError for input that cannot be used.
     """
     build = config if isinstance(config, KernelBuild) else load_build(config)
-    told: tuple[str, ...] = ()
+    own = build
     if slab is not None:
-        build, told = _with_slab(build, slab)
+        from bootsim.inputs.slabchoice import with_slab  # few boots ask for another allocator
+
+        build = with_slab(own, slab)
     tree = dts if isinstance(dts, Tree) else load_tree(dts, include_dirs, allow_outside=allow_outside)
     handover = loader.load(
         tree,
@@ -75,19 +77,18 @@ def prepare(
     processor = stated(cpu, lambda: processor_of(tree, of_tree(tree)))
     machine = power_on(handover, processor, cpus, soc_for(tree, map(_register, soc), cpus))
     k = Kernel(build, machine, observer=observer, where=tree.where)
-    for what in told:
-        step(k, what, func="prepare", slab=slab, level=KERN_WARNING)
+    if build is not own:
+        _tell_slab(k, own, build)
     return k
 
 
-def _with_slab(build: KernelBuild, slab: str) -> tuple[KernelBuild, tuple[str, ...]]:
-    from bootsim.inputs.slabchoice import what_follows, with_slab  # few boots ask for another allocator
+def _tell_slab(k: Kernel, own: KernelBuild, build: KernelBuild) -> None:
+    from bootsim.inputs.slabchoice import allocator_of, what_follows
 
-    changed = with_slab(build, slab)
-    if changed is build:
-        return build, ()
-    follows, unknown = what_follows(build, changed)
-    return changed, ("--slab {slab}: " + follows, "warning: --slab {slab}: " + unknown)
+    follows, unknown = what_follows(own, build)
+    slab = allocator_of(build.config)
+    step(k, "--slab {slab}: {what}", func="prepare", level=KERN_WARNING, slab=slab, what=follows)
+    step(k, "warning: --slab {slab}: {what}", func="prepare", level=KERN_WARNING, slab=slab, what=unknown)
 
 
 def _bytes(size: int | str | None, what: str) -> int | None:

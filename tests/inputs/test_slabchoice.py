@@ -61,6 +61,12 @@ def test_the_build_holds_together_and_boots(allocator):
     assert bool(told) == (allocator != "slub")  # the build's own is no change
 
 
+def test_the_name_of_a_build_is_told_as_it_stands():
+    build = load_build("3G/1G").replace(name="mine {0} {size}")
+    k = bootsim.boot("vexpress.dts", build, slab="slob", mem="128M")
+    assert any("stays that of mine {0} {size}" in record.text for record in k.log.records)
+
+
 def test_another_word_is_refused():
     with pytest.raises(InputError, match="'slqb', expected one of slab, slub, slob"):
         bootsim.boot("vexpress.dts", slab="slqb")
