@@ -145,7 +145,8 @@ class Machine:
     def _bytes(self, pa: int, count: int) -> bytes:
         if self.has_ram(pa, count):
             return self.ram.read(pa, count)
-        return self.soc.read32(pa & ~3, self.cpus).to_bytes(4, "little")[pa & 3 :][:count].ljust(count, b"\0")
+        words = (self.read32(at).to_bytes(4, "little") for at in range(pa & ~3, pa + count, 4))
+        return b"".join(words)[pa & 3 :][:count]
 
     def answers(self, pa: int) -> bool:
         """Whether an access to a physical address comes to an end: RAM, or a device."""

@@ -100,3 +100,14 @@ def test_before_armv6_a_word_is_turned():
     assert told(machine.load(RAM + 1)) == ("alignment", 1, RAM + 1)
     machine.store(0, 0)
     assert machine.cp15.dfsr == 8
+
+
+def test_an_unaligned_word_of_registers_that_are_mapped_as_memory(machine):
+    class Registers:
+        def read32(self, pa, _cpus):
+            return pa
+
+    machine.soc = Registers()
+    machine.ram.write32(L2 + 4 * 5, 0x10000000 | NORMAL | RW | 2)
+    assert machine.load(0x5002) == 0x00041000  # half of the word at 0x10000000, half of the next one
+    assert machine.load(0x5003, 1) == 0x10
