@@ -153,13 +153,20 @@ def _array(key: str, title: str, state: dict[str, Any]) -> Box:
 
 
 def _slabs(key: str, slabs: list[dict[str, Any]], columns: list[list[Box]]) -> str:
-    # boxes of a list's first slabs, each pointing to the next; the first one's key
-    last = min(len(slabs), _LINKS)
-    for i, slab in enumerate(slabs[:last]):
-        then = Row("next", f"{key} {i + 1}") if i + 1 < last else Row(f"next: {len(slabs) - last} more slabs") \
-            if len(slabs) > last else None
-        columns[-1].append(Box(f"{key} {i}", f"slab, struct page of pfn {slab['pfn']:#x}",
-                               [*_of_slab(slab), *([then] if then else [])]))
+    return _linked(key, "slab, struct page", "slabs", slabs, _of_slab, columns[-1])
+
+
+def _linked(key: str, title: str, plural: str, pages: list[dict[str, Any]],
+            rows_of: Callable[[dict[str, Any]], Iterator[Row]], column: list[Box]) -> str:
+    # boxes of a list's first pages, each pointing to the next; the first one's key
+    last = min(len(pages), _LINKS)
+    for i, page in enumerate(pages[:last]):
+        rows = [*rows_of(page)]
+        if i + 1 < last:
+            rows.append(Row("next", f"{key} {i + 1}"))
+        elif len(pages) > last:
+            rows.append(Row(f"next: {len(pages) - last} more {plural}"))
+        column.append(Box(f"{key} {i}", f"{title} of pfn {page['pfn']:#x}", rows))
     return f"{key} 0" if last else ""
 
 
@@ -185,12 +192,12 @@ def _slob(lists: dict[str, list[dict[str, Any]]]) -> Drawing:
     columns: list[list[Box]] = [[], []]
     for name, pages in lists.items():
         key = f"free_slob_{name}"
-        columns[0].append(Box(key, f"list_head {key}", [Row(f"{len(pages)} pages", f"{key} 0" if pages else "")]))
-        last = min(len(pages), _LINKS)
-        for i, page in enumerate(pages[:last]):
-            blocks = _chain(page["blocks"], lambda block: f"{block[0]:#x}+{block[1]}")
-            rows = [Row(f"units {page['units']} free"), Row(f"freelist, offset+bytes: {blocks or 'none'}")]
-            rows += [Row("next", f"{key} {i + 1}")] if i + 1 < last else []
-            rows += [Row(f"next: {len(pages) - last} more pages")] if i + 1 == last < len(pages) else []
-            columns[1].append(Box(f"{key} {i}", f"struct page of pfn {page['pfn']:#x}", rows))
+        first = _linked(key, "struct page", "pages", pages, _of_slob_page, columns[1])
+        columns[0].append(Box(key, f"list_head {key}", [Row(f"{len(pages)} pages", first)]))
     return Drawing("SLOB: three lists of pages", columns)
+
+
+def _of_slob_page(page: dict[str, Any]) -> Iterator[Row]:
+    blocks = _chain(page["blocks"], lambda block: f"{block[0]:#x}+{block[1]}")
+    yield Row(f"units {page['units']} free")
+    yield Row(f"freelist, offset+bytes: {blocks or 'none'}")
