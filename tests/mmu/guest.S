@@ -11,6 +11,11 @@
 	.arm
 	.text
 
+	.macro	access instruction:vararg	@ a probe of two words
+	\instruction
+	bx	r11
+	.endm
+
 	.equ	PARAMETERS, 0x1000	@ behind `vectors`: home, own table, cases, first case, results, their bytes, fills
 	.equ	MANAGERS, 0xffffffff
 	.equ	SYS_MODE, 0xdf		@ interrupts masked
@@ -144,26 +149,18 @@ next_probe:
 	b	par
 	mcr	p15, 0, r12, c7, c8, 3		@ 3: ATS1CUW
 	b	par
-	str	r3, [r12]			@ 4
-	bx	r11
-	ldr	r1, [r12]			@ 5
-	bx	r11
-	strt	r3, [r12]			@ 6
-	bx	r11
-	ldrt	r1, [r12]			@ 7
-	bx	r11
+	access	str r3, [r12]		@ 4
+	access	ldr r1, [r12]		@ 5
+	access	strt r3, [r12]		@ 6
+	access	ldrt r1, [r12]		@ 7
 	bx	r12				@ 8: execute
 	nop
 	b	as_user				@ 9: execute as a program
 	nop
-	ldrh	r1, [r12]			@ 10
-	bx	r11
-	ldrb	r1, [r12]			@ 11
-	bx	r11
-	strh	r3, [r12]			@ 12
-	bx	r11
-	strb	r3, [r12]			@ 13
-	bx	r11
+	access	ldrh r1, [r12]		@ 10
+	access	ldrb r1, [r12]		@ 11
+	access	strh r3, [r12]		@ 12
+	access	strb r3, [r12]		@ 13
 par:
 	isb
 	mrc	p15, 0, r1, c7, c4, 0
