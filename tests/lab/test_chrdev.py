@@ -63,6 +63,12 @@ def test_what_is_no_number_or_name(lab, major, name):
         lab.register_chrdev(major, name, Faulting())
 
 
+def test_what_is_no_mapping(lab):
+    for call in (lab.remap_pfn_range, lab.vm_insert_page):
+        with pytest.raises(InputError, match="None is no mapping"):
+            call(None, 0, 0x60000, *([PAGE, 3] if call is lab.remap_pfn_range else []))
+
+
 def test_what_a_driver_answers_to_open(lab):
     class Refuses(CharDevice):
         def open(self, _file):

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bootsim.errors import InputError
 from bootsim.linux.include.linux.mm_types import Page
 from bootsim.linux.kernel.printk import step
+from bootsim.linux.mm.mmap.structs import VmAreaStruct
 from bootsim.linux.mm.page_alloc import page_info, set_page_count
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.linux.mm.memory.fault import ProcessPages
-    from bootsim.linux.mm.mmap.structs import VmAreaStruct
 
 NO_PAGE = 0xFFFFFFFF        # a fault handler has none: SIGBUS
 MAPPED_ITSELF = 0xFFFFFFFE  # a fault handler has made the entry: VM_FAULT_NOPAGE
 NO_MEMORY = 0xFFFFFFFD      # a fault handler got none: VM_FAULT_OOM
 
 
-def _pages(vma: VmAreaStruct) -> ProcessPages:
+def _pages(vma: Any) -> ProcessPages:
+    if not isinstance(vma, VmAreaStruct):
+        raise InputError(f"{vma!r} is no mapping, which mmap(file, vma) and vmf.vma have")
     return vma.vm_mm.pages  # type: ignore[return-value]
 
 
