@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 _MMIO = MEMORY_TYPES.index("MMIO")
 _REGION = re.compile(r"efi:\s+0x([0-9a-f]+)-0x([0-9a-f]+) \[([^|\]]*)\|([^\]]*)\]")
+_ATTRIBUTE = re.compile(r"attr=0x[0-9a-f]{1,16}")
 _PARAMETER = re.compile(r"efi:   (System Table|MemMap Address|MemMap Size|MemMap Desc\. Size|MemMap Desc\. Version|"
                         r"Secure Boot Enabled)\s*: 0x([0-9a-f]+)")  # fmt: skip
+_BITS = {"System Table": 64, "MemMap Address": 64}
 _HEADER = re.compile(r"efi: (EFI v\d+\.\d+ by .*)")
 _TABLE = re.compile(r"([A-Z][A-Za-z0-9 .]*)=0x([0-9a-f]+)")
 _RESERVED = re.compile(r"memblock_reserve: \[0x([0-9a-f]+)-0x([0-9a-f]+)\] (efi_memattr_init|efi_config_parse_tables)")
@@ -83,7 +85,7 @@ def load_firmware(path: str | os.PathLike[str]) -> Firmware:
         text = Path(path).read_bytes().decode(errors="replace")
     except OSError as error:
         raise InputError(f"{path}: cannot read the log: {error.strerror}") from None
-    parameters = {name: int(value, 16) for name, value in _PARAMETER.findall(text)}
+    parameters = {name: _parameter(str(path), name, int(value, 16)) for name, value in _PARAMETER.findall(text)}
     regions = tuple(_region(str(path), *found) for found in _REGION.findall(text))
     if not regions:
         raise InputError(f"{path}: no line of UEFI's memory map, expected the log of a kernel with efi=debug "
@@ -99,17 +101,24 @@ def load_firmware(path: str | os.PathLike[str]) -> Firmware:
     return Firmware(str(path), parameters, words, tables, regions, reserved, tuple(_STATE.findall(text)))
 
 
+def _parameter(path: str, name: str, value: int) -> int:
+    least, most = (DESCRIPTOR.size, PAGE_SIZE) if name == "MemMap Desc. Size" else (0, (1 << _BITS.get(name, 32)) - 1)
+    if not least <= value <= most:
+        raise InputError(f"{path}: {name} is {value:#x}, expected {least:#x} to {most:#x}")
+    return value
+
+
 def _region(path: str, low: str, high: str, kind: str, columns: str) -> Region:
     base, size = int(low, 16), int(high, 16) + 1 - int(low, 16)
     name = kind.strip()
     if name in MEMORY_TYPES:
         number = MEMORY_TYPES.index(name)
-    elif name.startswith("type=") and name[5:].isdecimal():
+    elif name.startswith("type=") and name[5:].isdecimal() and int(name[5:]) < 1 << 32:
         number = int(name[5:])
     else:
         raise InputError(f"{path}: [0x{low}-0x{high}] is of type {name!r}, expected one of {', '.join(MEMORY_TYPES)}")
     words = columns.replace("|", " ").split()
-    if len(words) == 1 and words[0].startswith("attr=0x"):
+    if len(words) == 1 and _ATTRIBUTE.fullmatch(words[0]):
         attribute = int(words[0].removeprefix("attr="), 16)
     else:
         unknown = [word for word in words if word not in ATTRIBUTES]
@@ -117,6 +126,6 @@ def _region(path: str, low: str, high: str, kind: str, columns: str) -> Region:
             raise InputError(f"{path}: [0x{low}-0x{high}] has the attribute {unknown[0]!r}, expected "
                              f"{', '.join(ATTRIBUTES)}")  # fmt: skip
         attribute = sum(ATTRIBUTES[word] for word in set(words))
-    if size <= 0 or base % PAGE_SIZE or size % PAGE_SIZE:
-        raise InputError(f"{path}: [0x{low}-0x{high}] is no range of whole pages")
+    if size <= 0 or base % PAGE_SIZE or size % PAGE_SIZE or base + size > 1 << 64:
+        raise InputError(f"{path}: [0x{low}-0x{high}] is no range of whole pages below 2**64")
     return Region(number, base, size // PAGE_SIZE, attribute)

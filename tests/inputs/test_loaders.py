@@ -171,6 +171,13 @@ def test_a_region_is_read_by_its_words(log):
 @pytest.mark.parametrize(("line", "words"), [
     (REGION.replace("Conventional", "Conventual"), "of type"), (REGION.replace("WB", "WX"), "attribute"),
     (REGION.replace("6fffffff", "6ffff000"), "whole pages"), ("nothing", "no line"),
+    (REGION.replace("6fffffff", "f" * 20), "whole pages"), ("efi: 0x0-0xfff [type=4294967296|attr=0x8]", "of type"),
+    ("efi: 0x0-0xfff [type=1|attr=0xzz]", "attribute"),
+    ("efi: 0x0-0xfff [type=1|attr=0x" + "1" * 17 + "]", "attribute"),
+    ("efi:   MemMap Desc. Size: 0x27", "Desc. Size is 0x27, expected 0x28 to 0x1000"),
+    ("efi:   MemMap Desc. Size: 0xffffffffff", "Desc. Size is 0xffffffffff"),
+    ("efi:   System Table: 0x10000000000000000", "System Table is"),
+    ("efi:   Secure Boot Enabled: 0x100000000", "Secure Boot Enabled is"),
 ])  # fmt: skip
 def test_logs_that_cannot_be_read(log, line, words):
     with pytest.raises(InputError, match=words):
