@@ -350,12 +350,11 @@ class Session:
         `path` is by default the next partition of /dev/vda. Raises InputError for what is no size, path or priority.
         """
         from bootsim.lab.process import Answer
-        from bootsim.linux.mm.swapfile.on import swapon
+        from bootsim.linux.mm.swapfile.on import swap_areas, swapon
 
         asked_bytes = size_bytes("swapon", size)
         if path is None:
-            room = self.k.processes
-            areas = room.swapspace.swap_info if room is not None and room.swapspace is not None else []
+            areas = swap_areas(self.k)
             path = next(p for p in (f"/dev/vda{n}" for n in range(2, 99)) if all(p != si.path for si in areas))
         answer = Answer(swapon(self.k, asked_bytes, device("swapon", path), priority=priority, ssd=ssd))
         step(self.k, "swapon({path}, {size} bytes) = {answer}", func="swapon", path=path, size=asked_bytes,

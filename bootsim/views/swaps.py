@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 def data(held: Held) -> list[dict[str, Any]]:
     """Return each area's file name, size and use in KiB, and priority."""
-    room = held.kernel("swap areas").processes
-    areas = room.swapspace.swap_info if room is not None and room.swapspace is not None else []
+    from bootsim.linux.mm.swapfile.on import swap_areas
+
+    areas = swap_areas(held.kernel("swap areas"))
     return [{"filename": si.path, "type": "partition", "size": si.pages << 2, "used": si.inuse_pages << 2,
              "priority": si.prio} for si in areas if si.pages]  # fmt: skip
 

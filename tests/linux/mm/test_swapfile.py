@@ -13,7 +13,7 @@ from bootsim.linux.mm import swap_slots
 from bootsim.linux.mm.page_alloc import GFP_HIGHUSER, alloc_pages, page_info
 from bootsim.linux.mm.page_alloc import __free_pages as free_pages
 from bootsim.linux.mm.swapfile import api, on
-from bootsim.linux.mm.swapfile.on import swapoff, swapon, swapspace
+from bootsim.linux.mm.swapfile.on import swap_areas, swapoff, swapon, swapspace
 from bootsim.linux.mm.vmalloc.area import find_vm_area
 from bootsim.views import alive
 
@@ -508,6 +508,7 @@ def test_a_copy_has_swap_of_its_own():
 
 def test_the_shell_swaps():
     lab = Session(bootsim.boot("vexpress.dts", mem="256M", cmdline="norandmaps"), alive.text)
+    assert swap_areas(lab.k) == []
     assert lab.cat("/proc/swaps") == "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority"
     limit = int(next(line for line in lab.cat("meminfo").splitlines() if "CommitLimit" in line).split()[1])
     assert lab.swapon("64M") == 0
@@ -521,6 +522,7 @@ def test_the_shell_swaps():
     assert repr(lab.swapon("64M", "/dev/vda2")) == "-EBUSY"
     assert lab.swapoff("/dev/vda3") == 0
     assert len(lab.cat("swaps").splitlines()) == 2
+    assert [si.path for si in swap_areas(lab.k) if si.pages] == ["/dev/vda2"]
     api.get_swap_page(swapspace(lab.k), 0)
     with pytest.raises(InputError, match="not modelled"):
         lab.swapoff("/dev/vda2") if api.get_swap_page(swapspace(lab.k), 0) else None

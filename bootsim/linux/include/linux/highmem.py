@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def kmap_state(k: Kernel) -> Kmap:
-    """The machine's windows; made now when this is their first use. Only for a build with CONFIG_HIGHMEM."""
+    """The machine's windows; made now when this is their first use. Only for a build with CONFIG_HIGHMEM.
+
+    Source: arch/arm/mm/mmu.c kmap_init()
+    """
     if k.mm.kmap is None:
         k.mm.kmap = Kmap(k)
     return k.mm.kmap

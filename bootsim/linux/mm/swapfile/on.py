@@ -47,6 +47,15 @@ def swapspace(k: Kernel) -> SwapSpace:
     return room.swapspace
 
 
+def swap_areas(k: Kernel) -> list[SwapInfo]:
+    """All areas that there ever were, by type: none before the first swapon(); those that are off have no pages.
+
+    Source: mm/swapfile.c swap_info
+    """
+    room = k.processes
+    return [] if room is None or room.swapspace is None else list(room.swapspace.swap_info)
+
+
 def swapon(k: Kernel, size_bytes: int, path: str, *, priority: Any = None, ssd: bool = False) -> int:
     """Swap to a partition of `size_bytes` that mkswap has been run on: 0 or -errno.
 
