@@ -15,6 +15,7 @@ from bootsim.cli.sizes import NUMBER, SIZE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bootsim.inputs.build import KernelBuild
     from bootsim.lab.replay import PageReplay
 
 _HELP = """Replay a recording of a real kernel's memory traffic, and tell how many answers agree.
@@ -67,15 +68,12 @@ def replay(
     from bootsim import files
     from bootsim.errors import EXIT_DIFFERS, InputError
     from bootsim.inputs.configfile import load_build
-    from bootsim.inputs.slabchoice import with_slab
-    from bootsim.lab.divergence import around
     from bootsim.lab.processrecording import is_process_recording
     from bootsim.lab.recording import Recording
     from bootsim.lab.replay import PageReplay
     from bootsim.log import import_structlog_lazily
     from bootsim.state import directory
     from bootsim.state.snapshot import Stage
-    from bootsim.views.divergence import lines
 
     import_structlog_lazily()
     if state is not None:
@@ -106,7 +104,7 @@ def replay(
         raise InputError(f"{given}: only for a text trace; a recording has its own board")
     found = Recording(recording)
     build = load_build(config) if config else found.build()
-    run = PageReplay(found, build if slab is None else with_slab(build, slab))
+    run = PageReplay(found, build if slab is None else _with_slab(build, slab))
     for note in run.notes:
         click.echo(f"bootsim: {note}", err=True)
     total = len(run.records)
@@ -121,25 +119,48 @@ def replay(
         stage = Stage(found.last_stage, run.state(), None, None)
         directory.write(state, [stage], dtb=found.dtb.read_bytes(), dmesg="", meta={"recording": recording.name})
         files.write(state / "objects.json", json.dumps(run.caches()).encode())
-    right, asked, first = run.score()
-    found_first = None if first is None else around(found, run.k.build, *first)
     lives = {name: told for name, told in (("page", None if page is None else run.life_of(page)),
                                            ("object", None if object_va is None else run.life_of_object(object_va)))
              if told is not None}
-    if as_json:
-        click.echo(json.dumps({"recording": recording.name, "agree": right, "answers": asked, "replayed": run.at,
-                               "records": total, "first_difference": found_first, **lives}))
-    else:
-        click.echo(f"{recording.name}: {right} of {asked} answers agree, {run.at} of {total} records")
-        if first is not None and found_first is not None:
-            record, real, ours = first
-            click.echo(f"first difference: record {record}: {_words(real)} in the recording, {_words(ours)} here")
-            click.echo("\n".join(lines(found_first)))
+    agree = _tell(run, recording.name, lives, as_json=as_json)
+    if not as_json:
         for name, told in lives.items():
             which = f"{page if name == 'page' else object_va:#x}"
             click.echo("\n".join(told) or f"nothing happened to {name} {which}")
-    if right != asked:
+    if not agree:
         sys.exit(EXIT_DIFFERS)
+
+
+def _with_slab(build: KernelBuild, slab: str) -> KernelBuild:
+    # told here: a replay does not show the log
+    from bootsim.escape import printable
+    from bootsim.inputs.slabchoice import what_follows, with_slab
+
+    changed = with_slab(build, slab)
+    if changed is not build:
+        for what in what_follows(build, changed):
+            click.echo(printable(f"bootsim: --slab {slab}: {what}"), err=True)
+    return changed
+
+
+def _tell(run: PageReplay, name: str, lives: dict[str, list[str]], *, as_json: bool) -> bool:
+    # how many answers agree, and the first that does not; whether all do
+    from bootsim.lab.divergence import around
+    from bootsim.views.divergence import lines
+
+    right, asked, first = run.score()
+    total = len(run.records)
+    found = None if first is None else around(run.recording, run.k.build, *first)
+    if as_json:
+        click.echo(json.dumps({"recording": name, "agree": right, "answers": asked, "replayed": run.at,
+                               "records": total, "first_difference": found, **lives}))
+    else:
+        click.echo(f"{name}: {right} of {asked} answers agree, {run.at} of {total} records")
+        if first is not None and found is not None:
+            record, real, ours = first
+            click.echo(f"first difference: record {record}: {_words(real)} in the recording, {_words(ours)} here")
+            click.echo("\n".join(lines(found)))
+    return right == asked
 
 
 def _write_report(file: str, run: PageReplay, at: int | None, page: int | None, name: str,

@@ -123,6 +123,14 @@ def test_an_address_has_its_neighbours(altered):
 
 
 @pytest.mark.golden
+def test_another_allocator_than_the_builds_is_told(recordings):
+    words = ["replay", str(recordings / "kc-slub-256"), "--config", str(GOLDEN / "builds/k3slab.yaml"), "--at", "0"]
+    done = CliRunner().invoke(cli, [*words, "--slab", "slub"])
+    assert "bootsim: --slab slub: CONFIG_SLUB in place of CONFIG_SLAB" in done.stderr
+    assert "bootsim: --slab slub: the image stays that of" in done.stderr
+
+
+@pytest.mark.golden
 def test_the_command_tells_it_in_text_and_in_json(altered):
     folder, record = altered("kc-slub-256", 1, 3, 8000, 1)
     words = ["replay", str(folder), "--config", str(GOLDEN / "builds/k3slub.yaml")]
