@@ -8,7 +8,6 @@ replay does what the C goes without: it makes sure that an object is of its cach
 import ctypes
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -22,7 +21,6 @@ from bootsim.linux.mm.page_alloc import GFP_KERNEL, check_buddy_invariants
 
 pytestmark = pytest.mark.benchmarks
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
 COUNT, TURNS, SIZE = 1_000_000, 7, 128
 LOW, HIGH = 187 << 10, 64 << 10  # pages of the two zones: about those of a board with 1 GiB
 
@@ -37,26 +35,6 @@ def plain(tmp_path_factory):
     found.start(LOW, HIGH)
     found.start_objects(SIZE)
     return found
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    """buddy_driver.pyx, compiled against the interfaces of the source tree."""
-    folder = tmp_path_factory.mktemp("driver")
-    shutil.copy(HERE / "buddy_driver.pyx", folder)
-    build = (
-        "from setuptools import Extension, setup; from Cython.Build import cythonize; "
-        "setup(name='d', ext_modules=cythonize(Extension('buddy_driver', ['buddy_driver.pyx'], "
-        f"extra_compile_args=['-O2']), include_path=[{str(ROOT)!r}], quiet=True))"
-    )
-    subprocess.run([sys.executable, "-c", build, "-q", "build_ext", "--inplace"], cwd=folder, check=True,
-                   capture_output=True)  # fmt: skip
-    sys.path.insert(0, str(folder))
-    try:
-        import buddy_driver
-    finally:
-        sys.path.remove(str(folder))
-    return buddy_driver
 
 
 @pytest.fixture(scope="module")
