@@ -242,7 +242,7 @@ cdef int _gap(list reserved, Py_ssize_t i, long long *start, long long *end) exc
     # what lies between the reserved regions i - 1 and i
     cdef MemblockRegion r
     start[0] = 0
-    end[0] = 0xFFFFFFFF
+    end[0] = _END
     if i > 0:
         r = reserved[i - 1]
         start[0] = r.base + r.size

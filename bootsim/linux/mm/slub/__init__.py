@@ -134,7 +134,10 @@ def kmem_cache_init(k: Kernel) -> None:
 
 
 def new_allocator(k: Kernel, pages: PageSource | None = None) -> Slub:
-    """SLUB for a machine, without a cache yet; it checks objects when the build or slub_debug asks for that."""
+    """SLUB for a machine, without a cache yet; it checks objects when the build or slub_debug asks for that.
+
+    Source: none, the kernel's allocator is there from the start
+    """
     from bootsim.linux.mm.slub.objects import Slub  # other builds do without
 
     config = k.build.config
