@@ -28,6 +28,13 @@ def booted(tmp_path_factory):
     return k, data
 
 
+def session(booted):
+    k, data = booted
+    lab = Session(k.copy(), alive.text)
+    lab.names()
+    return lab, data
+
+
 def view(k):
     """What every process sees: the bytes and rights of each page, and which of them are the same frame."""
     room, seen, frames = k.processes, {}, {}
@@ -78,6 +85,14 @@ def start(lab, data):
     return p
 
 
+def touched(booted):
+    lab, data = session(booted)
+    p = start(lab, data)
+    for page in range(4 * PAGES):
+        p.touch(address(page), write=True)
+    return lab, p
+
+
 def one_step(lab, programs, step):
     k = lab.k
     if step[0] == "cpu":
@@ -119,9 +134,7 @@ def unused(k):
 @settings(max_examples=25, deadline=None)
 @given(STEPS, st.booleans())
 def test_every_view_stays_what_it_is(booted, steps, lent):
-    k, data = booted
-    lab = Session(k.copy(), alive.text)
-    lab.names()
+    lab, data = session(booted)
     if lent:
         lend(lab.k)
     programs = [start(lab, data)]
@@ -139,12 +152,7 @@ def test_every_view_stays_what_it_is(booted, steps, lent):
 
 
 def test_pages_do_move(booted):
-    k, data = booted
-    lab = Session(k.copy(), alive.text)
-    lab.names()
-    p = start(lab, data)
-    for page in range(4 * PAGES):
-        p.touch(address(page), write=True)
+    lab, p = touched(booted)
     lab.k.processes.pages.drain()
     before = {va: p.pfn(va) for va in map(address, range(4 * PAGES))}
     moved = compact_memory(lab.k)
@@ -160,9 +168,7 @@ def lend(k):
 
 
 def test_a_contiguous_area_is_emptied_of_pages_that_processes_have(booted):
-    k, data = booted
-    lab = Session(k.copy(), alive.text)
-    lab.names()
+    lab, data = session(booted)
     lend(lab.k)
     p = start(lab, data)
     for page in range(4 * PAGES):
@@ -178,9 +184,7 @@ def test_a_contiguous_area_is_emptied_of_pages_that_processes_have(booted):
 
 
 def test_a_page_that_somebody_holds_stays(booted):
-    k, data = booted
-    lab = Session(k.copy(), alive.text)
-    lab.names()
+    lab, data = session(booted)
     p = start(lab, data)
     p.touch(BASE, write=True)  # it waits in a vector of this processor, and has a reference for that
     pfn = p.pfn(BASE)
@@ -190,9 +194,7 @@ def test_a_page_that_somebody_holds_stays(booted):
 
 
 def test_what_reclaim_would_look_at_is_told(booted):
-    k, data = booted
-    lab = Session(k.copy(), alive.text)
-    lab.names()
+    lab, data = session(booted)
     start(lab, data)  # init, which nobody kills
     p = start(lab, data)
     pages = lab.k.mm.pgdat.node_present_pages
@@ -207,12 +209,7 @@ def test_what_reclaim_would_look_at_is_told(booted):
 
 
 def test_a_copy_moves_its_own_pages(booted):
-    k, data = booted
-    lab = Session(k.copy(), alive.text)
-    lab.names()
-    p = start(lab, data)
-    for page in range(4 * PAGES):
-        p.touch(address(page), write=True)
+    lab, p = touched(booted)
     before = view(lab.k)
     other = lab.k.copy()
     assert compact_memory(other) >= 2 * PAGES
@@ -221,8 +218,7 @@ def test_a_copy_moves_its_own_pages(booted):
 
 
 def test_files_that_nobody_has_mapped_move_too(booted):
-    k, data = booted
-    lab = Session(k.copy(), alive.text)
+    lab, data = session(booted)
     room = processes(lab.k)
     cache = open_file(room, data).f_mapping.page_cache
     frames = [cache.frame(i) for i in range(4)]
