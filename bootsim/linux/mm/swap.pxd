@@ -75,7 +75,6 @@ cdef class LruVec:
 
 
 cdef LruVec lruvec_of(Pgdat *g)
-cdef LruVec copy_lruvec(LruVec other, Pgdat *g)
 cdef int page_lru(const Page *page) noexcept
 
 

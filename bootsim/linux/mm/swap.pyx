@@ -14,6 +14,7 @@ from libc.string cimport memcpy
 
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events, list_add, list_del, page_zone
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
+from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.structs cimport *
 from bootsim.linux.mm.vmstat cimport *
 
@@ -33,6 +34,16 @@ cdef class LruVec:
         if self.pagevecs == NULL or self.diffs == NULL:
             raise MemoryError
         return 0
+
+    def copy_for(self, Pglist pgdat not None):
+        """The LRU lists of a copied machine, whose node is `pgdat`; the lists themselves are in its struct pages."""
+        cdef LruVec lru = lruvec_of(pgdat.g)
+        memcpy(lru.pagevecs, self.pagevecs, lru.g.nr_cpus * NR_PAGEVECS * sizeof(Pagevec))
+        memcpy(lru.diffs, self.diffs, lru.g.nr_cpus * sizeof(LruCounts))
+        memcpy(lru.node, self.node, sizeof(lru.node))
+        memcpy(lru.zone, self.zone, sizeof(lru.zone))
+        lru.nr_mlock = self.nr_mlock
+        return lru
 
     def sizes(self):
         """How many pages each list has, by name: what /proc/meminfo sums up."""
@@ -247,17 +258,6 @@ cdef LruVec lruvec_of(Pgdat *g):
     cdef LruVec lru = LruVec()
     lru.g = g
     lru.allocate()
-    return lru
-
-
-cdef LruVec copy_lruvec(LruVec other, Pgdat *g):
-    """The LRU lists of a copied node; the lists themselves are in its struct pages."""
-    cdef LruVec lru = lruvec_of(g)
-    memcpy(lru.pagevecs, other.pagevecs, g.nr_cpus * NR_PAGEVECS * sizeof(Pagevec))
-    memcpy(lru.diffs, other.diffs, g.nr_cpus * sizeof(LruCounts))
-    memcpy(lru.node, other.node, sizeof(lru.node))
-    memcpy(lru.zone, other.zone, sizeof(lru.zone))
-    lru.nr_mlock = other.nr_mlock
     return lru
 
 

@@ -12,7 +12,6 @@ from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
 from bootsim.linux.mm.page_alloc.structs cimport *
-from bootsim.linux.mm.swap cimport copy_lruvec
 
 from bootsim.errors import BootsimError, InputError
 
@@ -125,7 +124,7 @@ cdef class Pglist:
         new.watermark_scale_factor = self.watermark_scale_factor
         memo[id(self)] = new
         if self.lru is not None:
-            new.lru = copy_lruvec(self.lru, new.g)
+            new.lru = self.lru.copy_for(new)
         if self.holders is not None:
             new.holders = self.holders.copy_for(new, memo)
         return new
