@@ -68,10 +68,10 @@ cdef class SwapInfo:
 
     cdef int setup(self, list map_pfns, uint32_t maxpages, bint ssd, uint32_t nr_cpus, uint32_t columns) except -1
     cdef void drop(self)
-    cdef void cluster_list_add_tail(self, SwapClusterList *lst, uint32_t idx) noexcept nogil
-    cdef uint32_t cluster_list_del_first(self, SwapClusterList *lst) noexcept nogil
-    cdef void inc_cluster_info_page(self, uint32_t page_nr) noexcept nogil
-    cdef void dec_cluster_info_page(self, uint32_t page_nr) noexcept nogil
+    cdef void cluster_list_add_tail(self, SwapClusterList *lst, uint32_t idx) noexcept
+    cdef uint32_t cluster_list_del_first(self, SwapClusterList *lst) noexcept
+    cdef void inc_cluster_info_page(self, uint32_t page_nr) noexcept
+    cdef void dec_cluster_info_page(self, uint32_t page_nr) noexcept
 
     cdef inline unsigned char *slot(self, uint32_t offset) noexcept nogil:
         # &swap_map[offset]

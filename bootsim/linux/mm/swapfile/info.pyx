@@ -99,7 +99,7 @@ cdef class SwapInfo:
 
     # ---------------------------------------------------------------- clusters
 
-    cdef void cluster_list_add_tail(self, SwapClusterList *lst, uint32_t idx) noexcept nogil:
+    cdef void cluster_list_add_tail(self, SwapClusterList *lst, uint32_t idx) noexcept:
         # Source: mm/swapfile.c cluster_list_add_tail()
         if lst.head.flags & CLUSTER_FLAG_NEXT_NULL:
             lst.head.data, lst.head.flags = idx, 0
@@ -107,7 +107,7 @@ cdef class SwapInfo:
             self.cluster_info[lst.tail.data].data = idx
         lst.tail.data, lst.tail.flags = idx, 0
 
-    cdef uint32_t cluster_list_del_first(self, SwapClusterList *lst) noexcept nogil:
+    cdef uint32_t cluster_list_del_first(self, SwapClusterList *lst) noexcept:
         # Source: mm/swapfile.c cluster_list_del_first()
         cdef uint32_t idx = lst.head.data
         if lst.tail.data == idx:
@@ -117,7 +117,7 @@ cdef class SwapInfo:
             lst.head.data = self.cluster_info[idx].data
         return idx
 
-    cdef void inc_cluster_info_page(self, uint32_t page_nr) noexcept nogil:
+    cdef void inc_cluster_info_page(self, uint32_t page_nr) noexcept:
         # Source: mm/swapfile.c inc_cluster_info_page(), alloc_cluster(): a free one that is used is the list's first
         cdef SwapClusterInfo *ci
         if self.cluster_info == NULL:
@@ -128,7 +128,7 @@ cdef class SwapInfo:
             ci.data = ci.flags = 0
         ci.data += 1
 
-    cdef void dec_cluster_info_page(self, uint32_t page_nr) noexcept nogil:
+    cdef void dec_cluster_info_page(self, uint32_t page_nr) noexcept:
         # Source: mm/swapfile.c dec_cluster_info_page(), free_cluster(), __free_cluster()
         cdef uint32_t idx = page_nr // SWAPFILE_CLUSTER
         if self.cluster_info == NULL:
