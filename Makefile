@@ -24,6 +24,7 @@
 #                 the kernel's own C, compiled for this machine, against the replay; see tests/differential/README.md
 #   make dts-census
 #                 every board of a kernel tree, compiled and booted; see tests/census/README.md
+#   make course   write what the commands in docs/course.md and docs/course.zh.md print again, and their pictures
 #   make configs  write configs/*.yaml again from the builds in BUILDS=DIR
 #   make dist     wheel and source archive in dist/
 #   make clean    remove everything that was made, .venv too
@@ -45,7 +46,7 @@ CYTHON := $(shell find bootsim -name '*.pyx' -o -name '*.pxd')
 .DEFAULT_GOAL := boot
 .DELETE_ON_ERROR:
 .PHONY: boot test test-newest lock browser-test lint build debug asan soak bench causes conformance fuzz-real uboot-test mmu-test
-.PHONY: differential dts-census configs dist clean
+.PHONY: differential dts-census course configs dist clean
 
 boot: $(VENV)/.built
 	@$(BIN)/bootsim $(BOOT)
@@ -132,6 +133,9 @@ dts-census: $(VENV)/.built
 	@$(BIN)/python tests/census/run.py $(if $(KERNEL_SRC),--kernel-src '$(KERNEL_SRC)') \
 		$(if $(MIRROR),--mirror '$(MIRROR)') $(foreach pattern,$(ONLY),--only '$(pattern)') \
 		$(if $(JOBS),--jobs '$(JOBS)') $(if $(CACHE),--cache '$(CACHE)') $(CENSUS)
+
+course: $(VENV)/.built
+	@$(BIN)/python tests/course/course.py
 
 configs: $(VENV)/.installed
 	$(BIN)/python configs/regenerate.py $(BUILDS)
