@@ -138,6 +138,11 @@ def _arrows(place: _Place, places: dict[str, _Place]) -> Iterator[str]:
             bend = min(_BETWEEN, to.x - x) / 2
             path = f"M{x:.1f} {y:.1f}C{x + bend:.1f} {y:.1f} {to.x - bend:.1f} {tip:.1f} {to.x - 5:.1f} {tip:.1f}"
             head = f"M{to.x:.1f} {tip:.1f}l-7 -4v8z"
+        elif to.x < place.x:  # back to a column on the left
+            end, bend = to.x + to.width, _BETWEEN / 2
+            path = (f"M{place.x:.1f} {y:.1f}C{place.x - bend:.1f} {y:.1f} {end + bend:.1f} {tip:.1f} "
+                    f"{end + 5:.1f} {tip:.1f}")
+            head = f"M{end:.1f} {tip:.1f}l7 -4v8z"
         else:  # in its own column: round its right side
             end = to.x + to.width
             path = f"M{x:.1f} {y:.1f}C{x + 25:.1f} {y:.1f} {end + 25:.1f} {tip:.1f} {end + 5:.1f} {tip:.1f}"

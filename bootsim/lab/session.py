@@ -171,11 +171,16 @@ class Session:
     def picture(self, what: Any = None) -> Drawing:
         """Return how live structures point to each other: the node with all zones, one zone, a slab cache, page tables.
 
-        `what` is None, a zone's name, a cache or its name; or a virtual address, for both levels of the page table
-        around it, Linux's half and the hardware's. Raises InputError for what is none of these.
+        `what` is None, a zone's name, a cache or its name; a virtual address, for both levels of the page table
+        around it, Linux's half and the hardware's; or a struct page, for all who map it. Raises InputError for what is
+        none of these.
         """
         from bootsim.lab import structures
         from bootsim.lab.pagetable import page_table
+        from bootsim.lab.reversemap import mapped_page
+
+        if isinstance(what, Page):
+            return mapped_page(self.k, what.pfn)
 
         if isinstance(what, int) and not isinstance(what, bool):
             if not 0 <= what < 1 << 32:
@@ -185,7 +190,7 @@ class Session:
             return structures.node(self.k, what)
         name = what if isinstance(what, str) else getattr(what, "name", None)
         if not isinstance(name, str):
-            raise InputError(f"picture: {what!r} is no zone's name, cache, cache's name, or address")
+            raise InputError(f"picture: {what!r} is no zone's name, cache, cache's name, address, or page")
         return structures.cache(self.k, name)
 
     def pkmap(self) -> Text:
