@@ -50,7 +50,10 @@ class Bound:
             self._parameters = []
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        """Call it on the session's machine; a page may be a frame's number. Raises InputError for other arguments."""
+        """Call it on the session's machine; a page may be a frame's number, a node its path.
+
+        Raises InputError for other arguments.
+        """
         named = [*self._parameters, *[""] * len(args)]
         args = tuple(self._page(name, value) for name, value in zip(named, args, strict=False))
         try:
@@ -71,7 +74,18 @@ class Bound:
             if value not in zones:
                 raise InputError(f"{self.__name__}(): no zone {value!r}; there are: {', '.join(zones)}")
             return zones.index(value)
+        if name == "node":
+            return self._node(value)
         return Page(self._session.k, value) if name == "page" and isinstance(value, int) else value
+
+    def _node(self, value: Any) -> Any:
+        # a node of the tree, by its path or an alias
+        from bootsim.linux.drivers.of.base import DeviceNode, of_find_node_by_path
+
+        node = of_find_node_by_path(self._session.k, value) if isinstance(value, str) else value
+        if not isinstance(node, DeviceNode):
+            raise InputError(f"{self.__name__}(): no node {value!r} in the tree; a path or an alias is expected")
+        return node
 
     def _words(self, args: tuple[Any, ...], options: dict[str, Any]) -> str:
         named = [*self._parameters, *[""] * len(args)]
@@ -91,7 +105,7 @@ def word_of(name: str, value: Any) -> str:
         return f"{value:#x}" if value >= 1 << PAGE_SHIFT else str(value)
     if isinstance(value, Page):
         return f"page {value.pfn:#x}"
-    called = getattr(value, "name", None)
+    called = getattr(value, "full_name", getattr(value, "name", None))
     return called if isinstance(called, str) else repr(value)
 
 

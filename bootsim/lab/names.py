@@ -29,6 +29,7 @@ FUNCTIONS = {
     "bootsim.linux.arch.arm.mm.ioremap.remap": (
         "ioremap", "ioremap_cache", "ioremap_wc", "arch_memremap_wb", "iounmap",
     ),
+    "bootsim.linux.drivers.of.address": ("of_get_address", "of_translate_address", "of_iomap"),
     "bootsim.linux.mm.early_ioremap": (
         "early_ioremap", "early_memremap", "early_memremap_ro", "early_iounmap", "__set_fixmap",
     ),
@@ -69,7 +70,7 @@ GIVES = {
     "kmem_cache_alloc": "va", "kmem_cache_zalloc": "va",
     "__alloc_percpu": "va", "__alloc_percpu_gfp": "va",
     **dict.fromkeys(("vmalloc", "vzalloc", "vmalloc_user", "__vmalloc", "vmap", "vm_map_ram", "module_alloc"), "va"),
-    **dict.fromkeys(("ioremap", "ioremap_cache", "ioremap_wc", "arch_memremap_wb"), "va"),
+    **dict.fromkeys(("ioremap", "ioremap_cache", "ioremap_wc", "arch_memremap_wb", "of_iomap"), "va"),
 }  # fmt: skip
 # Functions that take an object back, and which argument is its address.
 TAKES = {

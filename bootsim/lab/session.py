@@ -171,13 +171,14 @@ class Session:
     def picture(self, what: Any = None) -> Drawing:
         """Return how live structures point to each other: the node with all zones, one zone, a slab cache, page tables.
 
-        `what` is None, a zone's name, a cache or its name; a virtual address, for both levels of the page table
-        around it, Linux's half and the hardware's; or a struct page, for all who map it. Raises InputError for what is
-        none of these.
+        `what` is None, a zone's name, a cache or its name; a virtual address, for both levels of the page table around
+        it, Linux's half and the hardware's; a struct page, for all who map it; or "vmalloc", for vmap_area and
+        vm_struct. Raises InputError for what is none of these.
         """
         from bootsim.lab import structures
         from bootsim.lab.pagetable import page_table
         from bootsim.lab.reversemap import mapped_page
+        from bootsim.lab.vmapareas import vmap_areas
 
         if isinstance(what, Page):
             return mapped_page(self.k, what.pfn)
@@ -186,6 +187,8 @@ class Session:
             if not 0 <= what < 1 << 32:
                 raise InputError(f"picture: {what:#x} is no address of 32 bits")
             return page_table(self.k, what)
+        if what == "vmalloc":
+            return vmap_areas(self.k)
         if what is None or any(what == zone["name"] for zone in self.k.zones):
             return structures.node(self.k, what)
         name = what if isinstance(what, str) else getattr(what, "name", None)

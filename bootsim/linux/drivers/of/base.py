@@ -73,6 +73,14 @@ def of_find_node_by_path(k: Kernel, path: str, followed: tuple[str, ...] = ()) -
     return node
 
 
+def of_get_parent(k: Kernel, node: DeviceNode) -> DeviceNode | None:
+    """The node above, None of the root.
+
+    Source: drivers/of/base.c of_get_parent()
+    """
+    return None if node.path == "/" else of_find_node_by_path(k, node.path.rpartition("/")[0] or "/")
+
+
 def of_device_is_available(node: DeviceNode) -> bool:
     """Whether status is absent, "okay" or "ok".
 

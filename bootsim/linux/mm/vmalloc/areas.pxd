@@ -22,8 +22,8 @@ cdef class RangeTree(RbTree):
 
 
 cdef class VmapAreas:
-    cdef RangeTree busy_tree
-    cdef RangeTree free_tree
+    cdef readonly RangeTree busy_tree   # vmap_area_root
+    cdef readonly RangeTree free_tree   # free_vmap_area_root
     cdef readonly list purge_list       # (start, end, address of the vmap_area), oldest first
     cdef readonly Py_ssize_t lazy_nr    # vmap_lazy_nr: pages on the purge list
     cdef readonly tuple purged          # where the last purge was: start, end

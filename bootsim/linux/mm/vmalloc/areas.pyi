@@ -4,10 +4,13 @@ from typing import Any
 from bootsim.linux.lib.rbtree import RbTree
 
 class RangeTree(RbTree):
+    def area(self, n: int) -> tuple[int, int, int]: ...
     def ranges(self) -> list[tuple[int, int]]: ...
     def resize_ranges(self) -> None: ...
 
 class VmapAreas:
+    busy_tree: RangeTree
+    free_tree: RangeTree
     purge_list: list[tuple[int, int, int]]
     lazy_nr: int
     purged: tuple[int, int]

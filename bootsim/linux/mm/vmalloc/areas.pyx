@@ -119,6 +119,11 @@ cdef class RangeTree(RbTree):
                 return n
         return RB_NONE
 
+    def area(self, uint32_t n):
+        """A node's range and where its struct vmap_area lies: (start, end, va), va 1 where nobody keeps it."""
+        self.check(n)
+        return self.start[n], self.end(n), self.va_at[n]
+
     def ranges(self):
         """Every range as (start, end), in order of address."""
         return [(self.start[n], self.end(n)) for n in self]
