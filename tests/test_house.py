@@ -184,7 +184,8 @@ def test_error_numbers_are_defined_once(path):
 
 
 # Where Cython modules have their constants from.
-CONSTANTS = ("page.pxd", "errno.pxd", "linux/mm/page_alloc/gfp.pxd", "linux/arch/arm/asm/pgtable_2level.pxd")
+CONSTANTS = ("page.pxd", "errno.pxd", "linux/mm/page_alloc/gfp.pxd", "linux/mm/mmap/flags.pxd",
+             "linux/arch/arm/asm/pgtable_2level.pxd")  # fmt: skip
 CYTHON = [p for p in SOURCES if p.suffix in (".pyx", ".pxd")]
 
 
@@ -205,6 +206,26 @@ def test_constants_of_cython_modules_are_defined_once(path):
     here = str(path.relative_to(PACKAGE))
     again = {name: homes()[name] for name in constants(path.read_text()) & {*homes()} if homes()[name] != here}
     assert not again, f"{here} defines again what others have: {again}"
+
+
+def numbers(text: str) -> dict[str, int]:
+    """The constants of a file that are written as one number or a shift of one; a cdef enum's, or assigned alone."""
+    found = re.findall(r"^ *(_*[A-Za-z]+_\w+) = (0x[0-9A-F]+|\d+)(?: << (\d+))?U? *(?:#.*)?$", text, re.MULTILINE)
+    return {name: int(number, 0) << int(shift or 0) for name, number, shift in found}
+
+
+def test_python_has_the_numbers_that_cython_has():
+    at = {name: (value, path) for path in CYTHON for name, value in numbers(path.read_text()).items()}
+    both = 0
+    for path in SOURCES:
+        if path.suffix != ".py":
+            continue
+        for name, value in numbers(path.read_text()).items():
+            if name in at:
+                both += 1
+                assert value == at[name][0], f"{name} of {shown(path)} is not that of {shown(at[name][1])}"
+    assert both > 20
+    assert numbers("    PG_lru = 1 << 4\nVM_IO = 0x4000  # x\nVM_X = VM_IO\n") == {"PG_lru": 16, "VM_IO": 0x4000}
 
 
 def test_the_rule_of_constants_sees_each_way_to_write_one():

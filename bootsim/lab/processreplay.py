@@ -14,6 +14,7 @@ from bootsim.errors import InputError
 from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_MT_MASK
 from bootsim.linux.include.linux.errno import EINVAL
 from bootsim.linux.include.linux.fs import S_IFCHR, File, FileOperations, Inode
+from bootsim.linux.include.linux.mm import VM_DONTEXPAND, VM_EXEC, VM_GROWSDOWN, VM_WRITE
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import processes
 from bootsim.linux.kernel.printk import step
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from bootsim.linux.mm.memory.fault import ProcessPages
     from bootsim.linux.mm.mmap.structs import UserMm, VmAreaStruct
 
-VM_WRITE, VM_EXEC, VM_GROWSDOWN, VM_DONTEXPAND = 0x2, 0x4, 0x100, 0x40000
 NO_PAGE = 0xFFFFFFFF
 DISK_BLOCK = 1024  # bytes; where a recording does not tell: of a small disk, as mke2fs makes it
 PAGE_FIELDS = ("flags", "mapcount", "refcount", "mapping", "index")

@@ -20,6 +20,7 @@ from bootsim.lab.bound import Bound, Held, place, word_of
 from bootsim.lab.text import Text
 from bootsim.linux.include.linux.fs import S_IFCHR
 from bootsim.linux.include.linux.mm_types import Page
+from bootsim.linux.include.linux.page_flags import PG_slab
 from bootsim.linux.kernel.printk import KERN_WARNING, step
 from bootsim.linux.mm.page_alloc import page_info
 from bootsim.page import PAGE_SHIFT
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from bootsim.lab.process import Process
     from bootsim.linux import Kernel
 
-_PG_SLAB = 1 << 9
 
 
 class Session:
@@ -444,7 +444,7 @@ class Session:
     def _slab(self, pfn: int) -> Any:
         # the cache whose slab begins at a frame, or None: page->slab_cache lies where others have their mapping
         info = page_info(self.k, pfn)
-        is_slab = info["flags"] & _PG_SLAB and self.k.mm.slab is not None
+        is_slab = info["flags"] & PG_slab and self.k.mm.slab is not None
         return self.k.mm.slab.cache_at.get(info["mapping"]) if is_slab and self.k.mm.slab is not None else None
 
     def holders(self) -> list[Held]:

@@ -89,9 +89,8 @@ _OLD_CACHE = ("uncached", "buffered", "write-through", "write-back")
 _FAULT: tuple[_Spec, ...] = ((31, 2, "ignored"), (1, 0, "type"))
 
 
-def first_level(word: int, cr: int = CR_ARMV7, domains: Mapping[int, str] | None = None) -> Descriptor:
+def first_level(word: int, cr: int, domains: Mapping[int, str]) -> Descriptor:
     """Take a first-level word apart; `cr` is the control register, `domains` names the build's domains by number."""
-    domains = domains or _DOMAINS
     if word & 3 == 0:
         return _apart(word, "fault", _FAULT, cr)
     if word & 3 == 1:
@@ -116,10 +115,7 @@ def linux_entry(word: int) -> Descriptor:
     return _apart(word, "Linux page" if word & 1 else "not present", _LINUX, CR_ARMV7)
 
 
-_DOMAINS: dict[int, str] = {0: "KERNEL", 1: "USER", 2: "IO", 3: "VECTORS"}  # of every build without CONFIG_IO_36
-
-
-def _apart(word: int, kind: str, spec: Sequence[_Spec], cr: int, domains: Mapping[int, str] = _DOMAINS) -> Descriptor:
+def _apart(word: int, kind: str, spec: Sequence[_Spec], cr: int, domains: Mapping[int, str] = {}) -> Descriptor:
     values = {name: word >> low & (1 << high - low + 1) - 1 for high, low, name in spec}
     fields = (Field(high, low, name, values[name], domains.get(values[name], "") if name == "domain" else
                     _meaning(name, values, low, kind, cr)) for high, low, name in spec)  # fmt: skip

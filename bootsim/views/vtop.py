@@ -34,7 +34,7 @@ class Walk(NamedTuple):
     steps: tuple[Step, ...]
 
 
-def walk(tables: Tables, va: int, cr: int, domains: Mapping[int, str] | None = None) -> Walk:
+def walk(tables: Tables, va: int, cr: int, domains: Mapping[int, str]) -> Walk:
     """Follow the tables for `va`, reading both the hardware's entry and Linux's own."""
     pgd_pa = tables.pgd_pa + (va >> 20) * 4
     first = first_level(tables.l1[va >> 20], cr, domains)
@@ -70,7 +70,7 @@ def data(held: Held, va: int, pgd_pa: int = 0) -> dict[str, Any]:
 def lines(held: Held, va: int, pgd_pa: int = 0) -> Iterator[str]:
     """Yield crash's lines, then each word bit by bit."""
     tables = held.tables(pgd_pa)
-    found = walk(tables, va, held.cr)
+    found = walk(tables, va, held.cr, domain_names(held.build.config))
     yield f"{'VIRTUAL':<8}  PHYSICAL"
     yield f"{va:<8x}  " + ("(not mapped)" if found.pa is None else f"{found.pa:x}")
     yield ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -14,6 +15,8 @@ from bootsim.state import ranges
 from bootsim.state.ranges import CR_ARMV7
 from bootsim.views import descriptors, kernel_page_tables, pgd, vtop
 from bootsim.views.held import LiveState, Tables
+
+DOMAINS = {0: "KERNEL", 1: "USER", 2: "IO", 3: "VECTORS"}  # arch/arm/include/asm/domain.h, without CONFIG_IO_36
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +86,13 @@ def test_pgd_lines(booted):
 @pytest.mark.parametrize("va", [0xC0000000, 0xC0123456, 0xEFFFFFFC, 0xFF800004, VECTORS_BASE, VECTORS_BASE + 0x1234])
 def test_vtop_leads_where_the_mmu_leads(booted, va):
     held = booted()
-    assert vtop.walk(held.tables(), va, held.cr).pa == held.kernel("translations").translate(va).pa
+    assert vtop.walk(held.tables(), va, held.cr, DOMAINS).pa == held.kernel("translations").translate(va).pa
 
 
 @pytest.mark.parametrize("va", [0, 0xBFDFFFFC, 0xF0000000, 0xFFFF2000])
 def test_vtop_of_what_is_not_mapped(booted, va):
     held = booted()
-    assert vtop.walk(held.tables(), va, held.cr).pa is None
+    assert vtop.walk(held.tables(), va, held.cr, DOMAINS).pa is None
     assert not held.kernel("translations").translate(va)
     assert f"{va:<8x}  (not mapped)" in list(vtop.lines(held, va))
 
@@ -114,7 +117,8 @@ def test_vtop_of_a_section(booted):
 
 
 def test_fields_make_up_their_word():
-    for decode in (descriptors.first_level, descriptors.second_level, descriptors.linux_entry):
+    first_level = partial(descriptors.first_level, cr=CR_ARMV7, domains=DOMAINS)
+    for decode in (first_level, descriptors.second_level, descriptors.linux_entry):
         for word in (0, 0x60011C0E, 0x8FFFDC61, 0x9105_0C02, 0xFFFFFFFF, 0x8FFFE23E, 0x8FFF_0031, 0x8FFFE1CF):
             found = decode(word)
             assert sum(field.value << field.low for field in found.fields) == word
@@ -128,8 +132,8 @@ def test_supersections_and_large_pages():
     page = bytearray(4096)
     page[0x40:0x44] = (0x7000_0011).to_bytes(4, "little")
     tables = Tables(0x60004000, tuple(words), {0x80000000: bytes(page)})
-    assert vtop.walk(tables, 0x10312345, CR_ARMV7).pa == 0x90312345
-    assert vtop.walk(tables, 0x20010000, CR_ARMV7).pa == 0x70000000
+    assert vtop.walk(tables, 0x10312345, CR_ARMV7, DOMAINS).pa == 0x90312345
+    assert vtop.walk(tables, 0x20010000, CR_ARMV7, DOMAINS).pa == 0x70000000
 
 
 CR_V5, CR_V6 = 0x00093177, 0x00C5387D
@@ -146,7 +150,7 @@ CR_V5, CR_V6 = 0x00093177, 0x00C5387D
     (0x00001402, CR_V6, "RW x    normal non-cacheable"),
 ])
 def test_sections_of_older_processors(word, cr, told):
-    assert descriptors.attributes(descriptors.first_level(word, cr), cr).replace(" S ", "   ") == told
+    assert descriptors.attributes(descriptors.first_level(word, cr, DOMAINS), cr).replace(" S ", "   ") == told
 
 
 def test_a_page_before_armv6_has_permissions_for_each_quarter():

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_DIRTY, L_PTE_YOUNG
+from bootsim.linux.include.linux.mm import VM_EXEC, VM_LOCKED, VM_MAYSHARE, VM_READ, VM_WRITE
+from bootsim.linux.include.linux.page_flags import PG_dirty, PG_referenced, PG_swapbacked
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from bootsim.linux.mm.mmap.structs import Task, UserMm, VmAreaStruct
 
-VM_READ, VM_WRITE, VM_EXEC, VM_MAYSHARE, VM_LOCKED = 0x1, 0x2, 0x4, 0x80, 0x2000
-PG_REFERENCED, PG_DIRTY, PG_SWAPBACKED = 1 << 1, 1 << 3, 1 << 19
 PSS_SHIFT = 12
 PM_MMAP_EXCLUSIVE, PM_FILE, PM_PRESENT = 1 << 56, 1 << 61, 1 << 63
 _SMAPS = (
@@ -87,13 +87,13 @@ def _smap_gather_stats(task: Task, vma: VmAreaStruct) -> _Sizes:
     sizes, pages = _Sizes(), task.processes.pages
     for _, pte, pfn in pages.normal_pages(vma):  # type: ignore[attr-defined]
         flags, mapcount, refcount, mapping, _ = pages.page(pfn)  # type: ignore[attr-defined]
-        dirty = pte & L_PTE_DIRTY or flags & PG_DIRTY
+        dirty = pte & L_PTE_DIRTY or flags & PG_dirty
         private = refcount == 1 or mapcount < 2
         pss = (PAGE_SIZE << PSS_SHIFT) // (1 if private else mapcount)
         kind = ("Private" if private else "Shared") + ("_Dirty" if dirty else "_Clean")
-        lazy = mapping & 1 and not flags & PG_SWAPBACKED and not dirty
+        lazy = mapping & 1 and not flags & PG_swapbacked and not dirty
         for name in ("Rss", kind, *(["Anonymous"] if mapping & 1 else []), *(["LazyFree"] if lazy else []),
-                     *(["Referenced"] if pte & L_PTE_YOUNG or flags & PG_REFERENCED else [])):  # fmt: skip
+                     *(["Referenced"] if pte & L_PTE_YOUNG or flags & PG_referenced else [])):  # fmt: skip
             sizes[name] += PAGE_SIZE
         sizes["Pss"] += pss
         sizes["Locked"] += pss if vma.vm_flags & VM_LOCKED else 0

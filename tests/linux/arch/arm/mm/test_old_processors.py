@@ -35,6 +35,7 @@ from bootsim.linux.arch.arm.kernel.setup import setup_processor
 from bootsim.linux.arch.arm.mm.mmu import create_mapping, pmd_populate_kernel
 from bootsim.linux.arch.arm.mm.mmu.mem_types import build_mem_type_table, early_cachepolicy
 from bootsim.linux.mm.memblock import memblock_add
+from bootsim.state.ranges import CR_ARMV7
 from bootsim.views.descriptors import first_level
 
 V5 = {"CPU_V7": False, "CPU_ARM926T": True, "CPU_32v5": True, "CPU_CACHE_VIVT": True, "SMP": False, "SMP_ON_UP": False,
@@ -159,8 +160,8 @@ def test_a_kernel_that_reaches_devices_above_4_gib_numbers_domains_otherwise(mak
         pmd_populate_kernel(k, k.mm.init_mm.pgd_pa + 0x3C00, 0x60800000)
         assert k.machine.ram.read32(k.mm.init_mm.pgd_pa + 0x3C00) == 0x60800851
     assert domain_names(k.build.config) == {0: "IO", 1: "USER", 2: "KERNEL", 3: "VECTORS"}
-    assert first_level(0x60000C5E, domains=domain_names(k.build.config)).kind == "section"
-    assert [f.meaning for f in first_level(0x60000C4E, domains=domain_names(k.build.config)).fields
+    assert first_level(0x60000C5E, CR_ARMV7, domain_names(k.build.config)).kind == "section"
+    assert [f.meaning for f in first_level(0x60000C4E, CR_ARMV7, domain_names(k.build.config)).fields
             if f.name == "domain"] == ["KERNEL"]  # fmt: skip
 
 
