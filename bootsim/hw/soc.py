@@ -97,12 +97,14 @@ def soc_for(tree: Tree, given: Iterable[tuple[str, int]] = (), cpus: int = 0) ->
     registers = dict(next((words for name, words in _IDENTITY.items() if name in root), {}))
     listed = len(tree.processors)
     scu = 0 if cpus == 1 < listed and not _QEMU_NEEDS_TWO.isdisjoint(root) else _private_base(tree)
-    stated = {}
+    told: dict[str | int, int] = {}
     for name, value in given:
-        if name == "scu":
-            scu = value
-        else:
-            stated[register_pa(name)] = value
+        place = name if name == "scu" else register_pa(name)
+        if place in told:
+            raise InputError(f"--soc {name}: given twice, {told[place]:#x} and {value:#x}; expected once")
+        told[place] = value
+    scu = told.pop("scu", scu)
+    stated = {pa: value for pa, value in told.items() if isinstance(pa, int)}
     return Soc(scu, {**registers, **stated}, frozenset(stated))
 
 

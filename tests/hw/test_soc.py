@@ -55,6 +55,12 @@ def test_what_is_stated_wins(board):
     assert (soc.scu_base_pa, soc.read32(0x2C000004, 4), soc.read32(0x4A002204, 1)) == (0x2C000000, 0, 0x2B94E02F)
 
 
+@pytest.mark.parametrize("words", [["scu", "scu"], ["omap4.idcode", "0x4a002204"], ["0x10", "16"]])
+def test_a_register_is_stated_once(board, words):
+    with pytest.raises(InputError, match=rf"--soc {words[1]}: given twice, 0x10 and 0x20"):
+        soc_for(board(""), zip(words, (0x10, 0x20), strict=True))
+
+
 def test_an_exynos4210_is_the_one_of_qemu_and_others_say_nothing(board):
     assert soc_for(board("", "samsung,exynos4210")).read32(0x10000000, 1) == 0x43210211
     assert soc_for(board("", "samsung,exynos5250")).read32(0x10000000, 1) == 0

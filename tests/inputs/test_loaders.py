@@ -92,7 +92,7 @@ def test_what_u_boot_keeps_for_itself_is_a_guess_until_told(board):
 @pytest.mark.parametrize(("settings", "words"), [
     (["fdt_high"], "NAME=VALUE"), (["bootargs=quiet"], "--cmdline"), (["bootdelay=3"], "decides nothing"),
     (["bootm_size=lots"], "hexadecimal"), (["ethaddr=1:2"], "02:00:00:00:00:01"), (["fdt_high=ffffffff"], "--dtb-addr"),
-    (["bootm_size=1000"], "allocation error"),
+    (["bootm_size=1000"], "allocation error"), (["fdt_high=68000000", "fdt_high=68000000"], "fdt_high is given twice"),
 ])  # fmt: skip
 def test_settings_that_say_nothing(board, settings, words):
     with pytest.raises(InputError, match=words):

@@ -104,6 +104,8 @@ def _settings(words: tuple[str, ...]) -> _Settings:
             what = f"{name!r} decides nothing of memory" if equals else "it has no ="
             raise InputError(f"--uboot {word}: {what}, expected NAME=VALUE with one of {names}; "
                              "the kernel's command line is --cmdline")
+        if name in given:
+            raise InputError(f"--uboot {word}: {name} is given twice, expected once")
         given[name] = value
     hexes = {name: _hex(name, given[name]) for name in given if name not in _TEXTS and not _is_ethaddr(name)}
     zimage = None
