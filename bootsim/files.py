@@ -115,9 +115,9 @@ class LineFile:
             pass  # a file system without locks
 
     def content(self) -> bytes:
-        """Everything the file holds now."""
+        """Everything the file holds now; nothing of a device or a pipe."""
         with told(self._path):
-            return Path(self._target).read_bytes()
+            return self._target.read_bytes() if self._target.is_file() else b""
 
     def cut(self, size: int) -> None:
         """Take away what stands beyond the first `size` bytes."""

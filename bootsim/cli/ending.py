@@ -27,6 +27,8 @@ def code_of(run: Callable[[], Any]) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
         return _told(f"error: {where}{error.strerror or error}", EXIT_BAD_INPUT)
+    except MemoryError as error:
+        return _told(f"error: {str(error) or 'the host has no more memory'}", EXIT_BAD_INPUT)
     except Exception:
         import traceback
 

@@ -15,6 +15,7 @@ from bootsim.cli.matrix import cases_from, matrix_options
 from bootsim.cli.output import LineOutput
 from bootsim.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, InputError
 from bootsim.files import told, write
+from bootsim.reading import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -145,7 +146,8 @@ def _recorded(file: Path) -> tuple[Case, Recorded]:
 
     try:
         with told(file):
-            recorded = load(file.read_text(encoding="utf-8"), str(file))
+            content = read_file(file, "a recorded boot").decode()
+        recorded = load(content.replace("\r\n", "\n"), str(file))
         case = from_json(_moved(recorded.inputs, lambda path: os.path.normpath(file.parent / path)), "[inputs]")
     except UnicodeDecodeError:
         raise InputError(f"{file}: not UTF-8 text") from None

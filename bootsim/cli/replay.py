@@ -72,6 +72,7 @@ def replay(
     from bootsim.lab.recording import Recording
     from bootsim.lab.replay import PageReplay
     from bootsim.log import import_structlog_lazily
+    from bootsim.reading import read_file
     from bootsim.state import directory
     from bootsim.state.snapshot import Stage
 
@@ -117,7 +118,8 @@ def replay(
         files.write(answers, run.answers.tobytes())
     if state is not None:
         stage = Stage(found.last_stage, run.state(), None, None)
-        directory.write(state, [stage], dtb=found.dtb.read_bytes(), dmesg="", meta={"recording": recording.name})
+        dtb = read_file(found.dtb, "a device tree blob")
+        directory.write(state, [stage], dtb=dtb, dmesg="", meta={"recording": recording.name})
         files.write(state / "objects.json", json.dumps(run.caches()).encode())
     lives = {name: told for name, told in (("page", None if page is None else run.life_of(page)),
                                            ("object", None if object_va is None else run.life_of_object(object_va)))

@@ -11,6 +11,7 @@ from bootsim.errors import InputError
 from bootsim.inputs.bundled import bundled_dir
 from bootsim.inputs.configplain import read_plain
 from bootsim.inputs.dtb import is_blob
+from bootsim.reading import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ def load_build(name_or_path: str | os.PathLike[str]) -> KernelBuild:
     in the file, or with the nearest names when there is no such build.
     """
     path = Path(name_or_path)
-    if not path.is_file():
+    if path.is_dir() or not path.exists():
         if path.is_dir() and str(name_or_path) not in (".", "..", ""):
             raise InputError(f"{path}: a directory, expected a kernel build's YAML file or one of: {_known()}")
         path = _bundled_path(os.fspath(name_or_path))
@@ -50,11 +51,9 @@ def bundled_builds() -> Iterator[BundledBuild]:
 def read_build(path: Path) -> KernelBuild:
     """The kernel build described by a YAML file. Raises InputError."""
     try:
-        data = path.read_bytes()
+        data = read_file(path, "a kernel build's description", _MAX_BYTES)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-    if len(data) > _MAX_BYTES:
-        raise InputError(f"{path}: {len(data)} bytes, expected a kernel build of at most {_MAX_BYTES}")
     return parse_build(data, str(path))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bootsim.errors import InputError
 from bootsim.inputs.bundled import bundled_dir
 from bootsim.inputs.dtb import is_blob, read_tree
+from bootsim.reading import read_file, read_stream
 
 if TYPE_CHECKING:
     import os
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from bootsim.inputs.tree import Tree
 
-MAX_SOURCE_BYTES = 64 << 20
 STDIN = "-"
+_WANTED = "a device tree"
 
 
 def load_tree(
@@ -36,14 +37,13 @@ def load_tree(
             raise InputError(f"-I {folder}: no such folder, expected one to search for includes")
     path: Path | None = None
     if name == STDIN:
-        name, data = "<stdin>", sys.stdin.buffer.read(MAX_SOURCE_BYTES + 1)
+        name = "<stdin>"
+        data = read_stream(sys.stdin.buffer, name, _WANTED)
     else:
         path = _find(name)
         data = _read(path)
     if not data:
         raise InputError(f"{name}: empty, expected a device tree: source text or a blob")
-    if len(data) > MAX_SOURCE_BYTES:
-        raise InputError(f"{name}: more than {MAX_SOURCE_BYTES >> 20} MiB, expected a device tree")
     if is_blob(data):
         return read_tree(data, name)
     text = _text(data, name)
@@ -88,8 +88,7 @@ def _unknown(name: str) -> str:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_SOURCE_BYTES + 1)
+        return read_file(path, _WANTED)
     except OSError as error:
         if error.errno == errno.EISDIR:
             raise InputError(f"{path}: a directory, expected a device tree file (.dts or .dtb)") from None

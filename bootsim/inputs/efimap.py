@@ -13,12 +13,12 @@ Addresses are physical. A dmesg's time stamps and any other lines may stand betw
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError
 from bootsim.inputs.efitypes import ATTRIBUTES, CACHED, DESCRIPTOR, MEMORY_TYPES
 from bootsim.page import PAGE_SIZE
+from bootsim.reading import read_file
 
 if TYPE_CHECKING:
     import os
@@ -82,7 +82,7 @@ class Firmware(NamedTuple):
 def load_firmware(path: str | os.PathLike[str]) -> Firmware:
     """Read a log. Raises InputError when it cannot be read or tells no memory map."""
     try:
-        text = Path(path).read_bytes().decode(errors="replace")
+        text = read_file(path, "the log of a kernel with efi=debug").decode(errors="replace")
     except OSError as error:
         raise InputError(f"{path}: cannot read the log: {error.strerror}") from None
     parameters = {name: _parameter(str(path), name, int(value, 16)) for name, value in _PARAMETER.findall(text)}

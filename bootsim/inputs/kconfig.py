@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
-from bootsim.inputs.systemmap import read_packed
+from bootsim.reading import read_packed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ class Kconfig:
 def read_kconfig(path: Path) -> Kconfig:
     """Read a .config, plain or packed as /proc/config.gz is. Raises InputError when it is none."""
     try:
-        text = read_packed(path).decode("utf-8")
+        text = read_packed(path, "a kernel's .config").decode("utf-8")
     except UnicodeDecodeError:
         raise InputError(f"{path}: binary data, expected a kernel's .config") from None
     values: dict[str, str] = {}

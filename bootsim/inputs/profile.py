@@ -17,6 +17,7 @@ from bootsim.inputs.sizes import FIXED_SIZES, assumed_sizes
 from bootsim.inputs.systemmap import is_elf, read_system_map, release_of_name
 from bootsim.inputs.vmlinux import Vmlinux
 from bootsim.inputs.warnsites import warnings_of_image, warnings_of_map
+from bootsim.reading import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -159,7 +160,7 @@ def _is_needed(attribute: str, kconfig: Kconfig) -> bool:
 def read_facts(path: Path) -> dict[str, Any]:
     """Read a facts file: `{"sizeof": {"struct page": 32, ...}, "strings": {"linux_banner": "..."}}`."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(read_file(path, "a facts file"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except ValueError as error:

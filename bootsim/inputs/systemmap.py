@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import re
-import zlib
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
+from bootsim.reading import read_packed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,24 +49,9 @@ def _kind(head: bytes) -> str | None:
     return None
 
 
-def read_packed(path: Path) -> bytes:
-    """The bytes of a file, decompressed where it is packed with gzip or xz. Raises InputError."""
-    try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            return gzip.decompress(data)
-        if data[:6] == b"\xfd7zXZ\0":
-            return lzma.decompress(data)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except (EOFError, lzma.LZMAError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be decompressed: {error}") from None
-    return data
-
-
 def read_system_map(path: Path) -> SymbolTable:
     """The symbols of a System.map, plain or compressed with gzip or xz."""
-    data = read_packed(path)
+    data = read_packed(path, _WANTED)
     _check_is_map(path, data)
     symbols: SymbolTable = {}
     for number, line in enumerate(data.splitlines(), 1):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import lzma
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
+from bootsim.lab.recording import MOST_BYTES
+from bootsim.reading import read_file, read_packed
 
 if TYPE_CHECKING:
     import os
@@ -43,7 +44,7 @@ class ProcessRecording:
     def _text(self, name: str) -> str:
         file = self.path / name
         try:
-            return file.read_text(errors="replace")
+            return read_file(file, "a boot log").decode(errors="replace")
         except OSError as error:
             raise InputError(f"{file}: {error.strerror or error}") from None
 
@@ -51,15 +52,14 @@ class ProcessRecording:
         plain, packed = self.path / "marks.json", self.path / "marks.json.xz"
         file = plain if plain.exists() else packed
         try:
-            data = plain.read_bytes() if plain.exists() else lzma.decompress(packed.read_bytes())
-            marks = json.loads(data)
+            marks = json.loads(read_packed(file, "the marks of a recorded process", MOST_BYTES))
             for mark in marks:
                 for task in mark["tasks"].values():
                     _ = [(v["start"], v["end"], v["flags"], v["pgoff"], v["file"]) for v in task["mm"]["vmas"]]
                 int(mark["mark"])
             if len(marks[0]["tasks"]) != 1:
                 raise ValueError("one process is expected at the first mark")
-        except (OSError, lzma.LZMAError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise InputError(f"{file}: not the marks of a recorded process: {error!r}") from None
         return list(marks)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import lzma
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
+from bootsim.files import told
+from bootsim.linux.include.linux.page_flags import PG_lru
+from bootsim.reading import read_file, read_packed
 
 if TYPE_CHECKING:
     import os
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from bootsim.inputs.build import KernelBuild
 
 RECORD_BYTES = 16
-PG_LRU = 1 << 4
+MOST_BYTES = 1 << 30  # of records, unpacked
 
 
 class Recording:
@@ -36,15 +38,15 @@ class Recording:
 
     def _data(self) -> bytes:
         plain, packed = self.path / "mmtrace.bin", self.path / "mmtrace.bin.xz"
-        try:
-            return plain.read_bytes() if plain.exists() else lzma.decompress(packed.read_bytes())
-        except (OSError, lzma.LZMAError) as error:
-            raise InputError(f"{packed}: {getattr(error, 'strerror', None) or error}") from None
+        if not plain.exists():
+            return read_packed(packed, "a recording", MOST_BYTES)
+        with told(plain):
+            return read_file(plain, "a recording", MOST_BYTES)
 
     def _json(self, name: str) -> dict[str, Any]:
         file = self.path / name
         try:
-            found = json.loads(file.read_bytes())
+            found = json.loads(read_file(file, "a recording's facts"))
         except (OSError, ValueError) as error:
             raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
         if not isinstance(found, dict):
@@ -99,13 +101,13 @@ class Recording:
         try:
             layout = self._json("stages.json")["compact_memory:entry"]["struct_pages"]
             first = int(layout["first_pfn"])
-            words = memoryview(lzma.decompress(packed.read_bytes())).cast("I")
-        except (OSError, EOFError, KeyError, TypeError, ValueError, lzma.LZMAError) as error:
+            words = memoryview(read_packed(packed, "struct pages", MOST_BYTES)).cast("I")
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{packed}: expected struct pages as stages.json tells: {error}") from None
         found = bytearray(first + len(words) // 4)
         for i in range(0, len(words) - 3, 4):
             flags, refcount, mapcount = words[i], words[i + 1], words[i + 2] + 1 & 0xFFFFFFFF
-            found[first + i // 4] = flags & PG_LRU != 0 and refcount <= mapcount + 1
+            found[first + i // 4] = flags & PG_lru != 0 and refcount <= mapcount + 1
         return found
 
     def dtb_pa(self, ram_base: int) -> int:

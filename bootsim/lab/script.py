@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import EXIT_DIFFERS, BootsimError, InputError
+from bootsim.reading import read_file
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -29,7 +30,7 @@ class Script:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            self.source = self.path.read_text(encoding="utf-8")
+            self.source = read_file(path, "a script").decode()
             self._code: CodeType = compile(self.source, str(path), "exec", dont_inherit=True)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import lzma
 import re
@@ -23,6 +24,7 @@ _LINE = re.compile(
     r"\s*(?P<task>.*)-(?P<pid>\d+)\s+(?:\(\s*[-\d]+\)\s+)?\[(?P<cpu>\d+)\]\s+(?:\S+\s+)?(?P<time>\d+(?:\.\d+)?):\s+"
     r"(?:kmem:)?(?P<name>\w+):\s+(?P<rest>.*)"
 )
+_LINE_BYTES = 1 << 16
 _LOST = re.compile(r"CPU:\s*\d+ \[(?:LOST (\d+) )?EVENTS(?: DROPPED)?\]", re.IGNORECASE)
 _FIELD = re.compile(r"(\w+)=(\S+)")
 _NEEDED = {
@@ -85,14 +87,14 @@ class TextTrace:
                              "trace file have them: task-pid [cpu] seconds: mm_page_alloc: page=... pfn=... order=...")
 
     def _lines(self) -> Iterator[str]:
+        # a trace may be any number of lines, as long as its reader likes to wait; but a line is one
         name = str(self.path)
         try:
-            if name == "-":
-                yield from sys.stdin
-                return
-            with (gzip.open(name) if name.endswith(".gz") else lzma.open(name) if name.endswith(".xz")
-                  else Path(name).open("rb")) as file:
-                for line in file:
+            with (contextlib.nullcontext(sys.stdin.buffer) if name == "-" else gzip.open(name) if name.endswith(".gz")
+                  else lzma.open(name) if name.endswith(".xz") else Path(name).open("rb")) as file:
+                while line := file.readline(_LINE_BYTES + 1):
+                    if len(line) > _LINE_BYTES:
+                        raise InputError(f"{name}: a line of more than {_LINE_BYTES >> 10} KiB, expected a trace")
                     yield line.decode("utf-8", "replace")
         except (OSError, EOFError, lzma.LZMAError) as error:
             raise InputError(f"{name}: {getattr(error, 'strerror', None) or error}") from None

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootsim import files
 from bootsim.errors import InputError
+from bootsim.reading import read_file
 from bootsim.state import shapes
 from bootsim.state.ranges import cr_of_log
 from bootsim.state.shapes import ShapeError, listing, mapping, number, record, text
@@ -130,7 +131,7 @@ class StateDirectory:
 
     def _bytes(self, name: str) -> bytes:
         try:
-            return (self.path / name).read_bytes()
+            return read_file(self.path / name, "a part of a state directory")
         except OSError as error:
             raise InputError(f"{self.path / name}: {error.strerror}") from None
 
@@ -269,7 +270,7 @@ class LogOnly:
         self.path = Path(path)
         self.stages: dict[str, dict[str, Any]] = {}
         try:
-            self.log = self.path.read_bytes().decode(errors="replace")
+            self.log = read_file(path, "a boot log").decode(errors="replace")
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}") from None
         if "Linux version " not in self.log and "Booting Linux" not in self.log and "Memory: " not in self.log:
@@ -338,8 +339,8 @@ def _fill(folder: Path, stages: Iterable[Stage], dtb: bytes, dmesg: str, meta: M
 
 def _written_by_bootsim(folder: Path) -> bool:
     try:
-        meta = json.loads((folder / "meta.json").read_bytes())
-    except (OSError, ValueError):
+        meta = json.loads(read_file(folder / "meta.json", "a JSON object"))
+    except (OSError, ValueError, InputError):
         return False
     return isinstance(meta, dict) and meta.get("generator") == GENERATOR and (folder / "stages.json").is_file()
 

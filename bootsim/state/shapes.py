@@ -7,10 +7,10 @@ and what was expected. Numbers may be written as texts, as some captures have th
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bootsim.errors import InputError
+from bootsim.reading import read_file
 from bootsim.sizes import parse_number
 
 if TYPE_CHECKING:
@@ -89,9 +89,7 @@ def record(value: Any, at: str, fields: Mapping[str, Callable[[Any, str], Any]])
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The object that a JSON file holds. Raises InputError."""
     try:
-        if Path(path).stat().st_size > _MAX_BYTES:
-            raise InputError(f"{path}: larger than {_MAX_BYTES >> 20} MiB")
-        return mapping(json.loads(Path(path).read_bytes()), "")
+        return mapping(json.loads(read_file(path, "a JSON object", _MAX_BYTES)), "")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except ShapeError as error:

@@ -191,8 +191,11 @@ def fingerprints(cases: Sequence[Case]) -> Iterator[str]:
 
 
 def _content(name: str) -> bytes:
-    # the name itself where it names no file: bundled trees and builds
+    # the name itself where it names no file that ends: bundled trees and builds, a pipe
     try:
-        return hashlib.sha256(Path(name).read_bytes()).digest()
+        if Path(name).is_file():
+            with Path(name).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").digest()
     except (OSError, ValueError):
-        return hashlib.sha256(name.encode(errors="surrogateescape")).digest()
+        pass
+    return hashlib.sha256(name.encode(errors="surrogateescape")).digest()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import yaml
 
 from bootsim.errors import InputError
+from bootsim.reading import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -105,11 +106,9 @@ class Reader:
 def compose(path: Path, what: str) -> yaml.Node:
     """The root node of a YAML file that holds `what`. Raises InputError with file:line:column."""
     try:
-        data = path.read_bytes()
+        data = read_file(path, what, _MAX_BYTES)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-    if len(data) > _MAX_BYTES:
-        raise InputError(f"{path}: {len(data)} bytes, expected {what} of at most {_MAX_BYTES}")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -226,6 +226,7 @@ def test_initrd_files(vexpress, tmp_path):
     refused(vexpress, "no/rd", "No such file", initrd=("no/rd", None))
     refused(vexpress, "directory", initrd=(tmp_path, None))
     refused(vexpress, "empty", initrd=(tmp_path / "empty", None))
+    refused(vexpress, "/dev/zero: a device or a pipe", initrd=("/dev/zero", None))
 
 
 # ---------------------------------------------------------------- QEMU

@@ -139,6 +139,11 @@ def test_packed_files(tmp_path):
         list(TextTrace(tmp_path / "bad.xz"))
 
 
+def test_a_line_that_does_not_end_is_no_trace():
+    with pytest.raises(InputError, match="/dev/zero: a line of more than 64 KiB, expected a trace"):
+        list(TextTrace("/dev/zero"))
+
+
 def test_masks_go_to_names_and_back():
     for mask in (0xCC0, 0x100CCA, 0x12C00, 0x400DC0, 0xA20, 0x2800):
         assert gfp_flags_of(format_gfp_flags(mask)) == mask

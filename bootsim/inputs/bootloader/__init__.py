@@ -100,6 +100,8 @@ def _read_initrd(initrd: tuple[str | os.PathLike[str], int | None] | None) -> In
     try:
         if path.is_dir():
             raise InputError(f"{path}: a directory, expected an initrd file")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: a device or a pipe, expected an initrd file, whose size is known")
         with path.open("rb") as file:
             size = file.seek(0, 2)
     except OSError as error:
