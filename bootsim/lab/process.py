@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
 from bootsim.lab.arguments import content_of, file_position, host_path
+from bootsim.lab.malloc import free, malloc
 from bootsim.lab.program import small_program
 from bootsim.lab.text import Text
 from bootsim.linux.fs.binfmt_elf import execve
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 
 _WORD = 1 << 32
 _NAMES = {number: name for name, number in vars(errno).items() if name.startswith("E")}
-_SIGNALS = {0: "", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV"}
+SIGNALS = {0: "", 7: "SIGBUS", 9: "SIGKILL", 11: "SIGSEGV"}
 _CODES = {(11, 1): "SEGV_MAPERR", (11, 2): "SEGV_ACCERR", (7, 2): "BUS_ADRERR"}
 
 
@@ -107,7 +108,7 @@ class Process:
         found = room.tasks.get(self.pid)
         signal = room.ended.get(self.pid)
         if found is None and signal:
-            raise InputError(f"process {self.pid} is gone: {_SIGNALS[signal]} has ended it")
+            raise InputError(f"process {self.pid} is gone: {SIGNALS[signal]} has ended it")
         if found is None:
             raise InputError(f"there is no process {self.pid}; `ps()` lists those that are")
         return found
@@ -143,6 +144,17 @@ class Process:
     def brk(self, addr: int = 0) -> Answer:
         """Move the end of the heap; where it is then."""
         return self._call("brk", brk, addr)
+
+    def malloc(self, size: int) -> Answer:
+        """Take memory as glibc does, by brk() or, from 128 KiB on, mmap(). Its address; 0: there is none.
+
+        Raises InputError for a program that moves its break itself.
+        """
+        return Answer(malloc(self, _address("malloc", size)))
+
+    def free(self, addr: int) -> None:
+        """Give back what malloc() gave, as glibc does. Raises InputError for anything else."""
+        free(self, _address("free", addr))
 
     def mprotect(self, addr: int, length: int, prot: int) -> Answer:
         """Change the protection of a range."""
@@ -182,7 +194,7 @@ class Process:
 
     def touch(self, addr: int, write: bool = False) -> str:
         """Access a byte: "" if the program may, else the signal it gets, which it survives, unless it is SIGKILL."""
-        signal = _SIGNALS[do_page_fault(self.task, self._pages, _address("touch", addr), write)[0]]
+        signal = SIGNALS[do_page_fault(self.task, self._pages, _address("touch", addr), write)[0]]
         step(self._session.k, "process {pid}: {access} {addr:#x}: {signal}", func="touch", pid=self.pid, addr=addr,
              access="write" if write else "read", signal=signal or "allowed")
         return signal
@@ -209,7 +221,7 @@ class Process:
         if signal == SIGKILL:
             raise InputError(f"process {self.pid}: {what} at {at:#x}: SIGKILL, from the OOM killer")
         named = _CODES.get((signal, code), str(code))
-        raise InputError(f"process {self.pid}: {what} at {at:#x}: {_SIGNALS[signal]}, {named}")
+        raise InputError(f"process {self.pid}: {what} at {at:#x}: {SIGNALS[signal]}, {named}")
 
     def open(self, path: str | os.PathLike[str], writable: bool = False) -> int:
         """Open a file of the host, or a device of this machine; its descriptor. Writes stay in the machine."""
@@ -338,7 +350,7 @@ class Process:
         task = processes(self._session.k).tasks.get(self.pid)
         if task is None or task.mm is None:
             signal = processes(self._session.k).ended.get(self.pid)
-            return f"<process {self.pid}: gone{', by ' + _SIGNALS[signal] if signal else ''}>"
+            return f"<process {self.pid}: gone{', by ' + SIGNALS[signal] if signal else ''}>"
         return f"<process {self.pid}: {task.comm}, {task.mm.map_count} mappings, {task.mm.total_vm} pages>"
 
 

@@ -73,7 +73,7 @@ class Session:
         """Return what a shell or script may write bare: the machine, its functions, and the questions below."""
         own = ("cat", "kmem", "vtop", "cpu", "back", "branch", "holders", "cma_area", "cache", "picture", "pkmap",
                "insmod", "rmmod", "process", "ps", "sysctl", "rmap", "load", "store", "fetch", "tlb", "without_flushes",
-               "swapon", "swapoff", "switch_to", "abort")
+               "swapon", "swapoff", "switch_to", "abort", "fsr_info")
         self.bare = {**self._kernel, **{name: getattr(self, name) for name in own}, "k": self.k, "lab": self}
         return self.bare
 
@@ -270,6 +270,15 @@ class Session:
         step(self.k, "abort {va:#010x}: {answer}", func="abort", va=fault.va,
              answer="the access may be made again" if answer is None else repr(answer))
         return answer
+
+    def fsr_info(self, *, fetch: bool = False) -> Text:
+        """Return what the kernel does about each fault status: fsr_info, or ifsr_info of fetches, as booted."""
+        from bootsim.lab.process import SIGNALS
+        from bootsim.linux.arch.arm.mm.fault.abort import fault_tables
+
+        rows = fault_tables(self.k)[fetch]
+        return Text("\n".join(f"[{status:2}] {row.fn.__name__:<21} {SIGNALS[row.sig]:<8} {row.name}"
+                              for status, row in enumerate(rows)))
 
     def _told(self, call: str, va: int, found: Any) -> None:
         cp15, words = self.k.cpus[0].cp15, f"{found:#x}" if isinstance(found, int) else repr(found)

@@ -241,3 +241,15 @@ def test_external_aborts_and_alignment(lab, p):
     assert said(lab)[1] == f"Unhandled fault: external abort on non-linefetch (0x008) at 0x{va:08x}"
     assert lab.abort(lab.load(va + 2)) is None  # made byte by byte
     assert do_abort(lab.k, fault, user_mode=True) == Signal(SIGBUS, 0, va)
+
+
+def test_the_tables_as_the_prompt_shows_them(lab):
+    """fsr-2level.c's rows, with what exceptions_init() and alignment_init() hook in on ARMv7."""
+    data, fetch = ([" ".join(row[5:].split()) for row in table.splitlines()]
+                   for table in (lab.fsr_info(), lab.fsr_info(fetch=True)))  # fmt: skip
+    assert len(data) == len(fetch) == 32
+    assert data[5] == "do_translation_fault SIGSEGV section translation fault"
+    assert data[1] == "do_alignment SIGBUS alignment exception"  # hooked in: do_bad() in the source's table
+    assert data[13] == "do_bad_area SIGSEGV section permission fault"
+    assert data[15] == fetch[15] == "do_page_fault SIGSEGV page permission fault"
+    assert fetch[1] == "do_bad SIGBUS unknown 1"
