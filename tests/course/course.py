@@ -166,11 +166,12 @@ def _pieces(shown: list[str]) -> list[list[str]]:
     return pieces
 
 
-def refreshed(shown: list[str], lines: list[str]) -> list[str]:
+def refreshed(entry: Entry, lines: list[str]) -> list[str]:
     """Return the lines to show for what was printed now: of a choice with `...`, the ones that are nearest to it.
 
     Raises AssertionError where a shown line has none.
     """
+    shown = entry.shown
     if ANY not in shown:
         return lines
     if agrees(shown, lines):
@@ -179,7 +180,7 @@ def refreshed(shown: list[str], lines: list[str]) -> list[str]:
     for line in shown:
         if line != ANY:
             near = difflib.get_close_matches(line, lines[at:], 1, 0.5)
-            assert near, f"nothing printed is near to the line {line!r}"
+            assert near, f"{entry.command[0]}: prints nothing like {line!r}"
             at = lines.index(near[0], at) + 1
             line = near[0]
         found.append(line)
@@ -190,7 +191,7 @@ def written(block: str, outputs: list[list[str]]) -> str:
     """Return a block with what its commands print."""
     lines: list[str] = []
     for entry, output in zip(entries(block), outputs, strict=True):
-        lines += [*entry.command, *refreshed(entry.shown, output)]
+        lines += [*entry.command, *refreshed(entry, output)]
     return "".join(f"{line}\n" for line in lines)
 
 

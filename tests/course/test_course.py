@@ -109,10 +109,10 @@ def test_other_lines_do_not_agree(shown):
 
 def test_what_was_chosen_is_chosen_again():
     now = ["MemTotal: 12 kB", "MemFree: 7 kB", "Slab: 3 kB"]
-    assert course.refreshed(["...", "MemFree: 8 kB", "..."], now) == ["...", "MemFree: 7 kB", "..."]
-    assert course.refreshed(["MemFree: 8 kB"], now) == now
-    with pytest.raises(AssertionError, match="Quicklists"):
-        course.refreshed(["...", "Quicklists: 0 kB", "..."], now)
+    for shown, again in ((["...", "MemFree: 8 kB", "..."], ["...", "MemFree: 7 kB", "..."]), (["MemFree: 8 kB"], now)):
+        assert course.refreshed(course.Entry([">>> x"], shown), now) == again
+    with pytest.raises(AssertionError, match=r">>> x: .*Quicklists"):
+        course.refreshed(course.Entry([">>> x"], ["...", "Quicklists: 0 kB", "..."]), now)
 
 
 def test_a_block_is_typed_at_one_prompt(tmp_path):
