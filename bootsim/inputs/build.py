@@ -292,6 +292,7 @@ class Config(Values):
     DEBUG_VIRTUAL: bool = without_effect(False, "checks, no memory")
     DEBUG_MEMORY_INIT: bool = False
     DEBUG_HIGHMEM: bool = False
+    PANIC_ON_OOPS: bool = False
     INIT_ON_ALLOC_DEFAULT_ON: bool = False
     INIT_ON_FREE_DEFAULT_ON: bool = False
     INIT_STACK_ALL_ZERO: bool = False

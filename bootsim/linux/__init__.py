@@ -359,7 +359,7 @@ def boot(k: Kernel, until: str | None = None) -> Kernel:
     """
     from bootsim.linux.arch.arm.mm.init import tell_layout
     from bootsim.linux.init.main import start_kernel
-    from bootsim.linux.kernel.panic import panic
+    from bootsim.linux.kernel.panic import last_words
     from bootsim.unused import tell_unused
 
     if until is not None and until not in STAGES:
@@ -373,8 +373,9 @@ def boot(k: Kernel, until: str | None = None) -> Kernel:
     except StageReached:
         pass
     except KernelPanic as e:
-        k.panicked = e
-        panic(k, e)
+        if k.panicked is None:
+            k.panicked = e
+            last_words(k, e)
         tell_unused(k)
         raise
     return k

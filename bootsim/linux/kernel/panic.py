@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from bootsim.errors import KernelPanic
 from bootsim.linux.include.linux.errno import EINVAL
 from bootsim.linux.kernel.printk import KERN_EMERG, KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.lib.cmdline import CoreParam, EarlyParam
 from bootsim.linux.lib.kstrtox import kstrtoull
 
 if TYPE_CHECKING:
-    from bootsim.errors import KernelPanic
     from bootsim.linux import Kernel
 
 
@@ -20,7 +20,8 @@ TAINT_FLAGS_MAX = (1 << 18) - 1
 def warn(k: Kernel, where: str, text: str | None = None, *, func: str, pid: int = 0) -> None:
     """Log a warning of the kernel about itself: `where` is "file:line" in 5.10.223, `func` the C function.
 
-    Source: kernel/panic.c __warn()
+    Raises KernelPanic with panic_on_warn=1.
+    Source: kernel/panic.c __warn(), check_panic_on_warn()
     Differs: the offset in the function, the stack and the trace's id belong to the compiled code and are left out.
     """
     printk(k, KERN_WARNING, "------------[ cut here ]------------", func=func)
@@ -28,9 +29,21 @@ def warn(k: Kernel, where: str, text: str | None = None, *, func: str, pid: int 
     printk(k, KERN_WARNING, "WARNING: CPU: 0 PID: {pid} at {where} {name}", func=func, pid=pid, where=place, name=name)
     if text is not None:
         printk(k, KERN_WARNING, "{text}", func=func, text=text)
+    if k.options.get("panic_on_warn"):
+        panic(k, "kernel: panic_on_warn set ...", "cmdline: panic_on_warn makes the warning above the end")
 
 
-def panic(k: Kernel, death: KernelPanic) -> None:
+def panic(k: Kernel, reason: str, cause: str | None = None) -> NoReturn:
+    """Die, with the kernel's words and the cause in the inputs in the log. Raises KernelPanic.
+
+    Source: kernel/panic.c panic()
+    """
+    k.panicked = KernelPanic(reason, cause)
+    last_words(k, k.panicked)
+    raise k.panicked
+
+
+def last_words(k: Kernel, death: KernelPanic) -> None:
     """Log the panic line if the real kernel gets to say one, then the cause in the inputs.
 
     Source: kernel/panic.c panic()
@@ -43,12 +56,36 @@ def panic(k: Kernel, death: KernelPanic) -> None:
         step(k, "cause: {cause}", func="panic", level=KERN_EMERG, cause=death.cause)
 
 
-def oops_setup(_k: Kernel, arg: str | None) -> int:
+def oops_setup(k: Kernel, arg: str | None) -> int:
     """oops=panic. Returns 0 or a negative errno.
 
     Source: kernel/panic.c oops_setup()
     """
-    return -EINVAL if arg is None else 0
+    if arg is None:
+        return -EINVAL
+    if arg == "panic":
+        k.options["panic_on_oops"] = True
+    return 0
+
+
+def panic_on_oops(k: Kernel) -> bool:
+    """Whether an oops is a panic: oops=panic, or CONFIG_PANIC_ON_OOPS.
+
+    Source: kernel/panic.c panic_on_oops
+    """
+    return bool(k.options.get("panic_on_oops", k.build.config.PANIC_ON_OOPS))
+
+
+def death_of_idle(k: Kernel) -> str:
+    """The panic of an oops during the boot, in which the idle task runs alone.
+
+    Source: arch/arm/kernel/traps.c oops_end(), kernel/exit.c do_exit()
+    """
+    return "Fatal exception" if panic_on_oops(k) else "Attempted to kill the idle task!"
+
+
+def _set_panic_on_warn(k: Kernel, value: int) -> None:
+    k.options["panic_on_warn"] = value
 
 
 def panic_on_taint_setup(k: Kernel, arg: str | None) -> int:
@@ -68,7 +105,7 @@ def panic_on_taint_setup(k: Kernel, arg: str | None) -> int:
 EARLY_PARAMS = (EarlyParam("panic_on_taint", panic_on_taint_setup), EarlyParam("oops", oops_setup))
 CORE_PARAMS = (
     CoreParam("crash_kexec_post_notifiers", "bool"),
-    CoreParam("panic_on_warn", "int"),
+    CoreParam("panic_on_warn", "int", _set_panic_on_warn),
     CoreParam("pause_on_oops", "int"),
     CoreParam("panic_print", "ulong"),
     CoreParam("panic", "int"),

@@ -53,8 +53,7 @@ def __early_ioremap(k: Kernel, phys_addr: int, size: int, prot: int) -> int:
     """Map [phys_addr, phys_addr + size) (pa, bytes) in a free slot: an address (va), or 0 behind a warning.
 
     Source: mm/early_ioremap.c __early_ioremap()
-    Differs: early_ioremap_debug, which warns of each call, has no effect. In a booted machine the code is gone with
-        .init; here it still runs, and warns of it as the kernel's would.
+    Differs: in a booted machine the code is gone with .init; here it still runs, and warns of it as the kernel's would.
     """
     name = "__early_ioremap"
     state = _state(k)
@@ -76,7 +75,12 @@ def __early_ioremap(k: Kernel, phys_addr: int, size: int, prot: int) -> int:
         return 0
     for page in range(pages):
         set_fixmap(k, _first_page(slot) - page, phys_addr - offset + page * PAGE_SIZE, prot)
-    state.prev_map[slot] = fix_to_virt(_first_page(slot)) + offset
+    at = fix_to_virt(_first_page(slot))
+    if k.options.get("early_ioremap_debug"):  # by now the kernel's phys_addr and size are those behind the last page
+        end, whole = phys_addr - offset + pages * PAGE_SIZE & 0xFFFFFFFF, pages * PAGE_SIZE
+        warn(k, "mm/early_ioremap.c:161", f"{name}(0x{end:08x}, {whole:08x}) [{slot}] => {offset:08x} + {at:08x}",
+             func=name)
+    state.prev_map[slot] = at + offset
     return state.prev_map[slot]
 
 
@@ -120,6 +124,8 @@ def early_iounmap(k: Kernel, addr: int, size: int) -> None:
         warn(k, "mm/early_ioremap.c:188", f"{words} [{slot}] size not consistent {state.prev_size[slot]:08x}",
              func=name)
         return
+    if k.options.get("early_ioremap_debug"):
+        warn(k, "mm/early_ioremap.c:193", f"{words} [{slot}]", func=name)
     if addr < fix_to_virt(FIX_BTMAP_BEGIN):
         warn(k, "mm/early_ioremap.c:197", func=name)
         return

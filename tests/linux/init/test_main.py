@@ -148,6 +148,16 @@ def test_an_initrd_in_highmem_is_an_oops(board):
                                   "---[ end Kernel panic - not syncing: Attempted to kill the idle task! ]---"]
 
 
+@pytest.mark.parametrize(("cmdline", "build", "words"), [
+    ("oops=panic", {}, "Fatal exception"), ("", {"PANIC_ON_OOPS": True}, "Fatal exception"),
+    ("oops=other", {}, "Attempted to kill the idle task!")])
+def test_an_oops_that_is_a_panic_says_so(board, cmdline, build, words):
+    initrd = "linux,initrd-start = <0x9e000000>; linux,initrd-end = <0x9e100000>;"
+    k = board.boot(f"vmalloc=800M {cmdline}", chosen=initrd, build=build, until=None)
+    assert board.said(k)[-2:] == [f"Kernel panic - not syncing: {words}",
+                                  f"---[ end Kernel panic - not syncing: {words} ]---"]
+
+
 def test_mem_where_the_board_has_none(board):
     k = board.boot("mem=64M mem=64M@0xd0000000", until="setup_machine_fdt")
     assert [r.text for r in k.log.records if r.level == 4 and not r.kernel] == [

@@ -3,9 +3,10 @@
 import pytest
 
 import bootsim
-from bootsim.errors import InputError
+from bootsim.errors import InputError, KernelPanic
 from bootsim.lab.session import Session
 from bootsim.linux.arch.arm.asm.fixmap import fix_to_virt
+from bootsim.linux.mm.early_ioremap import early_ioremap, early_iounmap
 from bootsim.views import alive
 
 
@@ -19,6 +20,25 @@ def lab():
 def warnings(lab):
     return [r.text for r in lab.k.log.records if r.text.startswith("WARNING:") or "not found slot" in r.text
             or "not consistent" in r.text]
+
+
+def test_early_ioremap_debug_tells_of_each_mapping():
+    k = bootsim.boot("vexpress.dts", config="3G/1G", mem="256M", cmdline="early_ioremap_debug")
+    va = early_ioremap(k, 0x10009FF8, 16)
+    early_iounmap(k, va, 16)
+    # as the kernel prints them: address and size are those behind the mapping by then
+    assert [r.text for r in k.log.records if r.kernel and r.text.startswith(("__early_", "early_iounmap"))] == [
+        f"__early_ioremap(0x1000b000, 00002000) [0] => 00000ff8 + {fix_to_virt(224):08x}",
+        f"early_iounmap({va:08x}, 00000010) [0]"]
+
+
+def test_panic_on_warn_is_for_warnings_after_the_command_line_is_read():
+    k = bootsim.boot("vexpress.dts", config="3G/1G", mem="256M", cmdline="kernelcore=101% panic_on_warn=1")
+    assert any("cmdline_parse_core" in r.text for r in k.log.records)  # an early option, before panic_on_warn
+    with pytest.raises(KernelPanic, match="kernel: panic_on_warn set"):
+        early_ioremap(k, 0x10009000, 0)
+    assert k.log.records[-2].text == "---[ end Kernel panic - not syncing: kernel: panic_on_warn set ... ]---"
+    assert k.panicked is not None
 
 
 def test_a_slot_is_32_pages_and_the_first_lies_lowest(lab):

@@ -24,6 +24,7 @@ from bootsim.linux.include.linux.err import Err
 from bootsim.linux.init.initramfs import populate_rootfs
 from bootsim.linux.init.main.parameters import panic_later, parse_boot_params
 from bootsim.linux.kernel.jump_label import jump_label_init
+from bootsim.linux.kernel.panic import death_of_idle
 from bootsim.linux.kernel.printk import (
     KERN_ALERT,
     KERN_INFO,
@@ -211,7 +212,7 @@ def setup_boot_config(k: Kernel) -> None:
     printk(k, KERN_ALERT, "8<--- cut here ---", func="die_kernel_fault")
     printk(k, KERN_ALERT, "Unable to handle kernel paging request at virtual address {va:08x}",
            func="die_kernel_fault", va=magic)
-    raise KernelPanic("Attempted to kill the idle task!",
+    raise KernelPanic(death_of_idle(k),
                       f"{initrd_place(k)} puts the initrd at {k.phys_initrd_start:#010x}, above lowmem, which ends at "
                       f"{k.mm.arm_lowmem_limit:#010x}: the kernel reads it where nothing is mapped")
 

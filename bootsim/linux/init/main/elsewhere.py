@@ -1,4 +1,4 @@
-"""Options of C files that the replay has nothing else of: they change no memory before the end of the boot.
+"""Options of C files that a boot has need of nothing else of: they change no memory before its end.
 
 Some speak, or want a value of a certain kind: those have a handler here. All others take their word in silence, and are
 listed by name alone. Options that 32-bit ARM cannot have (ACPI, x86, s390, ...) are not here.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SILENT_EARLY = """
 nokgdbroundup kgdbcon kgdbwait sched_debug threadirqs rcu_nocb_poll skew_tick nosmt nohugeiomap
-early_ioremap_debug debugfs debug_objects boot_delay sysfs.deprecated no_debug_objects rockchip.usb_uart lsmsi ekgdboc
+debugfs debug_objects boot_delay sysfs.deprecated no_debug_objects rockchip.usb_uart lsmsi ekgdboc
 kgdboc_earlycon mem_fclk_21285 balloon3_features rproc_mem atmel.pm_modes
 """
 _SILENT_SETUP = """
@@ -134,6 +134,15 @@ def kmemleak_boot_config(k: Kernel, arg: str | None) -> int:
     if arg == "off":
         printk(k, KERN_INFO, "kmemleak: Kernel memory leak detector disabled", func="kmemleak_disable")
     return 0 if arg in ("on", "off") else -EINVAL
+
+
+def early_ioremap_debug_setup(k: Kernel, _arg: str | None) -> int:
+    """early_ioremap_debug: a warning for each mapping made and taken away. Returns 0.
+
+    Source: mm/early_ioremap.c early_ioremap_debug_setup()
+    """
+    k.options["early_ioremap_debug"] = True
+    return 0
 
 
 def lockdown_param(k: Kernel, arg: str | None) -> int:
@@ -367,6 +376,7 @@ EARLY_PARAMS = (
     EarlyParam("swiotlb", setup_io_tlb_npages, ("SWIOTLB",)),
     EarlyParam("elfcorehdr", setup_elfcorehdr, ("CRASH_DUMP",)),
     EarlyParam("kmemleak", kmemleak_boot_config, ("DEBUG_KMEMLEAK",)),
+    EarlyParam("early_ioremap_debug", early_ioremap_debug_setup),
     EarlyParam("ipcmni_extend", _early_says("IPCMNI extended to 16777216."), ("SYSVIPC_SYSCTL",)),
     EarlyParam("lockdown", lockdown_param, ("SECURITY_LOCKDOWN_LSM",)),
     EarlyParam("debug_boot_weak_hash", _early_says("debug_boot_weak_hash enabled")),

@@ -23,7 +23,6 @@ from bootsim.linux.mm.vmstat cimport VM_OOM_KILL
 from copy import deepcopy
 from weakref import ProxyType, proxy
 
-from bootsim.errors import KernelPanic
 from bootsim.linux.kernel.fork.dup import do_exit
 from bootsim.linux.kernel.panic import panic
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk, step
@@ -224,12 +223,6 @@ def _skip_those_in_the_kernel(k, current):
                    comm=task.comm)
 
 
-def _panic(k, reason, cause):
-    k.panicked = KernelPanic(reason, cause)
-    panic(k, k.panicked)
-    raise k.panicked
-
-
 def out_of_memory(k, oc):
     """Kill somebody so that a request may find memory; whether it is worth trying again. Raises KernelPanic.
 
@@ -252,7 +245,7 @@ def out_of_memory(k, oc):
     if room.sysctl_panic_on_oom:
         dump_header(k, oc, None)
         kind = "compulsory" if room.sysctl_panic_on_oom == 2 else "system-wide"
-        _panic(k, f"Out of memory: {kind} panic_on_oom is enabled", "vm.panic_on_oom is set")
+        panic(k, f"Out of memory: {kind} panic_on_oom is enabled", "vm.panic_on_oom is set")
     if (room.sysctl_oom_kill_allocating_task and current is not None and current.mm is not None
             and not oom_unkillable_task(current) and current.oom_score_adj != OOM_SCORE_ADJ_MIN):
         _oom_kill_process(k, oc, current, "Out of memory (oom_kill_allocating_task)")
@@ -261,7 +254,7 @@ def out_of_memory(k, oc):
         if oc.chosen is None:
             dump_header(k, oc, None)
             printk(k, KERN_WARNING, "Out of memory and no killable processes...", func="out_of_memory")
-            _panic(k, "System is deadlocked on memory", "nobody is left who may be killed: not init, which is process "
+            panic(k, "System is deadlocked on memory", "nobody is left who may be killed: not init, which is process "
                    "1, nobody with an oom_score_adj of -1000, no child in the midst of vfork()")
         _oom_kill_process(k, oc, oc.chosen, "Out of memory")
     _those_killed_end(k, current)

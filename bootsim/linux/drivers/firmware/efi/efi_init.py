@@ -81,6 +81,9 @@ def efi_init(k: Kernel) -> None:
     if firmware is None:
         raise InputError(f"{data.place}: a tree that a UEFI stub has edited: memory is what the firmware's map says, "
                          "which is not in the tree; expected --efi-memmap with the log of a boot with efi=debug")
+    if k.options.get("early_ioremap_debug"):
+        step(k, "warning: early_ioremap_debug: the kernel warns of each mapping of UEFI's tables; those lines are "
+             "missing", level=KERN_WARNING)
     descriptors = efi_memory_map(k, data)
     uefi_init(k, firmware)
     efi_set_secure_boot(k, data.secure_boot)

@@ -5,6 +5,7 @@ import struct
 import pytest
 
 import bootsim
+from bootsim.errors import KernelPanic
 from bootsim.hw.mmu import Fault
 from bootsim.lab.session import Session
 from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv5, CPU_ARCH_ARMv6
@@ -144,6 +145,23 @@ def test_an_oops_tells_that_it_was_a_fetch(lab):
     lab.abort(lab.fetch(0x10))
     assert said(lab)[1] == "Unable to handle kernel NULL pointer dereference at virtual address 00000010"
     assert said(lab)[3] == "Internal error: Oops: 80000005 [#1] SMP ARM"
+
+
+def test_with_oops_panic_an_oops_is_the_end(lab):
+    # text and order of arch/arm/kernel/traps.c oops_end()
+    lab.k.options["panic_on_oops"] = True
+    with pytest.raises(KernelPanic, match="Fatal exception"):
+        lab.abort(lab.load(0x10))
+    assert said(lab)[-2:] == ["Kernel panic - not syncing: Fatal exception",
+                              "---[ end Kernel panic - not syncing: Fatal exception ]---"]
+    assert lab.k.panicked.reason == "Fatal exception"
+
+
+def test_a_programs_fault_is_no_oops(lab, p):
+    lab.k.options["panic_on_oops"] = True
+    lab.switch_to(p)
+    assert lab.abort(lab.load(0x10, privileged=False), privileged=False) == Signal(SIGSEGV, SEGV_MAPERR, 0x10)
+    assert lab.k.panicked is None
 
 
 def test_before_armv6_every_fetch_faults_as_if_nothing_were_there(lab):

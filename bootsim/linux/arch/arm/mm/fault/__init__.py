@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from bootsim.errors import KernelPanic
+from bootsim.linux.kernel.panic import death_of_idle
 from bootsim.linux.kernel.printk import KERN_ALERT, printk
 from bootsim.page import PAGE_SIZE
 
@@ -24,7 +25,7 @@ def __do_kernel_fault(k: Kernel, addr: int, cause: str) -> NoReturn:
     Differs: the page-table entries and registers that an oops shows are left out.
     """
     unable_to_handle(k, addr)
-    raise KernelPanic("Attempted to kill the idle task!", cause)
+    raise KernelPanic(death_of_idle(k), cause)
 
 
 def unable_to_handle(k: Kernel, addr: int) -> None:
