@@ -96,6 +96,7 @@ soak: $(VENV)/.built
 bench: $(VENV)/.built
 	$(BIN)/python -m pytest tests/benchmarks/bench_buddy.py tests/benchmarks/bench_mmu.py tests/benchmarks/bench_copy.py tests/benchmarks/bench_slab.py -m benchmarks --benchmark-enable --benchmark-only $(TESTS)
 	$(BIN)/python -m pytest tests/benchmarks/bench_plain.py -m benchmarks -q -s
+	$(BIN)/python -m pytest tests/benchmarks/bench_mmu.py -m benchmarks -q -k budget
 	$(BIN)/python tests/benchmarks/bench_boot.py
 
 # fourteen decisions in all 91 pairs: what makes each effect, against boots of all combinations

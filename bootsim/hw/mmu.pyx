@@ -2,7 +2,7 @@
 
 It knows the architecture (ARM DDI 0406, B3) and nothing of Linux. Where ID_MMFR0 is 0 it is that of processors before
 ARMv6 (ARM DDI 0100, B4): four subpages with permissions of their own, no XN, APX, S or nG, and AP 0 by SCTLR.S and R.
-ARMv6 with SCTLR.XP clear, which Linux never runs with, is not modelled.
+ARMv6 with SCTLR.XP clear and fine tables of pages of 1 KiB, which Linux never has, are not modelled.
 
     va   31            20 19        12 11         0
          | first-level   | second-    | offset     |

@@ -1,8 +1,6 @@
 """The walker against the architecture: one table, every kind of descriptor, every kind of fault."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bootsim.hw.memory import PhysicalMemory
 from bootsim.hw.mmu import Cp15, Fault, Translation, memory_type, translate
@@ -246,42 +244,3 @@ def test_tex_remap(n, shared):
 ])
 def test_tex_without_remap(tex, cb, expected):
     assert memory_type(tex << 2 | cb, False, 0)[:4] == expected
-
-
-def reference_walk(ram, va):
-    """The same walk, written down naively: (pa, ap, xn) or None."""
-    word = int.from_bytes(ram.read(TTB + (va >> 20) * 4, 4), "little")
-    match word & 3:
-        case 1:
-            page = int.from_bytes(ram.read((word >> 10 << 10) + (va >> 12) % 256 * 4, 4), "little")
-            ap = (page >> 9) % 2 * 4 + (page >> 4) % 4
-            match page & 3:
-                case 0:
-                    return None
-                case 1:
-                    return (page >> 16 << 16) + va % 65536, ap, (page >> 15) % 2
-                case _:
-                    return (page >> 12 << 12) + va % 4096, ap, page % 2
-        case 2 if word >> 18 & 1:
-            high = (word >> 5) % 16 * 2**36 + (word >> 20) % 16 * 2**32
-            return high + (word >> 24 << 24) + va % 2**24, (word >> 15) % 2 * 4 + (word >> 10) % 4, (word >> 4) % 2
-        case 2:
-            return (word >> 20 << 20) + va % 2**20, (word >> 15) % 2 * 4 + (word >> 10) % 4, (word >> 4) % 2
-    return None
-
-
-@pytest.mark.property
-@given(va=st.integers(0, 2**32 - 1), l1=st.integers(0, 2**32 - 1), l2=st.integers(0, 2**32 - 1),
-       l1_type=st.sampled_from([0, 1, 1, 2, 2, 3]))
-def test_any_descriptor_walks_as_the_reference_does(va, l1, l2, l1_type):
-    w = World(dacr=0xFFFFFFFF)
-    l1 = l1 & ~3 | l1_type
-    table = l1 & ~0x3FF
-    w.ram.write32(table + 4 * (va >> 12 & 0xFF), l2)
-    w.l1(va, l1)
-    expected = reference_walk(w.ram, va)
-    found = w.walk(va)
-    if expected is None:
-        assert found.kind == "translation"
-    else:
-        assert (found.pa, found.ap, found.permissions.xn) == expected
