@@ -38,6 +38,7 @@ FUNCTIONS = {
         "page_address", "PageHighMem",
     ),
     "bootsim.linux.arch.arm.asm.tlbflush": ("flush_tlb_all", "flush_tlb_kernel_page", "flush_tlb_kernel_range"),
+    "bootsim.linux.arch.arm.kernel.head": ("create_page_tables", "turn_mmu_on"),
     "bootsim.linux.arch.arm.kernel.module": ("module_alloc",),
     "bootsim.linux.mm.percpu": ("__alloc_percpu", "__alloc_percpu_gfp", "free_percpu", "per_cpu_ptr"),
     "bootsim.linux.mm.percpu.chunks": ("pcpu_balance_workfn",),
