@@ -77,7 +77,9 @@ def test_a_replayed_state_directory(bootsim, tmp_path):
     of_boot = bootsim("show", "vexpress.dts", *names, "--mem", "512M", "--stage", "free_initmem", "--json")
     there, here = json.loads(of_directory.stdout)["free_initmem"], json.loads(of_boot.stdout)["free_initmem"]
     assert there["buddyinfo"] == here["buddyinfo"]
+    in_use = {name: here["cma"][0].pop(name) for name in ("used", "maxchunk", "bitmap")}
     assert there["cma"] == here["cma"]
+    assert in_use["used"] == 64  # the pool of DMA
     assert there["meminfo"]["MemTotal"] == here["meminfo"]["MemTotal"]
     assert "memblock/reserved" not in there
     assert "stage free_initmem does not hold memblock; it holds that at " in of_directory.stderr

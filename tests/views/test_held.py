@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+import bootsim
 from bootsim.inputs.configfile import load_build
+from bootsim.linux.mm.cma import cma_alloc
 from bootsim.stages import STAGES
 from bootsim.state.directory import StateDirectory
 from bootsim.views import buddyinfo, cma, iomem, kernel_page_tables, maps, memblock, stages, zoneinfo
-from bootsim.views.held import DirectoryState, NotHeld
+from bootsim.views.held import END, DirectoryState, LiveState, NotHeld
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -70,17 +72,27 @@ def test_what_a_directory_does_not_hold_is_said(at):
     assert "per-cpu lists" in zoneinfo.missing(at("mem_init"))
 
 
-def test_cma_is_the_same_at_every_stage(at):
-    assert list(cma.lines(at("mem_init")))[:5] == [
+def test_cma_of_a_directory_leaves_out_what_is_in_use(at):
+    assert list(cma.lines(at("mem_init"))) == [
         "cma-reserved/base_pfn:651264", "cma-reserved/count:4096", "cma-reserved/order_per_bit:0",
-        "cma-reserved/used:0", "cma-reserved/maxchunk:4096",
     ]  # fmt: skip
+    assert "bitmap" in cma.missing(at("mem_init"))
+
+
+def test_cma_counts_what_is_in_use():
+    k = bootsim.boot("vexpress.dts", mem="1G")
+    area = k.mm.dma_contiguous_default_area
+    assert cma_alloc(k, area, 100, 7) == area.base_pfn + 128  # the pool of DMA has the first 64 pages
+    (shown,) = cma.data(LiveState(k, END))
+    assert (shown["used"], shown["maxchunk"]) == (164, 4096 - 228)
+    assert shown["bitmap"] == [0xFFFFFFFF] * 2 + [0, 0] + [0xFFFFFFFF] * 3 + [0xF] + [0] * 120
+    assert cma.missing(LiveState(k, END)) is None
 
 
 def test_a_name_is_cut_as_the_kernel_cuts_it():
-    shown = cma._area({"name": "a-long-name-of-a-node", "base_pfn": 1, "count": 33, "order_per_bit": 0})
+    shown = cma._area({"name": "a-long-name-of-a-node", "base_pfn": 1, "count": 66, "order_per_bit": 1}, bytearray())
     assert shown["directory"] == "cma-a-long-name"
-    assert shown["bitmap"] == [0, 0]
+    assert (shown["used"], shown["maxchunk"], shown["bitmap"]) == (0, 66, [0, 0])
 
 
 def test_layout(at, booted):
