@@ -50,6 +50,7 @@ FUNCTIONS = {
 DRIVERS = {
     "bootsim.linux.fs.char_dev": ("CharDevice",),
     "bootsim.linux.mm.memory.driver": ("remap_pfn_range", "vm_insert_page"),
+    "bootsim.linux.mm.mmap.protection": ("pgprot_noncached", "pgprot_writecombine", "pgprot_device"),
 }
 
 # Modules of which every name that begins so is a constant of the kernel's.

@@ -192,3 +192,19 @@ def test_grep(lab):
     assert lab.cat("/proc/buddyinfo").grep("Normal").startswith("Node 0")
     with pytest.raises(InputError, match="grep"):
         lab.cat("/proc/buddyinfo").grep("(")
+
+
+@pytest.mark.parametrize(("change", "kind"), [
+    ("pgprot_noncached", "strongly-ordered"), ("pgprot_writecombine", "normal non-cacheable"),
+    ("pgprot_device", "device"), (None, "normal write-back write-allocate"),
+])  # fmt: skip
+def test_a_driver_chooses_the_type_of_memory(lab, change, kind):
+    class Registers(CharDevice):
+        def mmap(self, _file, vma):
+            if change:
+                vma.vm_page_prot = getattr(lab, change)(vma.vm_page_prot)
+            return lab.remap_pfn_range(vma, vma.vm_start, 0x10009, PAGE, vma.vm_page_prot)
+
+    p, addr = mapped(lab, Registers())
+    assert p.pfn(addr) == 0x10009
+    assert p.vtop(addr).grep("TEX").split(maxsplit=3)[3] == kind

@@ -7,15 +7,18 @@ from bootsim.linux.arch.arm.asm.pgtable_2level cimport (
 from bootsim.linux.mm.mmap.structs cimport *
 
 
-cdef inline uint32_t pgprot_noncached(uint32_t prot) noexcept:
+cpdef inline uint32_t pgprot_noncached(uint32_t prot) noexcept:
+    """The protection of a mapping, for registers: nothing is cached, in order. Source: arch/arm/include/asm/pgtable.h"""
     return prot & ~<uint32_t>L_PTE_MT_MASK
 
 
-cdef inline uint32_t pgprot_writecombine(uint32_t prot) noexcept:
+cpdef inline uint32_t pgprot_writecombine(uint32_t prot) noexcept:
+    """The protection of a mapping, for a frame buffer: not cached, buffered. Source: arch/arm/include/asm/pgtable.h"""
     return (prot & ~<uint32_t>L_PTE_MT_MASK) | L_PTE_MT_BUFFERABLE
 
 
-cdef inline uint32_t pgprot_device(uint32_t prot) noexcept:
+cpdef inline uint32_t pgprot_device(uint32_t prot) noexcept:
+    """The protection of a mapping, as a device's memory. Source: arch/arm/include/asm/pgtable.h"""
     return (prot & ~<uint32_t>L_PTE_MT_MASK) | L_PTE_MT_DEV_SHARED | L_PTE_SHARED | L_PTE_DIRTY | L_PTE_XN
 
 
