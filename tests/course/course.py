@@ -119,12 +119,13 @@ def printed(block: str, folder: Path) -> list[list[str]]:
 
 
 def _command(line: str) -> str:
-    # `bootsim show ...`, whose exit code is 0 or that of the comment behind it, as in README.md: `# exits 1`
+    # `bootsim show ...`, whose exit code is 0 or that of the comment behind it, as in README.md: `# exits 1`; what it
+    # tells on standard error is left out, where a sweep tells how far it is
     words, _, comment = line.partition("  # exits ")
     done = CliRunner(env={"COLUMNS": "120"}).invoke(cli, shlex.split(words)[1:])
     if done.exit_code != int(comment or 0):
         raise AssertionError(f"{line}: exit code {done.exit_code}\n{done.output}") from done.exception
-    return done.output
+    return done.stdout
 
 
 def _typed(prompt: Prompt | None, lines: list[str]) -> str:

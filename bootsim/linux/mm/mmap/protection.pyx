@@ -8,12 +8,12 @@ from bootsim.linux.mm.mmap.structs cimport *
 
 
 cpdef inline uint32_t pgprot_noncached(uint32_t prot) noexcept:
-    """The protection of a mapping, for registers: nothing is cached, in order. Source: arch/arm/include/asm/pgtable.h"""
+    """The protection of a mapping, for registers: uncached, in order. Source: arch/arm/include/asm/pgtable.h"""
     return prot & ~<uint32_t>L_PTE_MT_MASK
 
 
 cpdef inline uint32_t pgprot_writecombine(uint32_t prot) noexcept:
-    """The protection of a mapping, for a frame buffer: not cached, buffered. Source: arch/arm/include/asm/pgtable.h"""
+    """The protection of a mapping, for a frame buffer: uncached, buffered. Source: arch/arm/include/asm/pgtable.h"""
     return (prot & ~<uint32_t>L_PTE_MT_MASK) | L_PTE_MT_BUFFERABLE
 
 
