@@ -78,7 +78,7 @@ def asked_by(k: Kernel, root: str) -> str:
 
 def holders(k: Kernel, base: int, size: int, but: Purpose | None = None) -> list[str]:
     """Who was given [base, base + size) or parts of it, as a message names them; `but` is not among them."""
-    held = [*k.owners.claims(), *k.owners.no_map()]
+    held = [*k.owners.claims(), *k.owners.withheld()]
     named = [f"{owner(k, h.purpose)} at {h.span()}" for h in meeting(held, base, base + size) if h.purpose != but]
     return list(dict.fromkeys(named))
 
@@ -142,12 +142,13 @@ def _short(k: Kernel, s: Shortage) -> str:
     if s.end == k.mm.arm_lowmem_limit:
         head += ", where lowmem ends"
     memory = _clip(((r.base, r.base + r.size) for r in regions), s)
-    total = sum(end - base for base, end in memory)
+    held = meeting([*k.owners.reserved(), *k.owners.withheld()], s.start, s.end)
+    gone = _clip(((h.base, h.end) for h in k.owners.withheld() if not _in_memory(k, h)), s)
+    total = sum(end - base for base, end in memory + gone)
     if not total:
         return f"{head}: no memory lies there ({memory_place(k)})"
     if total < s.size:
         return f"{head}: only {size_text(total)} of memory lie there ({memory_place(k)})"
-    held = meeting([*k.owners.reserved(), *k.owners.no_map()], s.start, s.end)
     free = _free(memory, held)
     way, fixed = _in_the_way(k, free, held, s)
     # the kernel cannot lie elsewhere: then there is too little memory beside it
@@ -159,6 +160,10 @@ def free_runs(k: Kernel, start: int, end: int, stage: str | None = None) -> list
     """What nobody holds of the memory in [start, end) at a stage of the boot (None: now), by address."""
     memory = _clip(((r.base, r.base + r.size) for r in k.mm.memblock.memory.regions), Shortage(0, 1, start, end))
     return _free(memory, meeting([*k.owners.reserved(stage), *k.owners.no_map(stage)], start, end))
+
+
+def _in_memory(k: Kernel, h: Holding) -> bool:
+    return any(r.base < h.end and h.base < r.base + r.size for r in k.mm.memblock.memory.regions)
 
 
 def _clip(ranges: Iterator[tuple[int, int]], s: Shortage) -> list[tuple[int, int]]:

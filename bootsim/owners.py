@@ -2,7 +2,7 @@
 
     memblock_reserve(..., purpose)  ->  Owners.hear(...)  ->  changes, in order
                                                               |
-                          reserved(stage)  banks(stage)  no_map(stage)  removed(stage)  twice()
+                          reserved(stage)  banks(stage)  no_map(stage)  removed(stage)  withheld(stage)  twice()
 
 Nothing is worked out while a boot runs: a change costs one tuple. All addresses are physical; ranges are half-open.
 """
@@ -139,6 +139,11 @@ class Owners:
         """What was memory once and is not at a stage, by address, with who took it away."""
         return self._standing(stage, REMOVE, ADD)
 
+    def withheld(self, stage: str | None = None) -> list[Holding]:
+        """What Linux does not use at a stage, as an owner has it: no-map, or taken out of memory; by address."""
+        gone = [h for h in self.removed(stage) if _is_for_an_owner(h.purpose)]
+        return sorted([*self.no_map(stage), *gone])
+
     def above(self, base: int, end: int) -> tuple[str, ...]:
         """The inputs that took memory of [base, end) so far: what a search from the top down to `base` passed over."""
         taken = (change for change in self.changes if change.op in (RESERVE, MARK, REMOVE))
@@ -160,7 +165,7 @@ class Owners:
         return sorted(held)
 
     def twice(self) -> list[Twice]:
-        """Every range that is reserved, or no-map, for two owners at once, in the order of the second.
+        """Every range that is reserved, no-map or taken out for two owners at once, in the order of the second.
 
         What the kernel itself marks no-map, for no owner, does not count.
         """
@@ -171,12 +176,18 @@ class Owners:
                 held = [part for h in held for part in without(h, change.base, change.end)]
             elif change.base < change.end and change.purpose.kind != "bank" and (
                 change.op == RESERVE or (change.op == MARK and change.flag == _NOMAP)
+                or (change.op == REMOVE and _is_for_an_owner(change.purpose))
             ):
                 new = Holding(change.base, change.end, change.caller, change.purpose, serial)
                 found += [Twice(max(h.base, new.base), min(h.end, new.end), h, new) for h in meeting(held, *new[:2])
                           if h.purpose != new.purpose]  # fmt: skip
                 held += uncovered(new, held)
         return found
+
+
+def _is_for_an_owner(purpose: Purpose) -> bool:
+    # a node or the machine's code takes memory out to have it; mem= and UEFI's map say that there is none
+    return purpose.kind == "node" or (purpose.kind == "machine" and not purpose.root)
 
 
 def meeting(held: list[Holding], base: int, end: int) -> list[Holding]:

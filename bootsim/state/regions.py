@@ -49,7 +49,7 @@ def region_lines(k: Kernel, tree: Tree, path: str) -> Iterator[str]:
 
 
 def _held(k: Kernel, base: int, size: int) -> list[Holding]:
-    return meeting([*k.owners.claims(), *k.owners.no_map()], base, base + size)
+    return meeting([*k.owners.claims(), *k.owners.withheld()], base, base + size)
 
 
 def _of(path: str, holding: Holding) -> bool:
@@ -85,8 +85,8 @@ def _free(k: Kernel, start: int, end: int) -> Iterator[str]:
         yield f"  {where} nothing is free beside it"
         return
     yield f"  {where} the largest free run beside it is {_span(*largest)}, {size_text(largest[1] - largest[0])}"
-    held = meeting([*k.owners.reserved(_STAGE), *k.owners.no_map(_STAGE)], start, end)
-    beside = [h for h in held if h.base in (largest[1], largest[0]) or h.end in (largest[0], largest[1])]
+    held = meeting([*k.owners.reserved(_STAGE), *k.owners.withheld(_STAGE)], start, end)
+    beside = [h for h in held if page_align(h.end) == largest[0] or h.base // PAGE_SIZE * PAGE_SIZE == largest[1]]
     if beside:
         yield f"    between {', '.join(f'{owner(k, h.purpose)} at {h.span()}' for h in beside)}"
 

@@ -94,10 +94,12 @@ class Text:
         if lab.exhausted:
             yield f"Not all settled within {lab.limit} boots; --boots allows more."
 
-    # what moves the quantities that people ask for comes first
-    def _weight(self, n: int) -> tuple[int, int]:
+    # what moves the quantities that people ask for comes first, then what makes something by itself
+    def _weight(self, n: int) -> tuple[int, int, int]:
         moved = sum(m.name != "reserved" for m in self._difference.principal(n))
-        return -moved, -sum(n in effect.roots for effect in self._difference.effects)
+        effects = self._difference.effects
+        alone, in_all = sum((n,) in effect.sets for effect in effects), sum(n in effect.roots for effect in effects)
+        return -moved, -alone, -in_all
 
     def _unknown(self) -> Iterator[str]:
         yield "Causes: unknown, as it is not known what both boots were made from: no boot between them can be made"
@@ -144,7 +146,8 @@ class Text:
 
     def _sets(self, group: Group) -> str:
         roots = self._difference.roots
-        return " or ".join(" and ".join(_short(roots[n]) for n in each) for each in group.sets)
+        sets = [_few([_short(roots[n]) for n in each], " and ") for each in group.sets]
+        return _few(sets, " or ")
 
     def _without_cause(self) -> Iterator[str]:
         left = self._difference.unexplained
@@ -284,6 +287,11 @@ def _by_part(effects: Iterable[Effect]) -> str:
 def _short(root: Decision) -> str:
     return root.name.removeprefix("dtb:") if not root.name.startswith(("cmdline:", "option:")) else (
         f"{root.name.removeprefix('cmdline:')}=" if root.name.startswith("cmdline:") else f"--{root.name[7:]}")
+
+
+def _few(words: list[str], between: str) -> str:
+    # three of them at most, and how many more there are
+    return between.join(words if len(words) <= 4 else [*words[:3], f"{len(words) - 3} more"])
 
 
 def _shortened(text: str, most: int = 200) -> str:

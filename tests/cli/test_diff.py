@@ -219,6 +219,20 @@ def test_free_space_in_a_blob_is_a_decision(bootsim, tree_file, tmp_path):
     assert "no decision makes" not in result.stdout
 
 
+def test_what_many_decisions_make_together_names_three_of_them(bootsim, tree_file):
+    # 400 bytes each: no one fills a page, and all of them together do
+    small, large = tree_file(name="small.dts"), tree_file(name="large.dts")
+    for name, text in ((small, "x"), (large, "x" * 400)):
+        words = "".join(f'p{n} = "{text}"; ' for n in range(12))
+        Path(name).write_text(Path(name).read_text().replace("cpu@0 {", f"cpu@0 {{ {words}"))
+    result = bootsim("diff", small, large)
+    assert result.exit_code == 1
+    told = " ".join(line.strip() for line in result.stdout.splitlines())
+    assert "12 decisions differ" in told
+    assert re.search(r"/cpus/cpu@0:p\d+ and /cpus/cpu@0:p\d+ and /cpus/cpu@0:p\d+ and \d more: ", told)
+    assert "no decision makes" not in told
+
+
 def test_two_boards(bootsim):
     result = bootsim("diff", "vexpress.dts", "vexpress-ca15.dts")
     assert result.exit_code == 1

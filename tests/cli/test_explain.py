@@ -50,12 +50,34 @@ def test_a_region_that_the_kernel_refused_has_no_memory(bootsim, tmp_path):
             d { size = <0x100000>; };
             e { no-map; reg = <0x60010000 0x100000>; };
             e-too { reg = <0x60020000 0x1000>; };
+            f { no-map; size = <0x100000>; };
         }; };""")
     # a and e lie on the page tables and the image, which are reserved before them; e-too only begins as e does
     for name, has in (("a@60008000", False), ("e", False), ("e-too", True), ("b@70000000", True),
-                      ("c@74000000", True), ("d", True)):
+                      ("c@74000000", True), ("d", True), ("f", True)):
         told = bootsim("explain", str(board), f"/reserved-memory/{name}").stdout
         assert ("  has no memory" in told.splitlines()) is not has, name
+
+
+def test_who_bounds_the_largest_free_run(bootsim, tmp_path):
+    # the kernel places the nodes from the top of memory down, and takes what is no-map out of memory
+    board = tmp_path / "board.dts"
+    board.write_text("""/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; compatible = "arm,vexpress";
+        memory@60000000 { device_type = "memory"; reg = <0x60000000 0x8000000>; };
+        reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges;
+            none { size = <0x6000000>; };
+            taken { no-map; size = <0x1000000>; alignment = <0x100000>; };
+        }; };""")
+    alone = ("--dtb-addr", "0x61000000", "--cmdline", "cma=0")
+    told = bootsim("explain", str(board), "/reserved-memory/none", *alone).stdout
+    assert "  has no memory" in told
+    assert "the largest free run beside it is 0x61001000-0x66ffffff" in told
+    between = next(line for line in told.splitlines() if line.startswith("    between "))
+    assert "the device tree at 0x61000000-" in between
+    assert "/reserved-memory/taken size at 0x67000000-0x67ffffff" in between
+    way = told.partition("in the way: ")[2]
+    assert "/reserved-memory/taken size at 0x67000000-0x67ffffff (without it " in way
+    assert "the device tree at 0x61000000-" in way
 
 
 def test_a_region_is_told_nothing_of_those_whose_names_hold_its_own(bootsim, tmp_path):

@@ -161,6 +161,26 @@ def test_regions_given_twice_name_both_owners(board):
         "0x70000000-0x700fffff: the kernel does not say so, and both will use that memory"]
 
 
+def test_who_took_memory_out_is_in_the_way(board):
+    # a no-map region without an address is no memory any more, and no region has the flag
+    taken = "taken { size = <0x20000000>; no-map; };"
+    k = board.boot(reserved=f"more {{ size = <0x38000000>; }}; {taken}")
+    assert board.said(k, "failed") == ["OF: reserved mem: failed to allocate memory for node 'more'"]
+    (cause,) = board.causes(k)
+    assert "/reserved-memory/more size: no free 0x38000000 bytes" in cause
+    assert "/reserved-memory/taken size at 0x80000000-0x9fffffff" in cause.partition("in the way: ")[2]
+
+
+def test_an_area_on_memory_that_was_taken_out_has_two_owners(board):
+    # between two banks, where memblock still looks for room for the area
+    banks = RAM % "0x60000000 0x20000000 0x88000000 0x10000000"
+    taken = "taken { size = <0x400000>; no-map; alloc-ranges = <0x88000000 0x400000>; };"
+    k = board.boot("cma=16M@0x88000000", memory=banks, reserved=taken)
+    assert board.said(k, "cma:") == ["cma: Reserved 16 MiB at 0x88000000"]
+    (said,) = warnings(k)
+    assert "lies on board.dts:9 /reserved-memory/taken alloc-ranges at 0x88000000-0x883fffff" in said
+
+
 def test_an_overlap_that_the_kernel_tells_is_told_once(board):
     k = board.boot(reserved=node("a", 0x70000000, 0x100000) + node("b", 0x70080000, 0x100000))
     assert len(board.said(k, "OVERLAP")) == 1
