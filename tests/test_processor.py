@@ -117,3 +117,17 @@ def test_a_cache_type_in_the_form_of_before_armv7_is_read_as_such(prepare):
     k.machine.cpu = k.machine.cpu._replace(ctr=0x1D192992)  # bit 23: aliasing data cache; bit 11: instruction cache
     bootsim.run(k)
     assert "CPU: PIPT / VIPT nonaliasing data cache, VIPT aliasing instruction cache" in texts(k)
+
+
+@pytest.mark.parametrize(("compatible", "lines"), [
+    # of the logs of a SolidRun CuBox (Dove), an Armada XP, a phone with MSM8960, boards with BCM7445 and RK3288
+    ("marvell,pj4a", ["cr=10c5387d", "PIPT instruction cache", "Memory policy: Data cache writeback"]),
+    ("marvell,pj4b", ["cr=10c5387d", "PIPT instruction cache", "Memory policy: Data cache writealloc"]),
+    ("qcom,krait", ["cr=10c5787d", "PIPT instruction cache", "Memory policy: Data cache writealloc"]),
+    ("brcm,brahma-b15", ["cr=10c5387d", "PIPT instruction cache", "Memory policy: Data cache writealloc"]),
+    ("arm,cortex-a12", ["cr=10c5387d", "VIPT aliasing instruction cache", "Memory policy: Data cache writealloc"])])
+def test_what_real_ones_print(prepare, compatible, lines):
+    k = prepare(cpu(compatible, 0))
+    bootsim.run(k, until="arm_memblock_init")
+    found = [next(line for line in texts(k) if word in line) for word in ("cr=", "instruction cache", "Memory policy")]
+    assert all(line.endswith(end) for line, end in zip(found, lines, strict=True)), found

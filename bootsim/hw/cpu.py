@@ -31,7 +31,8 @@ class Cpu(NamedTuple):
     """One processor model. Register fields hold the 32-bit values that MRC p15 returns.
 
     `ccsidr_l1d` and `ccsidr_l1i` are CCSIDR with the level-1 data and instruction cache selected; registers that a
-    processor lacks are 0. `sctlr` is the control register as the kernel finds it. `aliases` are other names that trees
+    processor lacks are 0. `sctlr` is the control register as the kernel finds it, `sctlr_ones` are bits of it that read
+    as one whatever is written. `aliases` are other names that trees
     and people have for it, beside `compatible` and that without its vendor. `dtcm` to `itcm1` are the region registers
     of two banks each of tightly coupled memory.
     """
@@ -62,6 +63,7 @@ class Cpu(NamedTuple):
     dtcm1: int = 0
     itcm: int = 0
     itcm1: int = 0
+    sctlr_ones: int = 0
 
     @property
     def variant(self) -> int:
@@ -149,10 +151,14 @@ CORTEX_A72 = Cpu(
 CORTEX_A12 = CORTEX_A7._replace(name="Cortex-A12", compatible="arm,cortex-a12", midr=0x410FC0D1, ctr=0x84448003)
 CORTEX_A17 = CORTEX_A12._replace(name="Cortex-A17", compatible="arm,cortex-a17", midr=0x411FC0E1)
 BRAHMA_B15 = CORTEX_A15._replace(name="Brahma-B15", compatible="brcm,brahma-b15", midr=0x420F00F3)
-KRAIT = CORTEX_A15._replace(name="Krait", compatible="qcom,krait", midr=0x510F06F2, id_mmfr0=0x10100103)
+KRAIT = CORTEX_A15._replace(name="Krait", compatible="qcom,krait", midr=0x510F06F2, id_mmfr0=0x10100103,
+                            sctlr_ones=1 << 14)
 SCORPION = CORTEX_A9._replace(name="Scorpion", compatible="qcom,scorpion", midr=0x510F02D2)
-PJ4B = CORTEX_A9._replace(name="Marvell PJ4B", compatible="marvell,pj4b", midr=0x562F5842)
+PJ4B = CORTEX_A9._replace(name="Marvell PJ4B", compatible="marvell,pj4b", midr=0x562F5842, ctr=0x8003C003)
 SHEEVA_V7 = PJ4B._replace(name="Marvell Sheeva ARMv7", compatible="marvell,sheeva-v7")
+# one processor, which says so: as a Dove 88AP510's log has it
+PJ4 = PJ4B._replace(name="Marvell PJ4", compatible="marvell,pj4a", midr=0x560F5815, mpidr=0,
+                    aliases=("marvell,pj4", "pj4"))
 
 # Before ARMv7, as QEMU 7.2 models them. What chips say in CTR differs: a Raspberry Pi's ARM1176 has 0x1d152152, without
 # aliases (--cpu ctr=VALUE).
@@ -188,7 +194,9 @@ ARM922 = ARM920._replace(name="ARM922T", compatible="arm,arm922t", midr=0x410292
 ARM925 = Cpu("ARM925T", "ti,arm925t", midr=0x54029252, ctr=0, sctlr=0x00000070, aliases=("ti925t",))  # QEMU's
 SA1110 = Cpu("SA1110", "intel,sa1110", midr=0x6901B119, ctr=0, sctlr=0x00005070)  # QEMU's
 FA526 = Cpu("FA526", "faraday,fa526", midr=0x66015261, ctr=0x0D172172, sctlr=0x00001070)
-FEROCEON = ARM926._replace(name="Feroceon 88FR131", compatible="marvell,feroceon", midr=0x56251311, aliases=())
+# as logs of Kirkwood boards have it
+FEROCEON = ARM926._replace(name="Feroceon 88FR131", compatible="marvell,feroceon", midr=0x56251311, aliases=(),
+                           sctlr=0x00050848, sctlr_ones=1 << 3)
 FEROCEON_OLD = FEROCEON._replace(name="Feroceon of Orion", compatible="marvell,feroceon-old", midr=0x41159260)
 MOHAWK = ARM926._replace(name="Marvell Mohawk", compatible="marvell,mohawk", midr=0x56158401,
                          aliases=("mrvl,mohawk", "pj1"))
@@ -200,7 +208,7 @@ XSCALE_IXP42X = XSCALE_PXA25X._replace(name="XScale IXP425", compatible="intel,i
 XSC3 = XSCALE_PXA25X._replace(name="XScale PXA3xx", compatible="marvell,pxa300", midr=0x69056880, aliases=("xsc3",))
 
 CPUS = (CORTEX_A9, CORTEX_A15, CORTEX_A7, CORTEX_A5, CORTEX_A8, CORTEX_A53, CORTEX_A72, CORTEX_A12, CORTEX_A17,
-        BRAHMA_B15, KRAIT, SCORPION, PJ4B, SHEEVA_V7, ARM926, ARM1026, ARM1136, ARM1136_R2, ARM1176, ARM11MPCORE,
+        BRAHMA_B15, KRAIT, SCORPION, PJ4B, SHEEVA_V7, PJ4, ARM926, ARM1026, ARM1136, ARM1136_R2, ARM1176, ARM11MPCORE,
         ARM720, ARM920, ARM922, ARM925, SA1110, FA526, FEROCEON, FEROCEON_OLD, MOHAWK, XSCALE_PXA25X,
         XSCALE_PXA27X, XSCALE_IXP42X, XSC3)
 
@@ -222,6 +230,7 @@ OTHER_BOARDS = {
     "marvell,pxa250": XSCALE_PXA25X,
     "marvell,pxa270": XSCALE_PXA27X,
     "marvell,pxa300": XSC3,
+    "mrvl,mmp2": PJ4,
     "mrvl,pxa168": MOHAWK,
     "mrvl,pxa910": MOHAWK,
     "st,nomadik-nhk-15": ARM926,

@@ -11,6 +11,7 @@ from bootsim.hw.cpu import (
     CORTEX_A9,
     CORTEX_A15,
     CPUS,
+    PJ4,
     cpu_for,
     stated,
 )
@@ -51,7 +52,7 @@ def test_every_cpu_is_an_armv7_as_the_kernel_sees_it(cpu):
     assert cpu.midr >> 24 in (0x41, 0x42, 0x51, 0x56)  # Arm, Broadcom, Qualcomm, Marvell
     assert cpu.midr >> 16 & 0xF == 0xF
     assert cpu.id_mmfr0 & 0xF >= 3
-    assert cpu.mpidr >> 30 == (0 if cpu is CORTEX_A8 else 0b10)
+    assert cpu.mpidr >> 30 == (0 if cpu in (CORTEX_A8, PJ4) else 0b10)
     assert cpu.ctr >> 29 == 0b100  # the ARMv7 register format
 
 

@@ -228,7 +228,7 @@ def turn_mmu_on(k: Kernel, cr: int) -> None:
     Source: arch/arm/kernel/head.S __turn_mmu_on
     """
     cp15, symbols = k.cpus[0].cp15, k.build.symbols
-    cp15.sctlr = cr
+    cp15.sctlr = cr | k.machine.cpu.sctlr_ones
     k.cr_alignment = cr
     here, end = k.virt_to_phys(symbols.turn_mmu_on), k.virt_to_phys(symbols.turn_mmu_on_end)
     for pa in (here, end - 1):

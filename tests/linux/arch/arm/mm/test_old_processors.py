@@ -62,7 +62,7 @@ def log(k):
     (ARM920, V5 | {"CPU_ARM920T": True, "CPU_32v4T": True}, CPU_ARCH_ARMv4T,
      "CPU: ARM920T [41129200] revision 0 (ARMv4T), cr=00007177", "VIVT data cache, VIVT"),
     (FEROCEON, V5 | {"CPU_FEROCEON": True}, CPU_ARCH_ARMv5TE,
-     "CPU: Feroceon 88FR131 [56251311] revision 1 (ARMv5TE), cr=00093177",
+     "CPU: Feroceon 88FR131 [56251311] revision 1 (ARMv5TE), cr=0005397f",  # of a Kirkwood board
      "VIVT data cache, VIVT"),
 ])  # fmt: skip
 def test_who_they_are(make, cpu, config, arch, line, caches):

@@ -178,7 +178,7 @@ def early_cachepolicy(k: Kernel, arg: str | None) -> int:
              "modelled, the policy stays", value=value)
     else:
         k.cr_alignment &= ~CACHE_POLICIES[selected].cr_mask
-        k.cpus[0].cp15.sctlr = k.cr_alignment
+        k.cpus[0].cp15.sctlr = k.cr_alignment | k.machine.cpu.sctlr_ones
         k.mm.cachepolicy = selected
     return 0
 
