@@ -18,6 +18,7 @@ from bootsim.lab.arguments import content_of, file_position, host_path
 from bootsim.lab.malloc import free, malloc
 from bootsim.lab.program import small_program
 from bootsim.lab.text import Text
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_PRESENT
 from bootsim.linux.fs.binfmt_elf import execve
 from bootsim.linux.fs.char_dev import chrdev_open
 from bootsim.linux.fs.proc.base import oom_score_adj_write, proc_oom_score
@@ -332,7 +333,7 @@ class Process:
     def pfn(self, addr: int) -> int | None:
         """The page frame that an address leads to, None where nothing is in memory."""
         word = self._pages.entry(self.task.mm, _address("pfn", addr))
-        return word >> PAGE_SHIFT if word else None
+        return word >> PAGE_SHIFT if word & L_PTE_PRESENT else None
 
     def vtop(self, va: int) -> Text:
         """Where an address leads through this process's tables, with every word on the way."""

@@ -64,6 +64,7 @@ def data(held: Held, va: int, pgd_pa: int = 0) -> dict[str, Any]:
             for step in found.steps
         ],
         "page": None if found.pa is None else _page(held, found.pa),
+        "swap": _slot(held, found.steps[1].descriptor.word) if len(found.steps) > 1 else None,
     }  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def lines(held: Held, va: int, pgd_pa: int = 0) -> Iterator[str]:
     yield f"  PGD: {shown(first.pa)} => {first.descriptor.word:x}"
     if first.descriptor.word:
         yield f"  PMD: {shown(first.pa)} => {first.descriptor.word:x}"
-    yield from _crash_page(found)
+    yield from _crash_page(found, held)
     page = None if found.pa is None else _page(held, found.pa)
     if page is not None:
         yield ""
@@ -96,7 +97,7 @@ def lines(held: Held, va: int, pgd_pa: int = 0) -> Iterator[str]:
         yield from _apart(step)
 
 
-def _crash_page(found: Walk) -> Iterator[str]:
+def _crash_page(found: Walk, held: Held) -> Iterator[str]:
     if len(found.steps) == 1:
         if found.pa is not None:
             unit = "1MB" if found.page_bytes == 1 << 20 else "16MB"
@@ -113,6 +114,11 @@ def _crash_page(found: Walk) -> Iterator[str]:
         yield f"{'PTE':^{width}}  {'PHYSICAL':^8}  FLAGS"
         flags = "|".join(name for name, field, value in _FLAGS if entry.descriptor.values[field] == value)
         yield f"{word:>{width}x}  {word & ~0xFFF:8x}  ({flags})"
+    elif slot := _slot(held, word):
+        width, where = max(len(f"{word:x}"), 3), len(slot["path"])
+        yield ""
+        yield f"{'PTE':^{width}}  {'SWAP':^{where}}  OFFSET"
+        yield f"{word:>{width}x}  {slot['path']}  {slot['offset']}"
 
 
 def _apart(step: Step) -> Iterator[str]:
@@ -121,6 +127,19 @@ def _apart(step: Step) -> Iterator[str]:
         bits = f"[{field.high}:{field.low}]" if field.high > field.low else f"[{field.low}]"
         value = f"{field.value:#x}" if field.high - field.low > 3 else f"{field.value:0{field.high - field.low + 1}b}"
         yield f"  {bits:<8} {field.name:<10} {value:<9} {field.meaning}".rstrip()
+
+
+def _slot(held: Held, word: int) -> dict[str, Any] | None:
+    # in which swap area, and at which page of it, what an entry is for lies
+    if word == 0 or word & 1:
+        return None
+    number, offset = word >> 2 & 31, word >> 7
+    path = f"area {number}"
+    if held.is_live():
+        from bootsim.linux.mm.swapfile.on import swap_areas
+
+        path = swap_areas(held.kernel("swap areas"))[number].path
+    return {"type": number, "offset": offset, "path": path}
 
 
 def _page(held: Held, pa: int) -> dict[str, Any] | None:

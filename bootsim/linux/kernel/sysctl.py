@@ -26,6 +26,7 @@ VM_TABLE = {
     "overcommit_memory": CtlTable("sysctl_overcommit_memory", 0, 2),
     "overcommit_ratio": CtlTable("sysctl_overcommit_ratio", clears="sysctl_overcommit_kbytes"),
     "overcommit_kbytes": CtlTable("sysctl_overcommit_kbytes", 0, _ULONG_MAX, clears="sysctl_overcommit_ratio"),
+    "page-cluster": CtlTable("page_cluster", 0),
     "panic_on_oom": CtlTable("sysctl_panic_on_oom", 0, 2),
     "oom_kill_allocating_task": CtlTable("sysctl_oom_kill_allocating_task"),
     "oom_dump_tasks": CtlTable("sysctl_oom_dump_tasks"),

@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t
 
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.swap cimport LruVec
+from bootsim.linux.mm.swap_state cimport SwapSpace
 
 cdef enum:
     MMU_GATHER_BUNDLE = 8           # pages that need no memory to be remembered
@@ -13,6 +14,7 @@ cdef enum:
 cdef class MmuGather:
     cdef Pglist pglist
     cdef LruVec lru
+    cdef SwapSpace space            # None without swap areas
     cdef uint32_t local[MMU_GATHER_BUNDLE]
     cdef uint32_t nr_local
     cdef list batches               # (frame of the batch, its pages)

@@ -11,14 +11,15 @@ from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE
-from bootsim.linux.mm.swap cimport LruVec
+from bootsim.linux.mm.swap cimport LruVec, PG_swapcache, page_mapped
+from bootsim.linux.mm.swap_state cimport SwapSpace
 
 
 cdef class MmuGather:
     """struct mmu_gather: pages of one unmapping. Source: mm/mmu_gather.c tlb_gather_mmu()"""
 
-    def __cinit__(self, Pglist pglist not None, LruVec lru not None):
-        self.pglist, self.lru = pglist, lru
+    def __cinit__(self, Pglist pglist not None, LruVec lru not None, SwapSpace space):
+        self.pglist, self.lru, self.space = pglist, lru, space
         self.batches, self.active = [], -1
 
     cdef bint remove_page(self, uint32_t pfn) except -1:
@@ -72,8 +73,13 @@ cdef class MmuGather:
         return 0
 
     cdef int free_pages(self, uint32_t *pages, uint32_t nr) except -1:
-        # Source: mm/swap_state.c free_pages_and_swap_cache()
+        # Source: mm/swap_state.c free_pages_and_swap_cache(), free_swap_cache()
+        cdef uint32_t i
         self.lru.lru_add_drain()
+        if self.space is not None:
+            for i in range(nr):
+                if self.lru.g.map[pages[i]].flags & PG_swapcache and not page_mapped(&self.lru.g.map[pages[i]]):
+                    self.space.try_to_free_swap(pages[i])
         self.lru.release_pages(pages, nr)
         return 0
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_DIRTY, L_PTE_YOUNG
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_DIRTY, L_PTE_PRESENT, L_PTE_YOUNG
 from bootsim.linux.include.linux.mm import VM_EXEC, VM_LOCKED, VM_MAYSHARE, VM_READ, VM_WRITE
 from bootsim.linux.include.linux.page_flags import PG_dirty, PG_referenced, PG_swapbacked
+from bootsim.linux.mm.swapfile.api import pte_to_swp_entry, swp_swapcount, swp_type_offset
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
     from bootsim.linux.mm.mmap.structs import Task, UserMm, VmAreaStruct
 
 PSS_SHIFT = 12
-PM_MMAP_EXCLUSIVE, PM_FILE, PM_PRESENT = 1 << 56, 1 << 61, 1 << 63
+PM_MMAP_EXCLUSIVE, PM_FILE, PM_SWAP, PM_PRESENT = 1 << 56, 1 << 61, 1 << 62, 1 << 63
+MAX_SWAPFILES_SHIFT = 5
 _SMAPS = (
     "Size", "KernelPageSize", "MMUPageSize", "Rss", "Pss", "Shared_Clean", "Shared_Dirty", "Private_Clean",
     "Private_Dirty", "Referenced", "Anonymous", "LazyFree", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped",
@@ -97,6 +99,10 @@ def _smap_gather_stats(task: Task, vma: VmAreaStruct) -> _Sizes:
             sizes[name] += PAGE_SIZE
         sizes["Pss"] += pss
         sizes["Locked"] += pss if vma.vm_flags & VM_LOCKED else 0
+    if (space := task.processes.swapspace) is not None:
+        for _, entry in pages.swapped_pages(vma):  # type: ignore[attr-defined]
+            sizes["Swap"] += PAGE_SIZE
+            sizes["SwapPss"] += (PAGE_SIZE << PSS_SHIFT) // max(swp_swapcount(space, entry), 1)
     return sizes
 
 
@@ -104,11 +110,11 @@ def show_smap(task: Task, vma: VmAreaStruct) -> str:
     """A mapping in /proc/PID/smaps.
 
     Source: fs/proc/task_mmu.c show_smap(), __show_smap()
-    Differs: nothing is swapped, and no page is huge.
+    Differs: no page is huge.
     """
     sizes = _smap_gather_stats(task, vma)
     sizes |= {"Size": vma.vm_end - vma.vm_start, "KernelPageSize": PAGE_SIZE, "MMUPageSize": PAGE_SIZE,
-              "Pss": sizes["Pss"] >> PSS_SHIFT, "Locked": sizes["Locked"] >> PSS_SHIFT}  # fmt: skip
+              **{name: sizes[name] >> PSS_SHIFT for name in ("Pss", "SwapPss", "Locked")}}  # fmt: skip
     lines = [f"{name + ':':<16}{sizes.get(name, 0) >> 10:8} kB\n" for name in _SMAPS[:-3]]
     lines.append(f"Private_Hugetlb: {0:7} kB\n")
     lines += [f"{name + ':':<16}{sizes.get(name, 0) >> 10:8} kB\n" for name in _SMAPS[-3:]]
@@ -128,7 +134,7 @@ def proc_pid_smaps(task: Task) -> str:
 
 
 def pagemap(task: Task, va: int) -> int:
-    """The 64 bits that /proc/PID/pagemap has for the page of an address; root sees the frame.
+    """The 64 bits that /proc/PID/pagemap has for the page of an address; root sees the frame, or the slot.
 
     Source: fs/proc/task_mmu.c pte_to_pagemap_entry()
     """
@@ -137,6 +143,9 @@ def pagemap(task: Task, va: int) -> int:
     word = 0 if vma is None else pages.entry(task.mm, va)  # type: ignore[attr-defined]
     if vma is None or not word:
         return 0
+    if not word & L_PTE_PRESENT:
+        kind, offset = swp_type_offset(pte_to_swp_entry(word))
+        return PM_SWAP | kind | offset << MAX_SWAPFILES_SHIFT
     found = PM_PRESENT | word >> PAGE_SHIFT
     normal = next((pfn for at, _, pfn in pages.normal_pages(vma) if at == va & -PAGE_SIZE), None)  # type: ignore[attr-defined]
     if normal is not None:

@@ -9,6 +9,7 @@ from bootsim.linux.mm.mmap.structs cimport *
 from bootsim.linux.mm.mmap.unmap cimport exit_mmap
 from bootsim.linux.mm.mmap.vma cimport fput, get_file, link_list, link_rb, vm_area_dup
 from bootsim.linux.mm.rmap.anon_vma cimport anon_vma_fork
+from bootsim.linux.mm.swap_state cimport SwapSpace
 from bootsim.linux.mm.util cimport vm_enough_memory
 
 from bootsim.linux.mm.mmap.structs import ProcessError
@@ -112,6 +113,8 @@ cdef int mmput(UserMm mm) except -1:
     mm.mm_users -= 1
     if mm.mm_users == 0:
         exit_mmap(mm)
+        if mm.processes.swapspace is not None:
+            (<SwapSpace>mm.processes.swapspace).leave_mmlist(mm)
         if mm.exe_file is not None:
             fput(mm.exe_file)
             mm.exe_file = None

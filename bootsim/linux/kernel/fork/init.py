@@ -26,8 +26,8 @@ SHMLBA = 4 * PAGE_SIZE
 def processes(k: Kernel) -> Processes:
     """The processes of a booted machine. Raises ProcessError for a kernel that has not come to mem_init().
 
-    Source: mm/util.c, mm/mmap.c init_user_reserve(), init_admin_reserve(), security/min_addr.c: the variables and their
-        first values
+    Source: mm/util.c, mm/mmap.c init_user_reserve(), init_admin_reserve(), mm/swap.c swap_setup(),
+        security/min_addr.c: the variables and their first values
     Differs: what is kept for users and the administrator is a part of what is free now, not at their initcall.
     """
     if k.processes is not None:
@@ -46,6 +46,7 @@ def processes(k: Kernel) -> Processes:
     made.sysctl_admin_reserve_kbytes = min(free_kbytes // 32, made.sysctl_admin_reserve_kbytes)
     made.stack_guard_gap = k.options.get("stack_guard_gap", made.stack_guard_gap)
     made.randomize_va_space = 0
+    made.page_cluster = 2 if k.mm.totalram_pages >> 20 - PAGE_SHIFT < 16 else 3
     if not k.options.get("norandmaps"):
         step(k, "processes: nothing of them lies at a random place: as if norandmaps were on the command line",
              func="processes")

@@ -74,7 +74,7 @@ def access_user(Task task not None, ProcessPages pages not None, uint32_t addr, 
     A signal comes at the first byte that the program may not access; what lies before it has been written.
     """
     cdef uint32_t done = 0
-    cdef uint32_t at, count, pa
+    cdef uint32_t at, count, pa, pte
     cdef list parts = []
     if data is not None:
         size = <uint32_t>len(data)
@@ -83,8 +83,11 @@ def access_user(Task task not None, ProcessPages pages not None, uint32_t addr, 
         signal, code = do_page_fault(task, pages, at, data is not None)
         if signal:
             return signal, code, at
+        pte = pages.ram.load32(pages.pte_offset(task.mm, at))
+        if not pte & L_PTE_VALID:
+            continue  # another got there first: the program accesses it again
         count = min(size - done, PAGE_SIZE - (at & ~<uint32_t>PAGE_MASK))
-        pa = (pages.ram.load32(pages.pte_offset(task.mm, at)) & PAGE_MASK) | (at & ~<uint32_t>PAGE_MASK)
+        pa = (pte & PAGE_MASK) | (at & ~<uint32_t>PAGE_MASK)
         if data is not None:
             pages.k.machine.ram.write(pa, data[done:done + count])
         else:

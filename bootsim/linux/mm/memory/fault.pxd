@@ -16,5 +16,6 @@ cdef class ProcessPages(TablePages):
     cdef int follow_page(self, VmAreaStruct vma, uint32_t addr, uint32_t pte, uint32_t gup_flags) except -1
     cdef int64_t do_anonymous_page(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER
     cdef int64_t do_fault(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER
+    cdef int64_t do_swap_page(self, VmAreaStruct vma, uint32_t addr, uint32_t pte, bint write) except? NO_ANSWER
     cdef int64_t do_wp_page(self, VmAreaStruct vma, uint32_t addr, uint32_t ptep, uint32_t pte) except? NO_ANSWER
     cdef int map_page(self, VmAreaStruct vma, uint32_t addr, uint32_t ptep, uint32_t pfn, bint write) except -1

@@ -1,6 +1,7 @@
 """Faults of processes: which page comes where, and with which rights (mm/memory.c, mm/filemap.c, mm/shmem.c).
 
                     no entry                                   an entry, not writable, and a write
+                    (that of a page in a swap area: swapin)
     anonymous: zero page for a read, else a cleared page      copied, unless nobody else has it
     private file: the cache's page for a read, else a copy    copied
     shared file: the cache's page, dirty for a write          made writable, once the file system has heard of it
@@ -16,6 +17,8 @@ from bootsim.linux.kernel.signal cimport SIGBUS, SIGKILL
 from bootsim.linux.mm.filemap.cache cimport NO_MEMORY, PageCache
 from bootsim.linux.mm.gup.populate cimport FOLL_MLOCK, FOLL_POPULATE, FOLL_TOUCH, FOLL_WRITE
 from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
+from bootsim.linux.mm.memory.advice cimport advise
+from bootsim.linux.mm.memory.swapin cimport READ_ONLY_YET, swap_in
 from bootsim.linux.mm.memory.tables cimport MM_ANONPAGES, TablePages, is_cow_mapping
 from bootsim.linux.mm.mmap.stack cimport find_extend_vma
 from bootsim.linux.mm.mmap.structs cimport (
@@ -28,6 +31,7 @@ from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_mlocked, PG_on_pcp,
 from bootsim.linux.mm.rmap.anon_vma cimport anon_vma_prepare
 from bootsim.linux.mm.rmap.unmap cimport in_locked_vma
 from bootsim.linux.mm.swap cimport PAGE_MAPPING_ANON, PG_dirty, PG_readahead
+from bootsim.linux.mm.swapfile.swapops cimport is_swap_pte, non_swap_entry, pte_to_swp_entry
 from bootsim.linux.mm.util cimport vm_enough_memory
 from bootsim.linux.mm.vmstat cimport PGFAULT, PGMAJFAULT, PGREUSE
 
@@ -148,6 +152,9 @@ cdef class ProcessPages(TablePages):
         pfn = self.new_page(True, GFP_HIGHUSER_MOVABLE)
         if pfn == NO_PAGE:
             return SIGKILL
+        if self.ram.load32(ptep):
+            self.put_page(pfn)
+            return 0
         self.map_page(vma, addr, ptep, pfn, True)
         return 0
 
@@ -176,6 +183,10 @@ cdef class ProcessPages(TablePages):
             if ptep and not had_table:
                 self.free_table(vma.vm_mm, addr)
             return SIGBUS if ptep and pfn == NO_PAGE else SIGKILL
+        if self.ram.load32(ptep):  # mapped by the driver itself, which gives the page, too
+            if new != NO_PAGE:
+                self.put_page(new)
+            return 0
         if new != NO_PAGE:
             self.copy_page(new, pfn)
             self.map_page(vma, addr, ptep, new, True)
@@ -228,6 +239,17 @@ cdef class ProcessPages(TablePages):
             self.put_page(pfn)
         return 0
 
+    cdef int64_t do_swap_page(self, VmAreaStruct vma, uint32_t addr, uint32_t pte, bint write) except? NO_ANSWER:
+        cdef int64_t done = swap_in(self, vma, addr, pte, write)
+        cdef uint32_t ptep
+        if done != READ_ONLY_YET:
+            return done
+        ptep = self.pte_offset(vma.vm_mm, addr)
+        return self.do_wp_page(vma, addr, ptep, self.ram.load32(ptep))
+
+    cdef int64_t madvise_pages(self, VmAreaStruct vma, uint32_t start, uint32_t end, int behavior) except? NO_ANSWER:
+        return advise(self, vma, start, end, behavior)
+
     cdef int64_t handle_mm_fault(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER:
         """Bring what an allowed access needs: 0, or the signal that the process gets.
 
@@ -237,7 +259,9 @@ cdef class ProcessPages(TablePages):
         cdef uint32_t pte = self.ram.load32(ptep) if ptep else 0
         cdef uint32_t entry
         count_vm_events(self.g, PGFAULT, 1)
-        if not pte:
+        if not pte & L_PTE_VALID:
+            if pte:
+                return self.do_swap_page(vma, addr, pte, write)
             if vma_is_anonymous(vma):
                 return self.do_anonymous_page(vma, addr, write)
             return self.do_fault(vma, addr, write)
@@ -406,7 +430,7 @@ cdef class ProcessPages(TablePages):
             addr = vma.vm_start + ((index - vma.vm_pgoff) << PAGE_SHIFT)
             ptep = self.pte_offset(vma.vm_mm, addr)
             pte = self.ram.load32(ptep) if ptep else 0
-            if pte >> PAGE_SHIFT == pfn and (pte & L_PTE_DIRTY or not pte & L_PTE_RDONLY):
+            if pte & L_PTE_VALID and pte >> PAGE_SHIFT == pfn and (pte & L_PTE_DIRTY or not pte & L_PTE_RDONLY):
                 self.set_pte_at(addr, ptep, (pte | L_PTE_RDONLY) & ~<uint32_t>L_PTE_DIRTY)
                 self.flush_tlb_range(vma.vm_mm, addr, addr + PAGE_SIZE)
                 cleaned = True
@@ -455,8 +479,8 @@ cdef class ProcessPages(TablePages):
                 continue
             pte = self.ram.load32(ptep)
             if pte:
-                found.append((addr, pte, self.ram.load32(ptep + PTE_HWTABLE_OFF),
-                              pte >> PAGE_SHIFT if self.has_page(pte >> PAGE_SHIFT) else None))
+                found.append((addr, pte, self.ram.load32(ptep + PTE_HWTABLE_OFF), pte >> PAGE_SHIFT
+                              if pte & L_PTE_VALID and self.has_page(pte >> PAGE_SHIFT) else None))
             addr += PAGE_SIZE
         return found
 
@@ -468,9 +492,21 @@ cdef class ProcessPages(TablePages):
         while addr < vma.vm_end:
             ptep = self.pte_offset(vma.vm_mm, addr) if vma.vm_mm is not None else 0
             pte = self.ram.load32(ptep) if ptep else 0
-            pfn = self.vm_normal_page(vma, addr, pte) if pte else NO_PAGE
+            pfn = self.vm_normal_page(vma, addr, pte) if pte & L_PTE_VALID else NO_PAGE
             if pfn != NO_PAGE:
                 found.append((addr, pte, pfn))
+            addr += PAGE_SIZE
+        return found
+
+    def swapped_pages(self, VmAreaStruct vma not None):
+        """(address, swap entry) of every page of a VMA that is in a swap area."""
+        cdef list found = []
+        cdef uint32_t addr = vma.vm_start
+        cdef uint32_t pte
+        while addr < vma.vm_end:
+            pte = self.entry(vma.vm_mm, addr) if vma.vm_mm is not None else 0
+            if is_swap_pte(pte) and not non_swap_entry(pte_to_swp_entry(pte)):
+                found.append((addr, pte_to_swp_entry(pte)))
             addr += PAGE_SIZE
         return found
 

@@ -11,6 +11,7 @@ from bootsim.linux.mm.page_alloc.gfp cimport __GFP_FS
 from bootsim.linux.mm.page_alloc.structs cimport *
 from bootsim.linux.mm.rmap.unmap cimport remove_migration_ptes, try_to_migrate
 from bootsim.linux.mm.swap cimport *
+from bootsim.linux.mm.swap_state cimport SwapSpace
 from bootsim.page cimport PAGE_SHIFT, PAGE_SIZE
 
 
@@ -94,6 +95,8 @@ cdef class ProcessMigration(MappedPages):
             cache.i_pages[page.index] = new
             page.refcount -= 1
             page.mapping = 0
+        elif page.flags & PG_swapcache:
+            (<SwapSpace>self.pages.k.processes.swapspace).replace_page(old, new)
         newpage.flags |= page.flags & kept
         page.flags &= ~<uint32_t>(PG_active | PG_unevictable)
         memcpy(base + (<int64_t>new << PAGE_SHIFT), base + (<int64_t>old << PAGE_SHIFT), PAGE_SIZE)

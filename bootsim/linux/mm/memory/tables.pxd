@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from bootsim.hw.memory cimport PhysicalMemory
 from bootsim.linux.arch.arm.asm.proc_fns cimport Processor
-from bootsim.linux.mm.mmap.structs cimport UserMm, UserPages, VmAreaStruct
+from bootsim.linux.mm.mmap.structs cimport NO_ANSWER, UserMm, UserPages, VmAreaStruct
 from bootsim.linux.mm.mmu_gather cimport MmuGather
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.structs cimport Page, Pgdat
@@ -42,6 +42,7 @@ cdef class TablePages(UserPages):
     cdef void put_page(self, uint32_t pfn)
     cdef void add_rmap(self, uint32_t pfn) noexcept
     cdef void set_anon_rmap(self, uint32_t pfn, VmAreaStruct vma, uint32_t addr, bint exclusive) noexcept
+    cdef void add_anon_rmap(self, uint32_t pfn, VmAreaStruct vma, uint32_t addr, bint exclusive) noexcept
     cdef void add_new_anon_rmap(self, uint32_t pfn, VmAreaStruct vma, uint32_t addr) noexcept
     cdef void remove_rmap(self, uint32_t pfn)
     cdef void lru_cache_add_inactive_or_unevictable(self, uint32_t pfn, VmAreaStruct vma)
@@ -49,11 +50,14 @@ cdef class TablePages(UserPages):
     cdef int count_rss(self, UserMm mm, uint32_t pfn, int delta) except -1
     cdef int free_table(self, UserMm mm, uint32_t addr) except -1
     cdef int zap_page_range_single(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1
+    cdef int zap_swap_entry(self, VmAreaStruct vma, uint32_t addr, uint32_t ptep, uint32_t pte) except -1
+    cdef int64_t copy_nonpresent_pte(self, VmAreaStruct dst_vma, VmAreaStruct src_vma, uint32_t addr, uint32_t to,
+                                     uint32_t pte) except? NO_ANSWER
+    cdef int gather(self, VmAreaStruct vma) except -1
     cdef int finish_gather(self) except -1
     cdef bint mlocked_elsewhere(self, uint32_t pfn) except -1
     cdef int zap_file_page(self, VmAreaStruct vma, uint32_t addr) except -1
-    cdef bint takes_advice(self, uint32_t pfn, int behavior) noexcept
-    cdef int zap_range(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1
+    cdef int zap_range(self, VmAreaStruct vma, uint32_t start, uint32_t end, bint swapped) except -1
 
 
 cdef inline bint is_cow_mapping(uint32_t flags) noexcept:

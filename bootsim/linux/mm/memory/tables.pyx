@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 from bootsim.errno cimport ENOMEM
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
 from bootsim.linux.mm.mmap.structs cimport (
-    MADV_COLD, MADV_FREE, MADV_WILLNEED, MM_CP_DIRTY_ACCT, NO_ANSWER, VM_LOCKED, VM_MIXEDMAP, VM_PFNMAP,
+    MM_CP_DIRTY_ACCT, NO_ANSWER, VM_LOCKED, VM_MIXEDMAP, VM_PFNMAP,
     VM_SEQ_READ, VM_SHARED, VM_SPECIAL, UserMm, UserPages, VmAreaStruct, linear_page_index)
 from bootsim.linux.mm.util cimport vm_unacct_memory
 from bootsim.linux.mm.page_alloc.api cimport alloc_and_tell
@@ -19,13 +19,14 @@ from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events, page_zone
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_mlocked, PG_unevictable, PG_uptodate, Page
 from bootsim.linux.mm.swap cimport *
+from bootsim.linux.mm.swap_state cimport SwapSpace
+from bootsim.linux.mm.swapfile.swapops cimport pte_to_swp_entry
 from bootsim.linux.mm.vmstat cimport UNEVICTABLE_PGMUNLOCKED, UNEVICTABLE_PGSTRANDED
 
 from weakref import proxy
 
 from bootsim.linux.arch.arm.asm import tlbflush
 from bootsim.linux.arch.arm.mm import context
-from bootsim.linux.kernel.printk import step
 
 
 cdef class TablePages(UserPages):
@@ -151,6 +152,12 @@ cdef class TablePages(UserPages):
             page.mapping = (vma.anon_vma if exclusive else vma.anon_vma.root).id | PAGE_MAPPING_ANON
             page.index = linear_page_index(vma, addr)
 
+    cdef void add_anon_rmap(self, uint32_t pfn, VmAreaStruct vma, uint32_t addr, bint exclusive) noexcept:
+        # Source: mm/rmap.c do_page_add_anon_rmap()
+        if not page_mapped(&self.g.map[pfn]):
+            self.set_anon_rmap(pfn, vma, addr, exclusive)
+        self.add_rmap(pfn)
+
     cdef void add_new_anon_rmap(self, uint32_t pfn, VmAreaStruct vma, uint32_t addr) noexcept:
         # Source: mm/rmap.c page_add_new_anon_rmap()
         cdef Page *page = &self.g.map[pfn]
@@ -241,13 +248,21 @@ cdef class TablePages(UserPages):
         # An entry goes, unless it is of a private copy. Source: mm/memory.c zap_pte_range() with check_mapping
         cdef uint32_t ptep = self.pte_offset(vma.vm_mm, addr)
         cdef uint32_t pte = self.ram.load32(ptep) if ptep else 0
-        cdef uint32_t pfn = self.vm_normal_page(vma, addr, pte) if pte else NO_PAGE
+        cdef uint32_t pfn = self.vm_normal_page(vma, addr, pte) if pte & L_PTE_VALID else NO_PAGE
         if pfn != NO_PAGE and not self.g.map[pfn].mapping & PAGE_MAPPING_ANON:
             self.zap_page_range_single(vma, addr, addr + PAGE_SIZE)
         return 0
 
-    cdef int zap_range(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
-        """Take all pages of a part of a VMA out of the tables.
+    cdef int zap_swap_entry(self, VmAreaStruct vma, uint32_t addr, uint32_t ptep, uint32_t pte) except -1:
+        # A page in a swap area goes: nobody is left who would read it back here.
+        cdef SwapSpace space = vma.vm_mm.processes.swapspace
+        vma.vm_mm.rss[MM_SWAPENTS] -= 1
+        space.free_swap_and_cache(pte_to_swp_entry(pte))
+        self.set_pte_at(addr, ptep, 0)
+        return 0
+
+    cdef int zap_range(self, VmAreaStruct vma, uint32_t start, uint32_t end, bint swapped) except -1:
+        """Take all pages of a part of a VMA out of the tables, and those in a swap area where `swapped`.
 
         Source: mm/memory.c zap_pte_range()
         """
@@ -263,7 +278,7 @@ cdef class TablePages(UserPages):
                     break
                 continue
             pte = self.ram.load32(ptep)
-            if pte:
+            if pte & L_PTE_VALID:
                 if not last:
                     first = addr
                 last = addr + PAGE_SIZE
@@ -279,6 +294,8 @@ cdef class TablePages(UserPages):
                     self.remove_rmap(pfn)
                     if tlb.remove_page(pfn):
                         tlb.flush()
+            elif pte and swapped:
+                self.zap_swap_entry(vma, addr, ptep, pte)
             addr += PAGE_SIZE
         if last and vma.vm_mm.mm_users:
             self.flush_tlb_range(vma.vm_mm, first, last)
@@ -287,9 +304,9 @@ cdef class TablePages(UserPages):
     cdef int unmap_vmas(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
         # What it takes out of the tables is free when the tables are: free_pgtables() ends the gathering.
         cdef UserMm mm = None
-        self.tlb = MmuGather(self.pglist, self.lru)
+        self.gather(vma)
         while vma is not None and vma.vm_start < end:
-            self.zap_range(vma, max(start, vma.vm_start), min(end, vma.vm_end))
+            self.zap_range(vma, max(start, vma.vm_start), min(end, vma.vm_end), True)
             mm, vma = vma.vm_mm, vma.vm_next
         if mm is not None and not mm.mm_users:  # the last user has gone: everything goes at once
             self.flush_tlb_mm(mm)
@@ -301,11 +318,16 @@ cdef class TablePages(UserPages):
         return self.finish_gather()
 
     cdef int zap_page_range_single(self, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
+        # Part of a file goes: private copies of it that are in a swap area stay.
         # Source: mm/memory.c zap_page_range_single()
         self.lru_add_drain()
-        self.tlb = MmuGather(self.pglist, self.lru)
-        self.zap_range(vma, start, end)
+        self.gather(vma)
+        self.zap_range(vma, start, end, False)
         return self.finish_gather()
+
+    cdef int gather(self, VmAreaStruct vma) except -1:
+        self.tlb = MmuGather(self.pglist, self.lru, None if vma is None else vma.vm_mm.processes.swapspace)
+        return 0
 
     cdef int finish_gather(self) except -1:
         cdef MmuGather tlb = self.tlb
@@ -390,7 +412,10 @@ cdef class TablePages(UserPages):
 
     cdef int change_protection(self, VmAreaStruct vma, uint32_t start, uint32_t end, uint32_t newprot,
                                uint32_t cp_flags) except -1:
-        """Give the entries of a range another protection. Source: mm/mprotect.c change_pte_range()"""
+        """Give the entries of a range another protection; those of pages in a swap area have none.
+
+        Source: mm/mprotect.c change_pte_range()
+        """
         cdef uint32_t mask = L_PTE_XN | L_PTE_RDONLY | L_PTE_USER | L_PTE_NONE | L_PTE_VALID
         cdef uint32_t addr = start
         cdef uint32_t ptep, pte
@@ -398,7 +423,7 @@ cdef class TablePages(UserPages):
         while addr < end:
             ptep = self.pte_offset(vma.vm_mm, addr)
             pte = self.ram.load32(ptep) if ptep else 0
-            if pte:
+            if pte & L_PTE_VALID:
                 changed = True
                 pte = (pte & ~mask) | (newprot & mask)
                 if cp_flags & MM_CP_DIRTY_ACCT and pte & L_PTE_DIRTY:
@@ -428,6 +453,18 @@ cdef class TablePages(UserPages):
         self.flush_tlb_range(vma.vm_mm, old_addr, old_addr + length)
         return done
 
+    cdef int64_t copy_nonpresent_pte(self, VmAreaStruct dst_vma, VmAreaStruct src_vma, uint32_t addr, uint32_t to,
+                                     uint32_t pte) except? NO_ANSWER:
+        # One user more of a page in a swap area: 0, or -ENOMEM when there is no memory to count it with.
+        # Source: mm/memory.c copy_nonpresent_pte()
+        cdef SwapSpace space = src_vma.vm_mm.processes.swapspace
+        if space.swap_duplicate(pte_to_swp_entry(pte)) < 0:
+            return space.add_swap_count_continuation(pte_to_swp_entry(pte), GFP_KERNEL)
+        space.enter_mmlist(dst_vma.vm_mm, src_vma.vm_mm)
+        dst_vma.vm_mm.rss[MM_SWAPENTS] += 1
+        self.set_pte_at(addr, to, pte)
+        return 0
+
     cdef int64_t copy_page_range(self, VmAreaStruct dst_vma, VmAreaStruct src_vma) except? NO_ANSWER:
         """Share the pages of a VMA with a child's: private ones read-only in both, the child's entries old.
 
@@ -447,7 +484,7 @@ cdef class TablePages(UserPages):
             if not to:
                 return -ENOMEM
             pte = self.ram.load32(ptep)
-            if pte:
+            if pte & L_PTE_VALID:
                 pfn = self.vm_normal_page(src_vma, addr, pte)
                 if pfn != NO_PAGE:
                     self.g.map[pfn].refcount += 1
@@ -459,52 +496,10 @@ cdef class TablePages(UserPages):
                 if src_vma.vm_flags & VM_SHARED:
                     pte &= ~<uint32_t>L_PTE_DIRTY
                 self.set_pte_at(addr, to, pte & ~<uint32_t>L_PTE_YOUNG)
+            elif pte:
+                if self.copy_nonpresent_pte(dst_vma, src_vma, addr, to, pte):
+                    return -ENOMEM
+                if not self.ram.load32(to):
+                    continue  # there is memory now to count it with
             addr += PAGE_SIZE
-        return 0
-
-    cdef bint takes_advice(self, uint32_t pfn, int behavior) noexcept:
-        # whether a page is one's own enough for MADV_FREE, which makes it clean, or MADV_COLD
-        cdef Page *page = &self.g.map[pfn]
-        if behavior != MADV_FREE:
-            return page.flags & PG_lru and page_mapcount(page) == 1
-        if page.flags & PG_dirty:
-            if page_mapcount(page) != 1:
-                return False
-            page.flags &= ~<uint32_t>PG_dirty
-        return True
-
-    cdef int64_t madvise_pages(self, VmAreaStruct vma, uint32_t start, uint32_t end, int behavior) except? NO_ANSWER:
-        """MADV_FREE makes entries old and clean, MADV_COLD old.
-
-        Source: mm/madvise.c madvise_free_pte_range(), madvise_cold_or_pageout_pte_range()
-        Differs: nothing is written out or read ahead: MADV_PAGEOUT and MADV_WILLNEED change no entry.
-        """
-        cdef uint32_t addr = start
-        cdef uint32_t first = 0, last = 0  # of what was changed
-        cdef uint32_t ptep, pte, pfn, entry
-        if behavior != MADV_FREE and behavior != MADV_COLD:
-            step(self.k, "madvise({advice}) of {start:#x}-{end:#x}: nothing is written out or read ahead",
-                 func="madvise", advice="MADV_WILLNEED" if behavior == MADV_WILLNEED else "MADV_PAGEOUT", start=start,
-                 end=end)
-            return 0
-        self.lru_add_drain()
-        while addr < end:
-            ptep = self.pte_offset(vma.vm_mm, addr)
-            pte = self.ram.load32(ptep) if ptep else 0
-            pfn = self.vm_normal_page(vma, addr, pte) if pte else NO_PAGE
-            if pfn != NO_PAGE and self.takes_advice(pfn, behavior):
-                entry = pte & ~<uint32_t>(L_PTE_YOUNG | L_PTE_DIRTY if behavior == MADV_FREE else L_PTE_YOUNG)
-                if entry != pte:
-                    self.set_pte_at(addr, ptep, entry)
-                    if not last:
-                        first = addr
-                    last = addr + PAGE_SIZE
-                if behavior == MADV_FREE:
-                    self.lru.mark_page_lazyfree(pfn)
-                else:
-                    self.g.map[pfn].flags &= ~<uint32_t>PG_referenced
-                    self.lru.deactivate_page(pfn)
-            addr += PAGE_SIZE
-        if last:
-            self.flush_tlb_range(vma.vm_mm, first, last)
         return 0

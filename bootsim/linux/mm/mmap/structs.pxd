@@ -44,6 +44,7 @@ cdef class VmAreaStruct:
     cdef public VmOperationsStruct vm_ops
     cdef public object vm_file
     cdef public object vm_private_data
+    cdef public uint32_t swap_readahead_info    # where swap-in was last, how far it read, what of that was of use
 
     cdef void fill(self, VmAreaStruct other, dict memo)
 
@@ -173,6 +174,7 @@ cdef class Processes:
     cdef public int sysctl_oom_kill_allocating_task
     cdef public int sysctl_oom_dump_tasks
     cdef public uint32_t total_swap_pages
+    cdef public int page_cluster        # swap-in reads up to 1 << page_cluster pages
     cdef public bint ignore_rlimit_data
     cdef public bint ksm
     cdef public bint transparent_hugepage

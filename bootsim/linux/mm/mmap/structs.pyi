@@ -42,6 +42,7 @@ class VmAreaStruct:
     vm_ops: VmOperationsStruct | None
     vm_file: Any
     vm_private_data: Any
+    swap_readahead_info: int
     @property
     def node(self) -> int: ...
     @property
@@ -153,6 +154,7 @@ class Processes:
     sysctl_oom_dump_tasks: int
     oom_killer: OomKiller
     total_swap_pages: int
+    page_cluster: int
     ignore_rlimit_data: bool
     ksm: bool
     transparent_hugepage: bool

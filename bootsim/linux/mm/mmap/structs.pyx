@@ -28,7 +28,7 @@ cdef tuple _PROCESSES_FIELDS = (
     "last_pid", "mmap_min_addr", "dac_mmap_min_addr", "stack_guard_gap", "sysctl_max_map_count",
     "sysctl_legacy_va_layout", "compat_brk", "randomize_va_space", "sysctl_overcommit_memory",
     "sysctl_overcommit_ratio", "sysctl_overcommit_kbytes", "sysctl_user_reserve_kbytes", "sysctl_admin_reserve_kbytes",
-    "vm_committed_as", "total_swap_pages", "ignore_rlimit_data", "ksm", "transparent_hugepage", "swap",
+    "vm_committed_as", "total_swap_pages", "page_cluster", "ignore_rlimit_data", "ksm", "transparent_hugepage", "swap",
     "sysctl_panic_on_oom", "sysctl_oom_kill_allocating_task", "sysctl_oom_dump_tasks",
 )
 
@@ -92,6 +92,7 @@ cdef class VmAreaStruct:
         self.anon_vma_chain = deepcopy(other.anon_vma_chain, memo)
         self.vm_file = deepcopy(other.vm_file, memo)
         self.vm_private_data = deepcopy(other.vm_private_data, memo)
+        self.swap_readahead_info = other.swap_readahead_info
 
     def __deepcopy__(self, memo):
         cdef VmAreaStruct new

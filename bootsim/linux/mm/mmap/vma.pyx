@@ -203,7 +203,7 @@ cdef VmAreaStruct vm_area_dup(VmAreaStruct orig):
     new.vm_start, new.vm_end = orig.vm_start, orig.vm_end
     new.vm_flags, new.vm_pgoff, new.vm_page_prot = orig.vm_flags, orig.vm_pgoff, orig.vm_page_prot
     new.vm_ops, new.vm_file, new.vm_private_data = orig.vm_ops, orig.vm_file, orig.vm_private_data
-    new.anon_vma = orig.anon_vma
+    new.anon_vma, new.swap_readahead_info = orig.anon_vma, orig.swap_readahead_info
     return new
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_PRESENT
 from bootsim.linux.mm.rmap.unmap import mapping_vmas
 from bootsim.page import PAGE_SHIFT
 
@@ -32,5 +33,5 @@ def rmap_walk(room: Processes, pfn: int) -> Iterator[Mapped]:
     for vma in mapping_vmas(room.pages, pfn):  # type: ignore[arg-type]
         va = vma.vm_start + (index - vma.vm_pgoff << PAGE_SHIFT)
         linux = room.pages.entry(vma.vm_mm, va)  # type: ignore[attr-defined]
-        if linux >> PAGE_SHIFT == pfn:
+        if linux & L_PTE_PRESENT and linux >> PAGE_SHIFT == pfn:
             yield from (Mapped(task.pid, va, linux) for task in room.tasks.values() if task.mm is vma.vm_mm)

@@ -43,6 +43,11 @@ def swp_entry(uint32_t kind, uint32_t offset):
     return swapops.swp_entry(kind & 31, offset)
 
 
+def swp_type_offset(uint32_t entry):
+    """The area and the slot of an entry, as numbers. Source: include/linux/swapops.h swp_type(), swp_offset()"""
+    return swapops.swp_type(entry), swapops.swp_offset(entry)
+
+
 def swp_entry_to_pte(uint32_t entry):
     """An entry as it stands in a page table. Source: include/linux/swapops.h swp_entry_to_pte()"""
     return swapops.swp_entry_to_pte(entry)
@@ -95,7 +100,7 @@ def delete_from_swap_cache(SwapSpace space not None, uint32_t pfn):
 
 def lookup_swap_cache(SwapSpace space not None, uint32_t entry):
     """The page of a slot, with one reference more; None."""
-    cdef uint32_t pfn = space.lookup_swap_cache(entry)
+    cdef uint32_t pfn = space.lookup_swap_cache(entry, None, 0)
     return None if pfn == NO_PAGE else pfn
 
 

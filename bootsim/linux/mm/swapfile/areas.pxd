@@ -1,7 +1,7 @@
 # All swap areas of a machine.
 from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.linux.mm.mmap.structs cimport UserPages
+from bootsim.linux.mm.mmap.structs cimport UserMm, UserPages
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.swapfile.info cimport SwapInfo
 from bootsim.linux.mm.swapfile.scan cimport SwapScan
@@ -12,9 +12,12 @@ cdef class SwapAreas(SwapScan):
     cdef Pglist pglist
     cdef UserPages user_pages
     cdef readonly list swap_info        # by type; those that are off stay
+    cdef readonly list mmlist           # address spaces that may have entries: init_mm.mmlist
     cdef readonly int least_priority
     cdef public int nr_rotate_swap      # areas on devices whose seeks are dear
 
+    cdef int enter_mmlist(self, UserMm mm, UserMm after) except -1
+    cdef int leave_mmlist(self, UserMm mm) except -1
     cdef SwapInfo swp_swap_info(self, uint32_t entry)
     cdef SwapInfo bad(self, func, what, uint32_t entry)
     cdef int free_locked(self, SwapInfo si, uint32_t offset, unsigned char usage) noexcept

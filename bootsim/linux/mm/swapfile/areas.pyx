@@ -11,6 +11,7 @@ from bootsim.linux.lib.sort import sort
 from bootsim.linux.mm.page_alloc.api cimport alloc_and_tell
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_HIGHMEM, GFP_ATOMIC
+from bootsim.linux.mm.mmap.structs cimport UserMm
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_locked, PG_writeback, Page
 from bootsim.linux.mm.swap cimport PG_dirty, PG_swapcache
 from bootsim.linux.mm.swapfile.count cimport attach, continued_count, detach, swap_count_continued
@@ -23,7 +24,7 @@ cdef class SwapAreas(SwapScan):
     """The areas of the machine `k`; `user_pages` is whose pages a last reference frees."""
 
     def __cinit__(self):
-        self.avail, self.swap_info, self.least_priority = [], [], -1
+        self.avail, self.swap_info, self.mmlist, self.least_priority = [], [], [], -1
 
     def __init__(self, k, user_pages):
         self.k, self.pglist, self.user_pages = proxy(k), k.mm.pgdat, user_pages
@@ -42,6 +43,7 @@ cdef class SwapAreas(SwapScan):
         new.nr_swap_pages, new.total_swap_pages = self.nr_swap_pages, self.total_swap_pages
         new.least_priority, new.nr_rotate_swap = self.least_priority, self.nr_rotate_swap
         new.swap_info, new.avail = deepcopy(self.swap_info, memo), deepcopy(self.avail, memo)
+        new.mmlist = deepcopy(self.mmlist, memo)
 
     # ---------------------------------------------------------------- areas come and go
 
@@ -113,6 +115,19 @@ cdef class SwapAreas(SwapScan):
     def has_usable_swap(self):
         """Whether any area is on."""
         return any((<SwapInfo>si).flags & SWP_WRITEOK for si in self.swap_info)
+
+    # ---------------------------------------------------------------- whose entries there may be
+
+    cdef int enter_mmlist(self, UserMm mm, UserMm after) except -1:
+        # Have swapoff() look at an address space: behind `after`, or first. Source: mm/rmap.c try_to_unmap_one()
+        if mm not in self.mmlist:
+            self.mmlist.insert(self.mmlist.index(after) + 1 if after in self.mmlist else 0, mm)
+        return 0
+
+    cdef int leave_mmlist(self, UserMm mm) except -1:
+        if mm in self.mmlist:
+            self.mmlist.remove(mm)
+        return 0
 
     # ---------------------------------------------------------------- entries
 

@@ -1,0 +1,1 @@
+# Handed on by cimport alone.

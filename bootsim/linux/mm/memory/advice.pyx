@@ -1,0 +1,87 @@
+"""Advice about pages: of no use soon, of no use at all, needed soon (mm/madvise.c)."""
+
+from libc.stdint cimport int64_t, uint32_t
+
+from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
+from bootsim.linux.mm.memory.tables cimport TablePages
+from bootsim.linux.mm.mmap.structs cimport MADV_COLD, MADV_FREE, MADV_WILLNEED, NO_ANSWER, VmAreaStruct
+from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER_MOVABLE
+from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, Page
+from bootsim.linux.mm.swap cimport PG_dirty, PG_referenced, PG_swapcache, page_mapcount
+from bootsim.linux.mm.swap_state cimport SwapSpace
+from bootsim.linux.mm.swapfile.swapops cimport is_swap_pte, pte_to_swp_entry
+
+from bootsim.linux.kernel.printk import step
+
+
+cdef bint takes_advice(TablePages pages, VmAreaStruct vma, uint32_t pfn, int behavior) except -1:
+    # whether a page is one's own enough for MADV_FREE, which makes it clean, or MADV_COLD
+    cdef Page *page = &pages.g.map[pfn]
+    cdef SwapSpace space = vma.vm_mm.processes.swapspace
+    if behavior != MADV_FREE:
+        return page.flags & PG_lru and page_mapcount(page) == 1
+    if page.flags & (PG_dirty | PG_swapcache):
+        if page_mapcount(page) != 1 or page.flags & PG_swapcache and not space.try_to_free_swap(pfn):
+            return False
+        page.flags &= ~<uint32_t>PG_dirty
+    return True
+
+
+cdef int willneed(TablePages pages, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
+    """Read pages that are in a swap area into the swap cache. Source: mm/madvise.c madvise_willneed()"""
+    cdef SwapSpace space = vma.vm_mm.processes.swapspace
+    cdef uint32_t addr, ptep, pte, pfn
+    if vma.vm_file is not None:
+        step(pages.k, "madvise(MADV_WILLNEED) of {start:#x}-{end:#x}: no file is read ahead", func="madvise",
+             start=start, end=end)
+        return 0
+    addr = start if space is not None else end
+    while addr < end:
+        ptep = pages.pte_offset(vma.vm_mm, addr)
+        pte = pages.ram.load32(ptep) if ptep else 0
+        if is_swap_pte(pte):
+            pfn = space.read_swap_cache_async(pte_to_swp_entry(pte), GFP_HIGHUSER_MOVABLE)
+            if pfn != NO_PAGE:
+                pages.put_page(pfn)
+        addr += PAGE_SIZE
+    return pages.lru_add_drain()
+
+
+cdef int64_t advise(TablePages pages, VmAreaStruct vma, uint32_t start, uint32_t end, int behavior) except? NO_ANSWER:
+    """MADV_FREE makes entries old and clean, and has nothing kept in a swap area; MADV_COLD makes them old.
+
+    Source: mm/madvise.c madvise_free_pte_range(), madvise_cold_or_pageout_pte_range()
+    Differs: nothing is written out: MADV_PAGEOUT changes no entry. MADV_WILLNEED reads no files.
+    """
+    cdef uint32_t addr = start
+    cdef uint32_t first = 0, last = 0  # of what was changed
+    cdef uint32_t ptep, pte, pfn, entry
+    if behavior == MADV_WILLNEED:
+        return willneed(pages, vma, start, end)
+    if behavior != MADV_FREE and behavior != MADV_COLD:
+        step(pages.k, "madvise(MADV_PAGEOUT) of {start:#x}-{end:#x}: nothing is written out", func="madvise",
+             start=start, end=end)
+        return 0
+    pages.lru_add_drain()
+    while addr < end:
+        ptep = pages.pte_offset(vma.vm_mm, addr)
+        pte = pages.ram.load32(ptep) if ptep else 0
+        pfn = pages.vm_normal_page(vma, addr, pte) if pte & L_PTE_VALID else NO_PAGE
+        if behavior == MADV_FREE and is_swap_pte(pte):
+            pages.zap_swap_entry(vma, addr, ptep, pte)
+        if pfn != NO_PAGE and takes_advice(pages, vma, pfn, behavior):
+            entry = pte & ~<uint32_t>(L_PTE_YOUNG | L_PTE_DIRTY if behavior == MADV_FREE else L_PTE_YOUNG)
+            if entry != pte:
+                pages.set_pte_at(addr, ptep, entry)
+                if not last:
+                    first = addr
+                last = addr + PAGE_SIZE
+            if behavior == MADV_FREE:
+                pages.lru.mark_page_lazyfree(pfn)
+            else:
+                pages.g.map[pfn].flags &= ~<uint32_t>PG_referenced
+                pages.lru.deactivate_page(pfn)
+        addr += PAGE_SIZE
+    if last:
+        pages.flush_tlb_range(vma.vm_mm, first, last)
+    return 0
