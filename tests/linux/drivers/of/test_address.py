@@ -36,6 +36,13 @@ TREE = """/dts-v1/;
 			#size-cells = <1>;
 			device@0 { reg = <0 0x10>; };
 		};
+		pci {
+			device_type = "pci";
+			#address-cells = <3>;
+			#size-cells = <2>;
+			ranges = <0x02000000 0 0 0x01000000 0 0x1000>;
+			card@0 { reg = <0x02000000 0 0 0 0x10>; };
+		};
 	};
 	aliases { serial0 = &uart; };
 };
@@ -66,6 +73,11 @@ def test_what_no_range_holds_is_nobodys(lab):
     # a bus without ranges is closed; the number of a processor is no address
     assert lab.of_iomap("/outer@40000000/closed/device@0") == 0
     assert lab.of_iomap("/cpus/cpu@0") == 0
+
+
+def test_a_bus_with_addresses_of_its_own_kind_is_named(lab):
+    assert lab.of_iomap("/outer@40000000/pci/card@0") == 0
+    assert any("/outer@40000000/pci: addresses on a PCI" in record.text for record in lab.k.log.records)
 
 
 def test_registers_are_mapped_where_they_lie(lab):
