@@ -11,10 +11,9 @@ Linux's entries have what the hardware's have no bits for: present, young, dirty
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING
 
-from bootsim.hw.mmu import Fault, Translation, translate
+from bootsim.hw.mmu import Translation
 from bootsim.lab.drawing import Box, Drawing, Row
 from bootsim.linux.arch.arm.asm import pgtable_2level as pt
 from bootsim.page import PAGE_SHIFT
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 _HALF_BYTES, _ENTRIES, _MIB = 1024, 256, 1 << 20
-_CLIENTS = 0x55555555  # DACR: entries of every domain are checked
 _LINUX_BITS = (
     (pt.L_PTE_PRESENT, "present", ""), (pt.L_PTE_YOUNG, "young", "old"), (pt.L_PTE_DIRTY, "dirty", "clean"),
     (pt.L_PTE_RDONLY, "read-only", "writable"), (pt.L_PTE_USER, "user", ""), (pt.L_PTE_XN, "no execution", ""),
@@ -54,19 +52,19 @@ def page_table(k: Kernel, va: int) -> Drawing:
 
 def _second_level(k: Kernel, va: int, tables: dict[int, int], columns: list[list[Box]]) -> None:
     page = min(tables.values()) & ~0xFFF
-    found = _translated(k, va)
-    frame = "frame" if isinstance(found, Translation) and found.kind in ("small", "large") else ""
     for i in range(2):
         at = page + i * _HALF_BYTES
-        columns[1].append(Box(f"linux {i}", f"Linux's copy at {at:#010x} (+{at & 0xFFF:#05x})", _half(k, va, at, i)))
+        columns[1].append(Box(f"linux {i}", f"Linux's copy at {at:#010x} (+{at & 0xFFF:#05x})",
+                              _half(k, va, at, i, hardware=False)))
     for i, at in tables.items():
         columns[1].append(Box(f"table {i}", f"hardware's entries at {at:#010x} (+{at & 0xFFF:#05x})",
-                              _half(k, va, at, i, frame, hardware=True)))
-    if isinstance(found, Translation) and frame:
-        columns[2].append(Box(frame, f"frame {found.pa >> PAGE_SHIFT:#x}", [Row(_meaning(k, va))]))
+                              _half(k, va, at, i, hardware=True)))
+    found = k.machine.translate(va)
+    if isinstance(found, Translation) and found.kind in ("small", "large"):
+        columns[2].append(Box("frame", f"frame {found.pa >> PAGE_SHIFT:#x}", [Row(_meaning(k, va))]))
 
 
-def _half(k: Kernel, va: int, at: int, which: int, frame: str = "", *, hardware: bool = False) -> list[Row]:
+def _half(k: Kernel, va: int, at: int, which: int, *, hardware: bool) -> list[Row]:
     # how many of the 256 entries are in use, and the one of `va`
     words = [k.machine.ram.read32(at + 4 * i) for i in range(_ENTRIES)]
     used = sum(word & 3 != 0 if hardware else word != 0 for word in words)
@@ -75,7 +73,7 @@ def _half(k: Kernel, va: int, at: int, which: int, frame: str = "", *, hardware:
         index = va >> 12 & 0xFF
         word = words[index]
         rows.append(Row(f"[{index:#04x}] {at + 4 * index:#010x}: {word:08x}"
-                        f"{'' if hardware else f'  {_linux(word)}'}", frame))
+                        f"{'' if hardware else f'  {_linux(word)}'}", "frame" if hardware and word & 3 else ""))
     return rows
 
 
@@ -85,15 +83,8 @@ def _linux(word: int) -> str:
     return ", ".join(text for bit, on, off in _LINUX_BITS if (text := on if word & bit else off))
 
 
-def _translated(k: Kernel, va: int) -> Translation | Fault:
-    # what the entries say: the kernel itself may have closed the domain of programs for the moment
-    cp15 = copy(k.cpus[0].cp15)
-    cp15.dacr = _CLIENTS
-    return translate(k.machine.ram, cp15, va)
-
-
 def _meaning(k: Kernel, va: int) -> str:
-    found = _translated(k, va)
+    found = k.machine.translate(va)
     if not isinstance(found, Translation):
         return f"{found.level} {found.kind} fault"
     rights = found.permissions

@@ -49,21 +49,3 @@ def test_where_nothing_is(lab):
     for wrong in (1 << 32, -1, True):
         with pytest.raises(InputError):
             lab.picture(wrong)
-
-
-def test_a_programs_page_while_the_kernel_has_closed_its_domain():
-    """CONFIG_CPU_SW_DOMAIN_PAN: the entries say the same."""
-    lab = Session(bootsim.boot("vexpress.dts", mem="256M", cmdline="norandmaps"), alive.text)
-    lab.names()
-    p = lab.process()
-    addr = int(p.mmap(0, 2 * 4096))
-    p.write(addr)
-    lab.switch_to(p)
-    assert lab.k.translate(addr).kind == "domain"
-    found = boxes(lab.picture(addr))
-    assert found["frame"].title == f"frame {p.pfn(addr):#x}"
-    assert found["frame"].rows[0].text.endswith("normal, kernel rw, user rw, no execution")
-    assert "frame" not in boxes(lab.picture(addr + 4096))  # nobody has touched that one
-    child = p.fork()
-    lab.switch_to(child)
-    assert "frame" not in boxes(lab.picture(addr))  # an old page has no entry of the hardware's

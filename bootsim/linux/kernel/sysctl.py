@@ -28,6 +28,7 @@ VM_TABLE = {
     "overcommit_kbytes": CtlTable("sysctl_overcommit_kbytes", 0, _ULONG_MAX, clears="sysctl_overcommit_ratio"),
     "page-cluster": CtlTable("page_cluster", 0),
     "panic_on_oom": CtlTable("sysctl_panic_on_oom", 0, 2),
+    "swappiness": CtlTable("vm_swappiness", 0, 200),
     "oom_kill_allocating_task": CtlTable("sysctl_oom_kill_allocating_task"),
     "oom_dump_tasks": CtlTable("sysctl_oom_dump_tasks"),
     "max_map_count": CtlTable("sysctl_max_map_count", 0),

@@ -10,6 +10,7 @@ cdef class MappedPages:
     cdef int putback(self, uint32_t pfn) except -1
     cdef int drain(self, bint everywhere) except -1
     cdef int move(self, uint32_t old, uint32_t new) except? 1
+    cdef list reclaim_clean(self, list page_list)   # drops clean pages of files; the others
 
 
 cdef class PageHolders:

@@ -44,6 +44,9 @@ cdef class MappedPages:
     cdef int move(self, uint32_t old, uint32_t new) except? 1:
         return -EAGAIN
 
+    cdef list reclaim_clean(self, list page_list):
+        return page_list
+
 
 cdef class PageHolders:
     """Who holds the movable pages of the machine `k`.
@@ -200,9 +203,22 @@ cdef uint32_t alloc_migration_target(Pgdat *g, uint32_t pfn) noexcept nogil:
     return alloc_pages_nodemask(g, gfp_mask, 0)
 
 
+cdef list reclaim_clean(Pgdat *g, list batch):
+    # reclaim_clean_pages_from_list() of what processes and files hold
+    cdef PageHolders holders = <PageHolders>g.owners.self
+    if holders.users is None:
+        return batch
+    held = [pfn for pfn in batch if pfn in holders.by_pfn]
+    try:
+        return holders.users.reclaim_clean([pfn for pfn in batch if pfn not in holders.by_pfn]) + held
+    except Exception as error:
+        raised(holders, error)
+    return batch
+
+
 cdef int migrate_range(Pgdat *g, uint32_t start, uint32_t end) except 1:
-    # What may move in [start, end) goes elsewhere, up to 32 pages at a time; 0 or -errno. Clean pages of files move as
-    # all others do: nothing is reclaimed.
+    # What may move in [start, end) goes elsewhere, up to 32 pages at a time, but for clean pages of files, which are
+    # dropped; 0 or -errno.
     cdef uint32_t pfn = start, new
     cdef list batch, left
     cdef int ret
@@ -218,7 +234,7 @@ cdef int migrate_range(Pgdat *g, uint32_t start, uint32_t end) except 1:
             pfn += 1
         count_vm_events(g, COMPACTISOLATED, len(batch))
         for _tries in range(TRIES):
-            left = []
+            left, batch = [], reclaim_clean(g, batch)
             for old in batch:
                 new = alloc_migration_target(g, old)
                 ret = -12 if new == NO_PAGE else g.owners.move(g.owners.self, old, new, MIGRATE_SYNC)
@@ -244,7 +260,6 @@ def empty_range(k, uint32_t start, uint32_t end):
     """Move what may move out of [start, end), whose pageblocks are isolated; 0 or -errno. Raises what a holder raises.
 
     Source: mm/page_alloc.c __alloc_contig_migrate_range()
-    Differs: clean pages of files move, too; the kernel drops them (reclaim_clean_pages_from_list()).
     """
     cdef Pglist p = k.mm.pgdat
     cdef int ret = 0

@@ -1,7 +1,7 @@
 # LRU lists, and the vectors in which pages wait for their place on them.
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
-from bootsim.linux.mm.page_alloc.structs cimport Page, Pgdat
+from bootsim.linux.mm.page_alloc.structs cimport Page, Pgdat, Zone
 
 cdef enum:                  # page flags that only pages of processes and files have
     PG_referenced = 1 << 1
@@ -23,12 +23,13 @@ cdef enum:                  # enum lru_list
     LRU_ACTIVE = 1
     LRU_FILE = 2
 
-cdef enum:                  # vectors of a cpu, in the order in which they are emptied; those of pages that were
-    LRU_ADD = 0             # written back, and of files that are dropped, have no pages here
-    LRU_DEACTIVATE = 1
-    LRU_LAZYFREE = 2
-    ACTIVATE_PAGE = 3
-    NR_PAGEVECS = 4
+cdef enum:                  # vectors of a cpu, in the order in which they are emptied; that of files that are dropped
+    LRU_ADD = 0             # has no pages here
+    LRU_ROTATE = 1
+    LRU_DEACTIVATE = 2
+    LRU_LAZYFREE = 3
+    ACTIVATE_PAGE = 4
+    NR_PAGEVECS = 5
     PAGEVEC_SIZE = 15
 
 
@@ -42,8 +43,21 @@ cdef struct LruCounts:      # what a cpu has not added to the sums yet
     int32_t zone[4][NR_LRU_LISTS]
 
 
+cdef struct LruCosts:       # what reclaim remembers of its work; of two values the second is for pages of files
+    uint32_t nonresident_age
+    uint32_t bucket_order   # how coarse a shadow is
+    uint32_t eviction_bits
+    uint32_t anon_cost
+    uint32_t file_cost
+    int64_t refaults[2]     # workingset_activate when reclaim last ended
+    int64_t workingset_refault[2]
+    int64_t workingset_activate[2]
+    int64_t workingset_restore[2]
+
+
 cdef class LruVec:
     cdef Pgdat *g
+    cdef LruCosts costs
     cdef Pagevec *pagevecs          # NR_PAGEVECS a cpu
     cdef LruCounts *diffs           # one a cpu
     cdef int64_t node[NR_LRU_LISTS]
@@ -52,7 +66,8 @@ cdef class LruVec:
 
     cdef int allocate(self) except -1
     cdef uint32_t list_of(self, int lru) noexcept
-    cdef void update_lru_size(self, int lru, uint32_t pfn, int delta) noexcept
+    cdef int64_t lru_size(self, int lru, uint32_t zone_idx) noexcept
+    cdef void update_lru_size(self, int lru, Zone *zone, int delta) noexcept
     cdef void add_page_to_lru_list(self, uint32_t pfn, int lru) noexcept
     cdef void del_page_from_lru_list(self, uint32_t pfn, int lru) noexcept
     cdef bint page_evictable(self, const Page *page) noexcept
@@ -65,6 +80,8 @@ cdef class LruVec:
     cdef void mark_page_accessed(self, uint32_t pfn)
     cdef void deactivate_page(self, uint32_t pfn)
     cdef void mark_page_lazyfree(self, uint32_t pfn)
+    cdef void rotate_reclaimable_page(self, uint32_t pfn)
+    cdef void lru_note_cost(self, bint file, uint32_t nr_pages) noexcept
     cdef void lru_add_drain_cpu(self, uint32_t cpu)
     cdef void lru_add_drain(self)
     cdef void lru_add_drain_all(self)
@@ -76,6 +93,7 @@ cdef class LruVec:
 
 cdef LruVec lruvec_of(Pgdat *g)
 cdef int page_lru(const Page *page) noexcept
+cdef void leave(LruVec self, uint32_t pfn) noexcept
 
 
 cdef inline bint page_is_file_lru(const Page *page) noexcept:

@@ -12,7 +12,7 @@ from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from bootsim.linux.mm.page_alloc.core cimport count_vm_events, list_add, list_del, page_zone
+from bootsim.linux.mm.page_alloc.core cimport count_vm_events, list_add, list_add_tail, list_del, page_zone
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.structs cimport *
@@ -42,7 +42,7 @@ cdef class LruVec:
         memcpy(lru.diffs, self.diffs, lru.g.nr_cpus * sizeof(LruCounts))
         memcpy(lru.node, self.node, sizeof(lru.node))
         memcpy(lru.zone, self.zone, sizeof(lru.zone))
-        lru.nr_mlock = self.nr_mlock
+        lru.nr_mlock, lru.costs = self.nr_mlock, self.costs
         return lru
 
     def sizes(self):
@@ -76,10 +76,18 @@ cdef class LruVec:
     cdef uint32_t list_of(self, int lru) noexcept:
         return self.g.lru_lists + lru
 
-    cdef void update_lru_size(self, int lru, uint32_t pfn, int delta) noexcept:
+    cdef int64_t lru_size(self, int lru, uint32_t zone_idx) noexcept:
+        """How many pages of a list lie in the zones up to one. Source: mm/vmscan.c lruvec_lru_size()"""
+        cdef uint32_t i
+        cdef int64_t size = 0
+        for i in range(min(zone_idx + 1, self.g.nr_zones)):
+            if self.g.zones[i].managed_pages and self.zone[i][lru] > 0:
+                size += self.zone[i][lru]
+        return size
+
+    cdef void update_lru_size(self, int lru, Zone *zone, int delta) noexcept:
         # Small changes gather with the cpu until they pass the zone's threshold, for the node the highest of all zones.
         # Source: include/linux/mm_inline.h update_lru_size(), mm/vmstat.c __mod_node_page_state()
-        cdef Zone *zone = page_zone(self.g, pfn)
         cdef LruCounts *diff = &self.diffs[self.g.cpu]
         cdef int32_t threshold = 0
         cdef int32_t x
@@ -100,12 +108,12 @@ cdef class LruVec:
         diff.zone[zone.index][lru] = x
 
     cdef void add_page_to_lru_list(self, uint32_t pfn, int lru) noexcept:
-        self.update_lru_size(lru, pfn, 1)
+        self.update_lru_size(lru, page_zone(self.g, pfn), 1)
         list_add(self.g.map, pfn, self.list_of(lru))
 
     cdef void del_page_from_lru_list(self, uint32_t pfn, int lru) noexcept:
         list_del(self.g.map, pfn)
-        self.update_lru_size(lru, pfn, -1)
+        self.update_lru_size(lru, page_zone(self.g, pfn), -1)
 
     cdef bint page_evictable(self, const Page *page) noexcept:
         # Source: mm/internal.h page_evictable(); no mapping here is unevictable as a whole
@@ -179,6 +187,7 @@ cdef class LruVec:
                     if vector.pages[i] == pfn:
                         page.flags |= PG_active
             page.flags &= ~<uint32_t>PG_referenced
+            self.costs.nonresident_age += 1  # workingset_activation()
 
     cdef void deactivate_page(self, uint32_t pfn):
         """Source: mm/swap.c deactivate_page()"""
@@ -189,6 +198,28 @@ cdef class LruVec:
         """Source: mm/swap.c mark_page_lazyfree()"""
         if lazy(&self.g.map[pfn]):
             self.add_to_vector(pfn, LRU_LAZYFREE)
+
+    cdef void rotate_reclaimable_page(self, uint32_t pfn):
+        """What reclaim was waiting for has been written back: it goes first now.
+
+        Source: mm/swap.c rotate_reclaimable_page(), mm/filemap.c end_page_writeback()
+        """
+        cdef Page *page = &self.g.map[pfn]
+        page.flags &= ~<uint32_t>PG_reclaim
+        if page.flags & (PG_dirty | PG_unevictable | PG_lru) == PG_lru:
+            self.add_to_vector(pfn, LRU_ROTATE)
+
+    cdef void lru_note_cost(self, bint file, uint32_t nr_pages) noexcept:
+        """Reclaim of one kind of pages has cost input or output. Source: mm/swap.c lru_note_cost()"""
+        cdef int64_t lrusize = (self.node[LRU_INACTIVE_ANON] + self.node[LRU_ACTIVE_ANON]
+                                + self.node[LRU_INACTIVE_FILE] + self.node[LRU_ACTIVE_FILE])
+        if file:
+            self.costs.file_cost += nr_pages
+        else:
+            self.costs.anon_cost += nr_pages
+        if self.costs.file_cost + self.costs.anon_cost > lrusize // 4:
+            self.costs.file_cost //= 2
+            self.costs.anon_cost //= 2
 
     cdef void lru_add_drain_cpu(self, uint32_t cpu):
         """Source: mm/swap.c lru_add_drain_cpu()"""
@@ -299,6 +330,19 @@ cdef void add_to_list(LruVec self, uint32_t pfn) noexcept:
     self.add_page_to_lru_list(pfn, page_lru(page))
 
 
+cdef void rotate(LruVec self, uint32_t pfn) noexcept:
+    # Source: mm/swap.c pagevec_move_tail_fn()
+    cdef Page *page = &self.g.map[pfn]
+    cdef int lru
+    if page.flags & PG_lru and not page.flags & PG_unevictable:
+        self.del_page_from_lru_list(pfn, page_lru(page))
+        page.flags &= ~<uint32_t>PG_active
+        lru = page_lru(page)
+        self.update_lru_size(lru, page_zone(self.g, pfn), 1)
+        list_add_tail(self.g.map, pfn, self.list_of(lru))
+        count_vm_events(self.g, PGROTATED, 1)
+
+
 cdef void deactivate(LruVec self, uint32_t pfn) noexcept:
     # Source: mm/swap.c lru_deactivate_fn()
     cdef Page *page = &self.g.map[pfn]
@@ -337,4 +381,4 @@ cdef void activate(LruVec self, uint32_t pfn) noexcept:
 ctypedef void (*Move)(LruVec self, uint32_t pfn) noexcept
 
 cdef Move[NR_PAGEVECS] MOVES
-MOVES[:] = [add_to_list, deactivate, lazyfree, activate]
+MOVES[:] = [add_to_list, rotate, deactivate, lazyfree, activate]

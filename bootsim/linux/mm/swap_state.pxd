@@ -37,3 +37,6 @@ cdef class SwapSpace(SwapSlots):
     cdef bint swap_use_vma_readahead(self) noexcept
     cdef int write_page(self, uint32_t entry, uint32_t pfn) except -1
     cdef int read_page(self, uint32_t entry, uint32_t pfn) except -1
+
+
+cdef int64_t get_nr_swap_pages(k) except -1

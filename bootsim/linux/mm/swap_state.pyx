@@ -9,7 +9,7 @@
 A page keeps its references: adding it takes one, deleting it drops that one.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from copy import deepcopy
@@ -24,6 +24,7 @@ from bootsim.linux.mm.swapfile.areas cimport SwapAreas
 from bootsim.linux.mm.swapfile.info cimport SwapInfo
 from bootsim.linux.mm.swapfile.swapops cimport is_swap_pte, pte_to_swp_entry, swp_entry, swp_offset, swp_type
 from bootsim.linux.mm.vmstat cimport PSWPIN, PSWPOUT, SWAP_RA, SWAP_RA_HIT
+from bootsim.linux.mm.workingset cimport workingset_refault
 from bootsim.page cimport PAGE_SHIFT, PAGE_SIZE
 
 from bootsim.linux.kernel.printk import KERN_WARNING, printk
@@ -169,7 +170,7 @@ cdef class SwapSpace(SwapSlots):
 
         Source: mm/swap_state.c __read_swap_cache_async()
         """
-        cdef uint32_t pfn
+        cdef uint32_t pfn, shadow
         allocated[0] = False
         if self.get_swap_device(entry) is None:
             return NO_PAGE
@@ -186,7 +187,10 @@ cdef class SwapSpace(SwapSlots):
             self.user_pages.drop_reference(pfn)
             return NO_PAGE
         self.g.map[pfn].flags |= PG_swapbacked
+        shadow = self.get_shadow_from_swap_cache(entry)
         self.add_to_swap_cache(pfn, entry)
+        if shadow:
+            workingset_refault(self.pglist.lru, &self.g.map[pfn], shadow, self.nr_swap_pages)
         self.g.map[pfn].flags |= PG_workingset
         (<LruVec>self.pglist.lru).lru_cache_add(pfn)
         allocated[0] = True
@@ -337,6 +341,12 @@ cdef uint32_t nr_pages_to_read(uint32_t prev_offset, uint32_t offset, uint32_t h
             roundup <<= 1
         pages = roundup
     return max(min(pages, max_pages), prev_win // 2)
+
+
+cdef int64_t get_nr_swap_pages(k) except -1:
+    # free slots of all areas; 0 without any
+    room = k.processes
+    return 0 if room is None or room.swapspace is None else room.swapspace.nr_swap_pages
 
 
 def show_swap_cache_info(k, SwapSpace space):

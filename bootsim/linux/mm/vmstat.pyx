@@ -58,8 +58,7 @@ cdef tuple _UNEVICTABLE = (
 # What a kernel counts in code that is not replayed, though the machine does what that code is for: zero here, maybe not
 # there. The other items that nothing counts are zero in a kernel, too, since what they count does not happen.
 NOT_COUNTED = (
-    "pgpgin", "pgpgout", "pageoutrun", "kswapd_low_wmark_hit_quickly", "kswapd_high_wmark_hit_quickly",
-    "slabs_scanned", "vmacache_find_calls", "vmacache_find_hits",
+    "pgpgin", "pgpgout", "kswapd_low_wmark_hit_quickly", "slabs_scanned", "vmacache_find_calls", "vmacache_find_hits",
 )
 
 

@@ -6,7 +6,7 @@ import bootsim
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.migrate import page_holders
 from bootsim.linux.mm.page_alloc import PageFrameError, check_buddy_invariants
-from bootsim.linux.mm.vmscan import wakeup_kswapd
+from bootsim.linux.mm.vmscan.kswapd import wakeup_kswapd
 
 QUIET = pa.__GFP_NOWARN | pa.__GFP_NORETRY
 ATOMIC = pa.GFP_ATOMIC & ~pa.__GFP_HIGH | pa.__GFP_NOWARN  # no reserves

@@ -15,6 +15,7 @@ from bootsim.linux.mm.mmap.structs import ProcessError, Processes, Task
 from bootsim.linux.mm.oom_kill.kill import OomKiller
 from bootsim.linux.mm.page_alloc import nr_free_pages
 from bootsim.linux.mm.shmem import shmem_kernel_file_setup
+from bootsim.linux.mm.vmscan.direct import DirectReclaim
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def processes(k: Kernel) -> Processes:
     if not k.options.get("norandmaps"):
         step(k, "processes: nothing of them lies at a random place: as if norandmaps were on the command line",
              func="processes")
-    made.oom_killer = OomKiller(k)
+    made.oom_killer, made.reclaimer = OomKiller(k), DirectReclaim(pages)
     page_holders(k).users = ProcessMigration(pages)
     k.processes = made
     return made

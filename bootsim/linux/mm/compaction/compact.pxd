@@ -1,4 +1,4 @@
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from bootsim.linux.mm.page_alloc.structs cimport CompactControl, Pgdat, Zone
 
@@ -9,5 +9,7 @@ cdef int compact_node(Pgdat *g) noexcept nogil
 cdef void wakeup_kcompactd(Pgdat *g, int order, uint32_t highest_zoneidx) noexcept nogil
 cdef void kcompactd_do_work(Pgdat *g) noexcept nogil
 cdef int fragmentation_index_of(const Pgdat *g, const Zone *zone, uint32_t order) noexcept nogil
+cdef int __compaction_suitable(Pgdat *g, Zone *zone, int order, uint32_t alloc_flags, uint32_t highest_zoneidx,
+                               int64_t wmark_target) noexcept nogil
 cdef int compaction_suitable_of(Pgdat *g, Zone *zone, int order, uint32_t alloc_flags,
                                 uint32_t highest_zoneidx) noexcept nogil

@@ -296,10 +296,9 @@ cdef int fragmentation_index_of(const Pgdat *g, const Zone *zone, uint32_t order
     return <int>(1000 - (1000 + free_pages * 1000 // (<int64_t>1 << order)) // free_blocks_total)
 
 
-cdef int compaction_suitable_of(Pgdat *g, Zone *zone, int order, uint32_t alloc_flags,
-                                uint32_t highest_zoneidx) noexcept nogil:
+cdef int __compaction_suitable(Pgdat *g, Zone *zone, int order, uint32_t alloc_flags, uint32_t highest_zoneidx,
+                               int64_t wmark_target) noexcept nogil:
     cdef int64_t watermark, free_pages = max(zone.vm_stat[NR_FREE_PAGES], <int64_t>0)
-    cdef int fragindex
     if order == -1:
         return COMPACT_CONTINUE
     watermark = <int64_t>zone.watermark[alloc_flags & ALLOC_WMARK_MASK] + zone.watermark_boost
@@ -307,13 +306,21 @@ cdef int compaction_suitable_of(Pgdat *g, Zone *zone, int order, uint32_t alloc_
         return COMPACT_SUCCESS
     watermark = <int64_t>zone.watermark[WMARK_LOW if order > PAGE_ALLOC_COSTLY_ORDER else WMARK_MIN]
     watermark += zone.watermark_boost + (<int64_t>2 << order)
-    if not zone_watermark_ok_of(g, zone, 0, watermark, highest_zoneidx, ALLOC_CMA, free_pages):
+    if not zone_watermark_ok_of(g, zone, 0, watermark, highest_zoneidx, ALLOC_CMA, wmark_target):
         return COMPACT_SKIPPED
-    if order > PAGE_ALLOC_COSTLY_ORDER:
+    return COMPACT_CONTINUE
+
+
+cdef int compaction_suitable_of(Pgdat *g, Zone *zone, int order, uint32_t alloc_flags,
+                                uint32_t highest_zoneidx) noexcept nogil:
+    cdef int fragindex
+    cdef int ret = __compaction_suitable(g, zone, order, alloc_flags, highest_zoneidx,
+                                         max(zone.vm_stat[NR_FREE_PAGES], <int64_t>0))
+    if ret == COMPACT_CONTINUE and order > PAGE_ALLOC_COSTLY_ORDER:
         fragindex = fragmentation_index_of(g, zone, order)
         if 0 <= fragindex <= SYSCTL_EXTFRAG_THRESHOLD:
             return COMPACT_SKIPPED
-    return COMPACT_CONTINUE
+    return ret
 
 
 # ------------------------------------------------------------------ a zone

@@ -15,9 +15,13 @@ cdef class PageCache:
     cdef public uint64_t limit  # a disk has what lies below this index, and it is in memory from the first use on
     cdef public set readahead   # indices of pages with PageReadahead, not made yet
     cdef public bint shmem
-    cdef readonly bytes content  # what the disk has
+    cdef readonly bytes content  # what the disk had at first
+    cdef dict written           # and its pages that are not as they were, by index
     cdef set holes              # indices below the limit that nothing is at any more
+    cdef dict shadows           # of pages that were reclaimed, by index
 
     cdef uint32_t read(self, uint32_t index, uint64_t size) except? 1
     cdef uint32_t find(self, uint32_t index) except? 1
     cdef uint32_t make(self, uint32_t index, bint long_there=*, uint32_t gfp=*) except? 1
+    cdef bytes on_disk(self, uint32_t index)
+    cdef int __delete_from_page_cache(self, uint32_t pfn, uint32_t shadow) except -1

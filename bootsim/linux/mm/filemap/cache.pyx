@@ -7,6 +7,8 @@ from bootsim.linux.mm.mmap.structs cimport VmAreaStruct
 from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER_MOVABLE, __GFP_NORETRY, __GFP_NOWARN
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_uptodate, Page
 from bootsim.linux.mm.swap cimport PG_dirty, PG_readahead, PG_swapbacked
+from bootsim.linux.mm.swap_state cimport get_nr_swap_pages
+from bootsim.linux.mm.workingset cimport workingset_refault
 from bootsim.page cimport PAGE_SHIFT, PAGE_SIZE
 
 from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
@@ -18,12 +20,13 @@ cdef enum:
 cdef class PageCache:
     """The pages of a file that are in memory (struct address_space). Indices count pages.
 
-    Pages that the disk has come in at first use; what nobody has written of a tmpfs file is not there.
+    Pages that the disk has are there from their first use on, until they are reclaimed; then they are read again. What
+    nobody has written of a tmpfs file is not there.
     """
 
     def __init__(self, TablePages pages not None, mapping, uint64_t limit=0, bint shmem=False, bytes content=b""):
         self.pages, self.mapping = pages, mapping
-        self.i_pages = {}
+        self.i_pages, self.written, self.shadows = {}, {}, {}
         pages.mappings += 1
         self.id, self.limit, self.shmem, self.content = pages.mappings << PAGE_SHIFT, limit, shmem, content
         self.readahead, self.holes = set(), set()
@@ -34,7 +37,7 @@ cdef class PageCache:
         cdef PageCache new = PageCache.__new__(PageCache)
         memo[id(self)] = new
         new.pages, new.mapping = deepcopy(self.pages, memo), deepcopy(self.mapping, memo)
-        new.i_pages = dict(self.i_pages)
+        new.i_pages, new.written, new.shadows = dict(self.i_pages), dict(self.written), dict(self.shadows)
         new.id, new.limit, new.shmem, new.readahead = self.id, self.limit, self.shmem, set(self.readahead)
         new.content, new.holes = self.content, set(self.holes)
         return new
@@ -44,7 +47,7 @@ cdef class PageCache:
         cdef object pfn = self.i_pages.get(index)
         if pfn is not None:
             return pfn
-        if index < self.limit and index not in self.holes:
+        if index < self.limit and index not in self.holes and index not in self.shadows:
             pfn = self.make(index, True)
             return NO_PAGE if pfn == NO_MEMORY else pfn
         return NO_PAGE
@@ -73,16 +76,20 @@ cdef class PageCache:
         # A page at an index, which waits for its place on the LRU list unless it has been there for long; NO_MEMORY.
         # Source: mm/filemap.c add_to_page_cache_lru()
         cdef uint32_t pfn = self.pages.new_page(True, gfp)
-        cdef uint64_t at = <uint64_t>index << PAGE_SHIFT
         cdef Page *page
         if pfn == NO_PAGE:
             return NO_MEMORY
         page = &self.pages.g.map[pfn]
         page.mapping, page.index = self.id, index
-        part = b"" if index in self.holes else self.content[at:at + PAGE_SIZE]
+        part = self.on_disk(index)
         if part:
             self.pages.k.machine.ram.write(<int64_t>pfn << PAGE_SHIFT, part)
-        page.flags |= PG_uptodate | (PG_swapbacked if self.shmem else 0)
+        page.flags |= PG_uptodate
+        if self.shmem:
+            page.flags |= PG_swapbacked | (PG_dirty if long_there else 0)
+        shadow = self.shadows.pop(index, None)
+        if shadow is not None:
+            workingset_refault(self.pages.lru, page, shadow, get_nr_swap_pages(self.pages.k))
         if long_there:
             self.pages.lru.lru_cache_add_now(pfn)
         else:
@@ -93,10 +100,36 @@ cdef class PageCache:
         self.holes.discard(index)
         return pfn
 
+    cdef bytes on_disk(self, uint32_t index):
+        # what the disk has of a page, without the zeroes at its end; nothing of tmpfs
+        cdef uint64_t at = <uint64_t>index << PAGE_SHIFT
+        if index in self.written:
+            return self.written[index]
+        return b"" if index in self.holes else self.content[at:at + PAGE_SIZE]
+
+    cdef int __delete_from_page_cache(self, uint32_t pfn, uint32_t shadow) except -1:
+        """A clean page is reclaimed: what it has is what the disk has. Its reference is the caller's.
+
+        Source: mm/filemap.c __delete_from_page_cache()
+        """
+        cdef Page *page = &self.pages.g.map[pfn]
+        cdef uint32_t index = page.index
+        cdef bytes data
+        del self.i_pages[index]
+        page.mapping = 0
+        if not self.shmem:
+            data = self.pages.ram.read(<int64_t>pfn << PAGE_SHIFT, PAGE_SIZE).rstrip(b"\0")
+            if data != self.on_disk(index).rstrip(b"\0"):
+                self.written[index] = data
+            self.shadows[index] = shadow
+        return 0
+
     def frame(self, uint32_t index):
         """The page frame of an index, None where nothing is; what the disk has is read in."""
         cdef uint32_t pfn = self.find(index)
-        return None if pfn == NO_PAGE else pfn
+        if pfn == NO_PAGE and index in self.shadows:
+            pfn = self.make(index)
+        return None if pfn == NO_PAGE or pfn == NO_MEMORY else pfn
 
     def write(self, uint64_t first, uint64_t count, bint dirty=True):
         """Have pages of a file written through it, from index `first` on: those that are not there are made.
@@ -116,6 +149,11 @@ cdef class PageCache:
         cdef uint64_t count = (size + PAGE_SIZE - 1) >> PAGE_SHIFT
         self.limit = min(self.limit, count)
         self.content = self.content[:size]
+        for kept in (self.written, self.shadows):
+            for index in [i for i in kept if i >= count]:
+                del kept[index]
+        if count and count - 1 in self.written:
+            self.written[count - 1] = self.written[count - 1][:size - (count - 1 << PAGE_SHIFT)]
         for index in sorted(i for i in self.i_pages if i >= count):
             self.drop(index)
 
@@ -129,6 +167,8 @@ cdef class PageCache:
             for vma in vma_interval_tree_foreach(i_mmap, index, index):
                 self.pages.zap_file_page(vma, vma.vm_start + ((<uint32_t>index - vma.vm_pgoff) << PAGE_SHIFT))
             self.holes.add(index)
+            self.written.pop(index, None)
+            self.shadows.pop(index, None)
             if index in self.i_pages:
                 self.drop(index)
 

@@ -30,7 +30,7 @@ from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_mlocked, PG_on_pcp, Page
 from bootsim.linux.mm.rmap.anon_vma cimport anon_vma_prepare
 from bootsim.linux.mm.rmap.unmap cimport in_locked_vma
-from bootsim.linux.mm.swap cimport PAGE_MAPPING_ANON, PG_dirty, PG_readahead
+from bootsim.linux.mm.swap cimport PAGE_MAPPING_ANON, PG_dirty, PG_readahead, PG_reclaim
 from bootsim.linux.mm.swapfile.swapops cimport is_swap_pte, non_swap_entry, pte_to_swp_entry
 from bootsim.linux.mm.util cimport vm_enough_memory
 from bootsim.linux.mm.vmstat cimport PGFAULT, PGMAJFAULT, PGREUSE
@@ -396,15 +396,21 @@ cdef class ProcessPages(TablePages):
     def page_mkclean(self, mapping, uint32_t first, uint32_t last):
         """Write back the dirty pages first to last of a file: their entries in shared mappings are clean and read-only.
 
+        Returns how many there were.
         Source: mm/page-writeback.c clear_page_dirty_for_io(), mm/rmap.c page_mkclean_one()
         """
         cdef PageCache cache = mapping.page_cache
         cdef uint32_t pfn
+        cdef uint32_t written = 0
         for index in sorted(i for i in cache.i_pages if first <= i <= last):
             pfn = cache.i_pages[index]
             if self.g.map[pfn].flags & PG_dirty:
                 self.g.map[pfn].flags &= ~<uint32_t>PG_dirty
                 self.clean_entries(mapping.i_mmap, index, pfn)
+                written += 1
+                if self.g.map[pfn].flags & PG_reclaim:
+                    self.lru.rotate_reclaimable_page(pfn)
+        return written
 
     def pagecache_isize_extended(self, mapping, uint64_t old, uint64_t new, uint32_t block):
         """A file grows from `old` bytes to `new`: the page with its old end is to fault at the next write.

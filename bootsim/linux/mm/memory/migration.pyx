@@ -12,6 +12,7 @@ from bootsim.linux.mm.page_alloc.structs cimport *
 from bootsim.linux.mm.rmap.unmap cimport remove_migration_ptes, try_to_migrate
 from bootsim.linux.mm.swap cimport *
 from bootsim.linux.mm.swap_state cimport SwapSpace
+from bootsim.linux.mm.vmscan.pages cimport PageReclaim
 from bootsim.page cimport PAGE_SHIFT, PAGE_SIZE
 
 
@@ -53,6 +54,9 @@ cdef class ProcessMigration(MappedPages):
         else:
             self.pages.lru.lru_add_drain()
         return 0
+
+    cdef list reclaim_clean(self, list page_list):
+        return (<PageReclaim>self.pages.k.processes.reclaimer).reclaim_clean_pages_from_list(page_list)
 
     cdef int move(self, uint32_t old, uint32_t new) except? 1:
         """Move an isolated page to a free one that is taken; 0, or -EAGAIN when somebody holds it.

@@ -22,6 +22,7 @@ from bootsim.linux.mm.swap cimport *
 from bootsim.linux.mm.swap_state cimport SwapSpace
 from bootsim.linux.mm.swapfile.swapops cimport pte_to_swp_entry
 from bootsim.linux.mm.vmstat cimport UNEVICTABLE_PGMUNLOCKED, UNEVICTABLE_PGSTRANDED
+from bootsim.linux.mm.workingset cimport workingset_init
 
 from weakref import proxy
 
@@ -39,6 +40,7 @@ cdef class TablePages(UserPages):
         self.g = self.pglist.g
         if self.pglist.lru is None:
             self.pglist.lru = lruvec_of(self.g)
+            workingset_init(self.pglist.lru, k.mm.totalram_pages, bool(k.build.config.MEMCG))
         self.lru = self.pglist.lru
         self.caches = {}
         self.ram = k.machine.ram

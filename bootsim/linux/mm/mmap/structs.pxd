@@ -153,6 +153,8 @@ cdef class Processes:
     cdef readonly dict anon_vmas        # by id
     cdef public UserPages pages
     cdef public object oom_killer
+    cdef public object reclaimer
+    cdef public int vm_swappiness
     cdef readonly VmAreaStruct gate_vma
     cdef readonly uint32_t task_size
     cdef readonly uint32_t task_unmapped_base

@@ -6,6 +6,7 @@ from bootsim.linux import Kernel
 from bootsim.linux.include.linux.fs import Inode
 from bootsim.linux.mm.oom_kill.kill import OomKiller
 from bootsim.linux.mm.swap_state import SwapSpace
+from bootsim.linux.mm.vmscan.direct import DirectReclaim
 
 class ProcessError(BootsimError): ...
 
@@ -153,6 +154,8 @@ class Processes:
     sysctl_oom_kill_allocating_task: int
     sysctl_oom_dump_tasks: int
     oom_killer: OomKiller
+    reclaimer: DirectReclaim
+    vm_swappiness: int
     total_swap_pages: int
     page_cluster: int
     ignore_rlimit_data: bool

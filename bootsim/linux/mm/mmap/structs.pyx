@@ -29,7 +29,7 @@ cdef tuple _PROCESSES_FIELDS = (
     "sysctl_legacy_va_layout", "compat_brk", "randomize_va_space", "sysctl_overcommit_memory",
     "sysctl_overcommit_ratio", "sysctl_overcommit_kbytes", "sysctl_user_reserve_kbytes", "sysctl_admin_reserve_kbytes",
     "vm_committed_as", "total_swap_pages", "page_cluster", "ignore_rlimit_data", "ksm", "transparent_hugepage", "swap",
-    "sysctl_panic_on_oom", "sysctl_oom_kill_allocating_task", "sysctl_oom_dump_tasks",
+    "vm_swappiness", "sysctl_panic_on_oom", "sysctl_oom_kill_allocating_task", "sysctl_oom_dump_tasks",
 )
 
 
@@ -311,6 +311,7 @@ cdef class Processes:
     def __cinit__(self, *_, **__):
         self.tasks, self.ended = {}, {}
         self.sysctl_oom_dump_tasks = 1
+        self.vm_swappiness = 60
         self.anon_vmas = {}
         self.inodes = {}
         self.warned = set()
@@ -359,7 +360,7 @@ cdef class Processes:
                 (<UserMm>task.mm).__deepcopy__(memo)
         new.tasks, new.ended = deepcopy(self.tasks, memo), dict(self.ended)
         new.current = deepcopy(self.current, memo)
-        new.oom_killer = deepcopy(self.oom_killer, memo)
+        new.oom_killer, new.reclaimer = deepcopy(self.oom_killer, memo), deepcopy(self.reclaimer, memo)
         return new
 
 

@@ -69,7 +69,7 @@ cdef list kswapd_wakeups(const Pgdat *g):
 
 
 def _kswapd(k, gfp_mask, woken):
-    from bootsim.linux.mm.vmscan import wakeup_kswapd  # few machines come to this
+    from bootsim.linux.mm.vmscan.kswapd import wakeup_kswapd  # few machines come to this
 
     for zone, order in woken:
         wakeup_kswapd(k, gfp_mask, order, zone)

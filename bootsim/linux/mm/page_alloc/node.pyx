@@ -136,7 +136,8 @@ cdef class Pglist:
         g[0] = other.g[0]
         g.map = NULL
         g.owners = NULL  # those that copy_for() makes
-        g.oom = NULL     # that of the copied processes
+        g.oom = NULL     # those of the copied processes
+        g.reclaim = NULL
         g.capturing = NULL
         for i in range(g.nr_zones):
             g.zones[i].pageset, g.zones[i].pageblock_flags = NULL, NULL

@@ -10,7 +10,7 @@ from bootsim.linux.mm.page_alloc.slowpath cimport MAX_RECLAIM_RETRIES
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 from bootsim.linux.kernel.panic import warn
-from bootsim.linux.kernel.printk import KERN_ALERT, KERN_INFO, KERN_WARNING, printk, step
+from bootsim.linux.kernel.printk import KERN_ALERT, KERN_WARNING, printk, step
 from bootsim.linux.mm.page_alloc.gfp import format_gfp_flags
 
 # ------------------------------------------------------------------ bad pages
@@ -90,11 +90,9 @@ cdef tell_event(k, Pglist p, AllocEvent event):
         step(k, "kswapd is woken for order {order}: zone {zone} has too little, or its watermarks are boosted",
              func="wakeup_kswapd", order=b, zone=p.zone_names[a])
     elif event.what == DIRECT_RECLAIM:
-        pages = p.lru.evictable() if p.lru is not None else 0
         step(k, "direct reclaim for order {order}, {times} times: " + (
-            "no progress: the {pages} pages of processes and files on LRU lists are not reclaimed, as the kernel might"
-            if pages else "no list of pages to reclaim, no progress"), func="__alloc_pages_direct_reclaim", order=a,
-             times=times, pages=pages, level=KERN_WARNING if pages else KERN_INFO)
+            "{pages} pages each" if b else "nothing to reclaim, no progress"), func="__alloc_pages_direct_reclaim",
+             order=a, times=times, pages=b)
     elif event.what == DIRECT_COMPACT:
         step(k, "direct compaction for order {order}: {result}", func="__alloc_pages_direct_compact", order=a,
              result={COMPACT_SKIPPED: "skipped", COMPACT_DEFERRED: "put off, it failed lately",

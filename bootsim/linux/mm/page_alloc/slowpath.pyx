@@ -2,17 +2,20 @@
 
 from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.linux.mm.compaction.compact cimport try_to_compact_pages
+from bootsim.linux.mm.compaction.compact cimport __compaction_suitable, try_to_compact_pages
 from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER, compaction_defer_reset
 from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.free cimport drain_pages_zone_of
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.rmqueue cimport (
     get_page_from_freelist, move_freepages_block, prep_new_page, zone_watermark_ok_of)
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 cdef enum:
+    COMPACT_PRIO_SYNC_FULL = 0
     COMPACT_PRIO_SYNC_LIGHT = 1
     COMPACT_PRIO_ASYNC = 2
+    MAX_COMPACT_RETRIES = 16
 
 
 cdef bint unreserve_highatomic_pageblock(Pgdat *g, uint32_t highest_zoneidx, uint32_t mt, bint force) noexcept nogil:
@@ -64,34 +67,98 @@ cdef uint32_t __gfp_pfmemalloc_flags(Pgdat *g, uint32_t gfp_mask) noexcept nogil
     # The reserves that a request may use: 0, ALLOC_OOM for who is being killed, or ALLOC_NO_WATERMARKS.
     if gfp_mask & __GFP_NOMEMALLOC:
         return 0
-    if gfp_mask & __GFP_MEMALLOC:
+    if gfp_mask & __GFP_MEMALLOC or g.pf_memalloc:
         return ALLOC_NO_WATERMARKS
     return ALLOC_OOM if current_is_victim(g) else 0
 
 
+cdef int64_t zone_reclaimable_pages(Pgdat *g, const Zone *zone) noexcept nogil:
+    return 0 if g.reclaim == NULL else g.reclaim.zone_reclaimable_pages(g.reclaim.self, zone.index)
+
+
+cdef int64_t zone_free_pages_snapshot(const Pgdat *g, const Zone *zone) noexcept nogil:
+    # zone_page_state_snapshot(): with what the processors have not added yet
+    cdef uint32_t cpu
+    cdef int64_t found = zone.vm_stat[NR_FREE_PAGES]
+    for cpu in range(g.nr_cpus):
+        found += zone.pageset[cpu].vm_stat_diff[NR_FREE_PAGES]
+    return max(found, <int64_t>0)
+
+
 cdef bint should_reclaim_retry(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint32_t alloc_flags,
-                               int *no_progress_loops) noexcept nogil:
-    # Reclaim made no progress, and there is no page that it could make any with.
+                               bint did_some_progress, int *no_progress_loops) noexcept nogil:
+    # Whether some zone would have enough if everything that can be reclaimed were. Nothing waits for the disk here.
     cdef uint32_t highest_zoneidx = g.gfp_zone[gfp_mask & GFP_ZONEMASK]
-    cdef uint32_t i, cpu
-    cdef int64_t available
+    cdef uint32_t i
     cdef Zone *zone
-    no_progress_loops[0] += 1
+    if did_some_progress and order <= PAGE_ALLOC_COSTLY_ORDER:
+        no_progress_loops[0] = 0
+    else:
+        no_progress_loops[0] += 1
     if no_progress_loops[0] > MAX_RECLAIM_RETRIES:
         return unreserve_highatomic_pageblock(g, highest_zoneidx, gfp_migratetype(g, gfp_mask), True)
     for i in range(g.nr_zonelist):
         zone = &g.zones[g.zonelist[i]]
-        if zone.index > highest_zoneidx:
-            continue
-        available = zone.vm_stat[NR_FREE_PAGES]
-        for cpu in range(g.nr_cpus):
-            available += zone.pageset[cpu].vm_stat_diff[NR_FREE_PAGES]
-        if available < 0:
-            available = 0
-        if zone_watermark_ok_of(g, zone, order, <int64_t>zone.watermark[WMARK_MIN] + zone.watermark_boost,
-                                highest_zoneidx, alloc_flags, available):
+        if zone.index <= highest_zoneidx and zone_watermark_ok_of(
+                g, zone, order, <int64_t>zone.watermark[WMARK_MIN] + zone.watermark_boost, highest_zoneidx, alloc_flags,
+                zone_reclaimable_pages(g, zone) + zone_free_pages_snapshot(g, zone)):
             return True
     return False
+
+
+cdef bint compaction_zonelist_suitable(Pgdat *g, uint32_t gfp_mask, uint32_t order,
+                                       uint32_t alloc_flags) noexcept nogil:
+    cdef uint32_t highest_zoneidx = g.gfp_zone[gfp_mask & GFP_ZONEMASK]
+    cdef uint32_t i
+    cdef Zone *zone
+    for i in range(g.nr_zonelist):
+        zone = &g.zones[g.zonelist[i]]
+        if zone.index <= highest_zoneidx and __compaction_suitable(
+                g, zone, order, alloc_flags, highest_zoneidx,
+                zone_reclaimable_pages(g, zone) // order + zone_free_pages_snapshot(g, zone)) != COMPACT_SKIPPED:
+            return True
+    return False
+
+
+cdef bint should_compact_retry(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint32_t alloc_flags, int result,
+                               int *compact_priority, int *compaction_retries) noexcept nogil:
+    cdef bint costly_order = order > PAGE_ALLOC_COSTLY_ORDER
+    if not order:
+        return False
+    if result == COMPACT_SUCCESS:
+        compaction_retries[0] += 1
+    if result == COMPACT_SKIPPED:
+        return compaction_zonelist_suitable(g, gfp_mask, order, alloc_flags)
+    if (result not in (COMPACT_COMPLETE, COMPACT_DEFERRED, COMPACT_CONTENDED, COMPACT_PARTIAL_SKIPPED)
+            and compaction_retries[0] <= MAX_COMPACT_RETRIES // (4 if costly_order else 1)):
+        return True
+    if compact_priority[0] > (COMPACT_PRIO_SYNC_LIGHT if costly_order else COMPACT_PRIO_SYNC_FULL):
+        compact_priority[0] -= 1
+        compaction_retries[0] = 0
+        return True
+    return False
+
+
+cdef uint32_t __alloc_pages_direct_reclaim(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint32_t alloc_flags,
+                                           bint *did_some_progress) noexcept nogil:
+    cdef uint32_t pfn, progress = 0, cpu, i
+    if g.reclaim != NULL:
+        progress = g.reclaim.try_to_free_pages(g.reclaim.self, gfp_mask, order)
+    else:
+        count_vm_events(g, ALLOCSTALL + g.gfp_zone[gfp_mask & GFP_ZONEMASK], 1)
+    tell(g, DIRECT_RECLAIM, order, progress)
+    did_some_progress[0] = progress != 0
+    if not progress:
+        return NO_PAGE
+    pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
+    if pfn == NO_PAGE:
+        unreserve_highatomic_pageblock(g, g.gfp_zone[gfp_mask & GFP_ZONEMASK], gfp_migratetype(g, gfp_mask), False)
+        for cpu in range(g.nr_cpus):
+            for i in range(g.nr_zones):
+                if g.zones[i].present_pages:
+                    drain_pages_zone_of(g, cpu, &g.zones[i])
+        pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
+    return pfn
 
 
 cdef uint32_t __alloc_pages_may_oom(Pgdat *g, uint32_t gfp_mask, uint32_t order,
@@ -155,6 +222,7 @@ cdef uint32_t __alloc_pages_direct_compact(Pgdat *g, uint32_t gfp_mask, uint32_t
 cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
     cdef uint32_t alloc_flags, pfn
     cdef int no_progress_loops = 0
+    cdef int compaction_retries = 0
     cdef int compact_priority = COMPACT_PRIO_SYNC_LIGHT
     cdef int compact_result
     cdef uint32_t reserve_flags
@@ -185,16 +253,20 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
         pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
         if pfn != NO_PAGE:
             return pfn
-        if not gfp_mask & __GFP_DIRECT_RECLAIM:
+        if not gfp_mask & __GFP_DIRECT_RECLAIM or g.pf_memalloc:
             break
-        tell(g, DIRECT_RECLAIM, order, 0)
-        count_vm_events(g, ALLOCSTALL + g.gfp_zone[gfp_mask & GFP_ZONEMASK], 1)
+        pfn = __alloc_pages_direct_reclaim(g, gfp_mask, order, alloc_flags, &did_some_progress)
+        if pfn != NO_PAGE:
+            return pfn
         pfn = __alloc_pages_direct_compact(g, gfp_mask, order, alloc_flags, compact_priority, &compact_result)
         if pfn != NO_PAGE:
             return pfn
         if gfp_mask & __GFP_NORETRY or costly_order and not (gfp_mask & __GFP_RETRY_MAYFAIL and gfp_mask & __GFP_IO):
             break
-        if should_reclaim_retry(g, gfp_mask, order, alloc_flags, &no_progress_loops):
+        if should_reclaim_retry(g, gfp_mask, order, alloc_flags, did_some_progress, &no_progress_loops):
+            continue
+        if did_some_progress and gfp_mask & __GFP_IO and g.compaction and should_compact_retry(
+                g, gfp_mask, order, alloc_flags, compact_result, &compact_priority, &compaction_retries):
             continue
         pfn = __alloc_pages_may_oom(g, gfp_mask, order, &did_some_progress)
         if pfn != NO_PAGE:

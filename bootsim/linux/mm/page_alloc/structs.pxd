@@ -121,7 +121,7 @@ cdef struct BadPage:        # one "BUG: Bad page state", until Python can log it
 
 cdef enum:                  # what a request did beside taking pages, and what `a` and `b` of it are
     WOKE_KSWAPD             # zone, order
-    DIRECT_RECLAIM          # order
+    DIRECT_RECLAIM          # order, pages that were reclaimed
     DIRECT_COMPACT          # order, COMPACT_*
     UNRESERVED              # zone, first page that moved
     OOM_KILL                # order
@@ -177,6 +177,12 @@ cdef struct OomHooks:       # the OOM killer of a machine with processes
     # whether there is hope: somebody was killed and is gone, or the task that asks may use reserves; else it is in vain
     bint (*out_of_memory)(void *self, uint32_t gfp_mask, uint32_t order) noexcept nogil
     bint (*current_is_victim)(void *self) noexcept nogil     # tsk_is_oom_victim(current)
+
+
+cdef struct ReclaimHooks:   # what a machine with processes reclaims for a request: how many pages
+    void *self
+    uint32_t (*try_to_free_pages)(void *self, uint32_t gfp_mask, uint32_t order) noexcept nogil
+    int64_t (*zone_reclaimable_pages)(void *self, uint32_t zone) noexcept nogil
 
 
 cdef struct CompactControl:  # struct compact_control
@@ -243,6 +249,8 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     bint compaction         # CONFIG_COMPACTION
     PageOwners *owners      # NULL: no page may move
     OomHooks *oom           # NULL: there are no processes
+    ReclaimHooks *reclaim   # NULL too
+    bint pf_memalloc        # who asks for pages reclaims them (PF_MEMALLOC)
     uint32_t compact_lists  # heads of the lists of MAX_COMPACTIONS compactions
     uint32_t compactions    # how many are under way
     uint32_t lru_lists      # heads of the LRU lists, in the order of enum lru_list

@@ -3,11 +3,14 @@
 from libc.stdint cimport uint32_t
 
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
-from bootsim.linux.mm.memory.tables cimport TablePages
+from bootsim.linux.mm.memory.tables cimport (
+    MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS, TablePages)
 from bootsim.linux.mm.mmap.structs cimport (
-    VM_GROWSDOWN, VM_LOCKED, VM_STACK_INCOMPLETE_SETUP, VM_WRITE, AnonVma, VmAreaStruct)
+    VM_GROWSDOWN, VM_LOCKED, VM_SEQ_READ, VM_STACK_INCOMPLETE_SETUP, VM_WRITE, AnonVma, UserMm, VmAreaStruct)
 from bootsim.linux.mm.page_alloc.structs cimport Page
-from bootsim.linux.mm.swap cimport PAGE_MAPPING_ANON, PG_dirty, page_anon, page_mapped
+from bootsim.linux.mm.swap cimport (
+    PAGE_MAPPING_ANON, PG_dirty, PG_reclaim, PG_swapbacked, page_anon, page_mapcount, page_mapped)
+from bootsim.linux.mm.swap_state cimport SwapSpace
 from bootsim.linux.mm.swapfile.swapops cimport (
     is_swap_pte, is_write_migration_entry, make_migration_entry, migration_entry_to_pfn, non_swap_entry,
     pte_to_swp_entry, swp_entry_to_pte)
@@ -43,6 +46,99 @@ cdef bint in_locked_vma(TablePages pages, uint32_t pfn) except -1:
     return False
 
 
+cdef int page_referenced(TablePages pages, uint32_t pfn, uint32_t *vm_flags) except -1:
+    """In how many VMAs a page was used since it was last asked: its entries are old then. And what these VMAs are.
+
+    Source: mm/rmap.c page_referenced(), page_referenced_one()
+    """
+    cdef Page *page = &pages.g.map[pfn]
+    cdef int mapcount = page_mapcount(page)
+    cdef int found = 0
+    cdef VmAreaStruct vma
+    cdef uint32_t addr, ptep, pte
+    vm_flags[0] = 0
+    if not mapcount or not page.mapping:
+        return 0
+    for vma in mapping_vmas(pages, pfn):
+        addr = vma_address(vma, page)
+        ptep = pages.pte_offset(vma.vm_mm, addr)
+        pte = pages.ram.load32(ptep) if ptep else 0
+        if not pte & L_PTE_VALID or pte >> PAGE_SHIFT != pfn:
+            continue
+        if vma.vm_flags & VM_LOCKED:
+            vm_flags[0] |= VM_LOCKED
+            break
+        if pte & L_PTE_YOUNG:
+            pages.set_pte_at(addr, ptep, pte & ~<uint32_t>L_PTE_YOUNG)
+            pages.flush_tlb_range(vma.vm_mm, addr, addr + PAGE_SIZE)
+            if not vma.vm_flags & VM_SEQ_READ:
+                found += 1
+                vm_flags[0] |= vma.vm_flags
+        mapcount -= 1
+        if not mapcount:
+            break
+    return found
+
+
+cdef bint try_to_unmap(TablePages pages, uint32_t pfn) except -1:
+    """Take a page out of all tables, for reclaim; whether it is mapped nowhere now.
+
+    Where an anonymous page was, its slot is named now, unless its process can do without it (MADV_FREE).
+    Source: mm/rmap.c try_to_unmap(), try_to_unmap_one() with TTU_BATCH_FLUSH, which flushes at once on this processor
+    """
+    cdef Page *page = &pages.g.map[pfn]
+    cdef VmAreaStruct vma
+    cdef uint32_t addr, ptep, pte
+    for vma in mapping_vmas(pages, pfn):
+        addr = vma_address(vma, page)
+        ptep = pages.pte_offset(vma.vm_mm, addr)
+        pte = pages.ram.load32(ptep) if ptep else 0
+        if not pte & L_PTE_VALID or pte >> PAGE_SHIFT != pfn:
+            continue
+        if vma.vm_flags & VM_LOCKED:
+            pages.lru.mlock_page(pfn)
+            break
+        pages.set_pte_at(addr, ptep, 0)
+        pages.flush_tlb_range(vma.vm_mm, addr, addr + PAGE_SIZE)
+        if pte & L_PTE_DIRTY:
+            page.flags = page.flags & ~<uint32_t>PG_reclaim | PG_dirty
+        update_hiwater_rss(vma.vm_mm)
+        if not page_anon(page):
+            pages.count_rss(vma.vm_mm, pfn, -1)
+        elif not unmap_anon(pages, vma, pfn, addr, ptep, pte):
+            break
+        pages.remove_rmap(pfn)
+        pages.put_page(pfn)
+        if not page_mapped(page):
+            break
+    return not page_mapped(page)
+
+
+cdef bint unmap_anon(TablePages pages, VmAreaStruct vma, uint32_t pfn, uint32_t addr, uint32_t ptep,
+                     uint32_t pte) except -1:
+    # What stays of an anonymous page in the entry that it has been taken out of; False: it is mapped there again.
+    cdef Page *page = &pages.g.map[pfn]
+    if not page.flags & PG_swapbacked:
+        if page.refcount == 1 + page_mapcount(page) and not page.flags & PG_dirty:
+            vma.vm_mm.rss[MM_ANONPAGES] -= 1
+            return True
+        page.flags |= PG_swapbacked  # written again since MADV_FREE: a page as any other
+    elif (<SwapSpace>pages.k.processes.swapspace).swap_duplicate(page.private_) == 0:
+        (<SwapSpace>pages.k.processes.swapspace).enter_mmlist(vma.vm_mm, None)
+        vma.vm_mm.rss[MM_ANONPAGES] -= 1
+        vma.vm_mm.rss[MM_SWAPENTS] += 1
+        pages.set_pte_at(addr, ptep, swp_entry_to_pte(page.private_))
+        return True
+    pages.set_pte_at(addr, ptep, pte)
+    return False
+
+
+cdef int update_hiwater_rss(UserMm mm) except -1:
+    mm.hiwater_rss = max(mm.hiwater_rss,
+                         <uint32_t>(mm.rss[MM_FILEPAGES] + mm.rss[MM_ANONPAGES] + mm.rss[MM_SHMEMPAGES]))
+    return 0
+
+
 cdef bint try_to_migrate(TablePages pages, uint32_t pfn) except -1:
     """Put migration entries where a page is mapped; whether it is mapped nowhere now.
 
@@ -64,8 +160,7 @@ cdef bint try_to_migrate(TablePages pages, uint32_t pfn) except -1:
         pages.flush_tlb_range(vma.vm_mm, addr, addr + PAGE_SIZE)
         if pte & L_PTE_DIRTY:
             page.flags |= PG_dirty
-        vma.vm_mm.hiwater_rss = max(vma.vm_mm.hiwater_rss,
-                                    <uint32_t>(vma.vm_mm.rss[0] + vma.vm_mm.rss[1] + vma.vm_mm.rss[3]))
+        update_hiwater_rss(vma.vm_mm)
         pages.set_pte_at(addr, ptep, swp_entry_to_pte(make_migration_entry(pfn, not pte & L_PTE_RDONLY)))
         pages.remove_rmap(pfn)
         pages.put_page(pfn)

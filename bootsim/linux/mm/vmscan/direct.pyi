@@ -1,0 +1,6 @@
+from bootsim.linux.mm.memory.tables import TablePages
+from bootsim.linux.mm.vmscan.control import Reclaimer
+
+class DirectReclaim(Reclaimer):
+    def __init__(self, pages: TablePages) -> None: ...
+    def reclaim_pages(self, page_list: list[int]) -> int: ...

@@ -1,0 +1,149 @@
+"""Reclaim: pages of files and of processes make way, and nobody sees a difference but the time (mm/vmscan.c)."""
+
+import struct
+
+import pytest
+
+import bootsim
+from bootsim.lab.session import Session
+from bootsim.linux.mm.memory.access import access_user
+from bootsim.linux.mm.page_alloc import (
+    __GFP_NORETRY,
+    __GFP_NOWARN,
+    GFP_KERNEL,
+    alloc_pages,
+    check_buddy_invariants,
+    nr_free_pages,
+)
+from bootsim.linux.mm.vmstat import all_vm_events
+from bootsim.views import alive
+
+PAGE = 4096
+PAGES = 1024  # of the file
+READ, WRITE, EXEC = 1, 2, 4
+SHARED, PRIVATE, ANONYMOUS = 1, 2, 0x20
+
+
+@pytest.fixture(scope="module")
+def booted(tmp_path_factory):
+    k = bootsim.boot("vexpress.dts", config="3G/1G", mem="64M", cmdline="norandmaps cma=0")
+    data = tmp_path_factory.mktemp("files") / "data"
+    data.write_bytes(b"".join(struct.pack("<I", i) * 1024 for i in range(PAGES)))
+    return k, data
+
+
+@pytest.fixture
+def lab(booted):
+    """A machine with 600 pages more than kswapd wants to see free, and a program that is no init."""
+    k = booted[0].copy()
+    session = Session(k, alive.text)
+    session.names()
+    session.process()
+    quiet = GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY
+    enough = high(k) + 600
+    while nr_free_pages(k) > enough:
+        assert alloc_pages(k, quiet, 0) is not None
+    return session
+
+
+def high(k):
+    lines = alive.text(k, "/proc/zoneinfo")[0].splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.split()[0] == "high")
+
+
+def mapped(session, data, prot, flags):
+    p = session.process()
+    fd = -1 if flags & ANONYMOUS else p.open(data, writable=True)
+    return p, p.mmap(0, PAGES * PAGE, prot, flags, fd)
+
+
+def lines(k, text):
+    return [record for record in k.log.records if text in record.text]
+
+
+def test_clean_pages_of_files_make_way_and_are_read_again(lab, booted):
+    p, addr = mapped(lab, booted[1], READ, PRIVATE)
+    for _ in range(2):
+        for i in range(PAGES):
+            assert p.read(addr + i * PAGE, 4) == struct.pack("<I", i)
+    assert sum(record.fields["pages"] for record in lines(lab.k, "kswapd runs")) > 400
+    assert p.task.mm.rss[0] < 700 < PAGES  # the rest is not in memory
+    events = all_vm_events(lab.k)
+    reclaimed = lab.k.processes.reclaimer.reclaimed
+    assert events["pgsteal_kswapd"] + events["pgsteal_direct"] == events["pgsteal_file"] == reclaimed
+    assert events["pgscan_file"] >= events["pgsteal_file"]
+    assert not lines(lab.k, "oom")
+    assert check_buddy_invariants(lab.k.mm.pgdat) == []
+
+
+def test_what_was_written_through_a_shared_mapping_is_on_the_disk(lab, booted):
+    p, addr = mapped(lab, booted[1], READ | WRITE, SHARED)
+    for i in range(PAGES):
+        p.write(addr + i * PAGE + 8, struct.pack("<I", ~i & 0xFFFFFFFF))
+    assert lines(lab.k, "flusher threads write")
+    q, again = mapped(lab, booted[1], READ, PRIVATE)
+    for who, at in ((p, addr), (q, again)):
+        for i in range(PAGES):
+            assert who.read(at + i * PAGE, 12) == struct.pack("<III", i, i, ~i & 0xFFFFFFFF)
+
+
+def test_private_copies_stay_without_swap(lab, booted):
+    p, addr = mapped(lab, booted[1], READ | WRITE, PRIVATE)
+    for i in range(300):
+        p.write(addr + i * PAGE, b"mine")
+    for i in range(300, PAGES):
+        p.read(addr + i * PAGE, 4)
+    for i in range(300):
+        assert p.read(addr + i * PAGE, 8) == b"mine" + struct.pack("<I", i)
+    assert p.task.mm.rss[1] >= 300
+
+
+def test_code_that_runs_stays_longer_than_data_read_once(lab, booted):
+    p, code = mapped(lab, booted[1], READ | EXEC, PRIVATE)
+    p.touch(code)
+    q, addr = mapped(lab, booted[1], READ, PRIVATE)
+    for i in range(64, PAGES):
+        p.touch(code)
+        q.read(addr + i * PAGE, 4)
+    assert p.pfn(code) is not None
+
+
+def test_locked_pages_stay(lab, booted):
+    p, addr = mapped(lab, booted[1], READ, PRIVATE)
+    assert p.mlock(addr, 64 * PAGE) == 0
+    before = [p.pfn(addr + i * PAGE) for i in range(64)]
+    q, other = mapped(lab, booted[1], READ, PRIVATE)
+    for i in range(PAGES):
+        q.read(other + i * PAGE, 4)
+    assert [p.pfn(addr + i * PAGE) for i in range(64)] == before
+    assert lab.k.mm.pgdat.lru.sizes()["unevictable"] >= 64
+
+
+def test_a_copy_reclaims_its_own_pages(lab, booted):
+    p, addr = mapped(lab, booted[1], READ, PRIVATE)
+    for i in range(PAGES // 2):
+        p.read(addr + i * PAGE, 4)
+    before, reclaimed = p.task.mm.rss[0], lab.k.processes.reclaimer.reclaimed
+    other = lab.k.copy()
+    room = other.processes
+    task = room.tasks[p.pid]
+    for i in range(PAGES):
+        assert access_user(task, room.pages, addr + i * PAGE, 4) == struct.pack("<I", i)
+    assert room.reclaimer.reclaimed > reclaimed == lab.k.processes.reclaimer.reclaimed
+    assert p.task.mm.rss[0] == before
+
+
+def test_memory_that_a_process_can_do_without_goes_first(lab):
+    p, addr = mapped(lab, None, READ | WRITE, PRIVATE | ANONYMOUS)
+    for i in range(200):
+        p.write(addr + i * PAGE, b"free")
+    for i in range(100, 200):
+        p.write(addr + i * PAGE, b"kept")
+    p.madvise(addr, 100 * PAGE, 8)  # MADV_FREE
+    p.write(addr, b"anew")
+    for i in range(200, 650):
+        p.touch(addr + i * PAGE, write=True)
+    assert p.read(addr, 4) == b"anew"
+    assert p.read(addr + PAGE, 4) == bytes(4)  # gone
+    assert all(p.read(addr + i * PAGE, 4) == b"kept" for i in range(100, 200))
+    assert all_vm_events(lab.k)["pglazyfreed"] > 50
