@@ -3,7 +3,7 @@
 WARN() calls warn_slowpath_fmt(file, line, ...). In ARM code that is
 
     movw  r0, #low of the file's name     movt  r0, #high          (or ldr r0, [pc, #...])
-    mov   r1, #line                       (or movw, or ldr)
+    mov   r1, #line                       (or movw, or ldr; before ARMv7 also mov, and add, sub or orr the rest)
     bl    warn_slowpath_fmt
 
 A build is described by what differs from 5.10.223, whose places are those that the replay itself knows.
@@ -103,9 +103,24 @@ def warnings_of_image(vmlinux: Vmlinux, kconfig: Kconfig) -> tuple[tuple[str, ..
     return tuple(differing), [_ASSUMED] * unread
 
 
+def _lines_of(site: WarnSite) -> set[int]:
+    """The lines in 5.10.223 of all warnings of the same function."""
+    return {int(other.place.rpartition(":")[2]) for other in WARN_SITES if other.function == site.function}
+
+
 def warnings_of_map(kconfig: Kconfig) -> list[str]:
     """What a symbol table cannot tell: the lines of another source than 5.10.223's are assumed to be the same."""
     return [] if kconfig.version == REFERENCE_VERSION else [_ASSUMED]
+
+
+# add, orr and sub of an immediate
+_CHANGES = {0xE2800000: 1, 0xE3800000: 1, 0xE2400000: -1}
+
+
+def _rotated(word: int) -> int:
+    """The immediate of an instruction that works on data."""
+    turn = word >> 7 & 0x1E
+    return ((word & 0xFF) >> turn | (word & 0xFF) << (32 - turn)) & 0xFFFFFFFF
 
 
 class _Code:
@@ -117,15 +132,20 @@ class _Code:
         self._callee = vmlinux.symbols.get(_CALLEE, [0])[0]
 
     def place(self, site: WarnSite) -> tuple[str, str] | None:
-        """Where a warning stands, and the function that it is in; None when its call cannot be found."""
-        file = site.place.rpartition(":")[0]
+        """Where a warning stands, and the function that it is in; None when its call cannot be found.
+
+        Where a warning of the function is at the line of 5.10.223, all that are found are.
+        """
+        file, _, known = site.place.rpartition(":")
         for function in filter(None, (site.function, site.within)):
             for name, addresses in self._vmlinux.symbols.items():
                 if name != function and not name.startswith(f"{function}."):
                     continue
                 for address in addresses:
                     lines = sorted(line for where, line in self._calls(address) if where in (file, None))
-                    if site.nth < len(lines):
+                    if int(known) in lines:
+                        return site.place, function
+                    if site.nth < len(lines) and not _lines_of(site).intersection(lines):
                         return f"{file}:{lines[site.nth]}", function
         return None
 
@@ -143,23 +163,40 @@ class _Code:
                 if 1 in arguments:
                     yield self._name(arguments.get(0)), arguments[1]
 
-    # What r0 and r1 hold at a call: the nearest constants that were loaded before it.
+    # What r0 and r1 hold at a call, as far as constants before it tell. A branch leads elsewhere: what is added to a
+    # constant before one does not hold behind it.
     def _arguments(self, code: tuple[int, ...], call: int, start: int) -> dict[int, int]:
-        low: dict[int, int] = {}
-        high: dict[int, int] = {}
-        for index in range(call - 1, max(-1, call - _REACH), -1):
-            word, register = code[index], code[index] >> 12 & 15
-            if word & 0xFFF00000 == 0xE3400000 and register not in low:  # movt
-                high.setdefault(register, (word >> 4 & 0xF000 | word & 0xFFF) << 16)
-            elif word & 0xFFF00000 == 0xE3000000:  # movw
-                low.setdefault(register, word >> 4 & 0xF000 | word & 0xFFF)
-            elif word & 0xFFFF0000 == 0xE3A00000:  # mov, with an immediate that is rotated
-                turn = word >> 7 & 0x1E
-                low.setdefault(register, ((word & 0xFF) >> turn | (word & 0xFF) << (32 - turn)) & 0xFFFFFFFF)
-            elif word & 0xFF7F0000 == 0xE51F0000:  # ldr from the literals behind the function
-                offset = (word & 0xFFF) if word & 0x800000 else -(word & 0xFFF)
-                low.setdefault(register, self._vmlinux.read_word(start + 4 * index + 8 + offset))
-        return {register: value | high.get(register, 0) for register, value in low.items()}
+        loaded: dict[int, int] = {}
+        held: dict[int, int] = {}
+        for index in range(max(0, call - _REACH), call):
+            word = code[index]
+            target, first, opcode = word >> 12 & 15, word >> 16 & 15, word & 0xFFF00000
+            constant = self._constant(word, start + 4 * index)
+            if constant is not None:
+                loaded[target] = held[target] = constant
+            elif opcode == 0xE3400000 and target in loaded:  # movt
+                loaded[target] = held[target] = loaded[target] & 0xFFFF | (word >> 4 & 0xF000 | word & 0xFFF) << 16
+            elif opcode in _CHANGES and first in held:
+                held[target] = held[first] + _CHANGES[opcode] * _rotated(word)
+            elif word & 0xFFF00FF0 == 0xE0800000 and first in held and word & 15 in held:  # add of two registers
+                held[target] = held[first] + held[word & 15]
+            elif word >> 24 == 0xEA:  # b
+                held = dict(loaded)
+        return held
+
+    def _constant(self, word: int, va: int) -> int | None:
+        """What an instruction at `va` loads whatever was before: movw, mov, or ldr of a literal behind the function."""
+        if word & 0xFFF00000 == 0xE3000000:
+            return word >> 4 & 0xF000 | word & 0xFFF
+        if word & 0xFFFF0000 == 0xE3A00000:
+            return _rotated(word)
+        if word & 0xFF7F0000 == 0xE51F0000:
+            offset = (word & 0xFFF) if word & 0x800000 else -(word & 0xFFF)
+            try:
+                return self._vmlinux.read_word(va + 8 + offset)
+            except InputError:  # data, not code
+                return None
+        return None
 
     def _name(self, at: int | None) -> str | None:
         try:

@@ -81,8 +81,8 @@ def code_symbols():
     return {"warn_slowpath_fmt": CODE_VA, **places, "code_end": CODE_VA + 0x200 * (1 + len(places))}
 
 
-def put_code(data, move=0, literals=False):
-    """Write the functions to the image, each line `move` further down, arguments as immediates or behind the code."""
+def put_code(data, move=0, how="movw"):
+    """Write the functions to the image, each line `move` further down; `how` numbers get into registers."""
     names = {}
     for name in functions():
         places = with_others(name)
@@ -93,12 +93,15 @@ def put_code(data, move=0, literals=False):
             file, _, line = place.partition(":")
             va, number = names.setdefault(file, NAMES_VA + 64 * len(names)), int(line) + move
             data[va - IMAGE_VA : va - IMAGE_VA + len(file) + 1] = file.encode() + b"\0"
-            if literals:
+            if how == "literals":
                 pool = at + 0x100 + 8 * places.index(place)
                 struct.pack_into("<II", data, pool, va, number)
                 words += [0xE59F0000 | pool - at - 4 * len(words) - 8, 0xE59F1000 | pool - at - 4 * len(words) - 8]
             else:
-                words += [0xE3A01077, 0xE3411077, mov(0, va & 0xFFFF), 0xE3400000 | imm16(va >> 16), mov(1, number)]
+                line = [mov(1, number)]
+                if how == "split":  # mov, #high byte; add, #low byte
+                    line = [0xE3A01C00 | number >> 8, 0xE3A02009, 0xE2811000 | number & 0xFF]
+                words += [0xE3A01077, 0xE3411077, mov(0, va & 0xFFFF), 0xE3400000 | imm16(va >> 16), *line]
             words += [0xE3A03000, 0xEB000000 | (CODE_VA - IMAGE_VA - at - 4 * len(words) - 12 >> 2 & 0xFFFFFF)]
         struct.pack_into(f"<{len(words)}I", data, at, *words)
 

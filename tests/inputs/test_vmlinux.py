@@ -16,7 +16,9 @@ from kernelfiles import (
     image,
     image_symbols,
     kconfig_text,
+    mov,
     put_code,
+    symbol_table,
 )
 
 from bootsim.errors import InputError
@@ -83,10 +85,10 @@ def test_machines_with_a_dma_zone(place):
 CALLS = r'(?:warn\((?:self\.)?k|warning\((?:self\.)?k|_warn_once\(k, p), f?"([^"]+)"'
 
 
-@pytest.mark.parametrize("literals", [False, True])
-def test_warnings_that_stand_elsewhere_are_read_from_the_code(place, literals):
+@pytest.mark.parametrize("how", ["movw", "literals", "split"])
+def test_warnings_that_stand_elsewhere_are_read_from_the_code(place, how):
     data = bytearray(image())
-    put_code(data, move=1000, literals=literals)
+    put_code(data, move=1000, how=how)
     (place / "vmlinux").write_bytes(elf(image_symbols(), debug=dwarf(SIZES), data=bytes(data)))
     built = profile(place / "vmlinux", place / ".config")
     assert "mm/cma.c:106 mm/cma.c:1106 cma_init_reserved_areas" in built.warnings
@@ -95,6 +97,20 @@ def test_warnings_that_stand_elsewhere_are_read_from_the_code(place, literals):
     assert built.warning_place("mm/page_alloc.c:7638", "x") == ("mm/page_alloc.c:8638", "cmdline_parse_core")
     assert built.warning_place("mm/none.c:1", "x") == ("mm/none.c:1", "x")
     assert parse_build(render(built).encode(), "a.yaml") == built
+
+
+def test_a_function_of_the_same_source_has_its_warnings_at_the_same_lines(place):
+    # one of four is compiled so that its line cannot be read: the others are not taken for it
+    data = bytearray(image())
+    put_code(data)
+    at = symbol_table()["__early_ioremap"] - IMAGE_VA
+    words = list(struct.unpack_from("<128I", data, at))
+    words[words.index(mov(1, 130))] = 0xE1A00000  # nop
+    struct.pack_into("<128I", data, at, *words)
+    (place / "vmlinux").write_bytes(elf(image_symbols(), debug=dwarf(SIZES), data=bytes(data)))
+    built = profile(place / "vmlinux", place / ".config")
+    assert not [line for line in built.warnings if "early_ioremap" in line]
+    assert built.assumed == ("lines of warnings",)
 
 
 def test_warnings_that_cannot_be_read_are_assumed(place):
