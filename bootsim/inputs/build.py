@@ -357,6 +357,7 @@ class Config(Values):
     # boot
     BLK_DEV_INITRD: bool = False
     BLK_DEV_RAM: bool = False  # built in or as a module
+    ZSMALLOC: bool = False  # likewise
     BOOT_CONFIG: bool = False
     CMDLINE: str = ""
     CMDLINE_FROM_BOOTLOADER: bool = without_effect(False, "what holds without CMDLINE_EXTEND and CMDLINE_FORCE")

@@ -186,7 +186,7 @@ def make_config(kconfig: Kconfig) -> Config:
         value = read(symbol)
         if value is not None:
             values[symbol] = value
-    values["BLK_DEV_RAM"] = kconfig.is_enabled("BLK_DEV_RAM")  # the kernel asks IS_ENABLED()
+    values |= {name: kconfig.is_enabled(name) for name in ("BLK_DEV_RAM", "ZSMALLOC")}  # the kernel asks IS_ENABLED()
     return Config(**values)
 
 

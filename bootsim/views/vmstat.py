@@ -1,9 +1,8 @@
 """/proc/vmstat: the counters of all zones and of the node, one a line.
 
 Source: mm/vmstat.c vmstat_show()
-Differs: counters of what only a running system moves (page cache, slab, stacks, reclaim) read zero, and so do events of
-code that is not replayed (`missing` names them); nr_zspages and nr_shadow_call_stack, which a build may add, are not
-shown. A state directory holds no events.
+Differs: counters of code that is not replayed read zero (`missing` names them); nr_shadow_call_stack, which no 32-bit
+ARM has, is not shown. A state directory holds no counters but those of free pages, and no events.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.page import PAGE_SIZE
-from bootsim.views.zoneinfo import NODE_STATS, ZONE_STATS, nr_free_cma
+from bootsim.views.zoneinfo import node_stats, zone_stats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 _RATIO, _BACKGROUND_RATIO = 20, 10  # vm.dirty_ratio, vm.dirty_background_ratio
 
 
-def dirty_limits(held: Held) -> tuple[int, int]:
+def dirty_limits(held: Held, stats: list[dict[str, int]], node: dict[str, int]) -> tuple[int, int]:
     """Return from how many dirty pages on programs are slowed down, and written back behind them.
 
     Source: mm/page-writeback.c global_dirty_limits(), global_dirtyable_memory(), highmem_dirtyable_memory()
@@ -29,9 +28,12 @@ def dirty_limits(held: Held) -> tuple[int, int]:
     zones = held.part("zones")
     free = sum(zone["nr_free_pages"] for zone in zones)
     available = free - min(free, held.kernel("totalreserve_pages").mm.pgdat.totalreserve_pages)
+    available += node["nr_inactive_file"] + node["nr_active_file"]
     if held.build.config.HIGHMEM:
-        high = [zone for zone in zones if zone["name"] in ("HighMem", "Movable") and zone["present"]]
-        above = sum(max(zone["nr_free_pages"] - zone.get("watermark", (0, 0, 0))[2], 0) for zone in high)
+        above = sum(max(zone["nr_free_pages"] - zone.get("watermark", (0, 0, 0))[2], 0)
+                    + pages["nr_zone_inactive_file"] + pages["nr_zone_active_file"]
+                    for zone, pages in zip(zones, stats, strict=True)
+                    if zone["name"] in ("HighMem", "Movable") and zone["present"])  # fmt: skip
         available -= min(above, available)
     thresh, background = (ratio * PAGE_SIZE // 100 * (available + 1) // PAGE_SIZE
                           for ratio in (_RATIO, _BACKGROUND_RATIO))  # fmt: skip
@@ -40,12 +42,11 @@ def dirty_limits(held: Held) -> tuple[int, int]:
 
 def data(held: Held) -> dict[str, int]:
     """Return the counters by name."""
-    zones = held.part("zones")
-    found = dict.fromkeys((*ZONE_STATS, *NODE_STATS), 0)
-    found["nr_free_pages"] = sum(zone["nr_free_pages"] for zone in zones)
-    found["nr_free_cma"] = sum(map(nr_free_cma, zones))
+    zones, node = zone_stats(held), node_stats(held)
+    found = {name: sum(zone[name] for zone in zones) for name in zones[0]} | node
     if held.is_live():
-        found["nr_dirty_threshold"], found["nr_dirty_background_threshold"] = dirty_limits(held)
+        limits = dirty_limits(held, zones, node)
+        found["nr_dirty_threshold"], found["nr_dirty_background_threshold"] = limits
         found |= _events(held)
     return found
 
@@ -67,8 +68,6 @@ def missing(held: Held) -> str | None:
     if held.is_live():
         from bootsim.linux.mm.vmstat import NOT_COUNTED
 
-        events = _events(held)
-        names = ", ".join(name for name in NOT_COUNTED if name in events)
-        told = f"; events that are not counted, and read zero, too: {names}" if names else ""
-        return f"vmstat: what only a running system moves reads zero{told}"
-    return "vmstat of a state directory has no event counters and no dirty thresholds"
+        shown = data(held)
+        return f"vmstat: not counted, and zero here: {', '.join(name for name in NOT_COUNTED if name in shown)}"
+    return "vmstat of a state directory has no event counters, no dirty thresholds, and of pages only the free ones"

@@ -1,33 +1,27 @@
 """/proc/zoneinfo: the numbers of every zone.
 
 Source: mm/vmstat.c zoneinfo_show_print()
-Differs: counters that the replay does not move (page cache, slab, stacks, reclaim) read zero, as they do when the zones
-are new; nr_zspages and nr_shadow_call_stack, which a build may add, are not shown.
+Differs: nr_shadow_call_stack, which no 32-bit ARM has, is not shown. A state directory holds no counters but those of
+free pages; they read zero then.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bootsim.linux.mm.vmstat import (
+    node_page_state,
+    node_stat_names,
+    node_unreclaimable,
+    zone_page_state,
+    zone_stat_names,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bootsim.views.held import Held
 
-NODE_STATS = (
-    "nr_inactive_anon", "nr_active_anon", "nr_inactive_file", "nr_active_file", "nr_unevictable",
-    "nr_slab_reclaimable", "nr_slab_unreclaimable", "nr_isolated_anon", "nr_isolated_file", "workingset_nodes",
-    "workingset_refault_anon", "workingset_refault_file", "workingset_activate_anon", "workingset_activate_file",
-    "workingset_restore_anon", "workingset_restore_file", "workingset_nodereclaim", "nr_anon_pages", "nr_mapped",
-    "nr_file_pages", "nr_dirty", "nr_writeback", "nr_writeback_temp", "nr_shmem", "nr_shmem_hugepages",
-    "nr_shmem_pmdmapped", "nr_file_hugepages", "nr_file_pmdmapped", "nr_anon_transparent_hugepages",
-    "nr_vmscan_write", "nr_vmscan_immediate_reclaim", "nr_dirtied", "nr_written", "nr_kernel_misc_reclaimable",
-    "nr_foll_pin_acquired", "nr_foll_pin_released", "nr_kernel_stack",
-)  # fmt: skip
-ZONE_STATS = (
-    "nr_free_pages", "nr_zone_inactive_anon", "nr_zone_active_anon", "nr_zone_inactive_file", "nr_zone_active_file",
-    "nr_zone_unevictable", "nr_zone_write_pending", "nr_mlock", "nr_page_table_pages", "nr_bounce", "nr_free_cma",
-)  # fmt: skip
 _CMA_TYPE = 4
 
 
@@ -48,12 +42,37 @@ def stat_threshold(managed_pages: int, online_cpus: int) -> int:
     return min(2 * online_cpus.bit_length() * (1 + units_of_128_mib.bit_length()), 125)
 
 
+def node_stats(held: Held) -> dict[str, int]:
+    """Return the node's counters by name; zeros of a state directory."""
+    return node_page_state(held.kernel("counters")) if held.is_live() else dict.fromkeys(node_stat_names(), 0)
+
+
+def zone_stats(held: Held) -> list[dict[str, int]]:
+    """Return each zone's counters by name; of a state directory, those of free pages."""
+    zones = held.part("zones")
+    if held.is_live():
+        return zone_page_state(held.kernel("counters"))
+    zero = dict.fromkeys(zone_stat_names(held.build.config), 0)
+    return [zero | {"nr_free_pages": zone["nr_free_pages"], "nr_free_cma": nr_free_cma(zone)} for zone in zones]
+
+
 def data(held: Held) -> list[dict[str, Any]]:
-    """Return every zone's numbers; `pagesets` has one entry for each processor that is up."""
-    return [_zone(zone, held.smp, held.build.config.SMP) for zone in held.part("zones")]
+    """Return every zone's numbers; `pagesets` has one entry for each processor that is up.
+
+    The first with memory has the node's counters, too.
+    """
+    zones = held.part("zones")
+    found = [_zone(zone, stats, held.smp, held.build.config.SMP)
+             for zone, stats in zip(zones, zone_stats(held), strict=True)]  # fmt: skip
+    populated = [zone for zone in found if zone["present"]]
+    for zone in populated:
+        zone["node_unreclaimable"] = held.is_live() and node_unreclaimable(held.kernel("kswapd"))
+    if populated:
+        populated[0]["node_stats"] = node_stats(held)
+    return found
 
 
-def _zone(zone: dict[str, Any], online: int, smp: bool) -> dict[str, Any]:
+def _zone(zone: dict[str, Any], stats: dict[str, int], online: int, smp: bool) -> dict[str, Any]:
     keys = ("count", "high", "batch")
     wmark_min, low, high = zone.get("watermark", (0, 0, 0))
     threshold = stat_threshold(zone["managed"], online) if smp and any((wmark_min, low, high)) else 0
@@ -65,7 +84,7 @@ def _zone(zone: dict[str, Any], online: int, smp: bool) -> dict[str, Any]:
         "high": high,
         **{key: zone[key] for key in ("spanned", "present", "managed")},
         "protection": zone.get("lowmem_reserve", []),
-        "nr_free_cma": nr_free_cma(zone),
+        "stats": stats,
         "pagesets": [{key: pcp[key] for key in keys} | ({"stat_threshold": pcp.get("stat_threshold", threshold)}
                                                         if smp else {}) for pcp in zone.get("pcp", [])[:online]],
         "start_pfn": zone["start_pfn"],
@@ -74,13 +93,11 @@ def _zone(zone: dict[str, Any], online: int, smp: bool) -> dict[str, Any]:
 
 def lines(held: Held) -> Iterator[str]:
     """Yield the file's lines: every zone, populated or not."""
-    first = True
     for zone in data(held):
         yield f"Node 0, zone {zone['zone']:>8}"
-        if zone["present"] and first:
-            first = False
+        if "node_stats" in zone:
             yield "  per-node stats"
-            yield from (f"      {name:<12} 0" for name in NODE_STATS)
+            yield from (f"      {name:<12} {value}" for name, value in zone["node_stats"].items())
         yield f"  pages free     {zone['free']}"
         yield from (f"        {key:<8} {zone[key]}" for key in ("min", "low", "high", "spanned", "present", "managed"))
         yield f"        protection: ({', '.join(map(str, zone['protection']))})"
@@ -89,8 +106,7 @@ def lines(held: Held) -> Iterator[str]:
 
 
 def _populated(zone: dict[str, Any]) -> Iterator[str]:
-    moved = {"nr_free_pages": zone["free"], "nr_free_cma": zone["nr_free_cma"]}
-    yield from (f"      {name:<12} {moved.get(name, 0)}" for name in ZONE_STATS)
+    yield from (f"      {name:<12} {value}" for name, value in zone["stats"].items())
     yield "  pagesets"
     for cpu, pcp in enumerate(zone["pagesets"]):
         yield f"    cpu: {cpu}"
@@ -99,12 +115,13 @@ def _populated(zone: dict[str, Any]) -> Iterator[str]:
         yield f"              batch: {pcp['batch']}"
         if "stat_threshold" in pcp:
             yield f"  vm stats threshold: {pcp['stat_threshold']}"
-    yield "  node_unreclaimable:  0"
+    yield f"  node_unreclaimable:  {int(zone['node_unreclaimable'])}"
     yield f"  start_pfn:           {zone['start_pfn']}"
 
 
 def missing(held: Held) -> str | None:
     """Return what the text leaves out because the state does not hold it."""
-    if all("pcp" in zone for zone in held.part("zones")):
+    if held.is_live():
         return None
-    return f"zoneinfo: {held.stage} of this state directory does not hold the per-cpu lists (\"pagesets\")"
+    lists = "" if all("pcp" in zone for zone in held.part("zones")) else ", and not the per-cpu lists (\"pagesets\")"
+    return f"zoneinfo: {held.stage} of this state directory holds no counters but those of free pages{lists}"

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bootsim.linux.mm.vmstat import si_mem_available
 from bootsim.views import extfrag, vmstat
 from bootsim.views.catalog import find
 from bootsim.views.extfrag import fill_contig_page_info, fragmentation_index, unusable_free_index
@@ -85,22 +86,39 @@ def number(line):
 
 
 def test_dirty_thresholds_are_the_real_kernels(real):
-    """Of its own zones as they were then; pages of files count as free ones do."""
+    """Of its own zones as they were then."""
     shown = {line.split()[0]: number(line) for line in real("vmstat")}
-    zones, reserve = [], 0
+    zones, stats, reserve = [], [], 0
     for text in "\n".join(real("zoneinfo")).split("Node 0, zone")[1:]:
         lines = [line.strip() for line in text.splitlines()]
         found = {name: number(next(line for line in lines if re.match(rf"{name} +\d", line)))
                  for name in ("pages free", "high", "present", "managed")}
-        files = sum(number(line) for line in lines if re.match(r"nr_zone_(in)?active_file ", line))
+        stats.append({line.split()[0]: number(line) for line in lines if re.match(r"nr_zone_(in)?active_file ", line)}
+                     or {"nr_zone_inactive_file": 0, "nr_zone_active_file": 0})
         protection = max(map(int, re.findall(r"\d+", next(line for line in lines if line.startswith("protection")))))
         reserve += min(protection + found["high"], found["managed"])
         zones.append({"name": lines[0], "present": found["present"], "watermark": (0, 0, found["high"]),
-                      "nr_free_pages": found["pages free"] + files})
+                      "nr_free_pages": found["pages free"]})
     mm = SimpleNamespace(pgdat=SimpleNamespace(totalreserve_pages=reserve))
     held = SimpleNamespace(part=lambda _: zones, kernel=lambda _: SimpleNamespace(mm=mm),
                            build=SimpleNamespace(config=SimpleNamespace(HIGHMEM=True)))
-    assert vmstat.dirty_limits(held) == (shown["nr_dirty_threshold"], shown["nr_dirty_background_threshold"])
+    limits = vmstat.dirty_limits(held, stats, shown)
+    assert limits == (shown["nr_dirty_threshold"], shown["nr_dirty_background_threshold"])
+
+
+def test_available_memory_is_the_real_kernels(booted, real):
+    """Of its own counters; watermarks and reserve are the boot's."""
+    shown = {line.split()[0]: number(line) for line in real("vmstat")}
+    theirs = next(int(line.split()[1]) for line in real("meminfo") if line.startswith("MemAvailable"))
+    assert si_mem_available(booted().kernel(""), [{"nr_free_pages": shown["nr_free_pages"]}], shown) * 4 == theirs
+
+
+def test_a_build_with_zsmalloc_has_a_counter_more(booted):
+    held = booted()
+    held = SimpleNamespace(build=held.build.replace(config=held.build.config.replace(ZSMALLOC=True)),
+                           part=held.part, is_live=lambda: False)
+    names = list(vmstat.data(held))
+    assert names[names.index("nr_bounce") + 1:][:2] == ["nr_zspages", "nr_free_cma"]
 
 
 def test_what_requests_leave_alone_is_the_real_kernels(booted, real):

@@ -6,7 +6,7 @@
 #          +-- PageSource: where its pages come from and go to
 #
 # Objects are named by their virtual address in the linear mapping, pages by their frame number.
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from bootsim.hw.memory cimport PhysicalMemory
 from bootsim.linux.mm.page_alloc cimport Page, Pgdat, Pglist
@@ -95,6 +95,7 @@ cdef class SlabAllocator:
     cdef bint zone_dma
     cdef uint32_t flags_permitted
     cdef uint32_t cache_create_mask
+    cdef readonly int64_t large_pages   # that kmalloc() took straight from the page allocator
     cdef bint align_must_divide         # find_mergeable() of SLAB
     cdef public bint freelist_random    # FREELIST_RANDOM's objects are taken; a recording has them of its own
 
@@ -113,6 +114,7 @@ cdef class SlabAllocator:
     cdef uint32_t kmalloc(self, uint32_t size, uint32_t gfp_mask) except? 1
     cdef int kfree(self, uint32_t va) except -1
     cdef uint32_t ksize(self, uint32_t va) except? 1
+    cdef int free_large(self, uint32_t pfn, uint32_t order) except -1
 
     # What a copy of the machine needs: a cache with all that it has, and what is not a cache's.
     cdef KmemCache copy_of(self, KmemCache s)

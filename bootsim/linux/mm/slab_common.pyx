@@ -3,7 +3,7 @@
 Source: mm/slab_common.c, mm/slab.h, include/linux/slab.h
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from copy import deepcopy
 from weakref import ProxyType, proxy
@@ -151,6 +151,7 @@ cdef class SlabAllocator:
         new.g, new.ram = new.pglist.g, new.memory.base
         new.pages = PageSource(new.k)
         new.slab_state, new.slab_nomerge = self.slab_state, self.slab_nomerge
+        new.large_pages = self.large_pages
         for s in self.slab_caches:
             new.add(self.copy_of(s))
         for s in self.cache_at.values():
@@ -244,7 +245,11 @@ cdef class SlabAllocator:
         if page == NULL or not page.flags & PG_head:
             printk(self.k, KERN_CRIT, "kernel BUG at {place}!", func="kfree", place="mm/slub.c:4118")
             return 0
-        return self.pages.free(pfn, self.g.map[pfn + 1].prev & 0xFF, False)
+        return self.free_large(pfn, self.g.map[pfn + 1].prev & 0xFF)
+
+    cdef int free_large(self, uint32_t pfn, uint32_t order) except -1:
+        self.large_pages -= <int64_t>1 << order
+        return self.pages.free(pfn, order, False)
 
     cdef uint32_t ksize(self, uint32_t va) except? 1:
         cdef uint32_t pfn
@@ -456,9 +461,13 @@ cdef class SlabAllocator:
 
     cdef uint32_t kmalloc_order(self, uint32_t size, uint32_t gfp_mask) except? 1:
         cdef uint32_t pfn
+        cdef uint32_t order = get_order(size)
         gfp_mask = fix_flags(self.k, gfp_mask) | __GFP_COMP
-        pfn = self.pages.alloc(gfp_mask, get_order(size))
-        return 0 if pfn == NO_PAGE else self.page_va(pfn)
+        pfn = self.pages.alloc(gfp_mask, order)
+        if pfn == NO_PAGE:
+            return 0
+        self.large_pages += <int64_t>1 << order
+        return self.page_va(pfn)
 
     # ---------------------------------------------------------------- from an object to its slab
 

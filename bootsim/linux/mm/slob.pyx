@@ -11,7 +11,7 @@ size in the word that lies 64 bytes (ARCH_KMALLOC_MINALIGN) before its object.
 """
 
 cimport cython
-from libc.stdint cimport int16_t, int32_t, uint32_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint32_t
 from libc.stdlib cimport calloc
 from libc.stdlib cimport free as free_host
 from libc.string cimport memcpy, memset
@@ -341,7 +341,10 @@ cdef class Slob(SlabAllocator):
     cdef uint32_t new_pages(self, uint32_t gfp_mask, uint32_t order) except? 1:
         # slob_new_pages()
         cdef uint32_t pfn = self.pages.alloc(gfp_mask, order)
-        return 0 if pfn == NO_PAGE else self.page_va(pfn)
+        if pfn == NO_PAGE:
+            return 0
+        self.large_pages += <int64_t>1 << order
+        return self.page_va(pfn)
 
     cdef uint32_t alloc_object(self, uint32_t size, uint32_t gfp_mask, uint32_t align) except? 1:
         if size < PAGE_SIZE:
@@ -358,7 +361,7 @@ cdef class Slob(SlabAllocator):
         # __kmem_cache_free()
         if size < PAGE_SIZE:
             return self.slob_free(va, size)
-        return self.pages.free(self.va_pfn(va), get_order(size), False)
+        return self.free_large(self.va_pfn(va), get_order(size))
 
     cdef int mark_rcu(self, KmemCache s, uint32_t va) except -1:
         # the size in the footer, for when the grace period is over
@@ -408,7 +411,7 @@ cdef class Slob(SlabAllocator):
         if pfn == NO_PAGE:
             raise SlabError(f"kfree({va:#x}): no memory of the linear mapping")
         if not self.g.map[pfn].flags & PG_slab:
-            return self.pages.free(pfn, self.order_of(pfn), False)
+            return self.free_large(pfn, self.order_of(pfn))
         size = self.kmalloc_size(va)
         if not 0 < size < PAGE_SIZE:
             raise SlabError(f"kfree({va:#x}): the word before it, {size:#x}, is no size that kmalloc() writes there")

@@ -1,1 +1,3 @@
-# Handed on by cimport alone.
+from bootsim.linux.mm.mmap.structs import Processes
+
+def vm_commit_limit(processes: Processes) -> int: ...

@@ -13,8 +13,8 @@ cdef void vm_unacct_memory(Processes processes, int64_t pages) noexcept:
     processes.vm_committed_as -= pages
 
 
-cdef int64_t vm_commit_limit(Processes processes) except? NO_ANSWER:
-    # Source: mm/util.c vm_commit_limit()
+cpdef int64_t vm_commit_limit(Processes processes) except? NO_ANSWER:
+    """How many pages may be promised when memory must not be overcommitted. Source: mm/util.c vm_commit_limit()"""
     cdef int64_t allowed
     if processes.sysctl_overcommit_kbytes:
         allowed = processes.sysctl_overcommit_kbytes >> (PAGE_SHIFT - 10)

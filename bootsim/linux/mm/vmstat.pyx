@@ -1,25 +1,46 @@
 """The counters of events and of pages (mm/vmstat.c): their names in a build, and their values."""
 
 from libc.stdint cimport int64_t, uint32_t
+from libc.string cimport memset
 
 from bootsim.hw.memory cimport PhysicalMemory
 from bootsim.linux.mm.page_alloc.core cimport PageBuddy
 from bootsim.linux.mm.page_alloc.node cimport Pglist
+from bootsim.linux.mm.page_alloc.slowpath cimport MAX_RECLAIM_RETRIES
 from bootsim.linux.mm.page_alloc.structs cimport *
-from bootsim.linux.mm.swap cimport PAGE_MAPPING_ANON, PG_dirty, PG_swapbacked
+from bootsim.linux.mm.swap cimport (
+    LRU_FILE, LRU_UNEVICTABLE, NR_LRU_LISTS, PAGE_MAPPING_ANON, LruVec, PG_dirty, PG_swapbacked, PG_swapcache)
 
 from bootsim.linux.mm.slab_common import SLAB_RECLAIM_ACCOUNT
 
-# What node_page_state() counts, as Mem-Info calls it.
+# What is counted of each zone by looking at its struct pages; the first are LRU lists, in the order of enum lru_list.
 cdef enum:
-    ACTIVE_ANON, INACTIVE_ANON, ACTIVE_FILE, INACTIVE_FILE, UNEVICTABLE, MAPPED, DIRTY, WRITEBACK, SHMEM, FILE_PAGES
+    UNEVICTABLE = LRU_UNEVICTABLE
     MLOCKED
+    ANON_MAPPED
+    FILE_MAPPED
+    FILE_PAGES
+    FILE_DIRTY
+    WRITEBACK
+    SHMEM
     NR_COUNTED
-cdef tuple _COUNTED = (
-    "active_anon", "inactive_anon", "active_file", "inactive_file", "unevictable", "mapped", "dirty", "writeback",
-    "shmem", "file_pages", "mlocked",
-)
 
+# The names of a zone's and of the node's counters (enum zone_stat_item, node_stat_item), in the files' order.
+cdef tuple _LRU = ("inactive_anon", "active_anon", "inactive_file", "active_file", "unevictable")
+cdef tuple _ZONE = ("nr_free_pages", *(f"nr_zone_{name}" for name in _LRU), "nr_zone_write_pending", "nr_mlock",
+                    "nr_page_table_pages", "nr_bounce", "nr_zspages", "nr_free_cma")
+cdef tuple _NODE = (
+    *(f"nr_{name}" for name in _LRU), "nr_slab_reclaimable", "nr_slab_unreclaimable", "nr_isolated_anon",
+    "nr_isolated_file", "workingset_nodes", "workingset_refault_anon", "workingset_refault_file",
+    "workingset_activate_anon", "workingset_activate_file", "workingset_restore_anon", "workingset_restore_file",
+    "workingset_nodereclaim", "nr_anon_pages", "nr_mapped", "nr_file_pages", "nr_dirty", "nr_writeback",
+    "nr_writeback_temp", "nr_shmem", "nr_shmem_hugepages", "nr_shmem_pmdmapped", "nr_file_hugepages",
+    "nr_file_pmdmapped", "nr_anon_transparent_hugepages", "nr_vmscan_write", "nr_vmscan_immediate_reclaim",
+    "nr_dirtied", "nr_written", "nr_kernel_misc_reclaimable", "nr_foll_pin_acquired", "nr_foll_pin_released",
+    "nr_kernel_stack",
+)
+cdef tuple _SUMS = (("nr_anon_pages", ANON_MAPPED), ("nr_mapped", FILE_MAPPED), ("nr_file_pages", FILE_PAGES),
+                    ("nr_dirty", FILE_DIRTY), ("nr_writeback", WRITEBACK), ("nr_shmem", SHMEM))
 # By zone, in the order of zones; then what every build has.
 cdef tuple _BY_ZONE = (("pgalloc", PGALLOC), ("allocstall", ALLOCSTALL), ("pgskip", PGSCAN_SKIP))
 cdef dict _ZONE_TEXT = {"DMA": "dma", "Normal": "normal", "HighMem": "high", "Movable": "movable"}
@@ -58,6 +79,7 @@ cdef tuple _UNEVICTABLE = (
 # What a kernel counts in code that is not replayed, though the machine does what that code is for: zero here, maybe not
 # there. The other items that nothing counts are zero in a kernel, too, since what they count does not happen.
 NOT_COUNTED = (
+    "nr_kernel_stack", "workingset_nodes", "nr_vmscan_write", "nr_vmscan_immediate_reclaim", "nr_dirtied", "nr_written",
     "pgpgin", "pgpgout", "kswapd_low_wmark_hit_quickly", "slabs_scanned", "vmacache_find_calls", "vmacache_find_hits",
 )
 
@@ -95,21 +117,24 @@ def all_vm_events(k):
 cdef void count_page(const Page *page, int64_t *counts) noexcept nogil:
     # What kind of page it is. Those that wait in a vector for their LRU list count on none yet.
     cdef bint swapbacked = (page.flags & PG_swapbacked) != 0
-    cdef bint file_page = page.mapping and not page.mapping & PAGE_MAPPING_ANON
+    cdef bint anon = (page.mapping & PAGE_MAPPING_ANON) != 0
     if page.refcount <= 0 or PageBuddy(page) or page.flags & (PG_slab | PG_reserved):
         return
     if page.flags & PG_lru:
         if page.flags & PG_unevictable:
-            counts[UNEVICTABLE] += 1
+            counts[LRU_UNEVICTABLE] += 1
         else:
-            counts[(0 if swapbacked else ACTIVE_FILE) + (0 if page.flags & PG_active else 1)] += 1
-    counts[MLOCKED] += 1 if page.flags & PG_mlocked else 0
-    counts[MAPPED] += 1 if -<int>page.page_type > 0 and not page.mapping & PAGE_MAPPING_ANON else 0
-    if file_page:
+            counts[(0 if swapbacked else LRU_FILE) + ((page.flags & PG_active) != 0)] += 1
+    counts[MLOCKED] += (page.flags & PG_mlocked) != 0
+    if -<int>page.page_type > 0:
+        counts[ANON_MAPPED if anon else FILE_MAPPED] += 1
+    counts[WRITEBACK] += (page.flags & PG_writeback) != 0
+    if page.mapping and not anon:
         counts[FILE_PAGES] += 1
-        counts[SHMEM] += 1 if swapbacked else 0
-        counts[DIRTY] += 1 if page.flags & PG_dirty and not swapbacked else 0
-        counts[WRITEBACK] += 1 if page.flags & PG_writeback else 0
+        counts[SHMEM] += swapbacked
+        counts[FILE_DIRTY] += (page.flags & PG_dirty) != 0 and not swapbacked
+    elif swapbacked and page.flags & PG_swapcache:
+        counts[FILE_PAGES] += 1
 
 
 cdef list pages_of_tables(k, Pglist p):
@@ -133,30 +158,102 @@ cdef uint32_t zone_of(const Pgdat *g, uint32_t pfn) noexcept nogil:
     return g.span_zone[i - 1] if i else 0
 
 
-def node_page_state(k):
-    """How many pages there are of each kind, a list by zone: "inactive_anon", "mapped", "slab_reclaimable", ...
+cdef void count_pages(const Pgdat *g, int64_t[4][NR_COUNTED] counts) noexcept nogil:
+    cdef uint32_t i, pfn, end
+    memset(counts, 0, 4 * NR_COUNTED * sizeof(int64_t))
+    for i in range(g.nr_spans if g.map != NULL else 0):
+        end = g.span_start[i + 1] if i + 1 < g.nr_spans else g.end
+        for pfn in range(max(g.span_start[i], g.base), min(end, g.end)):
+            count_page(&g.map[pfn], counts[g.span_zone[i]])
 
-    Source: mm/vmstat.c node_page_state(), zone_page_state()
-    Differs: pages are counted when it is asked for, so that no processor keeps a part of a count to itself; large
-        blocks of kmalloc() are not counted as slabs.
+
+def zone_page_state(k):
+    """Every zone's counters by name, in the order of /proc/zoneinfo; pages.
+
+    Source: mm/vmstat.c zone_page_state(), vmstat_text[]
+    Differs: pages are counted when it is asked for, so that no processor keeps a part of a count to itself, but for
+        free pages; nr_bounce and nr_zspages are zero, as nothing has such pages.
     """
     cdef Pglist p = k.mm.pgdat
     cdef int64_t counts[4][NR_COUNTED]
-    cdef uint32_t i, pfn, end
-    cdef int item
-    for i in range(4):
-        for item in range(NR_COUNTED):
-            counts[i][item] = 0
-    for i in range(p.g.nr_spans if p.g.map != NULL else 0):
-        end = p.g.span_start[i + 1] if i + 1 < p.g.nr_spans else p.g.end
-        for pfn in range(max(p.g.span_start[i], p.g.base), min(end, p.g.end)):
-            count_page(&p.g.map[pfn], counts[p.g.span_zone[i]])
-    found = {name: [counts[i][item] for i in range(p.g.nr_zones)] for item, name in enumerate(_COUNTED)}
-    found["pagetables"] = pages_of_tables(k, p)
-    slab = k.mm.slab
-    reclaimable = set() if slab is None else {s.name for s in slab.slab_caches if s.flags & SLAB_RECLAIM_ACCOUNT}
-    for name in ("slab_reclaimable", "slab_unreclaimable"):
-        found[name] = [0] * p.g.nr_zones
-    for first, pages, name in () if slab is None else slab.slabs():
-        found["slab_reclaimable" if name in reclaimable else "slab_unreclaimable"][zone_of(p.g, first)] += pages
+    cdef int lru
+    cdef uint32_t i
+    count_pages(p.g, counts)
+    tables, found = pages_of_tables(k, p), []
+    for i in range(p.g.nr_zones):
+        zone = dict.fromkeys(zone_stat_names(k.build.config), 0)
+        for lru in range(NR_LRU_LISTS):
+            zone["nr_zone_" + _LRU[lru]] = counts[i][lru]
+        zone["nr_free_pages"] = max(p.g.zones[i].vm_stat[NR_FREE_PAGES], 0)
+        zone["nr_free_cma"] = max(p.g.zones[i].vm_stat[NR_FREE_CMA_PAGES], 0)
+        zone["nr_zone_write_pending"] = counts[i][FILE_DIRTY] + counts[i][WRITEBACK]
+        zone["nr_mlock"], zone["nr_page_table_pages"] = counts[i][MLOCKED], tables[i]
+        found.append(zone)
     return found
+
+
+cdef dict workingset(LruVec lru):
+    # what reclaim counts of pages that come back
+    cdef int i
+    found = {}
+    for i in range(2 if lru is not None else 0):
+        kind = "file" if i else "anon"
+        found[f"workingset_refault_{kind}"] = lru.costs.workingset_refault[i]
+        found[f"workingset_activate_{kind}"] = lru.costs.workingset_activate[i]
+        found[f"workingset_restore_{kind}"] = lru.costs.workingset_restore[i]
+    return found
+
+
+def node_page_state(k):
+    """The node's counters by name, in the order of /proc/vmstat; pages, nr_kernel_stack in KiB.
+
+    Source: mm/vmstat.c node_page_state_pages(), vmstat_text[]
+    Differs: pages are counted when it is asked for, so that no processor keeps a part of a count to itself. Kernel
+        stacks, huge pages and pages that get_user_pages() pins are zero, as nothing is taken for them; NOT_COUNTED.
+    """
+    cdef Pglist p = k.mm.pgdat
+    cdef int64_t counts[4][NR_COUNTED]
+    cdef int item, zone
+    count_pages(p.g, counts)
+    sums = [sum(counts[zone][item] for zone in range(4)) for item in range(NR_COUNTED)]
+    found = dict.fromkeys(_NODE, 0)
+    found.update((f"nr_{name}", sums[lru]) for lru, name in enumerate(_LRU))
+    found.update((name, sums[<int>counted]) for name, counted in _SUMS)
+    found.update(workingset(p.lru))
+    slab = k.mm.slab
+    if slab is not None:
+        reclaimable = {s.name for s in slab.slab_caches if s.flags & SLAB_RECLAIM_ACCOUNT}
+        found["nr_slab_unreclaimable"] = max(slab.large_pages, 0)
+        for _, pages, name in slab.slabs():
+            found["nr_slab_reclaimable" if name in reclaimable else "nr_slab_unreclaimable"] += pages
+    return found
+
+
+def zone_stat_names(config):
+    """The names of a zone's counters in a build."""
+    return tuple(name for name in _ZONE if name != "nr_zspages" or config.ZSMALLOC)
+
+
+def node_stat_names():
+    """The names of the node's counters."""
+    return _NODE
+
+
+def node_unreclaimable(k):
+    """Whether kswapd has given up. Source: mm/vmstat.c zoneinfo_show_print()"""
+    return (<Pglist>k.mm.pgdat).g.kswapd_failures >= MAX_RECLAIM_RETRIES
+
+
+def si_mem_available(k, zones, node):
+    """How many pages programs could get without swapping, by the counters of zones and node.
+
+    Source: mm/page_alloc.c si_mem_available()
+    """
+    cdef Pglist p = k.mm.pgdat
+    cdef uint32_t i
+    wmark_low = sum(p.g.zones[i].watermark[WMARK_LOW] + p.g.zones[i].watermark_boost for i in range(p.g.nr_zones))
+    pagecache = node["nr_active_file"] + node["nr_inactive_file"]
+    reclaimable = node["nr_slab_reclaimable"] + node["nr_kernel_misc_reclaimable"]
+    available = sum(zone["nr_free_pages"] for zone in zones) - p.totalreserve_pages
+    available += pagecache - min(pagecache // 2, wmark_low)
+    return max(available + reclaimable - min(reclaimable // 2, wmark_low), 0)

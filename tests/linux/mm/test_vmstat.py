@@ -1,13 +1,19 @@
-"""Event counters: what the kernel counts, where it counts it, and what a build shows of them."""
+"""Counters of events and of pages: what the kernel counts, where it counts it, and what a build shows of them."""
 
 import pytest
 
 import bootsim
 from bootsim.inputs.configfile import load_build
+from bootsim.lab.session import Session
+from bootsim.linux.include.linux.slab import kfree, kmalloc, kmem_cache_alloc, kmem_cache_create, krealloc
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.compaction.api import compact_memory
 from bootsim.linux.mm.migrate import page_holders
-from bootsim.linux.mm.vmstat import NOT_COUNTED, all_vm_events
+from bootsim.linux.mm.slab_common import SLAB_RECLAIM_ACCOUNT
+from bootsim.linux.mm.vmalloc.alloc import vfree, vmalloc
+from bootsim.linux.mm.vmstat import NOT_COUNTED, all_vm_events, node_page_state, zone_page_state
+from bootsim.views import alive, meminfo
+from bootsim.views.held import END, LiveState
 
 
 @pytest.fixture
@@ -107,7 +113,8 @@ def test_a_build_shows_what_it_has():
 
     assert names(VM_EVENT_COUNTERS=False) == []
     everything = names()
-    assert set(NOT_COUNTED) - set(everything) == {"vmacache_find_calls", "vmacache_find_hits"}
+    of_pages = {name for name in NOT_COUNTED if name.startswith(("nr_", "workingset_"))}
+    assert set(NOT_COUNTED) - set(everything) - of_pages == {"vmacache_find_calls", "vmacache_find_hits"}
     assert [n for n in everything if n not in names(COMPACTION=False)] == [
         n for n in everything if n.startswith("compact_")]
     assert not any("high" in n and "wmark" not in n for n in names(HIGHMEM=False))
@@ -134,3 +141,128 @@ def test_a_contiguous_range_moves_pages_out_and_takes_them(k):
     assert added["pgmigrate_success"] == moved == len(held)
     assert added["compact_isolated"] >= moved + 64
     assert "pgmigrate_fail" not in added
+
+
+# ------------------------------------------------------------------ pages
+
+PAGE = 4096
+READ, WRITE, SHARED, PRIVATE, ANONYMOUS = 1, 2, 1, 2, 0x20
+
+
+def pages_added(k, action):
+    """What an action added to which counters of pages, of the node and of all zones together."""
+    def now():
+        return node_page_state(k) | {name: sum(zone[name] for zone in zone_page_state(k))
+                                     for name in zone_page_state(k)[0]}
+    before = now()
+    action()
+    pa.drain_all_pages(k)
+    return {name: value - before[name] for name, value in now().items() if value != before[name]}
+
+
+@pytest.fixture
+def lab(k):
+    session = Session(k, alive.text)
+    session.names()
+    return session
+
+
+def touched(p, addr, pages, write=True):
+    for i in range(pages):
+        if write:
+            p.write(addr + i * PAGE)
+        else:
+            p.read(addr + i * PAGE)
+    return addr
+
+
+@pytest.mark.parametrize("allocator", ["SLUB", "SLAB", "SLOB"])
+def test_slabs_and_large_blocks_of_kmalloc_are_the_allocators(allocator):
+    build = load_build("3G/1G")
+    config = build.config.replace(SLUB=False, SLAB=False, SLOB=False, SLAB_FREELIST_RANDOM=False)
+    machine = bootsim.prepare("vexpress.dts", build.replace(config=config.replace(**{allocator: True})), mem="128M")
+    bootsim.run(machine)
+    start = node_page_state(machine)
+    assert start["nr_slab_unreclaimable"] >= sum(pages for _, pages, _ in machine.mm.slab.slabs())
+    cache = kmem_cache_create(machine, "inodes", 1000, 0, SLAB_RECLAIM_ACCOUNT)
+    added = pages_added(machine, lambda: [kmem_cache_alloc(machine, cache, pa.GFP_KERNEL) for _ in range(400)])
+    kind = "nr_slab_unreclaimable" if allocator == "SLOB" else "nr_slab_reclaimable"
+    assert 100 <= added[kind] <= 134
+    large = []
+    added = pages_added(machine, lambda: large.append(kmalloc(machine, 100 << 10)))
+    assert added["nr_slab_unreclaimable"] == 32
+    if allocator == "SLAB":  # has caches of every size that kmalloc() may give
+        return
+    other = machine.copy()
+    assert pages_added(other, lambda: kfree(other, large[0]))["nr_slab_unreclaimable"] == -32
+    added = pages_added(machine, lambda: large.append(krealloc(machine, large[0], 200 << 10, pa.GFP_KERNEL)))
+    assert added["nr_slab_unreclaimable"] == 32
+
+
+def test_pages_of_a_process_by_kind(lab, k, tmp_path):
+    data = tmp_path / "data"
+    data.write_bytes(b"d" * 64 * PAGE)
+    p = lab.names()["process"]()
+    fd = p.open(data, writable=True)
+    drain = k.processes.pages.drain
+    drain()
+
+    def anonymous():
+        touched(p, p.mmap(length=40 * PAGE, prot=READ | WRITE, flags=PRIVATE | ANONYMOUS), 40)
+        drain()
+
+    added = pages_added(k, anonymous)
+    assert (added["nr_anon_pages"], added["nr_inactive_anon"], added["nr_zone_inactive_anon"]) == (40, 40, 40)
+    assert "nr_file_pages" not in added
+
+    def file():
+        at = p.mmap(length=64 * PAGE, prot=READ | WRITE, flags=SHARED, fd=fd)
+        touched(p, at, 64, write=False)
+        touched(p, at, 10)
+        drain()
+
+    added = pages_added(k, file)
+    assert (added["nr_file_pages"], added["nr_mapped"], added["nr_dirty"]) == (64, 64, 10)
+    assert added["nr_zone_write_pending"] == 10
+    assert "nr_shmem" not in added
+    assert "nr_anon_pages" not in added
+
+    added = pages_added(k, lambda: touched(p, p.mmap(length=8 * PAGE, prot=READ | WRITE, flags=SHARED | ANONYMOUS), 8))
+    assert (added["nr_shmem"], added["nr_file_pages"], added["nr_mapped"]) == (8, 8, 8)
+    assert "nr_dirty" not in added  # tmpfs is not written back
+
+
+def test_pages_of_two_processes_count_once(lab, k):
+    p = lab.names()["process"]()
+    addr = touched(p, p.mmap(length=40 * PAGE, prot=READ | WRITE, flags=PRIVATE | ANONYMOUS), 40)
+    children = []
+    assert "nr_anon_pages" not in pages_added(k, lambda: children.append(p.fork()))
+    assert pages_added(k, lambda: touched(children[0], addr, 5))["nr_anon_pages"] == 5
+
+
+def test_meminfo_adds_them_up(lab, k):
+    p = lab.names()["process"]()
+
+    def shown():
+        return meminfo.data(LiveState(k, END))
+
+    before = shown()
+    touched(p, p.mmap(length=40 * PAGE, prot=READ | WRITE, flags=PRIVATE | ANONYMOUS), 40)
+    touched(p, p.mmap(length=8 * PAGE, prot=READ | WRITE, flags=SHARED | ANONYMOUS), 8)
+    k.processes.pages.drain()
+    vmalloc(k, 30 * PAGE)
+    after = shown()
+    added = {label: (after[label] - before[label]) // 4 for label in after if after[label] != before[label]}
+    assert (added["AnonPages"], added["Shmem"], added["Mapped"], added["Cached"]) == (40, 8, 8, 8)
+    assert added["Committed_AS"] == 48
+    assert added["VmallocUsed"] == 30
+    assert after["Active"] + after["Inactive"] == sum(node_page_state(k)[f"nr_{name}"] * 4 for name in (
+        "active_anon", "inactive_anon", "active_file", "inactive_file"))
+    assert after["Slab"] == after["SReclaimable"] + after["SUnreclaim"] > 0
+
+
+def test_vmalloc_takes_off_what_it_gives_back(k):
+    addr = vmalloc(k, 30 * PAGE)
+    used = meminfo.data(LiveState(k, END))["VmallocUsed"]
+    vfree(k, addr)
+    assert used - meminfo.data(LiveState(k, END))["VmallocUsed"] == 30 * 4

@@ -120,9 +120,9 @@ def dump_tasks(k):
 
 def _is_dump_unreclaim_slabs(k):
     # Source: mm/oom_kill.c is_dump_unreclaim_slabs()
-    pages = {name: sum(counts) for name, counts in node_page_state(k).items()}
+    pages = node_page_state(k)
     lru = ("active_anon", "inactive_anon", "active_file", "inactive_file", "unevictable")
-    return pages["slab_unreclaimable"] > sum(pages[name] for name in lru)
+    return pages["nr_slab_unreclaimable"] > sum(pages[f"nr_{name}"] for name in lru)
 
 
 def dump_header(k, oc, Task victim):

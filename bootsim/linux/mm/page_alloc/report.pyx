@@ -6,7 +6,6 @@ from libc.stdint cimport int32_t, uint32_t
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist
-from bootsim.linux.mm.page_alloc.slowpath cimport MAX_RECLAIM_RETRIES
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 from bootsim.linux.kernel.panic import warn
@@ -193,22 +192,24 @@ def show_mem(k):
 
 # What is told of all memory, and of the node, and of a zone; what nothing is ever counted of stands as 0.
 _OF_ALL = (
-    "active_anon:{active_anon} inactive_anon:{inactive_anon} isolated_anon:0",
-    " active_file:{active_file} inactive_file:{inactive_file} isolated_file:0",
-    " unevictable:{unevictable} dirty:{dirty} writeback:{writeback}",
-    " slab_reclaimable:{slab_reclaimable} slab_unreclaimable:{slab_unreclaimable}",
-    " mapped:{mapped} shmem:{shmem} pagetables:{pagetables} bounce:0",
-    " free:{free} free_pcp:{free_pcp} free_cma:{free_cma}",
+    "active_anon:{nr_active_anon} inactive_anon:{nr_inactive_anon} isolated_anon:{nr_isolated_anon}",
+    " active_file:{nr_active_file} inactive_file:{nr_inactive_file} isolated_file:{nr_isolated_file}",
+    " unevictable:{nr_unevictable} dirty:{nr_dirty} writeback:{nr_writeback}",
+    " slab_reclaimable:{nr_slab_reclaimable} slab_unreclaimable:{nr_slab_unreclaimable}",
+    " mapped:{nr_mapped} shmem:{nr_shmem} pagetables:{nr_page_table_pages} bounce:{nr_bounce}",
+    " free:{nr_free_pages} free_pcp:{free_pcp} free_cma:{nr_free_cma}",
 )
-_OF_NODE = ("Node 0 active_anon:{active_anon}kB inactive_anon:{inactive_anon}kB active_file:{active_file}kB "
-            "inactive_file:{inactive_file}kB unevictable:{unevictable}kB isolated(anon):0kB isolated(file):0kB "
-            "mapped:{mapped}kB dirty:{dirty}kB writeback:{writeback}kB shmem:{shmem}kB writeback_tmp:0kB "
-            "kernel_stack:0kB all_unreclaimable? {hopeless}")
-_OF_ZONE = ("{zone} free:{free}kB min:{min_}kB low:{low}kB high:{high}kB reserved_highatomic:{atomic}KB "
-            "active_anon:{active_anon}kB inactive_anon:{inactive_anon}kB active_file:{active_file}kB "
-            "inactive_file:{inactive_file}kB unevictable:{unevictable}kB writepending:{writepending}kB "
-            "present:{present}kB managed:{managed}kB mlocked:{mlocked}kB pagetables:{pagetables}kB bounce:0kB "
-            "free_pcp:{free_pcp}kB local_pcp:{local}kB free_cma:{free_cma}kB")
+_OF_NODE = ("Node 0 active_anon:{nr_active_anon}kB inactive_anon:{nr_inactive_anon}kB active_file:{nr_active_file}kB "
+            "inactive_file:{nr_inactive_file}kB unevictable:{nr_unevictable}kB isolated(anon):{nr_isolated_anon}kB "
+            "isolated(file):{nr_isolated_file}kB mapped:{nr_mapped}kB dirty:{nr_dirty}kB writeback:{nr_writeback}kB "
+            "shmem:{nr_shmem}kB writeback_tmp:{nr_writeback_temp}kB kernel_stack:{kernel_stack}kB "
+            "all_unreclaimable? {hopeless}")
+_OF_ZONE = ("{zone} free:{nr_free_pages}kB min:{min_}kB low:{low}kB high:{high}kB reserved_highatomic:{atomic}KB "
+            "active_anon:{nr_zone_active_anon}kB inactive_anon:{nr_zone_inactive_anon}kB "
+            "active_file:{nr_zone_active_file}kB inactive_file:{nr_zone_inactive_file}kB "
+            "unevictable:{nr_zone_unevictable}kB writepending:{nr_zone_write_pending}kB present:{present}kB "
+            "managed:{managed}kB mlocked:{nr_mlock}kB pagetables:{nr_page_table_pages}kB bounce:{nr_bounce}kB "
+            "free_pcp:{free_pcp}kB local_pcp:{local}kB free_cma:{nr_free_cma}kB")
 
 
 def show_free_areas(k):
@@ -216,29 +217,23 @@ def show_free_areas(k):
 
     Source: mm/page_alloc.c show_free_areas()
     """
-    from bootsim.linux.mm.vmstat import node_page_state  # few machines come to this
+    from bootsim.linux.mm.vmstat import node_page_state, node_unreclaimable, zone_page_state  # few machines come here
 
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t i
     func = "show_free_areas"
     populated = [i for i in range(p.g.nr_zones) if p.g.zones[i].present_pages]
-    free = cma = cached = 0
-    for i in populated:
-        zone = &p.g.zones[i]
-        free += max(zone.vm_stat[NR_FREE_PAGES], 0)
-        cma += max(zone.vm_stat[NR_FREE_CMA_PAGES], 0)
-        cached += _cached(k, zone)
-    by_zone = node_page_state(k)
-    pages = {name: sum(counts) for name, counts in by_zone.items()}
+    zones, node = zone_page_state(k), node_page_state(k)
+    pages = node | {name: sum(zone[name] for zone in zones) for name in zones[0]}
     for line in _OF_ALL:
-        printk(k, KERN_WARNING, line, func=func, **pages, free=free, free_pcp=cached, free_cma=cma)
-    printk(k, KERN_WARNING, _OF_NODE, func=func, **{name: _kib(count) for name, count in pages.items()},
-           hopeless="yes" if p.g.kswapd_failures >= MAX_RECLAIM_RETRIES else "no")
+        printk(k, KERN_WARNING, line, func=func, free_pcp=sum(_cached(k, &p.g.zones[i]) for i in populated), **pages)
+    printk(k, KERN_WARNING, _OF_NODE, func=func, **{name: _kib(count) for name, count in node.items()},
+           kernel_stack=node["nr_kernel_stack"], hopeless="yes" if node_unreclaimable(k) else "no")
     for i in populated:
-        _show_zone(k, p, i, {name: _kib(counts[i]) for name, counts in by_zone.items()})
+        _show_zone(k, p, i, {name: _kib(count) for name, count in zones[i].items()})
     for i in populated:
         _show_blocks(k, p, i)
-    printk(k, KERN_WARNING, "{pages} total pagecache pages", func=func, pages=pages["file_pages"])
+    printk(k, KERN_WARNING, "{pages} total pagecache pages", func=func, pages=pages["nr_file_pages"])
     if k.build.config.SWAP:
         from bootsim.linux.mm.swap_state import show_swap_cache_info  # no boot comes here
 
@@ -249,12 +244,10 @@ cdef _show_zone(k, Pglist p, uint32_t i, sizes):
     cdef Zone *zone = &p.g.zones[i]
     boost = zone.watermark_boost
     printk(k, KERN_WARNING, _OF_ZONE, func="show_free_areas", **sizes,
-           writepending=sizes["dirty"] + sizes["writeback"],
-           zone=p.zone_names[i], free=_kib(max(zone.vm_stat[NR_FREE_PAGES], 0)),
-           min_=_kib(zone.watermark[WMARK_MIN] + boost), low=_kib(zone.watermark[WMARK_LOW] + boost),
-           high=_kib(zone.watermark[WMARK_HIGH] + boost), atomic=_kib(zone.nr_reserved_highatomic),
-           present=_kib(zone.present_pages), managed=_kib(zone.managed_pages), free_pcp=_kib(_cached(k, zone)),
-           local=_kib(zone.pageset[p.g.cpu].count), free_cma=_kib(max(zone.vm_stat[NR_FREE_CMA_PAGES], 0)))
+           zone=p.zone_names[i], min_=_kib(zone.watermark[WMARK_MIN] + boost),
+           low=_kib(zone.watermark[WMARK_LOW] + boost), high=_kib(zone.watermark[WMARK_HIGH] + boost),
+           atomic=_kib(zone.nr_reserved_highatomic), present=_kib(zone.present_pages),
+           managed=_kib(zone.managed_pages), free_pcp=_kib(_cached(k, zone)), local=_kib(zone.pageset[p.g.cpu].count))
     printk(k, KERN_WARNING, "lowmem_reserve[]: {reserves}", func="show_free_areas",
            reserves=" ".join(str(zone.lowmem_reserve[j]) for j in range(p.g.nr_zones)))
 

@@ -207,7 +207,8 @@ def pcpu_setup_first_chunk(k: Kernel, ai: PcpuAllocInfo, base: int) -> None:
     static_size = (ai.static_size + PCPU_MIN_ALLOC_SIZE - 1) & ~(PCPU_MIN_ALLOC_SIZE - 1)
     dyn_size = ai.dyn_size - (static_size - ai.static_size)
     base_va = k.phys_to_virt(base)
-    k.mm.pcpu = Percpu(base_va, ai.unit_size, k.build.symbols.per_cpu_start if k.build.config.SMP else base_va)
+    k.mm.pcpu = Percpu(base_va, ai.unit_size, k.build.symbols.per_cpu_start if k.build.config.SMP else base_va,
+                       (ai.static_size + ai.reserved_size + ai.dyn_size) // PAGE_SIZE)
     chunk = pcpu_alloc_first_chunk(k, base_va + static_size, ai.reserved_size or dyn_size)
     if ai.reserved_size:
         k.mm.pcpu.reserved_chunk = chunk

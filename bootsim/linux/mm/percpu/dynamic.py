@@ -34,13 +34,15 @@ class Percpu:
     """The variables of mm/percpu.c: `base` is pcpu_base_addr (va), `unit_size` in bytes, `slots` the lists of chunks.
 
     `per_cpu_start` is what per-cpu pointers count from: the static per-cpu section, or, without SMP, the unit itself.
-    `pages_va` is where the array for pages of a new part of a chunk lies, 0 before its first use.
+    `pages_va` is where the array for pages of a new part of a chunk lies, 0 before its first use. `first_pages` are
+    those of a unit that the boot gave.
     """
 
-    def __init__(self, base: int, unit_size: int, per_cpu_start: int) -> None:
+    def __init__(self, base: int, unit_size: int, per_cpu_start: int, first_pages: int) -> None:
         self.base = base
         self.unit_size = unit_size
         self.per_cpu_start = per_cpu_start
+        self.first_pages = first_pages
         self.nr_slots = _size_to_slot(unit_size) + 2
         self.slots: list[list[PcpuChunk]] = [[] for _ in range(self.nr_slots)]
         self.reserved_chunk: PcpuChunk | None = None
@@ -53,6 +55,12 @@ class Percpu:
     def nr_empty_pop_pages(self) -> int:
         """pcpu_nr_empty_pop_pages: the pages of a unit that are there and in which nothing is, in all chunks."""
         return sum(chunk.nr_empty_pop_pages for chunks in self.slots for chunk in chunks)
+
+    @property
+    def nr_populated(self) -> int:
+        """pcpu_nr_populated: the pages of a unit that are there, in all chunks."""
+        return self.first_pages + sum(sum(chunk.populated) for chunks in self.slots for chunk in chunks
+                                      if chunk is not self.first_chunk)  # fmt: skip
 
     def link_first_chunk(self, chunk: PcpuChunk) -> None:
         """Make `chunk` the one that is searched."""
