@@ -48,8 +48,8 @@ def _check_build(recording: Recording, build: KernelBuild) -> None:
             raise InputError(f"{recording.path / 'meta.json'}: {name} is {recorded}, and the build has {value}: "
                              "another kernel than the recorded one")
     if config.SLAB and config.DEBUG_SLAB:
-        raise InputError(f"{recording.path}: a build with CONFIG_DEBUG_SLAB, whose red zones and poison are not "
-                         "modelled, so that its objects lie elsewhere")
+        raise InputError(f"{recording.path}: a build with CONFIG_DEBUG_SLAB: no record tells whether an object's "
+                         "address is that of its red zone or of what lies behind")
 
 
 class PageReplay:

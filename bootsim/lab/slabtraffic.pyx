@@ -15,7 +15,7 @@ from bootsim.lab.recorded cimport Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pgdat
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_COMP
 from bootsim.linux.mm.slab.objects cimport Slab
-from bootsim.linux.mm.slab.slabs cimport SLABS_FREE, ArrayCache, SlabCache, off_slab
+from bootsim.linux.mm.slab.structs cimport SLABS_FREE, ArrayCache, SlabCache, off_slab
 from bootsim.linux.mm.slab_common cimport FULL, ZERO_SIZE_PTR, KmemCache, get_order
 
 from bootsim.linux.mm.slab_common import SlabError

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from bootsim.views.held import Held
 
-_HEADER = (
-    "slabinfo - version: 2.1",
-    "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount>"
-    " <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>",
-)
+_VERSION = "slabinfo - version: 2.1"
+_COLUMNS = ("# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> "
+            "<batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>")
+_STATISTICS = (" : globalstat <listallocs> <maxobjs> <grown> <reaped> <error> <maxfreeable> <nodeallocs> <remotefrees> "
+               "<alienoverflow> : cpustat <allochit> <allocmiss> <freehit> <freemiss>")
 
 
 def _slab(held: Held) -> Any:
@@ -60,6 +60,8 @@ def lines(held: Held, path: str | None = None) -> Iterator[str]:
     config = held.build.config
     if not config.SLAB and not config.SLUB_DEBUG:
         raise NotHeld("/proc/slabinfo is there with CONFIG_SLAB or CONFIG_SLUB_DEBUG alone")
-    yield from _HEADER
+    checked = config.SLAB and config.DEBUG_SLAB
+    yield _VERSION + (" (statistics)" if checked else "")
+    yield _COLUMNS + (_STATISTICS if checked else "")
     for cache in reversed(slab.slab_caches):
         yield slab.slabinfo(cache)

@@ -39,7 +39,7 @@ from bootsim.linux.mm.migrate import page_holders
 from bootsim.linux.mm.mmap.map import mmap_pgoff
 from bootsim.linux.mm.mmap.structs import Processes, Task, UserMm, UserPages
 from bootsim.linux.mm.slab import kmem_cache_init_late
-from bootsim.linux.mm.slab.slabs import SlabCache
+from bootsim.linux.mm.slab.structs import SlabCache
 from bootsim.linux.mm.slab_common import KmemCache, SlabError
 from bootsim.linux.mm.slub.slabs import SlubCache
 
@@ -81,12 +81,12 @@ WITHOUT_FUNCTIONS = {
     "bootsim.linux.mm.mmu_gather",
     "bootsim.linux.mm.oom_kill.reap",
     "bootsim.linux.mm.rmap.anon_vma",
+    "bootsim.linux.mm.slab.structs",
     "bootsim.linux.mm.swap",
     "bootsim.linux.mm.swap_slots",
     "bootsim.linux.mm.swapfile.count",
     "bootsim.linux.mm.swapfile.info",
     "bootsim.linux.mm.swapfile.scan",
-    "bootsim.linux.mm.util",
 }
 FREES = ("__free_pages", "free_unref_page", "__free_pages_ok", "free_pages_exact", "free_contig_range", "split_page")
 BASE_PFN = 0x60000
@@ -106,7 +106,7 @@ def surface():
 
 
 SURFACE = surface()
-ALLOCATORS = ("SLUB", "SLAB", "SLOB", "SLUB with checks")
+ALLOCATORS = ("SLUB", "SLAB", "SLOB", "SLUB with checks", "SLAB with checks")
 
 
 def methods_of(objects):
@@ -131,6 +131,7 @@ def machine(allocator="SLUB"):
     """A kernel whose 64 MiB are the allocator's, lowmem and highmem, and whose tables lie in RAM."""
     build = load_build("3G/1G")
     slabs = {name: allocator.startswith(name) for name in ("SLUB", "SLAB", "SLOB")}
+    slabs["DEBUG_SLAB"] = allocator == "SLAB with checks"
     k = Kernel(build.replace(config=build.config.replace(CMA=True, HIGHMEM=True, SLUB_DEBUG=True, **slabs)), Machine())
     if allocator == "SLUB with checks":
         k.options["slub_debug"] = 0x10D00  # as slub_debug=FZPU

@@ -2,7 +2,8 @@
 cimport cython
 from libc.stdint cimport uint32_t
 
-from bootsim.linux.mm.slab.slabs cimport ArrayCache, SlabCache, SlabPage, SlabSlabs
+from bootsim.linux.mm.slab.slabs cimport SlabSlabs
+from bootsim.linux.mm.slab.structs cimport ArrayCache, SlabCache, SlabPage
 
 
 @cython.final
@@ -20,6 +21,7 @@ cdef class Slab(SlabSlabs):
     cdef uint32_t slab_alloc(self, SlabCache s, uint32_t gfp_mask) except? 1
     cdef int cache_flusharray(self, SlabCache s, ArrayCache *ac) except -1
     cdef int cache_free(self, SlabCache s, uint32_t va) except -1
+    cdef int free_checked(self, SlabCache s, uint32_t va) except -1
     cdef int drain_array(self, SlabCache s, ArrayCache *ac, uint32_t count) except -1
     cdef SlabCache boot_cache(self)
     cdef uint32_t sizeof_kmem_cache(self)

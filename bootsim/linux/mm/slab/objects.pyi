@@ -1,7 +1,8 @@
 from typing import Any
 
 from bootsim.linux import Kernel
-from bootsim.linux.mm.slab.slabs import SlabCache, SlabSlabs
+from bootsim.linux.mm.slab.slabs import SlabSlabs
+from bootsim.linux.mm.slab.structs import SlabCache
 from bootsim.linux.mm.slab_common import PageSource
 
 class Slab(SlabSlabs):

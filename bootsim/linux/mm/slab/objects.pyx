@@ -7,21 +7,24 @@ from libc.string cimport memcpy, memmove, memset
 from bootsim.errno cimport ENOMEM
 from bootsim.linux.mm.page_alloc cimport NO_PAGE
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_ZERO, GFP_KERNEL, GFP_NOWAIT
-from bootsim.linux.mm.slab.slabs cimport (
-    BATCHREFILL_LIMIT, SLABS_FREE, SLABS_FULL, SLABS_PARTIAL, ArrayCache, SlabCache, SlabPage, SlabSlabs, free_arrays,
+from bootsim.linux.mm.slab.slabs cimport SlabSlabs
+from bootsim.linux.mm.slab.structs cimport (
+    BATCHREFILL_LIMIT, SLABS_FREE, SLABS_FULL, SLABS_PARTIAL, ArrayCache, SlabCache, SlabPage, SlabStats, free_arrays,
     new_arrays)
 from bootsim.linux.mm.slab_common cimport (
     FULL, KMALLOC_NORMAL, KMALLOC_RECLAIM, PARTIAL, PARTIAL_NODE, SLAB_HWCACHE_ALIGN, SLAB_POISON,
-    SLAB_RECLAIM_ACCOUNT, SLAB_TYPESAFE_BY_RCU, KmemCache, SlabAllocator, check_own)
+    SLAB_RECLAIM_ACCOUNT, SLAB_TYPESAFE_BY_RCU, ZERO_SIZE_PTR, KmemCache, SlabAllocator, check_own)
 from bootsim.page cimport PAGE_SIZE
 
-from bootsim.linux.kernel.printk import KERN_WARNING, step
+from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.slab_common import KMALLOC_INFO, SlabError, slab_warning
 
 cdef enum:
     SIZEOF_NODE = 64            # struct kmem_cache_node
     SIZEOF_ARRAY_CACHE = 16
     SIZEOF_KMEM_CACHE = 100
+    SIZEOF_STATISTICS = 60      # of DEBUG_SLAB, in struct kmem_cache
+    DEBUG_LIMIT = 32            # entries of an array with DEBUG_SLAB
     INDEX_NODE = 6              # kmalloc_index(SIZEOF_NODE)
     BAADF00D = 0xBAADF00DU      # batchcount of a shared array
 
@@ -39,6 +42,8 @@ cdef class Slab(SlabSlabs):
     cdef void wanted_arrays(self, SlabCache s, uint32_t *limit, uint32_t *batchcount, uint32_t *shared) noexcept:
         limit[0] = (1 if s.size > 131072 else 8 if s.size > PAGE_SIZE else 24 if s.size > 1024
                     else 54 if s.size > 256 else 120)
+        if self.debug:
+            limit[0] = min(limit[0], DEBUG_LIMIT)
         shared[0] = 8 if s.size <= PAGE_SIZE and self.possible_cpus > 1 else 0
         batchcount[0] = (limit[0] + 1) // 2
 
@@ -130,6 +135,10 @@ cdef class Slab(SlabSlabs):
             ac.entry[ac.avail] = slab.s_mem + self.at(slab.freelist)[slab.active] * s.size
             ac.avail += 1
             slab.active += 1
+            if self.debug:
+                s.stats.num_allocations += 1
+                s.stats.num_active += 1
+                s.stats.high_mark = max(s.stats.high_mark, s.stats.num_active)
         return batchcount
 
     cdef uint32_t cache_alloc_refill(self, SlabCache s, ArrayCache *ac, uint32_t gfp_mask) except? 1:
@@ -183,13 +192,13 @@ cdef class Slab(SlabSlabs):
         Source: mm/slab.c slab_alloc(), ____cache_alloc()
         """
         cdef ArrayCache *ac = &s.cpu_cache[self.g.cpu]
-        cdef uint32_t va
         if ac.avail:
+            s.stats.allochit += 1
             ac.touched = 1
             ac.avail -= 1
             return ac.entry[ac.avail]
-        va = self.cache_alloc_refill(s, ac, gfp_mask)
-        return va
+        s.stats.allocmiss += 1
+        return self.cache_alloc_refill(s, ac, gfp_mask)
 
     cdef int cache_flusharray(self, SlabCache s, ArrayCache *ac) except -1:
         """Make room in a full array: its oldest objects go to the shared one, or to their slabs.
@@ -205,6 +214,7 @@ cdef class Slab(SlabSlabs):
             shared.avail += count
         else:
             destroyed = self.free_block(s, ac.entry, count)
+        s.stats.max_freeable = max(s.stats.max_freeable, s.free_slabs)
         ac.avail -= count
         memmove(ac.entry, ac.entry + count, ac.avail * sizeof(uint32_t))
         return self.slabs_destroy(s, destroyed)
@@ -215,7 +225,10 @@ cdef class Slab(SlabSlabs):
         Source: mm/slab.c ___cache_free(), __free_one()
         """
         cdef ArrayCache *ac = &s.cpu_cache[self.g.cpu]
-        if ac.avail >= ac.limit:
+        if ac.avail < ac.limit:
+            s.stats.freehit += 1
+        else:
+            s.stats.freemiss += 1
             self.cache_flusharray(s, ac)
         if self.hardened and ac.avail and ac.entry[ac.avail - 1] == va:
             slab_warning(self.k, "mm/slab.c:595", func="___cache_free", once=True)
@@ -247,13 +260,41 @@ cdef class Slab(SlabSlabs):
 
     cdef uint32_t alloc(self, KmemCache s, uint32_t gfp_mask) except? 1:
         cdef uint32_t va = self.slab_alloc(s, gfp_mask)
+        if va and self.debug:
+            va = self.cache_alloc_debugcheck_after(s, self.slab_of(s, va), va)
         if va and (gfp_mask & __GFP_ZERO or (self.clears_allocated and s.ctor is None
                                            and not s.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON))):
             memset(self.at(va), 0, s.object_size)
         return va
 
+    cdef int free_checked(self, SlabCache s, uint32_t va) except -1:
+        # with DEBUG_SLAB
+        cdef uint32_t pfn = self.head_page(va)
+        if pfn == NO_PAGE or not self.slab_at(pfn).head:
+            self.virt_to_cache(va)  # warns
+            self.bug(2711, "cache_free_debugcheck")
+            return 0
+        va = self.cache_free_debugcheck(s, self.slab_at(pfn), va)
+        return self.cache_free(s, va) if va else 0
+
+    cdef int kfree(self, uint32_t va) except -1:
+        # What is no object's is warned of, and stays.
+        cdef KmemCache s
+        cdef uint32_t pfn = self.va_pfn(va)
+        if va <= ZERO_SIZE_PTR:
+            return 0
+        if self.debug and (va < self.page_offset or pfn < self.g.base or pfn >= self.g.end):
+            self.say(f"kfree_debugcheck: out of range ptr {va:x}h", "kfree_debugcheck")
+            self.bug(2679, "kfree_debugcheck")
+            return 0
+        s = self.virt_to_cache(va)
+        return self.free(s, va) if s is not None else 0
+
     cdef int free(self, KmemCache s, uint32_t va) except -1:
-        cdef SlabPage *slab = self.slab_of(s, va)
+        cdef SlabPage *slab
+        if self.debug:
+            return self.free_checked(s, va)
+        slab = self.slab_of(s, va)
         if self.g.map[slab.head].mapping != s.va or (va - slab.s_mem) % s.size:
             raise SlabError(f"kmem_cache_free({s.name}, {va:#x}): no object of this cache begins there")
         if self.clears_freed and s.ctor is None and not s.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON):
@@ -336,7 +377,8 @@ cdef class Slab(SlabSlabs):
         return 0
 
     cdef uint32_t sizeof_kmem_cache(self):
-        return SIZEOF_KMEM_CACHE + (4 if self.k.build.config.SLAB_FREELIST_RANDOM else 0)
+        return (SIZEOF_KMEM_CACHE + (4 if self.k.build.config.SLAB_FREELIST_RANDOM else 0)
+                + (SIZEOF_STATISTICS if self.debug else 0))
 
     cdef SlabCache boot_cache(self):
         # kmem_cache_boot, and what the allocator decides before it
@@ -347,9 +389,6 @@ cdef class Slab(SlabSlabs):
         s.va = self.k.build.symbols.kmem_cache_boot
         s.shared = 1
         self.kmem_cache = s
-        if config.DEBUG_SLAB:
-            step(self.k, "this build's SLAB checks its objects (DEBUG_SLAB): here they have no red zones and no "
-                 "poison, and lie closer together", func="kmem_cache_init", level=KERN_WARNING)
         if config.SLAB_FREELIST_RANDOM:
             step(self.k, "the order in which this build's slabs hand out objects is random, here it is their order in "
                  "memory", func="kmem_cache_init")
@@ -383,6 +422,7 @@ cdef class Slab(SlabSlabs):
                 continue
             for _ in range((s.free_limit + 5 * s.num - 1) // (5 * s.num)):
                 if s.lists[SLABS_FREE].last != NO_PAGE:
+                    s.stats.reaped += 1
                     self.slab_destroy(s, self.take_free_slab(s))
 
     cdef int reap_array(self, SlabCache s, ArrayCache *ac) except -1:
@@ -455,7 +495,7 @@ cdef class Slab(SlabSlabs):
             for cpu in range(s.nr_cpus):
                 if object_ in array_snapshot(&s.cpu_cache[cpu])["entries"]:
                     state = f"free in the array of cpu {cpu}"
-        return f"object {object_:#x} of cache {s.name}, {i} of {s.num} in slab {slab.head:#x}: {state}"
+        return f"object {object_ + s.obj_offset:#x} of cache {s.name}, {i} of {s.num} in slab {slab.head:#x}: {state}"
 
     def slabinfo(self, SlabCache s not None):
         """A cache's line of /proc/slabinfo.
@@ -467,7 +507,8 @@ cdef class Slab(SlabSlabs):
         shared = s.shared_array.avail if s.shared_array != NULL else 0
         return (f"{s.name:<17} {num_objs - s.free_objects:6} {num_objs:6} {s.size:6} {s.num:4} {1 << s.gfporder:4}"
                 f" : tunables {s.limit:4} {s.batchcount:4} {s.shared:4}"
-                f" : slabdata {s.total_slabs - s.free_slabs:6} {s.total_slabs:6} {shared:6}")
+                f" : slabdata {s.total_slabs - s.free_slabs:6} {s.total_slabs:6} {shared:6}"
+                + (statistics_of(s) if self.debug else ""))
 
     def check(self):
         """What does not hold together: nothing, unless something wrote into freed memory or freed it twice."""
@@ -493,3 +534,11 @@ cdef class Slab(SlabSlabs):
 cdef dict array_snapshot(const ArrayCache *ac):
     return {"avail": ac.avail, "limit": ac.limit, "batchcount": ac.batchcount, "touched": ac.touched,
             "entries": [ac.entry[i] for i in range(ac.avail)]}
+
+
+cdef str statistics_of(SlabCache s):
+    # Source: mm/slab.c slabinfo_show_stats()
+    cdef SlabStats *of = &s.stats
+    return (f" : globalstat {of.num_allocations:7} {of.high_mark:6} {of.grown:5} {of.reaped:4} {of.errors:4} "
+            f"{of.max_freeable:4} {of.node_allocs:4} {of.node_frees:4} {of.node_overflow:4}"
+            f" : cpustat {of.allochit:6} {of.allocmiss:6} {of.freehit:6} {of.freemiss:6}")

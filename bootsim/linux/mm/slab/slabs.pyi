@@ -1,26 +1,6 @@
-from bootsim.linux.mm.slab_common import KmemCache, SlabAllocator
+from bootsim.linux.mm.slab.debug import SlabChecks
 
-class SlabCache(KmemCache):
-    limit: int
-    batchcount: int
-    shared: int
-    num: int
-    gfporder: int
-    allocflags: int
-    colour: int
-    colour_off: int
-    freelist_size: int
-    freelist_cache: KmemCache | None
-    node_va: int
-    shared_va: int
-    total_slabs: int
-    free_slabs: int
-    free_objects: int
-    free_limit: int
-    colour_next: int
-    free_touched: bool
-
-class SlabSlabs(SlabAllocator):
+class SlabSlabs(SlabChecks):
     slab_max_order: int
     possible_cpus: int
     recorded: bool

@@ -16,6 +16,10 @@ from bootsim.errno cimport E2BIG
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab
 from bootsim.linux.mm.page_alloc.gfp cimport (
     __GFP_COMP, __GFP_DMA, __GFP_DMA32, __GFP_NOFAIL, __GFP_RECLAIMABLE, GFP_CONSTRAINT_MASK, GFP_RECLAIM_MASK)
+from bootsim.linux.mm.slab.debug cimport POISON_FREE, SlabChecks
+from bootsim.linux.mm.slab.structs cimport (
+    CFLGS_OBJFREELIST_SLAB, CFLGS_OFF_SLAB, NO_LIST, SLABS_FREE, SLABS_FULL, SLABS_PARTIAL, SlabCache, SlabList,
+    SlabPage, copy_arrays, obj_freelist, off_slab)
 from bootsim.linux.mm.slab_common cimport (
     SLAB_CACHE_DMA, SLAB_CACHE_DMA32, SLAB_NOLEAKTRACE, SLAB_POISON, SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE,
     SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource, SlabAllocator)
@@ -32,69 +36,12 @@ cdef inline uint32_t align_up(uint32_t value, uint32_t unit) noexcept nogil:
     return (value + unit - 1) & ~(unit - 1)
 
 
-cdef bint obj_freelist(SlabCache s) noexcept:
-    return s.flags & <uint32_t>CFLGS_OBJFREELIST_SLAB != 0
-
-
-cdef bint off_slab(SlabCache s) noexcept:
-    return s.flags & <uint32_t>CFLGS_OFF_SLAB != 0
-
-
-cdef void free_arrays(ArrayCache *arrays, uint32_t count) noexcept:
-    cdef uint32_t i
-    if arrays != NULL:
-        for i in range(count):
-            free(arrays[i].entry)
-        free(arrays)
-
-
-cdef ArrayCache *new_arrays(uint32_t count, uint32_t limit, uint32_t batchcount) except NULL:
-    cdef ArrayCache *arrays = <ArrayCache *>calloc(count, sizeof(ArrayCache))
-    cdef uint32_t i
-    if arrays == NULL:
-        raise MemoryError
-    for i in range(count):
-        arrays[i].limit = limit
-        arrays[i].batchcount = batchcount
-        arrays[i].entry = <uint32_t *>calloc(max(limit, 1), sizeof(uint32_t))
-        if arrays[i].entry == NULL:
-            free_arrays(arrays, count)
-            raise MemoryError
-    return arrays
-
-
-cdef ArrayCache *copy_arrays(const ArrayCache *arrays, uint32_t count) except? NULL:
-    cdef ArrayCache *copied
-    cdef uint32_t i
-    if arrays == NULL or not count:
-        return NULL
-    copied = new_arrays(count, arrays[0].limit, arrays[0].batchcount)
-    for i in range(count):
-        copied[i].avail, copied[i].touched = arrays[i].avail, arrays[i].touched
-        memcpy(copied[i].entry, arrays[i].entry, arrays[i].limit * sizeof(uint32_t))
-    return copied
-
-
-cdef class SlabCache(KmemCache):
-    """One cache of SLAB (struct kmem_cache, struct kmem_cache_node)."""
-
-    def __cinit__(self):
-        cdef int i
-        self.grown = NO_PAGE
-        for i in range(3):
-            self.lists[i].first = self.lists[i].last = NO_PAGE
-
-    def __dealloc__(self):
-        free_arrays(self.cpu_cache, self.nr_cpus)
-        free_arrays(self.shared_array, 1)
-
-
-cdef class SlabSlabs(SlabAllocator):
+cdef class SlabSlabs(SlabChecks):
     """The slabs of one machine: how caches are laid out, and how slabs come, go and are listed.
 
     Source: mm/slab.c
-    Differs: struct page's fields of SLAB (slab_list, s_mem, freelist, active) are kept beside RAM. Debugging
-        (DEBUG_SLAB), random free lists and several nodes are not modelled.
+    Differs: struct page's fields of SLAB (slab_list, s_mem, freelist, active) are kept beside RAM. Random free lists
+        and several nodes are not modelled.
     """
 
     def __init__(self, k, PageSource pages=None):
@@ -123,6 +70,7 @@ cdef class SlabSlabs(SlabAllocator):
         new.gfporder, new.allocflags, new.colour = old.gfporder, old.allocflags, old.colour
         new.colour_off, new.freelist_size, new.nr_cpus, new.grown = (
             old.colour_off, old.freelist_size, old.nr_cpus, old.grown)
+        new.obj_offset, new.stats = old.obj_offset, old.stats
         new.node_va, new.shared_va, new.has_node = old.node_va, old.shared_va, old.has_node
         new.total_slabs, new.free_slabs, new.free_objects = old.total_slabs, old.free_slabs, old.free_objects
         new.free_limit, new.colour_next, new.free_touched = old.free_limit, old.colour_next, old.free_touched
@@ -136,7 +84,7 @@ cdef class SlabSlabs(SlabAllocator):
         cdef SlabSlabs other = new
         cdef SlabCache s, copied
         other.slab_max_order, other.possible_cpus = self.slab_max_order, self.possible_cpus
-        other.recorded, other.used_end = self.recorded, self.used_end
+        other.recorded, other.used_end, other.tainted = self.recorded, self.used_end, self.tainted
         memcpy(other.slabs, self.slabs, self.used_end * sizeof(SlabPage))
         for s in self.cache_at.values():
             copied = other.cache_at[s.va]
@@ -229,7 +177,7 @@ cdef class SlabSlabs(SlabAllocator):
     cdef bint set_objfreelist_slab_cache(self, SlabCache s, uint32_t size, uint32_t flags):
         cdef uint32_t left
         s.num = 0
-        if self.clears_freed and s.ctor is None and not flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON):
+        if self.clears_freed and s.ctor is None:  # slab_want_init_on_free(), of a cache without flags yet
             return False
         if s.ctor is not None or flags & SLAB_TYPESAFE_BY_RCU:
             return False
@@ -264,8 +212,11 @@ cdef class SlabSlabs(SlabAllocator):
 
         Source: mm/slab.c __kmem_cache_create()
         """
-        cdef uint32_t size = align_up(s.size, 4)
+        cdef uint32_t size
         cdef uint32_t ralign = 4
+        if self.debug:
+            flags = self.forced_flags(s, flags)
+        size = align_up(s.size, 4)
         if flags & SLAB_RED_ZONE:
             ralign = 8
             size = align_up(size, 8)
@@ -274,10 +225,17 @@ cdef class SlabSlabs(SlabAllocator):
             flags &= ~<uint32_t>(SLAB_RED_ZONE | SLAB_STORE_USER)
         s.align = ralign
         s.colour_off = max(self.kmalloc_min_size, s.align)  # cache_line_size()
+        if self.debug:
+            size = self.with_red_zones(s, size, flags)
         size = align_up(size, s.align)
         if size < SLAB_OBJ_MIN_SIZE:
             size = align_up(SLAB_OBJ_MIN_SIZE, s.align)
-        if self.set_objfreelist_slab_cache(s, size, flags):
+        if self.debug and self.wants_whole_pages(s, size, flags) and self.set_off_slab_cache(
+                s, align_up(size, PAGE_SIZE), flags):
+            flags |= <uint32_t>CFLGS_OFF_SLAB
+            s.obj_offset += align_up(size, PAGE_SIZE) - size
+            size = align_up(size, PAGE_SIZE)
+        elif self.set_objfreelist_slab_cache(s, size, flags):
             flags |= <uint32_t>CFLGS_OBJFREELIST_SLAB
         elif self.set_off_slab_cache(s, size, flags):
             flags |= <uint32_t>CFLGS_OFF_SLAB
@@ -293,6 +251,8 @@ cdef class SlabSlabs(SlabAllocator):
         if flags & SLAB_RECLAIM_ACCOUNT:
             s.allocflags |= __GFP_RECLAIMABLE
         s.size = size
+        if self.debug and self.is_debug_pagealloc_cache(s):
+            s.flags &= ~<uint32_t>(SLAB_RED_ZONE | SLAB_STORE_USER)
         s.freelist_cache = self.kmalloc_slab(s.freelist_size, 0) if off_slab(s) else None
         return 0
 
@@ -311,6 +271,8 @@ cdef class SlabSlabs(SlabAllocator):
         gfp_mask &= ~<uint32_t>__GFP_NOFAIL & <uint32_t>(GFP_CONSTRAINT_MASK | GFP_RECLAIM_MASK)
         pfn = self.pages.alloc(gfp_mask | s.allocflags, s.gfporder)
         if pfn == NO_PAGE:
+            if self.debug:
+                self.slab_out_of_memory(s, gfp_mask | s.allocflags)
             return NO_PAGE
         if off_slab(s):
             freelist = self.alloc(s.freelist_cache, gfp_mask & ~<uint32_t>GFP_CONSTRAINT_MASK)
@@ -334,8 +296,10 @@ cdef class SlabSlabs(SlabAllocator):
         slab.active = 0
         slab.cache = s.va
         slab.list_ = NO_LIST
+        if self.debug:
+            self.cache_init_objs_debug(s, slab.s_mem)
         if obj_freelist(s):
-            slab.freelist = slab.s_mem + (s.num - 1) * s.size
+            slab.freelist = slab.s_mem + (s.num - 1) * s.size + s.obj_offset
         elif off_slab(s):
             slab.freelist = freelist_va
         else:
@@ -347,7 +311,7 @@ cdef class SlabSlabs(SlabAllocator):
         self.g.map[pfn].mapping = s.va
         indices = self.at(slab.freelist)
         for i in range(s.num):
-            if s.ctor is not None and not self.recorded:
+            if s.ctor is not None and not self.recorded and not self.debug:
                 s.ctor(slab.s_mem + i * s.size)
             indices[i] = i
         return 0
@@ -355,6 +319,7 @@ cdef class SlabSlabs(SlabAllocator):
     cdef void cache_grow_end(self, SlabCache s, uint32_t pfn) noexcept:
         cdef SlabPage *slab = self.slab_at(pfn)
         s.total_slabs += 1
+        s.stats.grown += 1
         if not slab.active:
             self.list_add(s, pfn, SLABS_FREE, True)
             s.free_slabs += 1
@@ -368,6 +333,8 @@ cdef class SlabSlabs(SlabAllocator):
         if slab.active == s.num:
             self.list_add(s, pfn, SLABS_FULL, False)
             if s.flags & <uint32_t>CFLGS_OBJFREELIST_SLAB:
+                if self.debug and s.flags & SLAB_POISON:  # fixup_objfreelist_debug()
+                    self.poison_obj(s, slab.freelist - s.obj_offset, POISON_FREE)
                 slab.freelist = 0
         else:
             self.list_add(s, pfn, SLABS_PARTIAL, False)
@@ -379,6 +346,8 @@ cdef class SlabSlabs(SlabAllocator):
         """
         cdef uint32_t freelist = self.slab_at(pfn).freelist
         cdef uint32_t i
+        if self.debug:
+            self.slab_destroy_debugcheck(s, self.slab_at(pfn))
         for i in range(<uint32_t>1 << s.gfporder):
             self.slab_at(pfn + i).head = 0
         if self.recorded:
@@ -426,12 +395,16 @@ cdef class SlabSlabs(SlabAllocator):
         s.free_objects += count
         for i in range(count):
             slab = self.slab_of(s, objects[i])
+            if self.debug and self.is_free_in_slab(s, slab, objects[i]):
+                s.free_objects -= 1
+                continue
             if not slab.active:
                 raise SlabError(f"cache {s.name}: {objects[i]:#x} freed twice: none of its slab's objects is in use")
             self.list_del(s, slab.head)
             slab.active -= 1
+            s.stats.num_active -= 1
             if not slab.freelist:
-                slab.freelist = objects[i]
+                slab.freelist = objects[i] + s.obj_offset
             self.at(slab.freelist)[slab.active] = (objects[i] - slab.s_mem) // s.size
             if slab.active:
                 self.list_add(s, slab.head, SLABS_PARTIAL, True)
