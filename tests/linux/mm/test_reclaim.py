@@ -1,6 +1,8 @@
 """Reclaim: pages of files and of processes make way, and nobody sees a difference but the time (mm/vmscan.c)."""
 
+import json
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from bootsim.linux.mm.page_alloc import (
 from bootsim.linux.mm.vmstat import all_vm_events
 from bootsim.views import alive
 
+GOLDEN = Path(__file__).parents[2] / "golden"
 PAGE = 4096
 PAGES = 1024  # of the file
 READ, WRITE, EXEC = 1, 2, 4
@@ -147,3 +150,53 @@ def test_memory_that_a_process_can_do_without_goes_first(lab):
     assert p.read(addr + PAGE, 4) == bytes(4)  # gone
     assert all(p.read(addr + i * PAGE, 4) == b"kept" for i in range(100, 200))
     assert all_vm_events(lab.k)["pglazyfreed"] > 50
+
+
+# -------------------------------------------------------------------- beside a real kernel
+
+def counted(k, before):
+    """What happened since: the counters of /proc/vmstat, with the work of kswapd and of requests together."""
+    now = all_vm_events(k)
+    found = {name: now[name] - before.get(name, 0) for name in now}
+    return {**found, "pgsteal": found["pgsteal_anon"]}
+
+
+def real(later, sooner):
+    counts = json.loads((GOLDEN / "reclaim" / "vmstat.json").read_text())
+    found = {name: counts[later][name] - counts[sooner][name] for name in counts[later]}
+    return {**found, "pgsteal": found["pgsteal_kswapd"] + found["pgsteal_direct"]}
+
+
+def near(mine, theirs, share):
+    return abs(mine - theirs) <= share * theirs
+
+
+def test_a_real_kernel_reclaims_and_swaps_as_much():
+    """The program of tests/golden/reclaim. A real disk takes its time and kswapd runs beside: the counts are near."""
+    pages = 26000
+    free = json.loads((GOLDEN / "reclaim" / "vmstat.json").read_text())["start"]["nr_free_pages"]
+    k = bootsim.boot("vexpress.dts", config="3G/1G", mem="96M", cmdline="norandmaps cma=0", smp=1)
+    lab = Session(k, alive.text)
+    lab.names()
+    lab.process()  # init
+    assert lab.swapon("200M") == 0
+    p = lab.process()
+    addr = p.mmap(0, pages * PAGE, READ | WRITE, PRIVATE | ANONYMOUS)
+    while nr_free_pages(k) > free:
+        assert alloc_pages(k, GFP_KERNEL, 0) is not None
+    for i in range(pages):
+        p.write(addr + i * PAGE, struct.pack("<I", i))
+    written = all_vm_events(k)
+    for i in range(pages):
+        assert p.read(addr + i * PAGE, 4) == struct.pack("<I", i)
+    mine, theirs = counted(k, written), real("read", "written")
+    for name, share in (("pswpin", 0.01), ("pgmajfault", 0.06), ("pgsteal", 0.1), ("swap_ra", 0.01)):
+        assert near(mine[name], theirs[name], share), name
+    read, x = all_vm_events(k), 1
+    for _ in range(pages):
+        x = (x * 1103515245 + 12345) % (1 << 32)
+        i = (x >> 8) % pages
+        assert p.read(addr + i * PAGE, 4) == struct.pack("<I", i)
+    mine, theirs = counted(k, read), real("random", "read")
+    for name, share in (("pswpin", 0.1), ("pgmajfault", 0.1), ("pgsteal", 0.1), ("pgrefill", 0.2)):
+        assert near(mine[name], theirs[name], share), name
