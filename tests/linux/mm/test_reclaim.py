@@ -5,9 +5,12 @@ import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import bootsim
 from bootsim.lab.session import Session
+from bootsim.linux.mm.compaction.api import compact_memory
 from bootsim.linux.mm.memory.access import access_user
 from bootsim.linux.mm.page_alloc import (
     __GFP_NORETRY,
@@ -37,13 +40,17 @@ def booted(tmp_path_factory):
 
 @pytest.fixture
 def lab(booted):
-    """A machine with 600 pages more than kswapd wants to see free, and a program that is no init."""
+    return machine(booted, 600)
+
+
+def machine(booted, left):
+    """A machine with so many pages more than kswapd wants to see free, whose first process is there."""
     k = booted[0].copy()
     session = Session(k, alive.text)
     session.names()
     session.process()
     quiet = GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY
-    enough = high(k) + 600
+    enough = high(k) + left
     while nr_free_pages(k) > enough:
         assert alloc_pages(k, quiet, 0) is not None
     return session
@@ -200,3 +207,101 @@ def test_a_real_kernel_reclaims_and_swaps_as_much():
     mine, theirs = counted(k, read), real("random", "read")
     for name, share in (("pswpin", 0.1), ("pgmajfault", 0.1), ("pgsteal", 0.1), ("pgrefill", 0.2)):
         assert near(mine[name], theirs[name], share), name
+
+
+# -------------------------------------------------------------------- nobody sees a difference
+
+WINDOW = 40  # pages of each mapping
+BASE = 0x40000000
+ACCESS = st.tuples(st.sampled_from(["write", "read", "write", "mlock", "munlock"]), st.integers(0, 3),
+                   st.integers(0, 4 * WINDOW - 1))  # fmt: skip
+STEPS = st.lists(
+    st.one_of(ACCESS, ACCESS, ACCESS, st.tuples(st.sampled_from(["fork", "exit"]), st.integers(0, 3), st.just(0)),
+              st.tuples(st.sampled_from(["drop", "cpu", "compact", "sweep"]), st.integers(0, 3), st.just(0))),
+    min_size=20, max_size=120,
+)  # fmt: skip
+
+
+class Program:
+    """A process with four mappings, anonymous and of a file, private and shared, and what it must see in each page."""
+
+    def __init__(self, process, private):
+        self.process, self.private = process, private
+
+    def cell(self, page, shared):
+        return (shared, page) if page // WINDOW in (1, 2) else (self.private, page)
+
+
+def where(page):
+    return BASE + (page // WINDOW << 24) + page % WINDOW * PAGE
+
+
+def first_program(lab, data):
+    p = lab.process()
+    for i, flags in enumerate((PRIVATE | ANONYMOUS, SHARED | ANONYMOUS, SHARED, PRIVATE)):
+        fd = -1 if flags & ANONYMOUS else p.open(data, writable=True)
+        assert p.mmap(BASE + (i << 24), WINDOW * PAGE, READ | WRITE, flags | 0x10, fd) == BASE + (i << 24)
+    return Program(p, {})
+
+
+def expected(program, page, shared):
+    cells, at = program.cell(page, shared)
+    if at in cells:
+        return cells[at]
+    kind = page // WINDOW
+    if kind < 2:
+        return bytes(8)
+    on_disk = struct.pack("<I", page % WINDOW) * 2
+    return shared.get(2 * WINDOW + page % WINDOW, on_disk)
+
+
+def step(lab, programs, shared, what, who, page, token):
+    program = programs[who % len(programs)]
+    p = program.process
+    if what == "write":
+        p.write(where(page), struct.pack("<Q", token))
+        cells, at = program.cell(page, shared)
+        cells[at] = struct.pack("<Q", token)
+    elif what == "read":
+        assert p.read(where(page), 8) == expected(program, page, shared), (what, who, page)
+    elif what == "fork" and len(programs) < 4:
+        programs.append(Program(p.fork(), dict(program.private)))
+    elif what == "exit" and len(programs) > 1:
+        p.exit()
+        programs.remove(program)
+    elif what in ("mlock", "munlock"):
+        if what == "mlock" and page // WINDOW == 3:  # which copies a private page at once
+            program.private[page] = expected(program, page, shared)
+        assert getattr(p, what)(where(page), PAGE) == 0
+    elif what == "drop":
+        assert p.munlock(BASE, WINDOW * PAGE) == p.madvise(BASE, WINDOW * PAGE, 4) == 0  # MADV_DONTNEED
+        for at in range(WINDOW):
+            program.private.pop(at, None)
+    elif what == "cpu":
+        lab.k.mm.pgdat.cpu = 1 - lab.k.mm.pgdat.cpu
+    elif what == "compact":
+        compact_memory(lab.k)
+    elif what == "sweep":
+        for at in range(4 * WINDOW):
+            assert p.read(where(at), 8) == expected(program, at, shared), at
+
+
+@pytest.mark.property
+@settings(max_examples=15, deadline=None)
+@given(STEPS)
+def test_every_program_reads_what_it_wrote(booted, steps):
+    lab = machine(booted, -40)
+    assert lab.swapon("8M") == 0
+    programs, shared = [first_program(lab, booted[1])], {}
+    for token, (what, who, page) in enumerate(steps, 1):
+        step(lab, programs, shared, what, who, page, token)
+    for who in range(len(programs)):
+        step(lab, programs, shared, "sweep", who, 0, 0)
+    room = lab.k.processes
+    assert room.reclaimer.reclaimed > 0
+    for program in programs:
+        program.process.exit()
+    assert check_buddy_invariants(lab.k.mm.pgdat) == []
+    lab.k.processes.pages.drain()
+    left = lab.k.mm.pgdat.lru.sizes()
+    assert left["inactive_anon"] + left["active_anon"] + left["unevictable"] <= len(room.tasks) * 8
