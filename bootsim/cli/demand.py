@@ -12,6 +12,8 @@ from bootsim.errors import EXIT_DIFFERS, InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bootsim.lab.processreplay import ProcessReplay
+
 
 def replay_text(
     path: Path, tree: str | None, config: str | None, slab: str | None, mem: int | None, *, state: Path | None,
@@ -49,7 +51,17 @@ def replay_text(
     return EXIT_DIFFERS if demand.refused_here else 0
 
 
-def replay_process(path: Path, config: str | None, slab: str | None, answers: Path | None) -> int:
+def _write_report(file: str, replay: ProcessReplay, name: str) -> None:
+    # the operations are made here, and looked at on the way
+    from bootsim import files
+    from bootsim.lab.processlife import follow
+    from bootsim.views.report import processlife
+
+    life = follow(replay)
+    files.write(file, processlife.render(replay, life, name))
+
+
+def replay_process(path: Path, config: str | None, slab: str | None, answers: Path | None, report: str | None) -> int:
     """Replay the recording of a process, tell how much of it agrees; returns the exit code.
 
     Raises InputError, and KernelPanic when the machine does not boot.
@@ -67,7 +79,10 @@ def replay_process(path: Path, config: str | None, slab: str | None, answers: Pa
     tell_prepared(k)
     bootsim.run(k)
     replay = ProcessReplay(recording, k)
-    replay.run()
+    if report is None:
+        replay.run()
+    else:
+        _write_report(report, replay, path.resolve().name)
     if answers is not None:
         files.write(answers, json.dumps(replay.marks).encode())
     agree, total = replay.mappings()

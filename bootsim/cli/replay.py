@@ -31,7 +31,7 @@ _HELP = """Replay a recording of a real kernel's memory traffic, and tell how ma
 
     Or RECORDING is the folder of a process: console.log with its operations and marks.json (or .xz) with its address
     space between them. The replay starts from the first mark and makes the operations on a vexpress board with as much
-    RAM; --answers writes the marks in the recording's form.
+    RAM; --answers writes the marks in the recording's form, --report a page of address spaces, faults, shared frames.
 
     \b
     Examples:
@@ -56,7 +56,7 @@ _HELP = """Replay a recording of a real kernel's memory traffic, and tell how ma
 @click.option("--object", "object_va", type=NUMBER, metavar="ADDR", help="Tell what happened to an object.")
 @click.option("--tree", metavar="TREE", help="Of a text trace: the board it is put to.")
 @click.option("--mem", type=SIZE, metavar="SIZE", help="Of a text trace: the board's amount of RAM.")
-@click.option("--report", metavar="FILE", help="Of a recording: write a page of the allocators' life; --page is on it.")
+@click.option("--report", metavar="FILE", help="Of a recording: write a page of what became of it; --page is on it.")
 @click.option("--json", "as_json", is_flag=True, help="Of a recording: print one JSON object.")
 @click.option("--all", "everything", is_flag=True, help="Of a text trace: show every task and call site.")
 def replay(
@@ -94,12 +94,12 @@ def replay(
     if is_process_recording(recording):
         from bootsim.cli.demand import replay_process
 
-        others = {of_recordings: of_recordings, "--state": state, "--at": at, "--page": page, "--object": object_va,
+        others = {"--json": as_json or None, "--state": state, "--at": at, "--page": page, "--object": object_va,
                   "--tree": tree, "--mem": mem}
         given = next((name for name, value in others.items() if value is not None), None)
         if given:
             raise InputError(f"{given}: not for the recording of a process")
-        sys.exit(replay_process(recording, config, slab, answers))
+        sys.exit(replay_process(recording, config, slab, answers, report))
     given = next((name for name, value in (("--tree", tree), ("--mem", mem)) if value), None)
     if given:
         raise InputError(f"{given}: only for a text trace; a recording has its own board")

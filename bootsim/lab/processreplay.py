@@ -230,14 +230,16 @@ class ProcessReplay:
 
     # ------------------------------------------------------------------ operations
 
-    def run(self) -> None:
-        """Make every operation, in order."""
+    def run(self, saw: Callable[[dict[str, Any]], None] | None = None) -> None:
+        """Make every operation, in order; `saw` is told of each, and of each mark, when it is made."""
         for words in self.recording.operations:
             if "mark" in words:
                 if self.marks or words["mark"] == self.recording.marks[0]["mark"]:
                     self.marks.append(self._mark(words["mark"]))
             elif self.marks and "op" in words:
                 self._operate(words)
+            if saw is not None and self.marks and ("mark" in words or "op" in words):
+                saw(words)
 
     def _operate(self, words: dict[str, Any]) -> None:
         who = words["who"]

@@ -70,21 +70,20 @@ def _anonymous(room: Processes, home: int, vmas: list[VmAreaStruct]) -> list[lis
 
 
 def _address_spaces(room: Processes, page: Any, vmas: list[VmAreaStruct]) -> list[list[Box]]:
-    columns: list[list[Box]] = [[], []]
-    seen = set()
+    shown: list[Box] = []
+    spaces: dict[int, Box] = {}
     for vma in vmas:
         task = next(task for task in room.tasks.values() if task.mm is vma.vm_mm)
         va = vma.vm_start + (page.index - vma.vm_pgoff << PAGE_SHIFT)
         own = [] if vma.anon_vma is None else [Row(f"anon_vma {_name(vma.anon_vma)}")]
-        columns[0].append(Box(_key(vma), "struct vm_area_struct", [
+        shown.append(Box(_key(vma), "struct vm_area_struct", [
             Row(show_map_vma(task, vma).strip()), Row(f"vm_pgoff {vma.vm_pgoff:#x}: the page is at {va:#010x}"),
             *own, Row("vm_mm", f"mm {task.pid}")]))  # fmt: skip
-        if task.pid not in seen:
-            seen.add(task.pid)
-            columns[1].append(Box(f"mm {task.pid}", f"struct mm_struct of process {task.pid}, {task.comm}",
-                                  [Row(f"pgd at {vma.vm_mm.pgd_pa:#010x}")]))
-        columns[1][-1].rows.append(Row(_entry(room, page.pfn, vma, va)))
-    return columns
+        if task.pid not in spaces:
+            spaces[task.pid] = Box(f"mm {task.pid}", f"struct mm_struct of process {task.pid}, {task.comm}",
+                                   [Row(f"pgd at {vma.vm_mm.pgd_pa:#010x}")])
+        spaces[task.pid].rows.append(Row(_entry(room, page.pfn, vma, va)))
+    return [shown, [*spaces.values()]]
 
 
 def _entry(room: Any, pfn: int, vma: VmAreaStruct, va: int) -> str:

@@ -463,11 +463,16 @@ def test_the_first_tab_stop_skips_to_the_overview(single):
     assert single.js("return document.activeElement.id") == "overview"
 
 
-@pytest.fixture(scope="module")
-def life(tmp_path_factory):
-    """The page of a recording's life, of its beginning."""
+@pytest.fixture(scope="module", params=["allocators", "processes"])
+def life(tmp_path_factory, request):
+    """The page of a recording's life: of allocators, of their beginning; of processes."""
     golden = Path(__file__).parents[1] / "golden"
     folder = tmp_path_factory.mktemp("life")
+    if request.param == "processes":
+        words = ["replay", str(golden / "processes/vmdev-3gh"), "--report", str(folder / "life.html")]
+        done = CliRunner().invoke(cli, words)
+        assert done.exit_code == 0, done.output
+        return folder / "life.html"
     with tarfile.open(golden / "recordings/kc-slub-256.tar.xz") as archive:
         archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
         archive.extractall(folder)

@@ -115,3 +115,19 @@ def test_a_picture_of_a_copied_machine_is_of_that_machine(lab):
     pfn = p.pfn(addr)
     assert len(boxes(lab.picture(lab.k.page(pfn)), "mm_struct")) == 2
     assert len(boxes(second.picture(second.k.page(pfn)), "mm_struct")) == 1
+
+
+def test_a_process_may_show_a_page_twice(lab, tmp_path):
+    """Each entry stands in the box of its own process, whoever is between them in the tree."""
+    (tmp_path / "data").write_bytes(bytes(PAGE))
+    p, q = lab.process(), lab.process()
+    addrs = []
+    for who in (p, q, p):
+        addrs.append((who, who.mmap(0, PAGE, lab.PROT_READ, lab.MAP_SHARED, who.open(tmp_path / "data"))))
+        who.read(addrs[-1][1])
+    found = boxes(lab.picture(lab.k.page(q.pfn(addrs[1][1]))), "mm_struct")
+    for who in (p, q):
+        entries = [row.text for row in found[f"mm {who.pid}"].rows[1:]]
+        assert [text.split(":")[0] for text in entries] == [
+            f"entry of {int(addr):#010x}" for owner, addr in addrs if owner is who]
+        assert all(text.endswith("this page") for text in entries)

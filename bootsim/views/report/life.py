@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 1000, 220, 70, 24, 8
 _ROWS = 20  # of a table of a chart
+_COLOURS = 6
 _TOLD = 400  # records of a biography
 
 
@@ -74,10 +75,9 @@ def _rows(series: Mapping[str, Sequence[int]], ends: Sequence[int]) -> Iterator[
         yield [ends[i], *(values[i] for values in series.values())]
 
 
-def chart(
-    title: str, series: Mapping[str, Sequence[int]], ends: Sequence[int], marks: Sequence[tuple[int, str]]
-) -> str:
-    """Return lines over the number of records as SVG; `marks` are records to point out."""
+def chart(title: str, series: Mapping[str, Sequence[int]], ends: Sequence[int], marks: Sequence[tuple[int, str]],
+          unit: str = "record") -> str:  # fmt: skip
+    """Return lines over the number of records as SVG; `marks` are records to point out, which `unit` names."""
     top = max((max(values) for values in series.values() if values), default=0) or 1
     last = ends[-1] if ends else 1
 
@@ -93,12 +93,12 @@ def chart(
     parts += [f'<text class="c-label" x="{x(record):.1f}" y="{_HEIGHT - 6}" text-anchor="{anchor}">{record}</text>'
               for record, anchor in ((0, "start"), (last // 2, "middle"), (last, "end"))]
     parts += [f'<line class="c-mark" x1="{x(record):.1f}" x2="{x(record):.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}">'
-              f"<title>record {record}: {what}</title></line>" for record, what in marks]
+              f"<title>{unit} {record}: {what}</title></line>" for record, what in marks]
     for i, (name, values) in enumerate(series.items()):
         path = " ".join(f"{x(end):.1f},{y(value):.1f}" for end, value in zip(ends, values, strict=True))
-        parts.append(f'<polyline class="c-line c-{i}" points="{path}"><title>{name}</title></polyline>')
+        parts.append(f'<polyline class="c-line c-{i % _COLOURS}" points="{path}"><title>{name}</title></polyline>')
     return (f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-            f'aria-label="{title} over the records">{"".join(parts)}</svg>')
+            f'aria-label="{title} over the {unit}s">{"".join(parts)}</svg>')
 
 
 def _frame(one: Biography, end: int) -> dict[str, Any]:
