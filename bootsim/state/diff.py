@@ -14,10 +14,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.inputs.treediff import TreeChange, tree_changes
+from bootsim.stages import STAGES
 from bootsim.state.decisions import Decisions
 from bootsim.state.effects import A, B, Effect, effects, merged, range_effects
 from bootsim.state.experiment import Laboratory, settle
-from bootsim.state.logdiff import Entry, align, common_start, from_start
+from bootsim.state.logdiff import Entry, align, common_end, common_start, from_start
 from bootsim.state.seen import Seen, View
 from bootsim.state.side import Side, from_inputs
 
@@ -46,7 +47,8 @@ class Difference:
     """Everything that differs between the boots `a` and `b`; parts are worked out when asked for.
 
     `limit` is the most boots that may be made to find causes, None for as many as the decisions call for;
-    `progress(boots, limit)` hears of each. `steps` says whether bootsim's own lines count.
+    `progress(boots, limit)` hears of each. `steps` says whether bootsim's own lines count. `until` is the stage that
+    one of the boots was stopped at, up to which both are compared, "" for whole boots.
     """
 
     def __init__(self, a: Side, b: Side, *, steps: bool = True, limit: int | None = None,
@@ -57,7 +59,10 @@ class Difference:
         whole = a.whole and b.whole
         lines = [side.log_lines(plain=plain, whole=whole) for side in (a, b)]
         start = common_start(*lines) if plain else ""
-        self._view = View(a.captured or b.captured, a.owned and b.owned, plain, whole, start)
+        stopped = min((side for side in (a, b) if side.until), key=lambda side: [*STAGES].index(side.until), default=a)
+        self.until = stopped.until
+        end = common_end(*(lines if stopped is a else reversed(lines))) if self.until else ""
+        self._view = View(a.captured or b.captured, a.owned and b.owned, plain, whole, start, end, self.until)
 
     # ------------------------------------------------------------ what differs
 

@@ -23,6 +23,7 @@ def as_json(difference: Difference) -> dict[str, Any]:
         "same": difference.same,
         "a": difference.a.name,
         "b": difference.b.name,
+        "until": difference.until or None,
         "causes_known": lab is not None,
         "boots": 0 if lab is None else lab.boots,
         "settled": all(effect.settled for effect in effects),

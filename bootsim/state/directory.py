@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from bootsim import files
 from bootsim.errors import InputError
 from bootsim.reading import read_file
+from bootsim.stages import STAGES
 from bootsim.state import shapes
 from bootsim.state.ranges import cr_of_log
 from bootsim.state.shapes import ShapeError, listing, mapping, number, record, text
@@ -62,6 +63,13 @@ class StateDirectory:
     def captured(self) -> bool:
         """Whether a real kernel spoke here."""
         return self.meta.get("generator") != GENERATOR
+
+    @property
+    def until(self) -> str:
+        """The stage that the boot was stopped at before the kernel had its last word on memory; "" for a whole boot."""
+        found = self.meta.get("end" if self.captured else "until")
+        order = list(STAGES)
+        return found if found in order[: order.index("free_initmem")] else ""
 
     @cached_property
     def inputs(self) -> dict[str, Any]:

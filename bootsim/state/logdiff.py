@@ -229,6 +229,18 @@ def from_start(lines: list[Line], form: str) -> list[Line]:
     return lines[next((n for n, line in enumerate(lines) if form and template_of(line.text) == form), 0) :]
 
 
+def common_end(stopped: Sequence[Line], other: Sequence[Line]) -> str:
+    """The form of the last line that both logs have once, of a boot that was stopped and another; "" for none."""
+    counts = [Counter(template_of(line.text) for line in lines) for lines in (stopped, other)]
+    forms = (template_of(line.text) for line in reversed(stopped))
+    return next((form for form in forms if all(count[form] == 1 for count in counts)), "")
+
+
+def up_to(lines: list[Line], form: str) -> list[Line]:
+    """The lines up to the one of that form; all of them without a form, or without such a line."""
+    return lines[: next((n + 1 for n, line in enumerate(lines) if form and template_of(line.text) == form), len(lines))]
+
+
 def lost_start(lines: Sequence[Line]) -> bool:
     """Whether a captured log lost its oldest lines."""
     return bool(lines) and not lines[0].text.startswith("Booting Linux")

@@ -15,7 +15,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.linux.arch.arm.asm.memory import AREAS
-from bootsim.state.logdiff import from_start, steps_against
+from bootsim.state.logdiff import from_start, steps_against, up_to
 from bootsim.state.quantities import Quantities, UnknownQuantityError
 from bootsim.state.ranges import Range
 
@@ -43,8 +43,9 @@ class View(NamedTuple):
     """How two boots are looked at.
 
     `real` when a real kernel is one of them, `owned` when both know who reserved what, `plain` when the log of one is a
-    captured one, `whole` when neither is a console's, which leaves out what is not important; `start` is the form of
-    the line that logs are compared from, "" for the first.
+    captured one, `whole` when neither is a console's, which leaves out what is not important; `start` and `end` are the
+    forms of the lines that logs are compared from and to, "" for the first and the last. `until` is the stage that one
+    boot was stopped at, whose log has nothing behind `end`.
     """
 
     real: bool = False
@@ -52,6 +53,8 @@ class View(NamedTuple):
     plain: bool = False
     whole: bool = True
     start: str = ""
+    end: str = ""
+    until: str = ""
 
 
 class Seen:
@@ -80,8 +83,8 @@ class Seen:
             self.facts = {fact.name: tuple(f.value for f in facts.history(fact.name)) for fact in facts}
             for name, span in _layout(self.facts):
                 self.items["layout", name, ""] = span
-        lines = side.log_lines(plain=view.plain, whole=view.whole)
-        self.lines = from_start(lines, view.start)
+        lines = from_start(side.log_lines(plain=view.plain, whole=view.whole), view.start)
+        self.lines = lines if side.until == view.until else up_to(lines, view.end)
         self.log = steps_against(reference, self.lines)
         self.quantities: Mapping[str, int | str] = side.quantities
         self.complaints: tuple[str, ...] = side.complaints

@@ -41,7 +41,8 @@ class Side:
     `twin` is the replay of what a state directory holds; of a replay it is itself. `captured` says that a real kernel
     spoke: what depends on its compiled code or on later activity does not count. `panicked` is why the replay died, ""
     when it did not.
-    `plain` says that the lines are those of a console: the kernel's alone, as `plain_lines` would give them.
+    `plain` says that the lines are those of a console: the kernel's alone, as `plain_lines` would give them. `until` is
+    the stage that a directory's boot was stopped at, "" for a whole boot.
     """
 
     def __init__(self, name: str, lines: list[Line], stages: Mapping[str, dict[str, Any]], *,
@@ -60,6 +61,7 @@ class Side:
         self.complaints: tuple[str, ...] = ()
         self.owners: Owners | None = None
         self.panicked = ""
+        self.until = "" if directory is None else directory.until
         self._tables = tables or {}
         self._ranges: dict[str, list[Range]] = {}
         self._directory = directory

@@ -52,6 +52,8 @@ class Text:
         difference, chosen = self._difference, sections
         yield self._paint.a(f"--- {difference.a.name}")
         yield self._paint.b(f"+++ {difference.b.name}")
+        if difference.until:
+            yield f"Compared up to the stage {difference.until}, where one of the boots was stopped"
         if difference.same:
             yield f"the same log; state: {self._untold}" if self._untold else "the same"
             return

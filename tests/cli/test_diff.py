@@ -160,6 +160,34 @@ def test_what_only_dmesg_shows_counts_where_a_log_has_it(bootsim, tmp_path):
     assert "On node 0 totalpages: " in bootsim("diff", tmp_path / "a", "--show", "log").stdout
 
 
+@pytest.mark.parametrize("until", ["setup_machine_fdt", "paging_init:entry", "memblock_free_all"])
+def test_a_boot_that_was_stopped_is_compared_up_to_there(bootsim, tmp_path, until):
+    for name, mem in (("a", "1G"), ("b", "512M")):
+        bootsim("boot", "vexpress.dts", "--mem", mem, "--until", until, "--state", tmp_path / name, "-q")
+    for other in ((), ("vexpress.dts",)):
+        same = bootsim("diff", tmp_path / "a", *other)
+        assert (same.exit_code, same.stdout.splitlines()[-1]) == (0, "the same"), same.stdout
+        assert f"Compared up to the stage {until}, where one of the boots was stopped" in same.stdout
+    told = json.loads(bootsim("diff", "vexpress.dts", tmp_path / "b", "--form", "json").stdout)
+    assert told["until"] == until
+    assert told["effects"]
+    assert all(effect["roots"] for effect in told["effects"])
+
+
+def test_a_capture_that_ends_early_is_compared_up_to_there(bootsim, capture):
+    meta = json.loads((capture / "meta.json").read_text())
+    (capture / "meta.json").write_text(json.dumps({**meta, "end": "mem_init"}))
+    log = capture / "console.log"
+    text, _, rest = log.read_text().partition("Memory: ")
+    log.write_text(f"{text}Memory: {rest.splitlines()[0]}\n")
+    same = bootsim("diff", capture)
+    assert (same.exit_code, same.stdout.splitlines()[-1]) == (0, "the same"), same.stdout
+    log.write_text(log.read_text().replace("Reserved 16 MiB", "Reserved 32 MiB"))
+    other = bootsim("diff", capture)
+    assert other.exit_code == 1
+    assert "1 difference that nobody decided" in other.stdout
+
+
 def test_a_panic_is_a_difference(bootsim):
     result = bootsim("diff", "vexpress.dts", "--cmdline", "console=ttyAMA0", "--cmdline", "mem=2M")
     assert result.exit_code == 1
