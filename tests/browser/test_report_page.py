@@ -2,7 +2,6 @@
 
 import base64
 import json
-import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -464,7 +463,7 @@ def test_the_first_tab_stop_skips_to_the_overview(single):
 
 
 @pytest.fixture(scope="module", params=["allocators", "processes"])
-def life(tmp_path_factory, request):
+def life(unpack, tmp_path_factory, request):
     """The page of a recording's life: of allocators, of their beginning; of processes."""
     golden = Path(__file__).parents[1] / "golden"
     folder = tmp_path_factory.mktemp("life")
@@ -473,9 +472,7 @@ def life(tmp_path_factory, request):
         done = CliRunner().invoke(cli, words)
         assert done.exit_code == 0, done.output
         return folder / "life.html"
-    with tarfile.open(golden / "recordings/kc-slub-256.tar.xz") as archive:
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
-        archive.extractall(folder)
+    unpack("recordings/kc-slub-256", folder)
     words = ["--config", str(golden / "builds/k3slub.yaml"), "--report", str(folder / "life.html"), "--at", "120000"]
     done = CliRunner().invoke(cli, ["replay", str(folder / "kc-slub-256"), *words])
     assert done.exit_code == 0, done.output

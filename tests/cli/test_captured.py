@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
-import lzma
 import shutil
-import tarfile
-from pathlib import Path
 
 import pytest
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-
 
 @pytest.fixture(scope="module")
-def captured(tmp_path_factory):
-    path = tmp_path_factory.mktemp("real")
-    with tarfile.open(fileobj=io.BytesIO(lzma.decompress((GOLDEN / "a9-2g-256.tar.xz").read_bytes()))) as tar:
-        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
-        tar.extractall(path)
+def captured(unpack, tmp_path_factory):
+    path = unpack("a9-2g-256", tmp_path_factory.mktemp("real"))
     meta = json.loads((path / "meta.json").read_text())
     (path / "meta.json").write_text(json.dumps({**meta, "config": None, "build": "b2g", "smp": "1", "mem": "256"}))
     return path

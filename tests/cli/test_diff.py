@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
-import lzma
 import re
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from bootsim.inputs.devicetree import load_tree
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "a9-3gh-512.tar.xz"
-
 
 @pytest.fixture
-def capture(tmp_path):
-    with tarfile.open(fileobj=io.BytesIO(lzma.decompress(GOLDEN.read_bytes()))) as tar:
-        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
-        tar.extractall(tmp_path / "real")
-    return tmp_path / "real"
+def capture(unpack, tmp_path):
+    return unpack("a9-3gh-512", tmp_path / "real")
 
 
 def test_two_configs(bootsim):

@@ -3,7 +3,6 @@
 import json
 import shutil
 import struct
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,10 @@ BUILDS = {"kc-slub-256": "k3slub", "kl-slab-1024": "k3slab", "kl-slobu-256": "k3
 
 
 @pytest.fixture(scope="module")
-def recordings(tmp_path_factory):
+def recordings(unpack, tmp_path_factory):
     place = tmp_path_factory.mktemp("recordings")
     for name in BUILDS:
-        with tarfile.open(GOLDEN / f"recordings/{name}.tar.xz") as archive:
-            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
-            archive.extractall(place)
+        unpack(f"recordings/{name}", place)
     return place
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import random
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -26,12 +25,10 @@ LAB = [name for name in BUILDS if name.startswith("kl")]
 
 
 @pytest.fixture(scope="module")
-def recordings(tmp_path_factory):
+def recordings(unpack, tmp_path_factory):
     place = tmp_path_factory.mktemp("recordings")
     for name in BUILDS:
-        with tarfile.open(GOLDEN / f"recordings/{name}.tar.xz") as archive:
-            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
-            archive.extractall(place)
+        unpack(f"recordings/{name}", place)
     return place
 
 

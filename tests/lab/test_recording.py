@@ -3,7 +3,6 @@
 import contextlib
 import json
 import random
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -42,12 +41,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture(scope="module")
-def recording(tmp_path_factory):
-    place = tmp_path_factory.mktemp("recordings")
-    with tarfile.open(GOLDEN / "recordings/kc-slub-256.tar.xz") as archive:
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
-        archive.extractall(place)
-    return place / "kc-slub-256"
+def recording(unpack, tmp_path_factory):
+    return unpack("recordings/kc-slub-256", tmp_path_factory.mktemp("recordings")) / "kc-slub-256"
 
 
 @pytest.fixture(scope="module")

@@ -185,10 +185,11 @@ def test_what_a_line_did(lab):
 def test_the_picture_has_every_pageblock(lab):
     blocks = sum(-(-zone["spanned"] // 1024) for zone in lab.k.zones if zone["present"])
     assert memory_map(lab.k).count("<title>") == blocks
-    free = sum(zone["nr_free_pages"] for zone in lab.k.zones)
     listed = sum(area["nr_free"] << o for zone in lab.k.zones for o, area in enumerate(zone["free_area"]))
     assert sum(free_by_block(lab.k).values()) == listed
-    assert abs(listed - free) < 1024
+    for zone in lab.k.zones:  # a processor keeps up to 125 pages of a zone's count to itself (mm/vmstat.c)
+        listed = sum(area["nr_free"] << o for o, area in enumerate(zone["free_area"]))
+        assert abs(listed - zone["nr_free_pages"]) <= 2 * 125
 
 
 def test_a_notebook_boots_with_a_line():

@@ -3,7 +3,6 @@
 import contextlib
 import random
 import struct
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,8 @@ KINDS = {"kl-slab-1024": (1, 21, 51, 54, 62, 64), "kl-slobu-256": (1, 21, 51, 54
 
 
 @pytest.fixture(scope="module", params=list(BUILDS))
-def recording(request, tmp_path_factory):
-    place = tmp_path_factory.mktemp("recordings")
-    with tarfile.open(GOLDEN / f"recordings/{request.param}.tar.xz") as archive:
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
-        archive.extractall(place)
-    return place / request.param
+def recording(request, unpack, tmp_path_factory):
+    return unpack(f"recordings/{request.param}", tmp_path_factory.mktemp("recordings")) / request.param
 
 
 def replay_of(recording):

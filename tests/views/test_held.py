@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import lzma
-import tarfile
-from pathlib import Path
-
 import pytest
 
 import bootsim
@@ -17,17 +12,11 @@ from bootsim.state.directory import StateDirectory
 from bootsim.views import buddyinfo, cma, iomem, kernel_page_tables, maps, memblock, stages, zoneinfo
 from bootsim.views.held import END, DirectoryState, LiveState, NotHeld
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-
 
 @pytest.fixture(scope="module")
-def captured(tmp_path_factory):
+def captured(unpack, tmp_path_factory):
     """The real boot that the bundled board's replay is held against."""
-    path = tmp_path_factory.mktemp("real")
-    with tarfile.open(fileobj=io.BytesIO(lzma.decompress((GOLDEN / "a9-3gh-1024.tar.xz").read_bytes()))) as tar:
-        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
-        tar.extractall(path)
-    return StateDirectory(path)
+    return StateDirectory(unpack("a9-3gh-1024", tmp_path_factory.mktemp("real")))
 
 
 @pytest.fixture

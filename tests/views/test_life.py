@@ -1,7 +1,6 @@
 """The page of the allocators' life under a recording: its numbers against the records', its HTML."""
 
 import re
-import tarfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,12 +20,8 @@ NAME = "kc-slub-256"
 
 
 @pytest.fixture(scope="module")
-def recording(tmp_path_factory):
-    place = tmp_path_factory.mktemp("recordings")
-    with tarfile.open(GOLDEN / f"recordings/{NAME}.tar.xz") as archive:
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
-        archive.extractall(place)
-    return place / NAME
+def recording(unpack, tmp_path_factory):
+    return unpack(f"recordings/{NAME}", tmp_path_factory.mktemp("recordings")) / NAME
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,6 @@
 """Trees as real loaders handed them over: U-Boot 2023.01, the decompressor of Debian's kernel, and its EFI stub."""
 
-import lzma
 import re
-import tarfile
-from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -22,11 +19,8 @@ INITRD_BYTES = 3_000_000
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("loaders")
-    with tarfile.open(fileobj=BytesIO(lzma.decompress((HERE / "loaders.tar.xz").read_bytes()))) as tar:
-        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
-        tar.extractall(folder)
+def files(unpack, tmp_path_factory):
+    folder = unpack("loaders/loaders", tmp_path_factory.mktemp("loaders"))
     with (folder / "initrd").open("wb") as initrd:
         initrd.truncate(INITRD_BYTES)
     return folder

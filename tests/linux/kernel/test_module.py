@@ -2,7 +2,6 @@
 
 import json
 import random
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,8 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    place = tmp_path_factory.mktemp("modules")
-    with tarfile.open(GOLDEN / "modules/deb510armmp.tar.xz") as archive:
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
-        archive.extractall(place)
-    return place / "modules"
+def files(unpack, tmp_path_factory):
+    return unpack("modules/deb510armmp", tmp_path_factory.mktemp("modules")) / "modules"
 
 
 @pytest.fixture(scope="module")
