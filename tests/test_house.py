@@ -266,7 +266,7 @@ def test_the_mark_golden_is_for_recordings_of_real_kernels(path):
     text = path.read_text()
     if not GOLDEN_MARK.search(text):
         return
-    reads = re.search(r"""["/](golden|corpus)["/]""", text)
+    reads = re.search(r"""["/](golden|corpus)["/]|\bunpack\(""", text)
     stored = {ROOT / "tests/golden", ROOT / "tests/corpus"} & {*path.parents}
     assert reads or stored, f"{shown(path)} reads no recording: what the source says is no golden data"
 
