@@ -148,6 +148,17 @@ def test_an_initrd_in_highmem_is_an_oops(board):
                                   "---[ end Kernel panic - not syncing: Attempted to kill the idle task! ]---"]
 
 
+def test_an_initrd_in_memory_that_is_dropped_is_not_said_to_be_above_lowmem(board):
+    # as a kernel of bcm2835_defconfig on QEMU's raspi0 died with such a tree
+    initrd = "linux,initrd-start = <0x70000000>; linux,initrd-end = <0x70040000>;"
+    memory = 'memory@60000000 { device_type = "memory"; reg = <0x60000000 0x20000000>; };'
+    holes = "a@70100000 { reg = <0x70100000 0x101000>; no-map; }; b@7fe00000 { reg = <0x7fe00000 0x200000>; no-map; };"
+    k = board.boot(config="3G/1G-nohighmem", chosen=initrd, memory=memory, reserved=holes, until=None)
+    assert "Unable to handle kernel paging request at virtual address d003fff4" in board.said(k)
+    assert board.causes(k)[-1].endswith("puts the initrd at 0x70000000, in a part of lowmem that the kernel has "
+                                        "dropped or may not use: the kernel reads it where nothing is mapped")
+
+
 @pytest.mark.parametrize(("cmdline", "build", "words"), [
     ("oops=panic", {}, "Fatal exception"), ("", {"PANIC_ON_OOPS": True}, "Fatal exception"),
     ("oops=other", {}, "Attempted to kill the idle task!")])

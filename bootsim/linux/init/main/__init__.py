@@ -212,9 +212,12 @@ def setup_boot_config(k: Kernel) -> None:
     printk(k, KERN_ALERT, "8<--- cut here ---", func="die_kernel_fault")
     printk(k, KERN_ALERT, "Unable to handle kernel paging request at virtual address {va:08x}",
            func="die_kernel_fault", va=magic)
-    raise KernelPanic(death_of_idle(k),
-                      f"{initrd_place(k)} puts the initrd at {k.phys_initrd_start:#010x}, above lowmem, which ends at "
-                      f"{k.mm.arm_lowmem_limit:#010x}: the kernel reads it where nothing is mapped")
+    limit = k.mm.arm_lowmem_limit
+    where = f"above lowmem, which ends at {limit:#010x}"
+    if k.virt_to_phys(magic) < limit:
+        where = "in a part of lowmem that the kernel has dropped or may not use"
+    raise KernelPanic(death_of_idle(k), f"{initrd_place(k)} puts the initrd at {k.phys_initrd_start:#010x}, {where}: "
+                      "the kernel reads it where nothing is mapped")
 
 
 def setup_command_line(k: Kernel) -> None:
