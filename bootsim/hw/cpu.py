@@ -81,6 +81,11 @@ class Cpu(NamedTuple):
         return self.midr >> 4 & 0xFFF
 
     @property
+    def is_xsc3(self) -> bool:
+        """Whether it is an XScale of the third generation, whose MMU has supersections."""
+        return self.midr & 0xFFFFE000 in (0x69056000, 0x56056000)
+
+    @property
     def has_pxn(self) -> bool:
         """Whether short descriptors have a privileged-execute-never bit (ID_MMFR0.VMSA at least 4)."""
         return self.id_mmfr0 & 0xF >= 4

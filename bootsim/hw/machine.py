@@ -156,7 +156,7 @@ class Machine:
 
     def reset_cp15(self) -> Cp15:
         """The registers of one processor after reset: MMU off."""
-        return Cp15(sctlr=self.cpu.sctlr, id_mmfr0=self.cpu.id_mmfr0)
+        return Cp15(sctlr=self.cpu.sctlr, id_mmfr0=self.cpu.id_mmfr0, supersections=self.cpu.is_xsc3)
 
     def read32(self, pa: int) -> int:
         """The word at a physical address: RAM, or a register of the SoC."""

@@ -51,6 +51,7 @@ cdef struct Walk:
 cdef class Cp15:
     cdef public uint32_t sctlr, ttbr0, ttbr1, ttbcr, dacr, prrr, nmrr, contextidr, dfsr, dfar, ifsr, ifar
     cdef readonly uint32_t id_mmfr0
+    cdef readonly bint supersections
 
 cdef void walk_tables(PhysicalMemory ram, Cp15 cp15, uint32_t va, Walk *w) noexcept nogil
 cdef void check_access(Cp15 cp15, Walk *w, int access, bint privileged) noexcept nogil

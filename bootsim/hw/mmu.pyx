@@ -68,10 +68,12 @@ _FAULTS = {
 cdef class Cp15:
     """The system control registers that translation reads; `id_mmfr0` says what the MMU implements.
 
+    Before ARMv6 `supersections` says that bit 18 of a section makes it one of 16 MiB: XScale of the third generation.
     `dfsr`, `dfar`, `ifsr` and `ifar` tell the latest fault of data and of an instruction: status and address.
     """
 
-    def __init__(self, sctlr=0, ttbr0=0, ttbr1=0, ttbcr=0, dacr=0, prrr=0, nmrr=0, contextidr=0, id_mmfr0=3):
+    def __init__(self, sctlr=0, ttbr0=0, ttbr1=0, ttbcr=0, dacr=0, prrr=0, nmrr=0, contextidr=0, id_mmfr0=3,
+                 supersections=False):
         self.sctlr = sctlr
         self.ttbr0 = ttbr0
         self.ttbr1 = ttbr1
@@ -81,6 +83,7 @@ cdef class Cp15:
         self.nmrr = nmrr
         self.contextidr = contextidr
         self.id_mmfr0 = id_mmfr0
+        self.supersections = supersections
 
     @property
     def asid(self):
@@ -90,7 +93,7 @@ cdef class Cp15:
     def copy(self):
         """Another set of registers with the same values."""
         cdef Cp15 new = Cp15(self.sctlr, self.ttbr0, self.ttbr1, self.ttbcr, self.dacr, self.prrr, self.nmrr,
-                             self.contextidr, self.id_mmfr0)
+                             self.contextidr, self.id_mmfr0, self.supersections)
         new.dfsr, new.dfar, new.ifsr, new.ifar = self.dfsr, self.dfar, self.ifsr, self.ifar
         return new
 
@@ -164,9 +167,15 @@ cdef void walk_tables(PhysicalMemory ram, Cp15 c, uint32_t va, Walk *w) noexcept
         else:
             second_level(ram, va, w)
     elif old:
-        old_section(l1, c.sctlr, va, w)
+        old_section(l1, c, va, w)
     else:
         section(l1, va, pxn, w)
+
+
+cdef inline void supersection(uint32_t l1, uint32_t va, Walk *w) noexcept nogil:
+    w.kind = WALK_SUPERSECTION  # always in domain 0: bits 8:5 and 23:20 hold physical address bits 39:32
+    w.pa = (<uint64_t>(l1 >> 5 & 0xF) << 36) | (<uint64_t>(l1 >> 20 & 0xF) << 32) | (l1 & 0xFF000000U)
+    w.pa |= va & 0x00FFFFFF
 
 
 cdef inline void section(uint32_t l1, uint32_t va, bint pxn, Walk *w) noexcept nogil:
@@ -177,9 +186,7 @@ cdef inline void section(uint32_t l1, uint32_t va, bint pxn, Walk *w) noexcept n
     w.shared = l1 >> 16 & 1
     w.not_global = l1 >> 17 & 1
     if l1 & 1 << 18:
-        w.kind = WALK_SUPERSECTION  # always in domain 0: bits 8:5 and 23:20 hold physical address bits 39:32
-        w.pa = (<uint64_t>(l1 >> 5 & 0xF) << 36) | (<uint64_t>(l1 >> 20 & 0xF) << 32) | (l1 & 0xFF000000U)
-        w.pa |= va & 0x00FFFFFF
+        supersection(l1, va, w)
     else:
         w.domain = l1 >> 5 & 0xF
         w.pa = (l1 & 0xFFF00000U) | (va & 0x000FFFFF)
@@ -216,10 +223,13 @@ cdef inline int old_ap(uint32_t ap, uint32_t sctlr) noexcept nogil:
     return 7 if sctlr & SCTLR_R else 5 if sctlr & SCTLR_S else 0
 
 
-cdef inline void old_section(uint32_t l1, uint32_t sctlr, uint32_t va, Walk *w) noexcept nogil:
+cdef inline void old_section(uint32_t l1, Cp15 c, uint32_t va, Walk *w) noexcept nogil:
     w.texcb = (l1 >> 12 & 7) << 2 | (l1 >> 2 & 3)
-    w.ap = old_ap(l1 >> 10 & 3, sctlr)
+    w.ap = old_ap(l1 >> 10 & 3, c.sctlr)
     w.xn = w.pxn = w.shared = w.not_global = False
+    if c.supersections and l1 & 1 << 18:
+        supersection(l1, va, w)
+        return
     w.domain = l1 >> 5 & 0xF
     w.pa = (l1 & 0xFFF00000U) | (va & 0x000FFFFF)
 

@@ -27,7 +27,7 @@ FUNCTIONS = {
     "bootsim.linux.mm.vmalloc.tables": ("vmalloc_to_page", "vmalloc_to_pfn"),
     "bootsim.linux.mm.vmalloc.area": ("find_vm_area",),
     "bootsim.linux.arch.arm.mm.ioremap.remap": (
-        "ioremap", "ioremap_cache", "ioremap_wc", "arch_memremap_wb", "iounmap",
+        "ioremap", "ioremap_cache", "ioremap_wc", "arch_memremap_wb", "__arm_ioremap_pfn", "iounmap",
     ),
     "bootsim.linux.drivers.of.address": ("of_get_address", "of_translate_address", "of_iomap"),
     "bootsim.linux.mm.early_ioremap": (
@@ -60,6 +60,7 @@ CONSTANTS = {
     "bootsim.linux.include.linux.mman": ("PROT_", "MAP_", "MREMAP_", "MADV_", "MLOCK_", "MCL_", "MS_"),
     "bootsim.linux.mm.vmalloc.early": ("VM_",),
     "bootsim.linux.fs.char_dev": ("VM_FAULT_",),
+    "bootsim.linux.arch.arm.asm.mach.map": ("MT_",),
     "bootsim.linux.include.linux.errno": ("E",),
 }
 
@@ -72,7 +73,8 @@ GIVES = {
     "kmem_cache_alloc": "va", "kmem_cache_zalloc": "va",
     "__alloc_percpu": "va", "__alloc_percpu_gfp": "va",
     **dict.fromkeys(("vmalloc", "vzalloc", "vmalloc_user", "__vmalloc", "vmap", "vm_map_ram", "module_alloc"), "va"),
-    **dict.fromkeys(("ioremap", "ioremap_cache", "ioremap_wc", "arch_memremap_wb", "of_iomap"), "va"),
+    **dict.fromkeys(("ioremap", "ioremap_cache", "ioremap_wc", "arch_memremap_wb", "__arm_ioremap_pfn",
+                     "of_iomap"), "va"),
 }  # fmt: skip
 # Functions that take an object back, and which argument is its address.
 TAKES = {

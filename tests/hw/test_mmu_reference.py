@@ -23,6 +23,9 @@ SECOND = {
 }
 # before ARMv6 AP is four fields, of the subpages from the last to the first: w y v u
 OLD_FIRST = {"table": "bbbbbbbbbbbbbbbbbbbbbb-dddd---01", "section": "bbbbbbbbbbbb-----tttaa-dddd-ck10"}
+# XScale of the third generation: bit 18
+XSC3_FIRST = {"table": OLD_FIRST["table"], "section": "bbbbbbbbbbbb-0---tttaa-dddd-ck10",
+              "supersection": "bbbbbbbbeeee-1---tttaa-ffff-ck10"}  # fmt: skip
 OLD_SECOND = {
     "large": "bbbbbbbbbbbbbbbb-tttwwyyvvuuck01",
     "small": "bbbbbbbbbbbbbbbbbbbbwwyyvvuuck10",
@@ -91,7 +94,8 @@ def locate(cp15, va):
 def walk(ram, cp15, va):
     """(kind, fields of its descriptor, fields of the first level's, pa), or Outcome."""
     old, pxn = cp15.id_mmfr0 == 0, cp15.id_mmfr0 >= 4
-    first = kind_of(ram.read32(locate(cp15, va)), OLD_FIRST if old else FIRST, pxn)
+    figures = XSC3_FIRST if cp15.supersections else OLD_FIRST if old else FIRST
+    first = kind_of(ram.read32(locate(cp15, va)), figures, pxn)
     if first is None:
         raise Outcome("translation", False)
     kind, top = first
@@ -186,8 +190,8 @@ def test_any_words_mean_what_the_figures_say(va, first, second, kind, n, pd, afe
 
 @pytest.mark.property
 @given(va=WORD, first=WORD, second=WORD, kind=st.sampled_from((0, 1, 1, 2)), sr=st.sampled_from((0, 1, 2)), dacr=WORD,
-       access=ACCESS, privileged=st.booleans())  # fmt: skip
+       xsc3=st.booleans(), access=ACCESS, privileged=st.booleans())  # fmt: skip
 @settings(max_examples=400)
-def test_before_armv6_too(va, first, second, kind, sr, dacr, access, privileged):
-    cp15 = Cp15(sctlr=M | sr << 8, ttbr0=TTBR0, dacr=dacr, id_mmfr0=0)
+def test_before_armv6_too(va, first, second, kind, sr, dacr, xsc3, access, privileged):
+    cp15 = Cp15(sctlr=M | sr << 8, ttbr0=TTBR0, dacr=dacr, id_mmfr0=0, supersections=xsc3)
     check(cp15, va, first & ~3 | kind, second, access, privileged)

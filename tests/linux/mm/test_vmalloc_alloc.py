@@ -2,13 +2,16 @@
 
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bootsim
+from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE
 from bootsim.linux.arch.arm.kernel.module import module_alloc
+from bootsim.linux.arch.arm.mm.ioremap.remap import __arm_ioremap_pfn as ioremap_pfn
 from bootsim.linux.arch.arm.mm.ioremap.remap import arch_memremap_wb, ioremap, ioremap_wc, iounmap
 from bootsim.linux.mm.page_alloc import GFP_KERNEL, alloc_pages, page_info, page_zone_name
 from bootsim.linux.mm.vmalloc.alloc import VmallocError, vfree, vmalloc, vmalloc_user, vmap, vunmap, vzalloc
@@ -337,3 +340,24 @@ def test_a_copy_has_its_own_areas(k):
     assert vmalloc(other, PAGE) != va
     vfree(other, va)
     assert [start for start, _ in other.mm.vmap.areas.purge] == [va]
+
+
+IO36 = Path(__file__).parents[2] / "golden/builds/v5io36.yaml"
+
+
+@pytest.mark.parametrize(("pfn", "size", "kind"), [
+    (0x240000, 32 * MIB, "supersection"), (0x240000, 16 * MIB, "supersection"), (0x40000, 16 * MIB, "section")])
+def test_what_lies_above_4_gib_is_mapped_in_supersections(tmp_path, pfn, size, kind):
+    (tmp_path / "board.dts").write_text("""/dts-v1/;
+/ { compatible = "arm,versatile-pb"; #address-cells = <1>; #size-cells = <1>;
+	memory@0 { device_type = "memory"; reg = <0 0x8000000>; }; };
+""")
+    k = bootsim.boot(tmp_path / "board.dts", IO36, cpu=["pxa300"], dtb_addr=0x2000000, load_addr=0x8000)
+    assert not k.build.config.SMP
+    va = ioremap_pfn(k, pfn, 0x123, size - PAGE, MT_DEVICE)
+    found = k.translate(va + size - 2 * PAGE)
+    assert va % (16 * MIB) == 0x123
+    assert (found.pa, found.kind) == ((pfn << 12) + 0x123 + size - 2 * PAGE, kind)
+    iounmap(k, va)
+    assert not k.translate(va)
+    assert ioremap_pfn(k, pfn + 0x100, 0, PAGE, MT_DEVICE) == 0 or kind == "section"  # no whole supersection

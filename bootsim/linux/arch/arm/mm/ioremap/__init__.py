@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 SUPERSECTION_MASK = 0xFF000000
+FIRST_HIGH_PFN = 0x100000  # of 4 GiB
 VM_ARM_SECTION_MAPPING = 0x80000000
 VM_ARM_STATIC_MAPPING = 0x40000000
 VM_ARM_EMPTY_MAPPING = 0x20000000
@@ -82,10 +83,10 @@ def ioremap_at_once(k: Kernel, pfn: int, offset: int, size: int, mtype: int) -> 
     Source: arch/arm/mm/ioremap.c __arm_ioremap_pfn_caller()
     """
     paddr = pfn << PAGE_SHIFT & 0xFFFFFFFF
-    if (pfn >= 0x100000 and paddr & ~SUPERSECTION_MASK) or mtype >= len(k.mm.mem_types):
+    if (pfn >= FIRST_HIGH_PFN and paddr & ~SUPERSECTION_MASK) or mtype >= len(k.mm.mem_types):
         return 0
     size = page_align(offset + size) & 0xFFFFFFFF
-    if size and pfn < 0x100000:
+    if size and pfn < FIRST_HIGH_PFN:
         svm = find_static_vm_paddr(k, paddr, size, mtype)
         if svm is not None:
             return offset + svm.vm.addr + paddr - svm.vm.phys_addr

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.linux.arch.arm.asm.cp15 import CR_XP
+from bootsim.linux.arch.arm.asm.domain import DOMAIN_IO
 from bootsim.linux.arch.arm.asm.mach.map import MT_DEVICE, MT_DEVICE_CACHED, MT_DEVICE_WC, MT_MEMORY_RW
 from bootsim.linux.arch.arm.asm.pgtable_2level import (
+    PMD_SECT_SUPER,
     PMD_SIZE,
     PMD_TYPE_MASK,
     PMD_TYPE_TABLE,
+    SECTION_SHIFT,
     SECTION_SIZE,
+    SUPERSECTION_SIZE,
 )
+from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv6
 from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_range
 from bootsim.linux.arch.arm.mm.context import check_vmalloc_seq
 from bootsim.linux.arch.arm.mm.ioremap import (
+    FIRST_HIGH_PFN,
     VM_ARM_SECTION_MAPPING,
     find_static_vm_vaddr,
     ioremap_at_once,
 )
 from bootsim.linux.arch.arm.mm.mmu.create_mapping import pmd_clear, pmd_off_k
+from bootsim.linux.arch.arm.mm.mmu.mem_types import cpu_is_xsc3
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.mm.ioremap import ioremap_page_range
 from bootsim.linux.mm.memblock import memblock_is_map_memory
@@ -73,11 +81,30 @@ def remap_area_sections(k: Kernel, virt: int, pfn: int, size: int, memtype: MemT
     return 0
 
 
+def remap_area_supersections(k: Kernel, virt: int, pfn: int, size: int, memtype: MemType) -> int:
+    """Map `size` bytes at `virt` (va) to frames from `pfn` on, above 4 GiB too, in supersections; 0.
+
+    Source: arch/arm/mm/ioremap.c remap_area_supersections()
+    """
+    unmap_area_sections(k, virt, size)
+    for addr in range(virt, virt + size, SUPERSECTION_SIZE):
+        at = pfn + (addr - virt >> PAGE_SHIFT)
+        word = at << PAGE_SHIFT & 0xFFFFFFFF | memtype.prot_sect | PMD_SECT_SUPER
+        word |= (at >> 32 - PAGE_SHIFT & 0xF) << SECTION_SHIFT
+        for section in range(addr, addr + SUPERSECTION_SIZE, SECTION_SIZE):
+            k.machine.ram.write32(k.mm.init_mm.pgd_pa + 4 * (section >> SECTION_SHIFT), word)
+    return 0
+
+
+def _uses_supersections(k: Kernel) -> bool:
+    v6 = k.cpu_architecture >= CPU_ARCH_ARMv6 and k.cpus[0].cp15.sctlr & CR_XP
+    return DOMAIN_IO(k.build.config) == 0 and bool(v6 or cpu_is_xsc3(k))
+
+
 def __arm_ioremap_pfn_caller(k: Kernel, pfn: int, offset: int, size: int, mtype: int, caller: str = "") -> int:
     """Map `size` bytes from `offset` on in the frames from `pfn` on, as memory type `mtype` (MT_*); the va, or 0.
 
     Source: arch/arm/mm/ioremap.c __arm_ioremap_pfn_caller()
-    Differs: nothing lies above 4 GiB here, so that there are no supersections.
     """
     found = ioremap_at_once(k, pfn, offset, size, mtype)
     paddr = pfn << PAGE_SHIFT & 0xFFFFFFFF
@@ -92,7 +119,10 @@ def __arm_ioremap_pfn_caller(k: Kernel, pfn: int, offset: int, size: int, mtype:
     addr, memtype = area.addr, k.mm.mem_types[mtype]
     area.phys_addr = paddr
     bits = paddr | size | addr
-    if _uses_sections(k) and not bits & PMD_SIZE - 1:
+    if _uses_sections(k) and pfn >= FIRST_HIGH_PFN and not bits & SUPERSECTION_SIZE - 1 and _uses_supersections(k):
+        area.flags |= VM_ARM_SECTION_MAPPING
+        error = remap_area_supersections(k, addr, pfn, size, memtype)
+    elif _uses_sections(k) and not bits & PMD_SIZE - 1:
         area.flags |= VM_ARM_SECTION_MAPPING
         error = remap_area_sections(k, addr, pfn, size, memtype)
     else:
@@ -101,6 +131,14 @@ def __arm_ioremap_pfn_caller(k: Kernel, pfn: int, offset: int, size: int, mtype:
         vunmap(k, addr)
         return 0
     return offset + addr
+
+
+def __arm_ioremap_pfn(k: Kernel, pfn: int, offset: int, size: int, mtype: int) -> int:
+    """Map `size` bytes from `offset` on in the frames from `pfn` on, as memory type `mtype` (MT_*); the va, or 0.
+
+    Source: arch/arm/mm/ioremap.c __arm_ioremap_pfn()
+    """
+    return __arm_ioremap_pfn_caller(k, pfn, offset, size, mtype, "__arm_ioremap_pfn")
 
 
 def __arm_ioremap_caller(k: Kernel, phys_addr: int, size: int, mtype: int, caller: str = "") -> int:
