@@ -62,6 +62,7 @@ WITHOUT_FUNCTIONS = {
     "bootsim.linux.arch.arm.mm.mmap",
     "bootsim.linux.mm.gup.populate",
     "bootsim.linux.mm.filemap.cache",
+    "bootsim.linux.mm.readahead",
     "bootsim.linux.mm.workingset",
     "bootsim.linux.mm.memory.swapin",
     "bootsim.linux.mm.memory.advice",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bootsim.linux.mm.readahead import FileRaState
 
 FMODE_READ, FMODE_WRITE = 1, 2
 S_IFREG, S_IFCHR, S_IFBLK = 0o100000, 0o020000, 0o060000
@@ -67,7 +70,7 @@ class FileOperations:
 class File:
     """struct file: an open file. `path` is what /proc/PID/maps calls it."""
 
-    __slots__ = ("__dict__", "f_count", "f_flags", "f_inode", "f_mapping", "f_mode", "f_op", "path")
+    __slots__ = ("__dict__", "f_count", "f_flags", "f_inode", "f_mapping", "f_mode", "f_op", "f_ra", "path")
 
     def __init__(self, path: str, inode: Inode, f_op: FileOperations, f_mode: int = FMODE_READ | FMODE_WRITE) -> None:
         self.path = path
@@ -77,6 +80,7 @@ class File:
         self.f_mode = f_mode
         self.f_flags = 0
         self.f_count = 1
+        self.f_ra: FileRaState | None = None
         if f_mode & FMODE_WRITE:
             inode.i_writecount += 1
 

@@ -20,7 +20,7 @@ cdef class PageCache:
     cdef set holes              # indices below the limit that nothing is at any more
     cdef dict shadows           # of pages that were reclaimed, by index
 
-    cdef uint32_t read(self, uint32_t index, uint64_t size) except? 1
+    cdef bint has(self, uint32_t index) noexcept
     cdef uint32_t find(self, uint32_t index) except? 1
     cdef uint32_t make(self, uint32_t index, bint long_there=*, uint32_t gfp=*) except? 1
     cdef bytes on_disk(self, uint32_t index)

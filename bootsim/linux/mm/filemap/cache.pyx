@@ -1,10 +1,10 @@
-"""The page cache: which pages of a file are in memory (mm/filemap.c, mm/readahead.c, mm/truncate.c)."""
+"""The page cache: which pages of a file are in memory (mm/filemap.c, mm/truncate.c)."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from bootsim.linux.mm.memory.tables cimport TablePages
 from bootsim.linux.mm.mmap.structs cimport VmAreaStruct
-from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER_MOVABLE, __GFP_NORETRY, __GFP_NOWARN
+from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER_MOVABLE
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_uptodate, Page
 from bootsim.linux.mm.swap cimport PG_dirty, PG_readahead, PG_swapbacked
 from bootsim.linux.mm.swap_state cimport get_nr_swap_pages
@@ -12,10 +12,6 @@ from bootsim.linux.mm.workingset cimport workingset_refault
 from bootsim.page cimport PAGE_SHIFT, PAGE_SIZE
 
 from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
-
-cdef enum:
-    RA_PAGES = 32   # the kernel's VM_READAHEAD_PAGES
-
 
 cdef class PageCache:
     """The pages of a file that are in memory (struct address_space). Indices count pages.
@@ -52,25 +48,9 @@ cdef class PageCache:
             return NO_PAGE if pfn == NO_MEMORY else pfn
         return NO_PAGE
 
-    cdef uint32_t read(self, uint32_t index, uint64_t size) except? 1:
-        """Read a page that is not in memory: with it comes what lies around, up to 128 KiB. Or NO_MEMORY.
-
-        Source: mm/filemap.c do_sync_mmap_readahead(), mm/readahead.c page_cache_ra_unbounded()
-        Differs: VM_RAND_READ and VM_SEQ_READ read as everybody does.
-        """
-        cdef uint64_t start = index - RA_PAGES // 2 if index > RA_PAGES // 2 else 0
-        cdef uint64_t at
-        cdef uint32_t pfn
-        if self.shmem:
-            return self.make(index)
-        for at in range(start, min(start + RA_PAGES, (size + PAGE_SIZE - 1) >> PAGE_SHIFT)):
-            if self.find(<uint32_t>at) == NO_PAGE:
-                if at == start + RA_PAGES - RA_PAGES // 4:
-                    self.readahead.add(<uint32_t>at)
-                if self.make(<uint32_t>at, False, GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN) == NO_MEMORY:
-                    break
-        pfn = self.find(index)
-        return self.make(index) if pfn == NO_PAGE else pfn
+    cdef bint has(self, uint32_t index) noexcept:
+        # whether a page is in memory, or would have been if anybody had looked
+        return index in self.i_pages or (index < self.limit and index not in self.holes and index not in self.shadows)
 
     cdef uint32_t make(self, uint32_t index, bint long_there=False, uint32_t gfp=GFP_HIGHUSER_MOVABLE) except? 1:
         # A page at an index, which waits for its place on the LRU list unless it has been there for long; NO_MEMORY.
@@ -95,6 +75,7 @@ cdef class PageCache:
         else:
             self.pages.lru.lru_cache_add(pfn)
         if index in self.readahead:
+            self.readahead.discard(index)
             page.flags |= PG_readahead
         self.i_pages[index] = pfn
         self.holes.discard(index)

@@ -1,15 +1,18 @@
 # Faults of processes.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from bootsim.linux.mm.filemap.cache cimport PageCache
 from bootsim.linux.mm.memory.tables cimport TablePages
 from bootsim.linux.mm.mmap.structs cimport NO_ANSWER, VmAreaStruct
 
 cdef class ProcessPages(TablePages):
     cdef readonly object shmem_file
     cdef readonly uint32_t fault_around_bytes
+    cdef bint tried                     # the fault under way waited for the disk (FAULT_FLAG_TRIED)
 
     cdef int64_t handle_mm_fault(self, VmAreaStruct vma, uint32_t addr, bint write) except? NO_ANSWER
-    cdef uint32_t page_of(self, VmAreaStruct vma, uint32_t pgoff) except? 1
+    cdef uint32_t page_of(self, VmAreaStruct vma, uint32_t pgoff, bint retry) except? 1
+    cdef bint mmap_readahead(self, VmAreaStruct vma, PageCache cache, uint32_t pgoff, uint32_t pfn) except -1
     cdef bint clean_entries(self, list i_mmap, uint32_t index, uint32_t pfn) except -1
     cdef bint fault_around(self, VmAreaStruct vma, uint32_t addr) except -1
     cdef int copy_page(self, uint32_t new, uint32_t pfn) except -1

@@ -22,12 +22,14 @@ from bootsim.linux.mm.memory.swapin cimport READ_ONLY_YET, swap_in
 from bootsim.linux.mm.memory.tables cimport MM_ANONPAGES, TablePages, is_cow_mapping
 from bootsim.linux.mm.mmap.stack cimport find_extend_vma
 from bootsim.linux.mm.mmap.structs cimport (
-    NO_ANSWER, VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_LOCKED, VM_MIXEDMAP, VM_NORESERVE, VM_PFNMAP, VM_SHARED,
-    VM_WRITE, Task, UserMm, VmAreaStruct, linear_page_index, vma_is_anonymous, vma_pages)
+    NO_ANSWER, VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_LOCKED, VM_MIXEDMAP, VM_NORESERVE, VM_PFNMAP, VM_RAND_READ,
+    VM_SEQ_READ, VM_SHARED, VM_WRITE, Task, UserMm, VmAreaStruct, linear_page_index, vma_is_anonymous, vma_pages)
 from bootsim.linux.mm.page_alloc.contig cimport take_free_page
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events, in_free_block
 from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER, GFP_HIGHUSER_MOVABLE
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_mlocked, PG_on_pcp, Page
+from bootsim.linux.mm.readahead cimport (
+    MMAP_LOTSAMISS, FileRaState, do_page_cache_ra, file_ra_state, ondemand_readahead)
 from bootsim.linux.mm.rmap.anon_vma cimport anon_vma_prepare
 from bootsim.linux.mm.rmap.unmap cimport in_locked_vma
 from bootsim.linux.mm.swap cimport PAGE_MAPPING_ANON, PG_dirty, PG_readahead, PG_reclaim
@@ -37,6 +39,7 @@ from bootsim.linux.mm.vmstat cimport PGFAULT, PGMAJFAULT, PGREUSE
 
 cdef enum:
     MAPPED_ITSELF = 0xFFFFFFFEU  # of a driver's fault handler: VM_FAULT_NOPAGE
+    FAULT_AGAIN = 0xFFFFFFFCU    # VM_FAULT_RETRY
     MAX_FAULTS = 16  # for one page, until it is given up
 
 
@@ -61,8 +64,10 @@ cdef class ProcessPages(TablePages):
 
     # ---------------------------------------------------------------- pages of files and devices
 
-    cdef uint32_t page_of(self, VmAreaStruct vma, uint32_t pgoff) except? 1:
+    cdef uint32_t page_of(self, VmAreaStruct vma, uint32_t pgoff, bint retry) except? 1:
         """The page that a file or device has for a fault; NO_PAGE: SIGBUS, NO_MEMORY: there is none for it.
+
+        FAULT_AGAIN, where `retry` allows it: the disk was waited for, and the process is to fault again.
 
         Source: mm/filemap.c filemap_fault(), mm/shmem.c shmem_fault(), mm/memory.c __do_fault()
         """
@@ -75,14 +80,46 @@ cdef class ProcessPages(TablePages):
         if cache is None or (<uint64_t>pgoff << PAGE_SHIFT) >= <uint64_t>file.f_inode.i_size:
             return NO_PAGE
         pfn = cache.find(pgoff)
-        if pfn == NO_PAGE:
-            if not cache.shmem:
-                count_vm_events(self.g, PGMAJFAULT, 1)
-            pfn = cache.read(pgoff, file.f_inode.i_size)
-        if pfn != NO_MEMORY and self.g.map[pfn].flags & PG_readahead:
+        if cache.shmem:
+            return cache.make(pgoff) if pfn == NO_PAGE else pfn
+        if pfn != NO_PAGE and not retry:
+            return pfn
+        if self.mmap_readahead(vma, cache, pgoff, pfn) and retry:
+            return FAULT_AGAIN
+        pfn = cache.find(pgoff)
+        return cache.make(pgoff) if pfn == NO_PAGE else pfn
+
+    cdef bint mmap_readahead(self, VmAreaStruct vma, PageCache cache, uint32_t pgoff, uint32_t pfn) except -1:
+        """Read what a fault needs, or is likely to need soon; whether it waits for the disk, with nothing locked.
+
+        Source: mm/filemap.c do_sync_mmap_readahead(), do_async_mmap_readahead()
+        """
+        cdef FileRaState ra = file_ra_state(vma.vm_file)
+        cdef uint64_t size = vma.vm_file.f_inode.i_size
+        if pfn != NO_PAGE:
+            if vma.vm_flags & VM_RAND_READ:
+                return False
+            if ra.mmap_miss:
+                ra.mmap_miss -= 1
+            if not self.g.map[pfn].flags & PG_readahead:
+                return False
             self.g.map[pfn].flags &= ~<uint32_t>PG_readahead
-            cache.readahead.discard(pgoff)
-        return pfn
+            ondemand_readahead(cache, ra, pgoff, True, ra.ra_pages, size)
+            return True
+        count_vm_events(self.g, PGMAJFAULT, 1)
+        if vma.vm_flags & VM_RAND_READ:
+            return False
+        if vma.vm_flags & VM_SEQ_READ:
+            ondemand_readahead(cache, ra, pgoff, False, ra.ra_pages, size)
+            return True
+        if ra.mmap_miss < MMAP_LOTSAMISS * 10:
+            ra.mmap_miss += 1
+        if ra.mmap_miss > MMAP_LOTSAMISS:
+            return False
+        ra.start = pgoff - ra.ra_pages // 2 if pgoff > ra.ra_pages // 2 else 0
+        ra.size, ra.async_size = ra.ra_pages, ra.ra_pages // 4
+        do_page_cache_ra(cache, ra.start, ra.size, ra.async_size, size)
+        return True
 
     cdef int map_page(self, VmAreaStruct vma, uint32_t addr, uint32_t ptep, uint32_t pfn, bint write) except -1:
         # Source: mm/memory.c alloc_set_pte(); the page's reference is the entry's
@@ -109,6 +146,7 @@ cdef class ProcessPages(TablePages):
         cdef uint32_t end = min(<uint32_t>(start + self.fault_around_bytes), vma.vm_end)
         cdef PageCache cache = getattr(vma.vm_file.f_mapping, "page_cache", None)
         cdef uint64_t size = vma.vm_file.f_inode.i_size
+        cdef FileRaState ra = vma.vm_file.f_ra
         cdef uint32_t at, pgoff, pfn, ptep
         if cache is None:
             return False
@@ -120,6 +158,8 @@ cdef class ProcessPages(TablePages):
             pgoff = linear_page_index(vma, at)
             pfn = cache.find(pgoff) if (<uint64_t>pgoff << PAGE_SHIFT) < size else NO_PAGE
             if pfn != NO_PAGE and not self.g.map[pfn].flags & PG_readahead:
+                if ra is not None and ra.mmap_miss:
+                    ra.mmap_miss -= 1
                 ptep = self.pte_offset(vma.vm_mm, at)
                 if not self.ram.load32(ptep):
                     self.g.map[pfn].refcount += 1
@@ -172,11 +212,19 @@ cdef class ProcessPages(TablePages):
             if new == NO_PAGE:
                 return SIGKILL
         ptep = self.pte_alloc(vma.vm_mm, addr)
-        pfn = self.page_of(vma, linear_page_index(vma, addr)) if ptep else NO_PAGE
+        pfn = self.page_of(vma, linear_page_index(vma, addr), not self.tried) if ptep else NO_PAGE
         if pfn == MAPPED_ITSELF:
             if new != NO_PAGE:
                 self.put_page(new)
             return self.handle_mm_fault(vma, addr, True) if write else 0  # a write faults again
+        if pfn == FAULT_AGAIN:
+            if new != NO_PAGE:
+                self.put_page(new)
+            self.tried = True
+            try:
+                return self.handle_mm_fault(vma, addr, write)
+            finally:
+                self.tried = False
         if pfn == NO_PAGE or pfn == NO_MEMORY:
             if new != NO_PAGE:
                 self.put_page(new)
@@ -465,7 +513,7 @@ cdef class ProcessPages(TablePages):
             self.lru.lru_cache_add_now(pfn)
             vma.vm_mm.rss[MM_ANONPAGES] += 1
         else:
-            pfn = self.page_of(vma, linear_page_index(vma, addr))
+            pfn = self.page_of(vma, linear_page_index(vma, addr), False)
             if pfn == NO_PAGE:
                 return
             self.g.map[pfn].refcount += 1

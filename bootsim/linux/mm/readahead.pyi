@@ -1,0 +1,7 @@
+class FileRaState:
+    start: int
+    size: int
+    async_size: int
+    ra_pages: int
+    mmap_miss: int
+    prev_pos: int
