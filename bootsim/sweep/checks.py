@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bootsim.causes import owner, size_text
 from bootsim.errors import EXIT_DIFFERS, InputError
-from bootsim.page import PAGE_SHIFT
+from bootsim.linux.include.linux.page_flags import PG_reserved
+from bootsim.page import PAGE_SHIFT, page_align
 from bootsim.state.decisions import Inputs
 from bootsim.state.overlaps import overlaps
 from bootsim.state.quantities import Quantities, is_known, messages
@@ -214,12 +215,25 @@ def _taken(k: Kernel, names: set[str]) -> Iterator[Holding]:
     regions = [(r.base, r.base + r.size) for r in k.mm.memblock.memory.regions]
     mapped = names & {"memory", "lowmem", "highmem"}
     gone = k.owners.removed()
-    for h in gone + [h._replace(base=max(h.base, base), end=min(h.end, end))
-                     for h in (*(() if mapped else k.owners.reserved()), *k.owners.no_map())
+    if "reserved" in names:  # by memblock, whose reservations stay
+        yield from k.owners.reserved()
+        return
+    kept = () if mapped else (h for h in k.owners.reserved() if not _given_back(k, h))
+    for h in gone + [h._replace(base=max(h.base, base), end=min(h.end, end)) for h in (*kept, *k.owners.no_map())
                      for base, end in regions if h.base < end and base < h.end]:  # fmt: skip
         limit = int(k.facts.value("vmalloc_limit")) if "vmalloc_limit" in k.facts else 1 << 32
         if not ("lowmem" in names and h.base >= limit) and not ("highmem" in names and h.end <= limit):
             yield h
+
+
+# Whether the allocator has the pages of what memblock still holds: of an area for CMA, of an initrd.
+def _given_back(k: Kernel, h: Holding) -> bool:
+    from bootsim.linux.mm.page_alloc import PageFrameError, page_info
+
+    try:
+        return hasattr(k.mm, "pgdat") and not page_info(k, page_align(h.base) >> PAGE_SHIFT)["flags"] & PG_reserved
+    except PageFrameError:
+        return False
 
 
 def _explained(k: Kernel, known: Quantities, names: tuple[str, ...]) -> tuple[tuple[str, ...], Place | None]:

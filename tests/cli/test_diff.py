@@ -152,7 +152,7 @@ def test_what_only_dmesg_shows_counts_where_a_log_has_it(bootsim, tmp_path):
     assert "On node 0 totalpages: " in bootsim("diff", tmp_path / "a", "--show", "log").stdout
 
 
-@pytest.mark.parametrize("until", ["setup_machine_fdt", "paging_init:entry", "memblock_free_all"])
+@pytest.mark.parametrize("until", ["setup_machine_fdt", "paging_init:entry", "memblock_free_all", "free_initmem:entry"])
 def test_a_boot_that_was_stopped_is_compared_up_to_there(bootsim, tmp_path, until):
     for name, mem in (("a", "1G"), ("b", "512M")):
         bootsim("boot", "vexpress.dts", "--mem", mem, "--until", until, "--state", tmp_path / name, "-q")

@@ -6,7 +6,9 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+import bootsim
 from bootsim.errors import InputError
+from bootsim.state.quantities import Quantities
 from bootsim.sweep import checks, reports
 from bootsim.sweep.case import Case
 from bootsim.sweep.checkfile import read
@@ -230,6 +232,30 @@ TAKERS = """/dts-v1/;
 	};
 };
 """
+
+
+@pytest.mark.parametrize(("more", "line"), [(1000, 12), (10000, 9), (100000, 4)])
+def test_of_two_that_would_do_the_smaller_is_pointed_at(check_file, tmp_path, more, line):
+    # secure has 4096 pages, video 32768: without either there are 1000 more, and 10,000 only without video
+    (tmp_path / "board.dts").write_text(TAKERS)
+    free = Quantities(bootsim.boot(tmp_path / "board.dts")).value("free_pages")
+    (finding,) = findings(check_file(f"boots: {{tree: board.dts}}\nexpect: 'free_pages >= {free + more}'"))
+    assert finding.place == checks.Place(str(tmp_path / "board.dts"), line)
+
+
+def test_what_the_allocator_has_back_took_nothing(check_file, tmp_path):
+    # 16 MiB of a contiguous area and of an initrd are free at the end; video is the only one who keeps that much
+    (tmp_path / "board.dts").write_text(TAKERS.replace("0x1000000>; no-map", "0x1000>; no-map"))
+    (tmp_path / "rd").write_bytes(bytes(16 << 20))
+    k = bootsim.boot(tmp_path / "board.dts", initrd=(tmp_path / "rd", 0x62000000))
+    free = Quantities(k).value("free_pages")
+    boots = '{tree: board.dts, initrd: "rd@0x62000000"}'
+    (finding,) = findings(check_file(f"boots: {boots}\nexpect: 'free_pages >= {free + 1000}'"))
+    assert "video@71000000 reg took 128 MiB" in finding.details[0]
+    # memblock goes on holding them
+    reserved = Quantities(k).value("reserved")
+    (finding,) = findings(check_file(f"boots: {boots}\nexpect: 'reserved <= {reserved - (1 << 22)}'"))
+    assert finding.details[0].endswith("took 16 MiB")
 
 
 @pytest.mark.parametrize(("expected", "line"), [
