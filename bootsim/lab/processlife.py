@@ -5,7 +5,6 @@ Time is the number of operations made so far. A mapping that stays as it is, is 
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.lab.reversemap import mapped_page
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 VM_MAYSHARE = 0x80
 PAGE_MAPPING_ANON = 1
+_ERRORS = 0xFFFFF000  # from here on a word is an error, negated
 KINDS = ("private anonymous", "private file", "shared file", "shared anonymous", "a device's", "the kernel's own")
 
 
@@ -38,8 +38,9 @@ class Span(NamedTuple):
 
 
 class Step(NamedTuple):
-    """An operation: its words, faults so far, pages in memory of each process after it."""
+    """An operation: whether it ended in a signal, its words, faults so far, each process's pages in memory after it."""
 
+    signal: bool
     words: str
     faults: int
     resident: dict[int, int]
@@ -84,9 +85,16 @@ class ProcessLife:
             if task.mm is not None:
                 resident[task.pid] = task.mm.rss[0] + task.mm.rss[1] + task.mm.rss[3]
                 now |= {(task.pid, vma.vm_start, vma.vm_end, _kind(vma), _words(task, vma)) for vma in task.mm}
-        self.steps.append(Step(json.dumps(words), all_vm_events(self.replay.k)["pgfault"] - self._before, resident))
+        faults = all_vm_events(self.replay.k)["pgfault"] - self._before
+        self.steps.append(Step(words["op"] == "signal", self._told(words), faults, resident))
         self._close([key for key in self._open if key not in now], number - 1)
         self._open |= {key: number for key in now if key not in self._open}
+
+    def _told(self, words: dict[str, Any]) -> str:
+        numbers = {name: _number(value) for name, value in words.items() if name not in ("op", "who")}
+        answer = numbers.pop("ret", "")
+        given = ", ".join(f"{name} {number}" for name, number in numbers.items())
+        return f"process {self.replay.tasks[words['who']].pid}: {words['op']} {given}{answer and f' = {answer}'}"
 
     def end(self) -> None:
         """Nothing more comes."""
@@ -136,6 +144,13 @@ def follow(replay: ProcessReplay) -> ProcessLife:
     replay.run(life.saw)
     life.end()
     return life
+
+
+def _number(value: Any) -> str:
+    if not isinstance(value, int):
+        return str(value)
+    signed = value - (1 << 32) if value >= _ERRORS else value
+    return f"{signed:#x}" if signed >= PAGE_SIZE else str(signed)
 
 
 def _kind(vma: VmAreaStruct) -> str:

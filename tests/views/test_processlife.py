@@ -113,6 +113,21 @@ def test_the_command_writes_it(tmp_path):
     assert "--page: not for the recording of a process" in done.output
 
 
+@pytest.mark.golden
+def test_an_operation_is_told_in_words(lived):
+    replay, life = lived
+    made = [words for words in replay.recording.operations if "op" in words]
+    assert len(life.steps) == len(made)
+    for step, words in zip(life.steps, made, strict=True):
+        assert step.words.startswith(f"process {replay.tasks[words['who']].pid}: {words['op']}")
+        assert step.signal == (words["op"] == "signal")
+        if words.get("addr", 0) >= 4096:
+            assert f"addr {words['addr']:#x}" in step.words
+    faults = [step.faults for step in life.steps]
+    assert faults == sorted(faults)
+    assert faults[-1] > 0
+
+
 SPANS = [Span(1, 0x1000, 0x3000, KINDS[0], "a <b>", 0, 9), Span(1, 0x8000, 0x9000, KINDS[4], "c", 5, 9),
          Span(2, 0x1000, 0x2000, KINDS[1], "d", 0, 9)]  # fmt: skip
 

@@ -108,7 +108,7 @@ def _text(words: str) -> str:
 
 def _charts(life: ProcessLife, pids: Sequence[int]) -> Iterator[dict[str, Any]]:
     ends = list(range(1, len(life.steps) + 1))
-    marks = [(number, "a signal") for number, step in enumerate(life.steps, 1) if '"op": "signal"' in step.words]
+    marks = [(number, "a signal") for number, step in enumerate(life.steps, 1) if step.signal]
     resident = {f"process {pid}": [step.resident.get(pid, 0) for step in life.steps] for pid in pids}
     faults = {"faults": [step.faults for step in life.steps]}
     for title, series, what in (("Pages in memory", resident, "pages of each process, as RSS counts them"),
