@@ -62,6 +62,10 @@ class Bound:
             if len(traceback.extract_tb(error.__traceback__)) > _NEAR:
                 raise
             raise InputError(f"{self.__name__}(): {error}") from None
+        except AttributeError as error:
+            if error.name != "pgdat":
+                raise
+            raise InputError(f"{self.__name__}(): no zones yet; bootmem_init() makes them") from None
         self._session.heard(self.__name__, self._words(args, options), args, answer)
         return answer
 

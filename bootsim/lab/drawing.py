@@ -29,18 +29,34 @@ STYLE = (".d-box{fill:#fff;stroke:#55606e}.d-head{fill:#dce8f5}.d-title{font-wei
 
 
 class Row(NamedTuple):
-    """A line of a box, and the key of the box that it points to."""
+    """A line of a box, the key of the box that it points to, and the topic of the course that treats it."""
 
     text: str
     to: str = ""
+    topic: int = 0
+
+    @property
+    def words(self) -> str:
+        """The text, and the topic."""
+        return _with_topic(self.text, self.topic)
 
 
 class Box(NamedTuple):
-    """A structure: its key in the picture, what it is, its lines."""
+    """A structure: its key in the picture, what it is, its lines, and the topic of the course that treats it."""
 
     key: str
     title: str
     rows: list[Row]
+    topic: int = 0
+
+    @property
+    def words(self) -> str:
+        """The title, and the topic."""
+        return _with_topic(self.title, self.topic)
+
+
+def _with_topic(text: str, topic: int) -> str:
+    return f"{text} [{topic}]" if topic else text
 
 
 class _Place(NamedTuple):
@@ -61,13 +77,16 @@ class Drawing:
         self.title = title
         self.columns = columns
 
-    def svg(self, *, style: bool = True) -> str:
-        """Return the picture as SVG; without `style` the page around it says how the classes `d-...` look."""
+    def svg(self, *, style: bool = True, links: str = "") -> str:
+        """Return the picture as SVG; without `style` the page around it says how the classes `d-...` look.
+
+        `links` is the course's file, as seen from the picture: what bears a topic's number leads to the topic.
+        """
         places = {place.box.key: place for place in self._places()}
         width = max((place.x + place.width for place in places.values()), default=0) + 3 * _MARGIN
         height = max((place.y + place.height for place in places.values()), default=0) + _MARGIN
         parts = [f"<style>{STYLE}</style>"] if style else []
-        parts += [part for place in places.values() for part in _box(place)]
+        parts += [part for place in places.values() for part in _box(place, links)]
         parts += [part for place in places.values() for part in _arrows(place, places)]
         return (f'<svg xmlns="http://www.w3.org/2000/svg" class="drawing" width="{width:.0f}" height="{height:.0f}" '
                 f'viewBox="0 0 {width:.0f} {height:.0f}" role="img"><title>{escape(self.title)}</title>'
@@ -76,7 +95,7 @@ class Drawing:
     def _places(self) -> Iterator[_Place]:
         x = float(_MARGIN)
         for boxes in self.columns:
-            texts = [text for box in boxes for text in (box.title, *(row.text for row in box.rows))]
+            texts = [text for box in boxes for text in (box.words, *(row.words for row in box.rows))]
             y, width = float(_MARGIN), max(map(len, texts), default=0) * _CHAR + 2 * _PAD
             for box in boxes:
                 place = _Place(x, y, width, box)
@@ -92,11 +111,14 @@ class Drawing:
             if key not in seen:
                 yield from _outline(key, boxes, seen, 0)
 
-    def save(self, file: str | os.PathLike[str]) -> None:
-        """Write the picture to an SVG file. Raises InputError where that cannot be, or the name says another kind."""
+    def save(self, file: str | os.PathLike[str], links: str = "") -> None:
+        """Write the picture to an SVG file, with `links` as `svg` has it.
+
+        Raises InputError where that cannot be, or the name says another kind.
+        """
         if Path(file).suffix not in ("", ".svg"):
             raise InputError(f"{file}: expected a name that ends in .svg, the only kind that is written")
-        files.write(file, self.svg() + "\n")
+        files.write(file, self.svg(links=links) + "\n")
 
     def _repr_svg_(self) -> str:
         return self.svg()
@@ -107,25 +129,26 @@ class Drawing:
 
 def _outline(key: str, boxes: dict[str, Box], seen: set[str], depth: int) -> Iterator[str]:
     seen.add(key)
-    yield f"{'  ' * depth}{boxes[key].title}"
+    yield f"{'  ' * depth}{boxes[key].words}"
     for row in boxes[key].rows:
         again = f" -> {boxes[row.to].title}" if row.to in seen else ""
-        yield f"{'  ' * depth}  {row.text}{again}"
+        yield f"{'  ' * depth}  {row.words}{again}"
         if row.to and row.to not in seen:
             yield from _outline(row.to, boxes, seen, depth + 2)
 
 
-def _box(place: _Place) -> Iterator[str]:
+def _box(place: _Place, links: str) -> Iterator[str]:
     x, y, width = place.x, place.y, place.width
     yield f'<rect class="d-box" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{place.height:.1f}"/>'
     yield f'<rect class="d-head" x="{x + .5:.1f}" y="{y + .5:.1f}" width="{width - 1:.1f}" height="{_LINE}"/>'
-    yield _text(x, y, place.box.title, "d-title")
+    yield _text(x, y, place.box.words, "d-title", place.box.topic, links)
     for i, row in enumerate(place.box.rows, 1):
-        yield _text(x, y + i * _LINE, row.text, "d-row")
+        yield _text(x, y + i * _LINE, row.words, "d-row", row.topic, links)
 
 
-def _text(x: float, y: float, text: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{x + _PAD:.1f}" y="{y + 12.5:.1f}" xml:space="preserve">{escape(text)}</text>'
+def _text(x: float, y: float, words: str, kind: str, topic: int, links: str) -> str:
+    text = f'<text class="{kind}" x="{x + _PAD:.1f}" y="{y + 12.5:.1f}" xml:space="preserve">{escape(words)}</text>'
+    return f'<a href="{escape(links)}#topic-{topic}">{text}</a>' if links and topic else text
 
 
 def _arrows(place: _Place, places: dict[str, _Place]) -> Iterator[str]:

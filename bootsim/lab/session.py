@@ -172,17 +172,21 @@ class Session:
         """Return how live structures point to each other: the node with all zones, one zone, a slab cache, page tables.
 
         `what` is None, a zone's name, a cache or its name; a virtual address, for both levels of the page table around
-        it, Linux's half and the hardware's; a struct page, for all who map it; or "vmalloc", for vmap_area and
-        vm_struct. Raises InputError for what is none of these.
+        it, Linux's half and the hardware's; a struct page, for all who map it; "vmalloc", for vmap_area and vm_struct;
+        or the machine `k`, for everything on one map. Raises InputError for what is none of these.
         """
         from bootsim.lab import structures
+        from bootsim.lab.framework import framework
         from bootsim.lab.pagetable import page_table
         from bootsim.lab.reversemap import mapped_page
         from bootsim.lab.vmapareas import vmap_areas
 
         if isinstance(what, Page):
             return mapped_page(self.k, what.pfn)
-
+        if what in (None, self.k) and not self.k.zones:
+            raise InputError("picture: no zones yet; bootmem_init() makes them")
+        if what is self.k:
+            return framework(self.k)
         if isinstance(what, int) and not isinstance(what, bool):
             if not 0 <= what < 1 << 32:
                 raise InputError(f"picture: {what:#x} is no address of 32 bits")
@@ -436,6 +440,8 @@ class Session:
         for area in self.k.mm.cma_areas:
             if area.base_pfn <= pfn < area.base_pfn + area.count:
                 yield f"contiguous area {area.name}: frames {area.base_pfn:#x}-{area.base_pfn + area.count:#x}"
+        if not self.k.zones:
+            return
         yield repr(self.k.page(pfn))
         head = page_info(self.k, pfn)["compound_head"]
         slab = self._slab(head)

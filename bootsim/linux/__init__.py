@@ -331,16 +331,19 @@ class Kernel:
         from html import escape
 
         rows = "".join(f"<tr><td>{z['name']}</td>" + "".join(f"<td>{z[f]}</td>" for f in _ZONE_COLUMNS) + "</tr>"
-                       for z in (self.zones if hasattr(self.mm, "pgdat") else []))
+                       for z in self.zones)
         head = "".join(f"<th>{name}</th>" for name in ("zone", *_ZONE_COLUMNS))
         return f"<p>{escape(repr(self))}</p><table><tr>{head}</tr>{rows}</table>"
 
     @property
     def zones(self) -> list[dict[str, Any]]:
-        """The zones with their numbers, free lists (pfns, in list order) and per-cpu lists, as in stages.json."""
+        """The zones with their numbers, free lists (pfns, in list order) and per-cpu lists, as in stages.json.
+
+        There are none before bootmem_init().
+        """
         from bootsim.linux.mm.page_alloc import zones_snapshot
 
-        return zones_snapshot(self)
+        return zones_snapshot(self) if hasattr(self.mm, "pgdat") else []
 
     def reached(self, stage: str) -> None:
         """A stage of STAGES is reached: let the observer look, and stop if this is the last one wanted."""

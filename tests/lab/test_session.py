@@ -12,6 +12,7 @@ from bootsim.inputs.configfile import load_build
 from bootsim.lab import names
 from bootsim.lab.effects import effects
 from bootsim.lab.picture import free_by_block, memory_map
+from bootsim.lab.prompt import Prompt
 from bootsim.lab.session import Session
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.views import alive
@@ -389,3 +390,22 @@ def test_what_has_no_picture_is_bad_input(lab):
             lab.picture(what)
     with pytest.raises(InputError, match="is a directory"):
         lab.picture().save("/")
+
+
+EARLY = ("picture()", "picture(k)", "alloc_page(GFP_KERNEL)", "kmalloc(8, GFP_KERNEL)", "cat('buddyinfo')",
+         "k.page(0x60100)", "vmalloc(4096)", "process()", "compact_memory()", "nr_free_pages()", "picture('vmalloc')",
+         "swapon('64M')")
+
+
+@pytest.mark.parametrize("until", ["__create_page_tables", "setup_machine_fdt", "paging_init:entry"])
+def test_a_prompt_before_there_are_zones(until, capsys):
+    k = bootsim.prepare("vexpress.dts", mem="64M")
+    bootsim.run(k, until=until)
+    prompt = Prompt(Session(k, alive.text))
+    for line in EARLY:
+        prompt.push(line)
+        said = capsys.readouterr().err
+        assert "yet" in said or "has not come" in said, line
+        assert "Traceback" not in said, said
+    prompt.push("print(kmem(0x60100000))")
+    assert capsys.readouterr().out.startswith("pa 0x60100000: boot: ")

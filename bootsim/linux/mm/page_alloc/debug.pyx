@@ -8,6 +8,9 @@ from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist, check_pfn, migratetypes
 from bootsim.linux.mm.page_alloc.structs cimport *
 
+from bootsim.linux.mm.page_alloc.node import PageFrameError
+
+
 cdef list _list_pfns(const Pgdat *g, uint32_t head, uint32_t most):
     # The list's pfns, at most `most` of them, so that a broken list cannot hang.
     cdef list pfns = []
@@ -50,6 +53,8 @@ def _zone_snapshot(Pglist p not None, uint32_t i, uint32_t nr_cpus):
 
 def page_info(k, uint32_t pfn):
     """One struct page as plain values: flags, refcount, mapcount, buddy and order, zone, migrate type."""
+    if not hasattr(k.mm, "pgdat"):
+        raise PageFrameError(f"pfn {pfn:#x}: no struct page yet; bootmem_init() makes them")
     cdef Pglist p = k.mm.pgdat
     check_pfn(p.g, pfn, 0)
     cdef Page *page = &p.g.map[pfn]

@@ -2,6 +2,7 @@ from typing import final
 
 from bootsim.errors import BootsimError, KernelPanic
 from bootsim.inputs.build import Config
+from bootsim.linux.mm.swap import LruVec
 
 class PageFrameError(BootsimError): ...
 @final
@@ -11,6 +12,7 @@ class Pglist:
     valid_pfns: list[tuple[int, int]]
     mem_map_pa: int | None
     mem_map_bytes: int | None
+    lru: LruVec | None
     nr_bad_shown: int
     min_free_kbytes: int
     user_min_free_kbytes: int
