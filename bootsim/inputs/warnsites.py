@@ -77,6 +77,7 @@ WARN_SITES = (
     WarnSite("mm/vmalloc.c:1654", "vb_alloc"),
     WarnSite("mm/vmalloc.c:2245", "__vunmap"),
     WarnSite("mm/vmalloc.c:2251", "__vunmap", 1),
+    WarnSite("mm/vmalloc.c:3225", "pcpu_get_vm_areas", within="pcpu_create_chunk"),
     WarnSite("arch/arm/mm/ioremap.c:288", "__arm_ioremap_pfn_caller"),
 )
 

@@ -50,7 +50,7 @@ class Bound:
             self._parameters = []
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        """Call it on the session's machine; a page may be a frame's number, a node its path.
+        """Call it on the session's machine; a page may be a frame's number, a node its path, an mm is a process's.
 
         Raises InputError for other arguments.
         """
@@ -58,7 +58,7 @@ class Bound:
         args = tuple(self._page(name, value) for name, value in zip(named, args, strict=False))
         try:
             answer = self._function(self._session.k, *args, **options)
-        except (TypeError, OverflowError) as error:
+        except (TypeError, OverflowError, ValueError) as error:
             if len(traceback.extract_tb(error.__traceback__)) > _NEAR:
                 raise
             raise InputError(f"{self.__name__}(): {error}") from None
@@ -80,6 +80,9 @@ class Bound:
             return zones.index(value)
         if name == "node":
             return self._node(value)
+        if name == "mm":
+            self._session.tables_of(self.__name__, value)
+            return value.task.mm
         return Page(self._session.k, value) if name == "page" and isinstance(value, int) else value
 
     def _node(self, value: Any) -> Any:
@@ -103,6 +106,8 @@ class Bound:
 
 def word_of(name: str, value: Any) -> str:
     """Return an argument or an answer in words; the argument's name tells what it is."""
+    if name == "mm":
+        return f"process {value.owner.pid}" if getattr(value, "owner", None) is not None else "process"
     if isinstance(value, int) and not isinstance(value, bool):
         if name.startswith("gfp"):
             return format_gfp_flags(value)

@@ -25,7 +25,7 @@ FUNCTIONS = {
     ),
     "bootsim.linux.mm.vmalloc.block": ("vm_map_ram", "vm_unmap_ram", "vm_unmap_aliases"),
     "bootsim.linux.mm.vmalloc.tables": ("vmalloc_to_page", "vmalloc_to_pfn"),
-    "bootsim.linux.mm.vmalloc.area": ("find_vm_area",),
+    "bootsim.linux.mm.vmalloc.area": ("find_vm_area", "pcpu_get_vm_areas", "pcpu_free_vm_areas"),
     "bootsim.linux.arch.arm.mm.ioremap.remap": (
         "ioremap", "ioremap_cache", "ioremap_wc", "arch_memremap_wb", "__arm_ioremap_pfn", "iounmap",
     ),
@@ -37,7 +37,10 @@ FUNCTIONS = {
         "kmap", "kunmap", "kmap_atomic", "kmap_atomic_prot", "kunmap_atomic", "kmap_to_page", "kmap_flush_unused",
         "page_address", "PageHighMem",
     ),
-    "bootsim.linux.arch.arm.asm.tlbflush": ("flush_tlb_all", "flush_tlb_kernel_page", "flush_tlb_kernel_range"),
+    "bootsim.linux.arch.arm.asm.tlbflush": (
+        "flush_tlb_all", "flush_tlb_mm", "flush_tlb_page", "flush_tlb_range", "flush_tlb_kernel_page",
+        "flush_tlb_kernel_range",
+    ),
     "bootsim.linux.arch.arm.kernel.head": ("create_page_tables", "turn_mmu_on"),
     "bootsim.linux.arch.arm.kernel.module": ("module_alloc",),
     "bootsim.linux.mm.percpu": ("__alloc_percpu", "__alloc_percpu_gfp", "free_percpu", "per_cpu_ptr"),

@@ -137,10 +137,10 @@ class Session:
         """
         if not isinstance(va, int) or not 0 <= va < 1 << 32:
             raise InputError(f"vtop: {va!r} is no address of 32 bits")
-        return Text(self.show(self.k, "vtop", va, *([] if process is None else [self._tables_of("vtop", process)]))[0])
+        return Text(self.show(self.k, "vtop", va, *([] if process is None else [self.tables_of("vtop", process)]))[0])
 
-    def _tables_of(self, call: str, process: Any) -> int:
-        # where a process's first-level table lies (pa)
+    def tables_of(self, call: str, process: Any) -> int:
+        """Return where a process's first-level table lies (pa). Raises InputError for what has none."""
         from bootsim.lab.process import Process
 
         if not isinstance(process, Process):
@@ -348,7 +348,7 @@ class Session:
         """Have the boot processor translate by a process's tables, under its ASID. Raises InputError without tables."""
         from bootsim.linux.arch.arm.mm.context import switch_mm
 
-        self._tables_of("switch_to", process)
+        self.tables_of("switch_to", process)
         mm: Any = process.task.mm
         switch_mm(self.k, mm)
         step(self.k, "process {pid} runs: TTBR0 {ttbr0:#010x}, ASID {asid}", func="switch_mm", pid=process.pid,

@@ -305,6 +305,38 @@ def test_a_forgotten_flush_at_the_prompt(lab):
     assert lab.tlb().startswith("4 sets of 2, ")
 
 
+def test_flushes_of_a_process_at_the_prompt(lab):
+    p = lab.process()
+    at = p.mmap(0, 3 * 4096)
+    for page in range(3):
+        p.write(at + page * 4096, b"x")
+    lab.switch_to(p)
+    tlb, cp15 = lab.k.machine.main_tlb(), lab.k.cpus[0].cp15
+
+    for flush, left in ((lambda: lab.flush_tlb_page(p, at + 5), [1, 2]), (lambda: lab.flush_tlb_mm(p), []),
+                        (lambda: lab.flush_tlb_range(p, at + 4096, at + 3 * 4096), [0]),
+                        (lambda: lab.flush_tlb_range(p, at, 1 << 40), [])):
+        for page in range(3):
+            lab.load(at + page * 4096, privileged=False)
+        flush()
+        assert [page for page in range(3) if tlb.holds(cp15, at + page * 4096)] == left
+    with pytest.raises(InputError, match="5 is no process"):
+        lab.flush_tlb_mm(5)
+
+
+def test_areas_for_percpu_memory_at_the_prompt(lab):
+    low, high = lab.pcpu_get_vm_areas([0, 0x40000], [0x8000, 0x8000], 0x1000)
+    assert high.addr - low.addr == 0x40000
+    assert high.addr + high.size == 0xFF800000  # from the top
+    lab.pcpu_free_vm_areas([low, high])
+    free = lab.k.zones
+    for wrong in (([0], [1], 4096), ([], [], 4096), ([0, 0x4000], [0x8000, 0x8000], 4096), ([0], [4096], 3)):
+        with pytest.raises(InputError):
+            lab.pcpu_get_vm_areas(*wrong)
+    assert lab.pcpu_get_vm_areas([0], [1 << 31], 4096) is None  # a warning, as there
+    assert lab.k.zones == free  # nothing is kept of what is refused
+
+
 def test_addresses_and_sizes_the_tlb_refuses(lab):
     for wrong in (lambda: lab.load(0xFFFFFFFE), lambda: lab.load(1 << 32), lambda: lab.load("0xc0000000"),
                   lambda: lab.load(0xC0000000, 3), lambda: lab.store(0xC0000000, 256, 1), lambda: lab.fetch(2),

@@ -11,6 +11,7 @@ from weakref import proxy
 from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
 from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_range
 from bootsim.linux.include.linux.slab import kfree, kmem_cache_alloc, kmem_cache_create, kmem_cache_free, kzalloc
+from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_WARNING, printk
 from bootsim.linux.mm.page_alloc import (
     __GFP_ATOMIC,
@@ -27,7 +28,7 @@ from bootsim.linux.mm.page_alloc import (
     GFP_KERNEL,
 )
 from bootsim.linux.mm.slab_common import SLAB_PANIC
-from bootsim.linux.mm.vmalloc.areas import VmapAreas
+from bootsim.linux.mm.vmalloc.areas import VmapAreas, check_congruent
 from bootsim.linux.mm.vmalloc.early import VM_ALLOC, VM_IOREMAP, VM_NO_GUARD, VmStruct
 from bootsim.linux.mm.vmalloc.tables import unmap_kernel_range_noflush
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
@@ -264,8 +265,14 @@ def free_vm_area(k: Kernel, vm: VmStruct) -> None:
 def pcpu_get_vm_areas(k: Kernel, offsets: Sequence[int], sizes: Sequence[int], align: int) -> list[VmStruct] | None:
     """Take areas that lie to each other as `offsets` do, from the top of the vmalloc area; None when there is no room.
 
+    Raises ValueError for areas that cannot be.
     Source: mm/vmalloc.c pcpu_get_vm_areas()
     """
+    check_congruent(offsets, sizes, align)
+    room = (VMALLOC_END & -align) - (k.mm.layout.VMALLOC_START + align - 1 & -align)
+    if room < max(offset + size for offset, size in zip(offsets, sizes, strict=True)):
+        warn(k, "mm/vmalloc.c:3225", func="pcpu_get_vm_areas")
+        return None
     vmap, cpu, count = vmap_state(k), k.mm.pgdat.cpu, len(offsets)
     arrays = [kzalloc(k, 4 * count, GFP_KERNEL) for _ in range(2)]
     structs = [(vmap.areas.object_(GFP_KERNEL), kzalloc(k, SIZEOF_VM_STRUCT, GFP_KERNEL)) for _ in range(count)]

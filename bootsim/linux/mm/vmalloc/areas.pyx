@@ -433,8 +433,7 @@ cdef class VmapAreas:
         Source: mm/vmalloc.c pcpu_get_vm_areas()
         """
         cdef uint32_t base, n
-        if not align or align & (align - 1) or any(v % align for v in (*offsets, *sizes)) or not all(sizes):
-            raise ValueError(f"areas of {sizes} bytes at {offsets}: expected multiples of {align:#x}")
+        check_congruent(offsets, sizes, align)
         vstart, vend = align_up(vstart, align), vend & ~(align - 1)
         if vend - vstart < max(offset + size for offset, size in zip(offsets, sizes, strict=True)):
             raise ValueError("more asked for than the vmalloc area has")
@@ -449,3 +448,15 @@ cdef class VmapAreas:
                 return None
             taken.append((base + offset, base + offset + size))
         return base
+
+
+def check_congruent(offsets, sizes, uint32_t align):
+    """Raise ValueError for areas of which the kernel would make a BUG: of nothing, not aligned, or on each other.
+
+    Source: mm/vmalloc.c pcpu_get_vm_areas()
+    """
+    if not align or align & (align - 1) or any(v % align for v in (*offsets, *sizes)) or not all(sizes):
+        raise ValueError(f"areas of {sizes} bytes at {offsets}: expected multiples of {align:#x}")
+    areas = sorted(zip(offsets, sizes, strict=True))
+    if not areas or any(at + size > after for (at, size), (after, _) in zip(areas, areas[1:])):
+        raise ValueError(f"areas of {sizes} bytes at {offsets}: expected at least one, and none on another")

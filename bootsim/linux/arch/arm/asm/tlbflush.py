@@ -70,7 +70,7 @@ def flush_tlb_range(k: Kernel, mm: UserMm, start: int, end: int) -> None:
         return
     asid = mm.context_id & _ASID_MASK
     one = tlb.tlbimvaa if k.is_smp and k.build.config.ARM_ERRATA_720789 else tlb.tlbimva
-    for va in range(start & _PAGE_MASK, end, PAGE_SIZE):
+    for va in range(start & _PAGE_MASK, min(end, 1 << 32), PAGE_SIZE):
         one(va | asid)
 
 
@@ -92,5 +92,5 @@ def flush_tlb_kernel_range(k: Kernel, start: int, end: int) -> None:
     if tlb is None:
         return
     one = tlb.tlbimvaa if k.is_smp and k.build.config.ARM_ERRATA_720789 else tlb.tlbimva
-    for va in range(start & _PAGE_MASK, end, PAGE_SIZE):
+    for va in range(start & _PAGE_MASK, min(end, 1 << 32), PAGE_SIZE):
         one(va)

@@ -83,7 +83,7 @@ def ioremap_at_once(k: Kernel, pfn: int, offset: int, size: int, mtype: int) -> 
     Source: arch/arm/mm/ioremap.c __arm_ioremap_pfn_caller()
     """
     paddr = pfn << PAGE_SHIFT & 0xFFFFFFFF
-    if (pfn >= FIRST_HIGH_PFN and paddr & ~SUPERSECTION_MASK) or mtype >= len(k.mm.mem_types):
+    if (pfn >= FIRST_HIGH_PFN and paddr & ~SUPERSECTION_MASK) or not 0 <= mtype < len(k.mm.mem_types):
         return 0
     size = page_align(offset + size) & 0xFFFFFFFF
     if size and pfn < FIRST_HIGH_PFN:
