@@ -9,7 +9,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from bootsim.hw.memory cimport PhysicalMemory
-from bootsim.linux.mm.page_alloc cimport Page, Pgdat, Pglist
+from bootsim.linux.mm.page_alloc cimport NO_PAGE, TAIL_MARK, Page, Pgdat, Pglist
 
 cpdef enum:  # include/linux/slab.h
     SLAB_CONSISTENCY_CHECKS = 0x00000100U
@@ -136,7 +136,6 @@ cdef class SlabAllocator:
     cdef KmemCache adopt(self, uint32_t va, uint32_t size, uint32_t align, uint32_t flags, object ctor)
     cdef KmemCache kmalloc_slab(self, uint32_t size, uint32_t gfp_mask)         # None: size 0, or too large
     cdef uint32_t kmalloc_order(self, uint32_t size, uint32_t gfp_mask) except? 1
-    cdef uint32_t head_page(self, uint32_t va) except? 0                        # virt_to_head_page(); NO_PAGE
     cdef KmemCache virt_to_cache(self, uint32_t va)
     cdef int add(self, KmemCache s) except -1
     cdef int forget(self, KmemCache s) except -1
@@ -152,6 +151,15 @@ cdef class SlabAllocator:
 
     cdef inline uint32_t va_pfn(self, uint32_t va) noexcept nogil:
         return <uint32_t>(va - self.page_offset + self.phys_offset) >> 12
+
+    cdef inline uint32_t head_page(self, uint32_t va) noexcept nogil:
+        # virt_to_head_page(), or NO_PAGE
+        cdef uint32_t pfn = self.va_pfn(va)
+        if va < self.page_offset or pfn < self.g.base or pfn >= self.g.end:
+            return NO_PAGE
+        if self.g.map[pfn].next & TAIL_MARK:
+            pfn = self.g.map[pfn].next & ~<uint32_t>TAIL_MARK
+        return pfn
 
 cdef uint32_t get_order(uint32_t size) noexcept nogil
 cdef uint32_t fix_flags(k, uint32_t gfp_mask) except? 0xFFFFFFFFU

@@ -9,7 +9,7 @@ from copy import deepcopy
 from weakref import ProxyType, proxy
 
 from bootsim.errno cimport ENOMEM
-from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_buddy, PG_head, PG_slab, TAIL_MARK, Page
+from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_buddy, PG_head, PG_slab, Page
 from bootsim.linux.mm.page_alloc.gfp cimport (
     __GFP_COMP, __GFP_DMA, __GFP_RECLAIMABLE, __GFP_ZERO, GFP_NOWAIT, GFP_SLAB_BUG_MASK)
 from bootsim.page cimport PAGE_SHIFT, PAGE_SIZE
@@ -470,14 +470,6 @@ cdef class SlabAllocator:
         return self.page_va(pfn)
 
     # ---------------------------------------------------------------- from an object to its slab
-
-    cdef uint32_t head_page(self, uint32_t va) except? 0:
-        cdef uint32_t pfn = self.va_pfn(va)
-        if va < self.page_offset or pfn < self.g.base or pfn >= self.g.end:
-            return NO_PAGE
-        if self.g.map[pfn].next & TAIL_MARK:
-            pfn = self.g.map[pfn].next & ~<uint32_t>TAIL_MARK
-        return pfn
 
     cdef KmemCache virt_to_cache(self, uint32_t va):
         cdef uint32_t pfn = self.head_page(va)

@@ -98,7 +98,7 @@ cdef class Slub(SlubSlabs):
             c.tid += self.tid_step
         else:
             va = self.slow_alloc(s, gfp_mask, c)
-        if va:
+        if va and (gfp_mask & __GFP_ZERO or self.init_on_alloc or self.init_on_free):
             self.initialize(s, va, gfp_mask)
         return va
 
@@ -251,13 +251,14 @@ cdef class Slub(SlubSlabs):
         cdef KmemCache found
         cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
         cdef uint32_t pfn, offset
-        if c.page != LIST_END and not (self.hardened or s.debug or self.init_on_free):
-            offset = va - self.page_va(c.page)
-            if offset < s.size * objects_of(&self.g.map[c.page]) and starts_object(s, offset):
-                self.set_freepointer(s, va, c.freelist)  # to the slab in use here, as most are
+        if not (self.hardened or s.debug or self.init_on_free):
+            offset = va - self.page_va(c.page)  # to the slab in use here, as most are
+            if c.page != LIST_END and offset < s.size * objects_of(&self.g.map[c.page]) and starts_object(s, offset):
+                self.set_freepointer(s, va, c.freelist)
                 c.freelist = va
                 c.tid += self.tid_step
                 return 0
+            return self.slow_free(s, self.slab_of(s, va), va, va, 1)
         if self.hardened or (s.debug and s.flags & SLAB_CONSISTENCY_CHECKS):
             found = self.virt_to_cache(va)
             if found is None:
