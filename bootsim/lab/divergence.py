@@ -11,6 +11,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from bootsim.lab import kinds
 from bootsim.lab.replay import NO_PAGE, PageReplay
 from bootsim.linux.include.linux.mm_types import migratetype_names
 from bootsim.linux.mm import page_alloc as pa
@@ -23,22 +24,32 @@ if TYPE_CHECKING:
     from bootsim.lab.recording import Recording
 
 SHOWN = 8  # entries of a list; the count tells how many there are
-_REQUEST, _MOVED, _COMPACT, _ENTERED = 1, 19, 17, 0x80000000
 # What a record of the kind asks, and which words answer it with frames or with addresses.
 _ASKED = {
-    19: "page {words[1]:#x} moved by compaction",
-    48: "cma_alloc() of {words[1]} pages", 49: "cma_release() of {words[2]} pages at {words[1]:#x}",
-    21: "an object of cache {cache}, {gfp3}", 51: "kmalloc() of {words[1]} bytes", 54: "kmem_cache_create()",
-    62: "an empty slab of cache {cache} given back", 64: "a new slab of cache {cache}",
-    31: "an area of kernel addresses", 36: "areas of per-cpu memory", 37: "vmalloc() of {words[1]} bytes",
-    40: "kmap() of page {words[1]:#x}", 41: "kunmap() of page {words[1]:#x}", 42: "kmap_atomic() of page {words[1]:#x}",
-    46: "ioremap()", 47: "iounmap() of {words[1]:#x}", 50: "module_alloc() of {words[1]} bytes",
-    53: "pages mapped at {words[1]:#x}",
+    kinds.MOVED: "page {words[1]:#x} moved by compaction",
+    kinds.CMA_ALLOC: "cma_alloc() of {words[1]} pages",
+    kinds.CMA_RELEASE: "cma_release() of {words[2]} pages at {words[1]:#x}",
+    kinds.GET: "an object of cache {cache}, {gfp3}",
+    kinds.KMALLOC: "kmalloc() of {words[1]} bytes",
+    kinds.CREATED: "kmem_cache_create()",
+    kinds.GIVEN_BACK: "an empty slab of cache {cache} given back",
+    kinds.NEW_SLAB: "a new slab of cache {cache}",
+    kinds.RANGE: "an area of kernel addresses",
+    kinds.PCPU_AREAS: "areas of per-cpu memory",
+    kinds.VMALLOC: "vmalloc() of {words[1]} bytes",
+    kinds.KMAP: "kmap() of page {words[1]:#x}",
+    kinds.KUNMAP: "kunmap() of page {words[1]:#x}",
+    kinds.KMAP_ATOMIC: "kmap_atomic() of page {words[1]:#x}",
+    kinds.IOREMAPPED: "ioremap()",
+    kinds.IOUNMAP: "iounmap() of {words[1]:#x}",
+    kinds.MODULE: "module_alloc() of {words[1]} bytes",
+    kinds.MAPPED: "pages mapped at {words[1]:#x}",
 }
-_FRAMES = {1: (3,), 19: (2,), 48: (3,), 62: (2,), 64: (2,)}
-_OBJECTS = {21: 2, 51: 3, 54: 1}
-_OF_CACHE = (21, 62, 64)
-_ADDRESSES = {31: 3, 36: 1, 37: 3, 40: 2, 41: 2, 42: 2, 46: 2, 50: 2, 53: 1}
+_FRAMES = {kinds.REQUEST: (3,), kinds.MOVED: (2,), kinds.CMA_ALLOC: (3,), kinds.GIVEN_BACK: (2,), kinds.NEW_SLAB: (2,)}
+_OBJECTS = {kinds.GET: 2, kinds.KMALLOC: 3, kinds.CREATED: 1}
+_OF_CACHE = (kinds.GET, kinds.GIVEN_BACK, kinds.NEW_SLAB)
+_ADDRESSES = {kinds.RANGE: 3, kinds.PCPU_AREAS: 1, kinds.VMALLOC: 3, kinds.KMAP: 2, kinds.KUNMAP: 2,
+              kinds.KMAP_ATOMIC: 2, kinds.IOREMAPPED: 2, kinds.MODULE: 2, kinds.MAPPED: 1}  # fmt: skip
 
 
 def around(
@@ -66,10 +77,10 @@ def around(
 
 def _before(records: Any, record: int) -> int:
     # the steps of a compaction are one record's business, that of its beginning
-    if records[record, 0] != _MOVED:
+    if records[record, 0] != kinds.MOVED:
         return record
     for i in range(record, -1, -1):
-        if records[i, 0] == _COMPACT and records[i, 3] & _ENTERED:
+        if records[i, 0] == kinds.COMPACT and records[i, 3] & kinds.COMPACT_ENTERED:
             return i
     return record
 
@@ -77,7 +88,7 @@ def _before(records: Any, record: int) -> int:
 def _words(replay: PageReplay, words: list[int]) -> str:
     cache = replay.objects.allocator.cache_at.get(words[1])
     text = _ASKED.get(words[0], f"a record of kind {words[0]}")
-    if words[0] == _REQUEST:
+    if words[0] == kinds.REQUEST:
         return f"a page request of order {words[2]}, {pa.format_gfp_flags(words[1])}"
     return text.format(words=words, cache=f"{words[1]:#x}" if cache is None else cache.name,
                        gfp3=pa.format_gfp_flags(words[3]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bootsim.lab import kinds
 from bootsim.lab.replay import NO_PAGE
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
 STRETCHES = 160
 LARGE = 9  # blocks of this order and above are large
-_REQUEST, _FREE_ONE, _FREE_BLOCK, _COMPACT, _ENTERED, _MOVED = 1, 2, 3, 17, 0x80000000, 19
 # Kinds of records, by what is counted of them.
 EVENTS = {
-    "page requests": (_REQUEST,), "page frees": (_FREE_ONE, _FREE_BLOCK), "objects handed out": (21,),
-    "objects freed": (22, 27), "pages moved": (_MOVED,), "kernel mappings": (31, 33, 37, 38, 40, 41, 42, 43, 46, 47),
+    "page requests": (kinds.REQUEST,), "page frees": (kinds.FREE_ONE, kinds.FREE_BLOCK),
+    "objects handed out": (kinds.GET,), "objects freed": (kinds.PUT, kinds.FURTHER), "pages moved": (kinds.MOVED,),
+    "kernel mappings": (kinds.RANGE, kinds.REMOVED, kinds.VMALLOC, kinds.VUNMAP, kinds.KMAP, kinds.KUNMAP,
+                        kinds.KMAP_ATOMIC, kinds.KUNMAP_ATOMIC, kinds.IOREMAPPED, kinds.IOUNMAP),
 }  # fmt: skip
 
 
@@ -70,16 +72,17 @@ def follow(replay: PageReplay, stop: int | None, frames: Sequence[int],
 
 
 def _count(replay: PageReplay, ends: list[int]) -> tuple[dict[str, list[int]], int, list[int]]:
-    kinds = _rows(replay.records, replay.at)
+    rows = _rows(replay.records, replay.at)
     events: dict[str, list[int]] = {name: [] for name in EVENTS}
     start = 0
     for end in ends:
-        seen = Counter(record[0] for record in kinds[start:end])
+        seen = Counter(record[0] for record in rows[start:end])
         for name, of in EVENTS.items():
             events[name].append(sum(seen[kind] for kind in of))
         start = end
-    failed = sum(1 for i in range(replay.at) if kinds[i][0] == _REQUEST and replay.answers[i, 3] == NO_PAGE)
-    compactions = [i for i, record in enumerate(kinds) if record[0] == _COMPACT and record[3] & _ENTERED]
+    failed = sum(1 for i in range(replay.at) if rows[i][0] == kinds.REQUEST and replay.answers[i, 3] == NO_PAGE)
+    compactions = [i for i, record in enumerate(rows)
+                   if record[0] == kinds.COMPACT and record[3] & kinds.COMPACT_ENTERED]  # fmt: skip
     return events, failed, compactions
 
 
@@ -91,5 +94,5 @@ def _rows(words: Any, count: int) -> list[list[int]]:
 def _busiest(replay: PageReplay) -> list[int]:
     # the frame that single pages were asked from most often
     seen = Counter(record[3] for record in _rows(replay.answers, replay.at)
-                   if record[0] == _REQUEST and record[2] == 0 and record[3] != NO_PAGE)
+                   if record[0] == kinds.REQUEST and record[2] == 0 and record[3] != NO_PAGE)
     return [pfn for pfn, _ in seen.most_common(1)]

@@ -11,6 +11,9 @@ record; where no room was found it makes no difference whether it does at that r
 
 from libc.stdint cimport uint32_t
 
+from bootsim.lab.kinds cimport (
+    FLUSHED, IOREMAPPED, IOREMAP_ASKED, IOUNMAP, KMAP, KMAP_ATOMIC, KMAP_HIGH_GET, KUNMAP, KUNMAP_ATOMIC, MAPPED,
+    MODULE, PCPU_AREAS, PCPU_GROUP, PURGED, RANGE, RANGE_ASKED, REMOVED, VMALLOC)
 from bootsim.linux.mm.highmem cimport Kmap
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pglist
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_DMA, __GFP_DMA32, __GFP_HIGHMEM, __GFP_NORETRY, __GFP_NOWARN
@@ -26,24 +29,6 @@ from bootsim.linux.mm.vmalloc.early import VM_IOREMAP as IOREMAP
 from bootsim.linux.mm.vmalloc.early import VM_NO_GUARD as NO_GUARD
 
 cdef enum:
-    RANGE_ASKED = 30
-    RANGE = 31
-    REMOVED = 33
-    PURGED = 34
-    PCPU_GROUP = 35
-    PCPU_AREAS = 36
-    VMALLOC = 37
-    KMAP = 40
-    KUNMAP = 41
-    KMAP_ATOMIC = 42
-    KUNMAP_ATOMIC = 43
-    FLUSHED = 44
-    IOREMAP_ASKED = 45
-    IOREMAPPED = 46
-    IOUNMAP = 47
-    MODULE = 50
-    MAPPED = 53
-    KMAP_HIGH_GET = 55
     NO_ADDRESS = 0xFFFFFFFF
 
 

@@ -13,6 +13,9 @@ lacks it, and such a cache is not shared), and, in recordings without record 54,
 
 from libc.stdint cimport uint32_t
 
+from bootsim.lab.kinds cimport (
+    ASKED, CACHE, CACHE_NAME, CHANGE, CREATED, FLUSH, FREE_BLOCK, FREE_ONE, FURTHER, GET, KMALLOC, PUT, REQUEST,
+    TURN_LIST)
 from bootsim.lab.pages cimport PageTraffic, check_records
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page, Pgdat
 from bootsim.linux.mm.page_alloc.gfp cimport (
@@ -25,18 +28,6 @@ from bootsim.linux.mm.slab_common import SlabError
 from bootsim.linux.mm.slub import new_allocator
 
 cdef enum:
-    REQUEST = 1
-    FREE_ONE = 2
-    FREE_BLOCK = 3
-    CACHE = 20
-    GET = 21
-    PUT = 22
-    FLUSH = 26
-    FURTHER = 27
-    ASKED = 25
-    KMALLOC = 51
-    CHANGE = 52
-    CREATED = 54
     LATELY = 32             # requests and answers that a later record may refer to
     LOOK_AHEAD = 4096
     INTERRUPTED = 1024      # records of interrupts between a slab's page and its object, at most
@@ -142,7 +133,7 @@ cdef class ObjectTraffic:
         cdef Py_ssize_t i
         cdef int left = 2 + self.slub.nr_kmalloc_caches()
         for i in range(events.shape[0]):
-            if events[i, 0] == 24:
+            if events[i, 0] == CACHE_NAME:
                 left -= 1
                 if left == 0:
                     return i
@@ -166,7 +157,7 @@ cdef class ObjectTraffic:
                 self.answered(events[i, 1], events[i, 2], events[i, 3])
                 if events[i, 1] & (GFP_QUIET | __GFP_HIGHMEM) == GFP_QUIET and i > self.boot_end:
                     self.begin_slab(events, i)
-            elif kind < CACHE or kind == 58:
+            elif kind < CACHE or kind == TURN_LIST:
                 if kind == FREE_ONE or kind == FREE_BLOCK:
                     self.before_free(events, answers, i)
                 i = self.pages.one(events, i, answers)  # compaction is many records

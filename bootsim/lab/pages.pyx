@@ -12,8 +12,12 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from bootsim.errno cimport EAGAIN
+from bootsim.lab.kinds cimport (
+    BOOST, CMA_ALLOC, CMA_RELEASE, COMPACT, CONTIG_ENTER, CONTIG_LEAVE, DRAIN, FOLD, FREE_BLOCK, FREE_ONE, ISOLATE_FREE,
+    LRU_ISOLATED, MOVED, PAGEBLOCK, PAGESET, PUT_BACK, REQUEST, STEAL, THRESHOLD, TURN_LIST, WATERMARKS)
 from bootsim.lab.mappings cimport is_mapping
 from bootsim.linux.mm.compaction.compact cimport compact_zone
+from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER
 from bootsim.linux.mm.page_alloc cimport (
     COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_PARTIAL_SKIPPED,
     FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
@@ -24,30 +28,9 @@ from bootsim.linux.mm.page_alloc cimport (
     take_free_page, unreserve_highatomic_pageblock, zone_of)
 
 cdef enum:
-    REQUEST = 1
-    FREE_ONE = 2
-    FREE_BLOCK = 3
-    DRAIN = 4
-    PAGEBLOCK = 5
-    CONTIG_ENTER = 8
-    CONTIG_LEAVE = 9
-    ISOLATE_FREE = 11
-    PUT_BACK = 12
-    STEAL = 13
-    BOOST = 14
-    FOLD = 15
-    THRESHOLD = 16
-    COMPACT = 17
-    MOVED = 19
-    TURN_LIST = 58
-
-
-cdef enum:
     COMPACT_PRIO_SYNC_FULL = 0
     COMPACT_PRIO_SYNC_LIGHT = 1
     COMPACT_PRIO_ASYNC = 2
-    PAGE_ALLOC_COSTLY_ORDER = 3
-    LRU_ISOLATED = 18
     LEFT_ALONE = 0x7FFFFFFF     # a mode of record 17 without its mark
 
 
@@ -101,7 +84,8 @@ cdef class PageTraffic:
         return i
 
     cdef bint is_for_caller(self, uint32_t kind, uint32_t b) noexcept:
-        return kind in (6, 7, 48, 49) or (kind == PAGEBLOCK and b == MIGRATE_CMA and self.contig_now is None)
+        return kind in (PAGESET, WATERMARKS, CMA_ALLOC, CMA_RELEASE) or (
+            kind == PAGEBLOCK and b == MIGRATE_CMA and self.contig_now is None)
 
     cdef Py_ssize_t one(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t[:, ::1] answers) except -1:
         # Handles the record, and what belongs to it; the one after it.

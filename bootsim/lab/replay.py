@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
 from bootsim.inputs.devicetree import load_tree
+from bootsim.lab import kinds
 from bootsim.lab.mappings import MappingTraffic
 from bootsim.lab.objects import ObjectTraffic
 from bootsim.lab.pages import PageTraffic
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
     from bootsim.lab.recording import Recording
     from bootsim.linux import Kernel
 
-REQUEST, PAGEBLOCK, PAGESET, WATERMARKS, CACHE, CMA_ALLOC, CMA_RELEASE = 1, 5, 6, 7, 20, 48, 49
 NO_PAGE = 0xFFFFFFFF
 # Records whose words hold an answer: which words.
-ANSWER_WORDS = {1: (3,), 19: (2, 3), 48: (3,), 49: (3,)}
-MAPPING_ANSWER_WORDS = {31: (3,), 36: (1,), 37: (3,), 40: (2, 3), 41: (2, 3), 42: (2,), 46: (2,), 47: (2,), 50: (2,),
-                        53: (1, 2, 3)}
-OBJECT_ANSWER_WORDS = {21: (2,), 51: (3,), 54: (1,), 62: (2,), 64: (2, 3)}
+ANSWER_WORDS = {kinds.REQUEST: (3,), kinds.MOVED: (2, 3), kinds.CMA_ALLOC: (3,), kinds.CMA_RELEASE: (3,)}
+MAPPING_ANSWER_WORDS = {
+    kinds.RANGE: (3,), kinds.PCPU_AREAS: (1,), kinds.VMALLOC: (3,), kinds.KMAP: (2, 3), kinds.KUNMAP: (2, 3),
+    kinds.KMAP_ATOMIC: (2,), kinds.IOREMAPPED: (2,), kinds.IOUNMAP: (2,), kinds.MODULE: (2,), kinds.MAPPED: (1, 2, 3),
+}  # fmt: skip
+OBJECT_ANSWER_WORDS = {kinds.GET: (2,), kinds.KMALLOC: (3,), kinds.CREATED: (1,), kinds.GIVEN_BACK: (2,),
+                       kinds.NEW_SLAB: (2, 3)}  # fmt: skip
 ALL_GFP_BITS = __GFP_BITS_MASK  # inside a class the name would be mangled
+_OF_OBJECTS = (kinds.GET, kinds.PUT, kinds.FURTHER, kinds.FIRST_OBJECT)
 _CHUNK = 1 << 16
 
 
@@ -91,7 +95,7 @@ class PageReplay:
         self.traffic.driver, self.traffic.own = self.objects, self._own
         self.traffic.held = recording.movable_pages()
         # What comes before the first cache and the first request is the boot's own doing, and done.
-        self.at = next((i for i in range(len(self.records)) if self.records[i, 0] in (CACHE, REQUEST)),
+        self.at = next((i for i in range(len(self.records)) if self.records[i, 0] in (kinds.CACHE, kinds.REQUEST)),
                        len(self.records))
 
     def _clear_answers(self) -> None:
@@ -117,17 +121,17 @@ class PageReplay:
     def _own(self, i: int) -> None:
         # what the kernel did by itself at its initcalls, and CMA
         kind, a, b, c = (self.records[i, word] for word in range(4))
-        if kind == PAGESET:
+        if kind == kinds.PAGESET:
             if b > 1 and pa.zones_snapshot(self.k)[0]["pcp"][0]["batch"] == 1:
                 pa.setup_per_cpu_pageset(self.k)
-        elif kind == WATERMARKS:
+        elif kind == kinds.WATERMARKS:
             self.k.mm.pgdat.gfp_allowed_mask = ALL_GFP_BITS
             pa.init_per_zone_wmark_min(self.k)
-        elif kind == PAGEBLOCK:
+        elif kind == kinds.PAGEBLOCK:
             self._activate(i, a)
-        elif kind == CMA_ALLOC:
+        elif kind == kinds.CMA_ALLOC:
             self._cma_alloc(i, a, b)
-        elif kind == CMA_RELEASE:
+        elif kind == kinds.CMA_RELEASE:
             areas = self.k.mm.cma_areas
             self.answers[i, 3] = c & 0xFFFF0000 | int(c >> 16 < len(areas)
                                                       and cma_release(self.k, areas[c >> 16], a, b, free=False))
@@ -215,17 +219,17 @@ class PageReplay:
         told = []
         for i in range(self.at):
             kind, a, b, c = (self.answers[i, word] for word in range(4))
-            if kind == REQUEST and c != NO_PAGE and c <= pfn < c + (1 << b):
+            if kind == kinds.REQUEST and c != NO_PAGE and c <= pfn < c + (1 << b):
                 asked = pa.format_gfp_flags(a)
                 told.append((i, True, f"handed out in a block of order {b} at {c:#x}, asked with {asked}"))
-            elif kind == 2 and a == pfn:
+            elif kind == kinds.FREE_ONE and a == pfn:
                 told.append((i, False, f"freed to the lists of cpu {c}"))
-            elif kind == 3 and a <= pfn < a + (1 << b):
+            elif kind == kinds.FREE_BLOCK and a <= pfn < a + (1 << b):
                 told.append((i, False, f"freed in a block of order {b} at {a:#x}"))
-            elif kind == 19 and pfn in (a, b):
+            elif kind == kinds.MOVED and pfn in (a, b):
                 moved = f"its content moved to {b:#x}" if pfn == a else f"takes the content of {a:#x}"
                 told.append((i, pfn == b, moved))
-            elif kind == CMA_ALLOC and c != NO_PAGE and c <= pfn < c + a:
+            elif kind == kinds.CMA_ALLOC and c != NO_PAGE and c <= pfn < c + a:
                 told.append((i, True, f"taken with {a} pages at {c:#x} from a contiguous area"))
         return told
 
@@ -233,18 +237,19 @@ class PageReplay:
         """What happened to the object that holds an address, and where it lies, up to the record that comes next."""
         told = []
         sizes: dict[int, int] = {}
-        asked = {51: "kmalloc", 54: "kmem_cache_create"}
+        asked = {kinds.KMALLOC: "kmalloc", kinds.CREATED: "kmem_cache_create"}
         for i in range(self.at):
             kind, a, b, c = (self.answers[i, word] for word in range(4))
-            if kind == 20:
+            if kind == kinds.CACHE:
                 sizes[a] = b
-            elif kind in (21, 22, 27, 28) and b <= va < b + max(sizes.get(a, 1), 1):
-                what = {21: f"handed out, asked with {pa.format_gfp_flags(c)}", 28: "taken, the first of all",
-                        22: "freed" if c == 1 else f"freed with {c - 1} others", 27: "freed with others"}[kind]
+            elif kind in _OF_OBJECTS and b <= va < b + max(sizes.get(a, 1), 1):
+                what = {kinds.GET: f"handed out, asked with {pa.format_gfp_flags(c)}",
+                        kinds.FIRST_OBJECT: "taken, the first of all", kinds.FURTHER: "freed with others",
+                        kinds.PUT: "freed" if c == 1 else f"freed with {c - 1} others"}[kind]
                 told.append(f"{i}: object {b:#x} of cache {self._cache_name(a)}: {what}")
-            elif kind == 51 and c == va:
+            elif kind == kinds.KMALLOC and c == va:
                 told.append(f"{i}: {asked[kind]} of {a} bytes")
-            elif kind == 54 and a == va:
+            elif kind == kinds.CREATED and a == va:
                 told.append(f"{i}: {asked[kind]}: it describes cache {self._cache_name(a)}")
         if self.objects.allocator.owner_of(va):
             told.append(f"now: {self.objects.allocator.owner_of(va)}")

@@ -10,6 +10,9 @@ in order, and through a node every four seconds, which the records of the arrays
 
 from libc.stdint cimport uint32_t
 
+from bootsim.lab.kinds cimport (
+    ARRAYS, ASKED, CACHE, CHANGE, CREATED, DRAINED, EMPTIED, FREE_BLOCK, FREE_LIMIT, FREE_ONE, GET, GIVEN_BACK, KMALLOC,
+    NEW_SLAB, PUT, REQUEST, TURN_LIST, UNTOUCHED)
 from bootsim.lab.pages cimport PageTraffic, check_records
 from bootsim.lab.recorded cimport Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pgdat
@@ -21,24 +24,6 @@ from bootsim.linux.mm.slab_common cimport FULL, ZERO_SIZE_PTR, KmemCache, get_or
 from bootsim.linux.mm.slab_common import SlabError
 
 cdef enum:
-    REQUEST = 1
-    FREE_ONE = 2
-    FREE_BLOCK = 3
-    CACHE = 20
-    GET = 21
-    PUT = 22
-    ASKED = 25
-    KMALLOC = 51
-    CHANGE = 52
-    CREATED = 54
-    TURN_LIST = 58
-    DRAINED = 60
-    EMPTIED = 61
-    GIVEN_BACK = 62
-    ARRAYS = 63
-    NEW_SLAB = 64
-    UNTOUCHED = 66
-    FREE_LIMIT = 67
     CPU_DEAD = 2            # of record 67
     SIZEOF_NODE = 64
     ONE_ROUND = 4096        # no more records lie between two of one round of the reaper

@@ -6,6 +6,8 @@ record 51, which comes behind that of the object (21); an interrupt between the 
 
 from libc.stdint cimport uint32_t
 
+from bootsim.lab.kinds cimport (
+    ASKED, CACHE, CHANGE, CREATED, FREE_ONE, GET, KMALLOC, PUT, PUT_BY_RCU, REQUEST, TURN_LIST)
 from bootsim.lab.pages cimport PageTraffic, check_records
 from bootsim.lab.recorded cimport Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pgdat
@@ -17,17 +19,6 @@ from bootsim.page cimport PAGE_SIZE
 from bootsim.linux.mm.slab_common import SlabError
 
 cdef enum:
-    REQUEST = 1
-    FREE_ONE = 2
-    CACHE = 20
-    GET = 21
-    PUT = 22
-    ASKED = 25
-    KMALLOC = 51
-    CHANGE = 52
-    CREATED = 54
-    PUT_BY_RCU = 57
-    TURN_LIST = 58
     AFTER_RCU = 0xFFFFFFFFU     # in place of a cache: a grace period is over
     KMALLOCED = 0               # in place of a cache: of kmalloc()
 

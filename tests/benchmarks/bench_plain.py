@@ -72,11 +72,11 @@ def test_mixed_orders(plain, driver, k, record_property):
 
 def test_an_object_and_its_free(plain, driver, k, record_property):
     s = kmem_cache_create(k, "pairs", SIZE)
-    against(record_property, 5, lambda: driver.object_pairs(k.mm.slab, s, GFP_KERNEL, COUNT),
+    against(record_property, 4, lambda: driver.object_pairs(k.mm.slab, s, GFP_KERNEL, COUNT),
             lambda: plain.object_pairs(COUNT))
 
 
 def test_mixed_objects(plain, driver, k, record_property):
     s = kmem_cache_create(k, "mixed", SIZE)
-    against(record_property, 6, lambda: driver.object_mixed(k.mm.slab, s, GFP_KERNEL, COUNT),
+    against(record_property, 5, lambda: driver.object_mixed(k.mm.slab, s, GFP_KERNEL, COUNT),
             lambda: plain.object_mixed(COUNT))

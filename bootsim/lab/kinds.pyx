@@ -1,0 +1,1 @@
+"""Kinds of records of a recording, and what a word of them may have."""
