@@ -1,6 +1,7 @@
 """Reclaim: pages of files and of processes make way, and nobody sees a difference but the time (mm/vmscan.c)."""
 
 import json
+import random
 import struct
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bootsim.lab.session import Session
 from bootsim.linux.mm.compaction.api import compact_memory
 from bootsim.linux.mm.memory.access import access_user
 from bootsim.linux.mm.page_alloc import (
+    __GFP_MEMALLOC,
     __GFP_NORETRY,
     __GFP_NOWARN,
     GFP_KERNEL,
@@ -159,6 +161,20 @@ def test_memory_that_a_process_can_do_without_goes_first(lab):
     assert all_vm_events(lab.k)["pglazyfreed"] > 50
 
 
+def test_a_write_that_has_to_wait_for_memory_is_tried_again(lab, booted):
+    p, addr = mapped(lab, booted[1], READ | WRITE, PRIVATE)
+    q, other = mapped(lab, booted[1], READ, SHARED)
+    for i in range(400):
+        p.read(addr + i * PAGE, 4)
+    while alloc_pages(lab.k, __GFP_MEMALLOC | __GFP_NOWARN, 0) is not None:  # and nobody is woken
+        pass
+    for i in range(40):  # reclaim makes the entry old, for which the copy was to be made
+        p.write(addr + i * PAGE, b"mine")
+        assert p.read(addr + i * PAGE, 4) == b"mine"
+    assert all_vm_events(lab.k)["pgsteal_direct"] > 0
+    assert all(q.read(other + i * PAGE, 4) == struct.pack("<I", i) for i in range(40))
+
+
 # -------------------------------------------------------------------- beside a real kernel
 
 def counted(k, before):
@@ -211,7 +227,7 @@ def test_a_real_kernel_reclaims_and_swaps_as_much():
 
 # -------------------------------------------------------------------- nobody sees a difference
 
-WINDOW = 40  # pages of each mapping
+WINDOW = 100  # pages of each mapping
 BASE = 0x40000000
 ACCESS = st.tuples(st.sampled_from(["write", "read", "write", "mlock", "munlock"]), st.integers(0, 3),
                    st.integers(0, 4 * WINDOW - 1))  # fmt: skip
@@ -286,11 +302,23 @@ def step(lab, programs, shared, what, who, page, token):
             assert p.read(where(at), 8) == expected(program, at, shared), at
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_long_programs_read_what_they_wrote(booted, seed):
+    # Among other things, a page that a write is about to copy may be taken or looked at while memory is made for it.
+    rng = random.Random(seed)
+    kinds = ["write"] * 30 + ["read"] * 30 + ["fork", "exit", "drop", "cpu", "compact"]
+    run(booted, [(rng.choice(kinds), rng.randrange(4), rng.randrange(4 * WINDOW)) for _ in range(4000)], 200)
+
+
 @pytest.mark.property
 @settings(max_examples=15, deadline=None)
 @given(STEPS)
 def test_every_program_reads_what_it_wrote(booted, steps):
-    lab = machine(booted, -40)
+    run(booted, steps, -40)
+
+
+def run(booted, steps, left):
+    lab = machine(booted, left)
     assert lab.swapon("8M") == 0
     programs, shared = [first_program(lab, booted[1])], {}
     for token, (what, who, page) in enumerate(steps, 1):

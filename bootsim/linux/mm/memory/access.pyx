@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
 from bootsim.linux.kernel.signal cimport *
-from bootsim.linux.mm.memory.fault cimport ProcessPages
+from bootsim.linux.mm.memory.fault cimport MAX_FAULTS, ProcessPages
 from bootsim.linux.mm.mmap.stack cimport expand_stack
 from bootsim.linux.mm.mmap.structs cimport (
     FIRST_USER_ADDRESS, NO_ANSWER, PAGE_MASK, VM_ACCESS_FLAGS, VM_EXEC, VM_GROWSDOWN, VM_WRITE, Processes, Task,
@@ -15,8 +15,13 @@ from bootsim.linux.kernel.fork.dup import do_exit
 from bootsim.linux.mm.oom_kill.kill import pagefault_out_of_memory
 
 
-cdef int64_t fault_of(Task task, ProcessPages pages, uint32_t addr, bint write, bint execute) except? NO_ANSWER:
-    # The signal of an access, and its code from bit 8 on. Source: arch/arm/mm/fault.c __do_page_fault(), access_error()
+cdef enum:
+    HANDLED = 1 << 20
+
+
+cdef int64_t access_once(Task task, ProcessPages pages, uint32_t addr, bint write, bint execute) except? NO_ANSWER:
+    # The signal of an access, and its code from bit 8 on; 0: it passes, HANDLED: there was a fault, and it is to be
+    # tried again. Source: arch/arm/mm/fault.c __do_page_fault(), access_error()
     cdef UserMm mm = current_mm(task)
     cdef VmAreaStruct vma
     cdef uint32_t ptep, pte, allowed
@@ -42,7 +47,17 @@ cdef int64_t fault_of(Task task, ProcessPages pages, uint32_t addr, bint write, 
     if signal == SIGKILL and not task.fatal_signal_pending:
         pagefault_out_of_memory(pages.k)
         task.fatal_signal_pending = True
-    return signal | (BUS_ADRERR << 8 if signal == SIGBUS else 0)
+    return signal | (BUS_ADRERR << 8 if signal == SIGBUS else 0) if signal else HANDLED
+
+
+cdef int64_t fault_of(Task task, ProcessPages pages, uint32_t addr, bint write, bint execute) except? NO_ANSWER:
+    # The same until the access passes: while a fault waits for memory, reclaim may take the page that it was for.
+    cdef int64_t found = HANDLED
+    cdef int times = 0
+    while found == HANDLED and times < MAX_FAULTS and not task.fatal_signal_pending:
+        found = access_once(task, pages, addr, write, execute)
+        times += 1
+    return 0 if found == HANDLED else found
 
 
 def do_page_fault(Task task not None, ProcessPages pages not None, uint32_t addr, bint write, bint execute=False):

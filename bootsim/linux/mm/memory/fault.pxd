@@ -5,6 +5,10 @@ from bootsim.linux.mm.filemap.cache cimport PageCache
 from bootsim.linux.mm.memory.tables cimport TablePages
 from bootsim.linux.mm.mmap.structs cimport NO_ANSWER, VmAreaStruct
 
+cdef enum:
+    MAX_FAULTS = 16             # for one page, until it is given up
+
+
 cdef class ProcessPages(TablePages):
     cdef readonly object shmem_file
     cdef readonly uint32_t fault_around_bytes

@@ -40,7 +40,6 @@ from bootsim.linux.mm.vmstat cimport PGFAULT, PGMAJFAULT, PGREUSE
 cdef enum:
     MAPPED_ITSELF = 0xFFFFFFFEU  # of a driver's fault handler: VM_FAULT_NOPAGE
     FAULT_AGAIN = 0xFFFFFFFCU    # VM_FAULT_RETRY
-    MAX_FAULTS = 16  # for one page, until it is given up
 
 
 cdef class ProcessPages(TablePages):
