@@ -1,5 +1,7 @@
 """Counters of events and of pages: what the kernel counts, where it counts it, and what a build shows of them."""
 
+from pathlib import Path
+
 import pytest
 
 import bootsim
@@ -14,6 +16,8 @@ from bootsim.linux.mm.vmalloc.alloc import vfree, vmalloc
 from bootsim.linux.mm.vmstat import NOT_COUNTED, all_vm_events, node_page_state, zone_page_state
 from bootsim.views import alive, meminfo
 from bootsim.views.held import END, LiveState
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "proc"
 
 
 @pytest.fixture
@@ -266,3 +270,67 @@ def test_vmalloc_takes_off_what_it_gives_back(k):
     used = meminfo.data(LiveState(k, END))["VmallocUsed"]
     vfree(k, addr)
     assert used - meminfo.data(LiveState(k, END))["VmallocUsed"] == 30 * 4
+
+
+# ------------------------------------------------------------------ a real kernel's counters
+
+COUNTED = ("nr_zone_inactive_anon", "nr_zone_unevictable", "nr_mlock", "nr_page_table_pages", "nr_inactive_anon",
+           "nr_active_anon", "nr_unevictable", "nr_anon_pages", "nr_mapped", "nr_file_pages", "nr_dirty",
+           "nr_writeback", "nr_shmem")
+OWN_PAGES = {"nr_anon_pages": 6, "nr_inactive_anon": 7, "nr_zone_inactive_anon": 7, "nr_active_anon": 1,
+             "nr_page_table_pages": 1}  # of the program's own stack and data, which its child copies
+
+
+def counters(lab, k):
+    """What each step of tests/golden/proc/counters.c changes here."""
+    p, found = lab.names()["process"](), {}
+
+    def now():
+        p.mlockall(1 | 4)  # MCL_CURRENT, MCL_ONFAULT
+        p.munlockall()
+        k.processes.pages.drain()
+        zones = zone_page_state(k)
+        node = node_page_state(k) | {name: sum(zone[name] for zone in zones) for name in zones[0]}
+        return {name: node[name] for name in COUNTED}
+
+    def told(what):
+        after = now()
+        found[what] = {name: after[name] - before[name] for name in COUNTED}
+        before.update(now())
+
+    before = now()
+    a = touched(p, p.mmap(0x20000000, 300 * PAGE, flags=PRIVATE | ANONYMOUS | 0x10), 300)
+    told("anonymous 300")
+    s = touched(p, p.mmap(0x24000000, 50 * PAGE, flags=SHARED | ANONYMOUS | 0x10), 50)
+    told("shared 50")
+    p.mlock(a, 30 * PAGE)
+    now()
+    told("mlock 30 and back")
+    child = p.fork()
+    for i in range(0, 40, 2):
+        child.write(a + i * PAGE)
+    told("fork, child writes 20")
+    p.munmap(a, 100 * PAGE)
+    told("munmap 100")
+    p.madvise(s, 50 * PAGE, 4)
+    told("dontneed shared")
+    child.exit()
+    told("child exits")
+    p.munmap(s, 50 * PAGE)
+    told("munmap shared")
+    p.munmap(a + 100 * PAGE, 200 * PAGE)
+    told("munmap rest")
+    return found
+
+
+def test_counters_move_as_a_real_kernels_did(lab, k):
+    here = counters(lab, k)
+    lines = (GOLDEN / "counters-armmp").read_text().splitlines()
+    assert [line.partition(":")[0] for line in lines] == list(here)
+    for line in lines:
+        what, _, changes = line.partition(":")
+        real = dict.fromkeys(COUNTED, 0) | {name: int(value) for name, value in
+                                            (change.split("=") for change in changes.split())}
+        off = {name: (here[what][name], real[name]) for name in COUNTED
+               if abs(here[what][name] - real[name]) > OWN_PAGES.get(name, 0)}
+        assert not off, f"{what}: {off}"
