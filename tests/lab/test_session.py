@@ -38,6 +38,17 @@ def test_what_is_listed_is_there(lab):
             assert callable(getattr(importlib.import_module(module), name))
             assert name in lab.names()
     assert lab.names()["GFP_KERNEL"] == pa.GFP_KERNEL
+
+
+def test_every_flag_of_gfp_h_is_at_hand(lab):
+    bits = """DMA HIGHMEM DMA32 MOVABLE RECLAIMABLE HIGH IO FS ZERO ATOMIC DIRECT_RECLAIM KSWAPD_RECLAIM WRITE NOWARN
+        RETRY_MAYFAIL NOFAIL NORETRY MEMALLOC COMP NOMEMALLOC HARDWALL THISNODE ACCOUNT""".split()  # noqa: SIM905
+    assert [lab.names()[f"__GFP_{name}"] for name in bits] == [1 << i for i in range(23)]
+    sets = """ATOMIC KERNEL KERNEL_ACCOUNT NOWAIT NOIO NOFS USER DMA DMA32 HIGHUSER HIGHUSER_MOVABLE TRANSHUGE_LIGHT
+        TRANSHUGE""".split()  # noqa: SIM905
+    assert {f"GFP_{name}" for name in sets} <= lab.names().keys()
+    assert lab.names()["__GFP_NOLOCKDEP"] == 0
+    assert lab.names()["__GFP_RECLAIM"] == lab.names()["__GFP_DIRECT_RECLAIM"] | lab.names()["__GFP_KSWAPD_RECLAIM"]
     assert lab.names()["k"] is lab.k
 
 

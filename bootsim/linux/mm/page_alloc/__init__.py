@@ -76,6 +76,7 @@ from bootsim.linux.mm.page_alloc.gfp import (
     __GFP_MEMALLOC,
     __GFP_MOVABLE,
     __GFP_NOFAIL,
+    __GFP_NOLOCKDEP,
     __GFP_NOMEMALLOC,
     __GFP_NORETRY,
     __GFP_NOWARN,

@@ -1,5 +1,7 @@
 """What a request may ask, by name (include/linux/gfp.h, include/trace/events/mmflags.h); gfp.pxd has the values."""
 
+__GFP_NOLOCKDEP = 0  # a bit where lockdep is built in, which alone looks at it
+
 # The order in which the kernel's %pGg takes names out of a mask.
 _GFP_NAMES = (
     ("GFP_TRANSHUGE", GFP_TRANSHUGE), ("GFP_TRANSHUGE_LIGHT", GFP_TRANSHUGE_LIGHT),
