@@ -115,8 +115,16 @@ BOARDS = (
     _aspeed(2600, "ast2600-evb", "aspeed,ast2600-evb-a1", "aspeed,ast2600-evb", "aspeed,ast2600", ram_mib=1024, cpus=2),
     _aspeed(2600, "tacoma-bmc", "ibm,tacoma-bmc", ram_mib=1024, cpus=2),
     _aspeed(2600, "rainier-bmc", "ibm,rainier-bmc", ram_mib=1024, cpus=2),
+    _aspeed(2600, "fuji-bmc", "facebook,fuji-bmc", ram_mib=2048, cpus=2),
+    _aspeed(2600, "bletchley-bmc", "facebook,bletchley-bmc", ram_mib=2048, cpus=2),
+    _aspeed(2600, "fby35-bmc", ram_mib=2048, cpus=2),
+    _aspeed(2600, "qcom-dc-scm-v1-bmc", "qcom,dc-scm-v1-bmc", ram_mib=1024, cpus=2),
+    _aspeed(2600, "qcom-firework-bmc", ram_mib=1024, cpus=2),
     _npcm("npcm750-evb", "nuvoton,npcm750-evb", "nuvoton,npcm750", ram_mib=512),
     _npcm("quanta-gsj", "quanta,gsj", "nuvoton,npcm730", ram_mib=512),
+    _npcm("quanta-gbs-bmc", "quanta,gbs-bmc", ram_mib=1024),
+    _npcm("kudo-bmc", "fii,kudo", ram_mib=1024),
+    _npcm("mori-bmc", ram_mib=1024),
 )  # fmt: skip
 _VEXPRESS_A9, _VEXPRESS_A15 = BOARDS[:2]
 
