@@ -21,16 +21,23 @@ FILLED_BYTES = 32 * MIB  # the words of a fill differ within that
 
 
 class Board(NamedTuple):
-    """A machine of QEMU's: its options, where RAM begins, whether an address without a device is an external abort."""
+    """A machine of QEMU's: its options, where RAM begins, whether an address without a device is an external abort.
+
+    `symbols` are those that guest.S is assembled with.
+    """
 
     options: tuple[str, ...]
     ram: int
     id_mmfr0: int
     aborts: bool
+    symbols: tuple[str, ...] = ()
 
 
 VIRT = Board(("-machine", "virt,highmem=off,secure=on", "-cpu", "cortex-a15"), 0x40000000, 5, True)
 VEXPRESS_A9 = Board(("-machine", "vexpress-a9"), 0x60000000, 3, False)
+ARM1176 = Board(("-machine", "versatilepb", "-cpu", "arm1176"), 0, 3, False, ("OLD",))
+ARM926 = Board(("-machine", "versatilepb", "-cpu", "arm926"), 0, 0, False, ("OLD", "V5"))
+XSCALE = Board(("-machine", "versatilepb", "-cpu", "pxa255"), 0, 0, False, ("OLD", "V5"))
 
 
 class Place(NamedTuple):
@@ -67,7 +74,6 @@ def own_table(place):
     words = [0] * 4096
     for pa in range(place.ram, place.ram + place.ram_bytes, MIB):
         words[pa >> 20] = pa | 0xC02
-    assert words[place.home >> 20] == 0
     words[place.home >> 20] = place.guest | 0xC02
     return struct.pack("<4096I", *words)
 
@@ -96,15 +102,20 @@ class Qemu:
 
     def __init__(self, folder):
         self.folder = folder
-        self.code = folder / "guest.bin"
-        subprocess.run([TOOLS[1], str(HERE / "guest.S"), "-o", str(folder / "guest.o")], check=True)
-        subprocess.run([TOOLS[2], "-O", "binary", str(folder / "guest.o"), str(self.code)], check=True)
+
+    def code(self, board):
+        """The guest for a board's processor."""
+        symbols = [word for symbol in board.symbols for word in ("--defsym", f"{symbol}=1")]
+        linked, image = self.folder / "guest.o", self.folder / "guest.bin"
+        subprocess.run([TOOLS[1], *symbols, str(HERE / "guest.S"), "-o", str(linked)], check=True)
+        subprocess.run([TOOLS[2], "-O", "binary", str(linked), str(image)], check=True)
+        return image.read_bytes()
 
     def run(self, board, place, cases, loaded=()):
         """Answers of all probes in turn, (what, a, b); `loaded` are (pa, bytes) beside what the guest needs."""
         command = ["qemu-system-arm", *board.options, "-m", str(place.ram_bytes // MIB), "-display", "none", "-nic",
                    "none", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native"]
-        for number, (pa, content) in enumerate([*image_of(place, self.code.read_bytes(), cases), *loaded]):
+        for number, (pa, content) in enumerate([*image_of(place, self.code(board), cases), *loaded]):
             (self.folder / f"part{number}").write_bytes(content)
             command += ["-device", f"loader,file=part{number},addr={pa:#x},force-raw=on"]
         command += ["-device", f"loader,addr={place.guest:#x},cpu-num=0"]

@@ -4,12 +4,35 @@
 @ It runs at `home`, an address that every table maps to it. Between two probes its own table is in use (`away`), which
 @ maps RAM to itself, all domains managers. During a probe nothing but registers is used.
 @
+@ With OLD it is for processors before ARMv7: `home` is 0, where their vectors are. ARMv5, with V5, has one table and no
+@ attributes by PRRR; nobody asks it to translate.
+@
 @   r4 probes left   r5 next probe   r6 next result   r7 case   r9 parameters   r11 where an exception returns to
 @   a probe answers r0: 0 done, 1 data abort, 2 prefetch abort, 3 undefined;  r1, r2: what there is to tell
 
+	.ifdef	OLD
+	.arch	armv5te
+	.ifdef	V5
+	.equ	MMU_ON, 0x00050079
+	.else
+	.equ	MMU_ON, 0x00850079		@ with the tables of ARMv6
+	.endif
+	.else
 	.arch	armv7-a
+	.equ	MMU_ON, 0x00c50079		@ MMU on, low vectors, no TRE, AFE, A
+	.endif
 	.arm
 	.text
+
+	.macro	sync				@ what was written to a register holds from here on
+	.ifndef	OLD
+	isb
+	.else
+	nop
+	nop
+	nop
+	.endif
+	.endm
 
 	.macro	access instruction:vararg	@ a probe of two words
 	\instruction
@@ -37,7 +60,7 @@ undefined:
 supervisor:				@ the word at the target was executed: read it, whoever may
 	mvn	r2, #0
 	mcr	p15, 0, r2, c3, c0, 0
-	isb
+	sync
 	mov	r0, #0
 	ldr	r1, [lr, #-4]
 	mov	r2, #0
@@ -45,7 +68,11 @@ supervisor:				@ the word at the target was executed: read it, whoever may
 prefetch_abort:
 	mov	r0, #2
 	mrc	p15, 0, r1, c5, c0, 1
+	.ifdef	V5
+	sub	r2, lr, #4
+	.else
 	mrc	p15, 0, r2, c6, c0, 2
+	.endif
 	b	back
 data_abort:
 	mov	r0, #1
@@ -60,17 +87,21 @@ start:
 	adr	r8, vectors
 	add	r9, r8, #PARAMETERS
 	ldr	r10, [r9]
+	.ifndef	OLD
 	mcr	p15, 0, r10, c12, c0, 0		@ VBAR
+	.endif
 	mvn	r0, #0
 	mcr	p15, 0, r0, c3, c0, 0
+	.ifndef	V5
 	mov	r0, #0
 	mcr	p15, 0, r0, c2, c0, 2
+	.endif
 	ldr	r0, [r9, #4]
 	mcr	p15, 0, r0, c2, c0, 0
 	mcr	p15, 0, r0, c8, c7, 0
-	ldr	r0, =0x00c50079			@ MMU on, low vectors, no TRE, AFE, A
+	ldr	r0, =MMU_ON
 	mcr	p15, 0, r0, c1, c0, 0
-	isb
+	sync
 	adr	r0, at_home
 	sub	r0, r0, r8
 	add	r0, r0, r10
@@ -86,7 +117,8 @@ next_fill:
 	ldr	r2, [r0], #4
 	ldr	r12, =0xef800000		@ an SVC that tells where it stands
 fill:
-	ubfx	r8, r1, #2, #23
+	mov	r8, r1, lsl #7			@ bits 24:2
+	mov	r8, r8, lsr #9
 	orr	r8, r8, r12
 	str	r8, [r1], #4
 	cmp	r1, r2
@@ -108,6 +140,7 @@ next_probe:
 	movlo	r3, r10
 	blo	next_case
 
+	.ifndef	V5
 	ldr	r0, [r7, #20]
 	mcr	p15, 0, r0, c10, c2, 0		@ PRRR
 	ldr	r0, [r7, #24]
@@ -116,6 +149,7 @@ next_probe:
 	mcr	p15, 0, r0, c13, c0, 1		@ CONTEXTIDR
 	ldr	r0, [r7, #8]
 	mcr	p15, 0, r0, c2, c0, 1		@ TTBR1
+	.endif
 	ldr	r12, [r5], #4			@ address
 	ldr	r8, [r5], #4			@ kind
 	ldr	r0, [r7, #12]
@@ -123,22 +157,25 @@ next_probe:
 	ldr	r2, [r7]
 	ldr	r3, [r7, #16]
 	adr	r11, away
+	.ifndef	V5
 	mcr	p15, 0, r0, c2, c0, 2		@ TTBCR
-	isb
+	sync
+	.endif
 	mcr	p15, 0, r1, c2, c0, 0		@ TTBR0
 	mcr	p15, 0, r1, c8, c7, 0		@ TLBIALL
-	isb
+	sync
 	mcr	p15, 0, r2, c1, c0, 0		@ SCTLR
-	isb
+	sync
 	mcr	p15, 0, r3, c3, c0, 0		@ DACR
-	isb
+	sync
 
 	mov	r0, #0
 	mov	r1, #0
 	mov	r2, #0
-	mov	r3, #0xef000000
+	mov	r3, r12, lsl #9			@ what a store writes
+	mov	r3, r3, lsr #9
+	orr	r3, r3, #0xef000000
 	orr	r3, r3, #0x00800000
-	bfi	r3, r12, #0, #23		@ what a store writes
 	add	pc, pc, r8, lsl #3
 	nop
 	mcr	p15, 0, r12, c7, c8, 0		@ 0: ATS1CPR
@@ -162,7 +199,7 @@ next_probe:
 	access	strh r3, [r12]		@ 12
 	access	strb r3, [r12]		@ 13
 par:
-	isb
+	sync
 	mrc	p15, 0, r1, c7, c4, 0
 	bx	r11
 as_user:
@@ -175,18 +212,20 @@ as_user:
 away:
 	mvn	r3, #0
 	mcr	p15, 0, r3, c3, c0, 0
-	isb
-	ldr	r3, =0x00c50079
+	sync
+	ldr	r3, =MMU_ON
 	mcr	p15, 0, r3, c1, c0, 0
-	isb
+	sync
 	mov	r12, r0
 	ldr	r3, own_table			@ beside the code: parameters are not mapped here yet
 	mcr	p15, 0, r3, c2, c0, 0
-	isb
+	sync
 	mov	r3, #0
+	.ifndef	V5
 	mcr	p15, 0, r3, c2, c0, 2
+	.endif
 	mcr	p15, 0, r3, c8, c7, 0
-	isb
+	sync
 	str	r12, [r6], #4
 	str	r1, [r6], #4
 	str	r2, [r6], #4
