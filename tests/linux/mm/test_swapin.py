@@ -106,13 +106,15 @@ def anonymous(lab):
 
 
 def ended(lab):
-    """Every process ends: no slot is in use and no page left, but those that only the swap cache has."""
+    """Every process ends: pages are left that only the swap cache has, and none once the areas are off."""
     for p in lab.ps():
         p.exit()
-    space, slots = swapspace(lab.k), used(lab)
-    assert all(byte == CACHE for byte in slots.values())
-    assert space.nr_swap_pages == space.total_swap_pages - len(slots)
-    assert (anonymous(lab), space.nrpages, space.mmlist) == (len(slots), len(slots), [])
+    space = swapspace(lab.k)
+    assert (anonymous(lab), space.mmlist) == (space.nrpages, [])
+    for si in list(space.swap_info):
+        if si.pages:
+            assert lab.swapoff(si.path) == 0
+    assert (anonymous(lab), space.nrpages, space.nr_swap_pages) == (0, 0, 0)
     check_buddy_invariants(lab.k.mm.pgdat)
 
 
@@ -425,6 +427,71 @@ def test_pages_in_the_swap_cache_move(booted):
     for i in (*range(10), *range(12, 64)):
         assert p.read(addr + i * PAGE, 8) == content(i)
     ended(lab)
+
+
+# -------------------------------------------------------------------- swapoff()
+
+
+def test_swapoff_brings_everything_back(booted):
+    lab, p, addr = start(booted, 20)
+    child = p.fork()
+    swap_out(lab, p, *(addr + i * PAGE for i in range(10)))
+    child.write(addr + 12 * PAGE, b"child")
+    swap_out(lab, child, addr + 12 * PAGE)
+    p.read(addr)  # some are in the swap cache now
+    before = {q.pid: rss(q) for q in (p, child)}
+    assert lab.swapoff("/dev/vda2") == 0
+    for q in (p, child):
+        assert rss(q) == {"anon": before[q.pid]["anon"] + before[q.pid]["swap"], "swap": 0}
+        assert [q.read(addr + i * PAGE, 8) for i in range(12)] == [content(i) for i in range(12)]
+    assert p.pfn(addr + PAGE) == child.pfn(addr + PAGE)
+    assert not word(lab, p, addr + PAGE) & DIRTY
+    assert child.read(addr + 12 * PAGE, 5) == b"child"
+    assert swapspace(lab.k).mmlist == []
+    assert lab.swapon("1M", "/dev/vda2") == 0
+    swap_out(lab, p, addr)
+    assert p.read(addr, 8) == content(0)
+    ended(lab)
+
+
+def test_swapoff_of_one_area_leaves_the_other(booted):
+    lab, p, addr = start(booted, 8)
+    swap_out(lab, p, *(addr + i * PAGE for i in range(4)))
+    assert lab.swapon("1M", priority=5) == 0
+    swap_out(lab, p, *(addr + i * PAGE for i in range(4, 8)))
+    assert {kind for kind, _ in used(lab)} == {0, 1}
+    assert lab.swapoff("/dev/vda2") == 0
+    assert rss(p)["swap"] == 4
+    assert {kind for kind, _ in used(lab)} == {1}
+    assert swapspace(lab.k).mmlist == [p.task.mm]
+    assert [p.read(addr + i * PAGE, 8) for i in range(8)] == [content(i) for i in range(8)]
+    ended(lab)
+
+
+def test_swapoff_frees_what_only_the_swap_cache_has(booted):
+    lab, p, addr = start(booted, 1)
+    swap_out(lab, p, addr)
+    p.read(addr)
+    p.write(addr, b"copied")
+    before = anonymous(lab)
+    assert lab.swapoff("/dev/vda2") == 0
+    assert anonymous(lab) == before - 1
+
+
+def test_swapoff_without_memory_leaves_the_area_in_use(booted):
+    lab, p, addr = start(booted, 40)
+    swap_out(lab, p, *(addr + i * PAGE for i in range(40)))
+    held = []
+    while (page := alloc_pages(lab.k, GFP_HIGHUSER, 0)) is not None:
+        held.append(page)
+    free_pages(lab.k, held.pop(), 0)
+    assert repr(lab.swapoff("/dev/vda2")) == "-ENOMEM"
+    assert "/dev/vda2" in str(lab.cat("/proc/swaps"))
+    for page in held:
+        free_pages(lab.k, page, 0)
+    assert [p.read(addr + i * PAGE, 8) for i in range(40)] == [content(i) for i in range(40)]
+    swap_out(lab, p, addr)
+    assert lab.swapoff("/dev/vda2") == 0
 
 
 # -------------------------------------------------------------------- what people see

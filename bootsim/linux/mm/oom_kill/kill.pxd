@@ -6,5 +6,6 @@ cdef class OomKiller:
     cdef object k
     cdef Pglist pglist
     cdef OomHooks hooks
+    cdef public bint swapoff            # swapoff() is under way: current has oom_flag_origin
 
     cdef int register(self, k, Pglist pglist) except -1

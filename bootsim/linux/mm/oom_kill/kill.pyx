@@ -306,6 +306,10 @@ cdef class OomKiller:
             tell(self.pglist.g, OOM_KILL, order, 0)
             return False
         tell_events_so_far(self.k, self.pglist)
+        if self.swapoff:
+            step(self.k, "memory is at an end: the kernel kills the program that called swapoff() first of all "
+                 "(oom_flag_origin)", func="out_of_memory", level=KERN_WARNING)
+            return False
         return out_of_memory(self.k, OomControl(gfp_mask, order, totalpages(self.k), self.k.processes.current))
 
 

@@ -87,12 +87,11 @@ cdef class SwapAreas(SwapScan):
         self.add_to_avail_list(si)
 
     def disable_swap_info(self, SwapInfo si):
-        """Take an area without pages in it out of use: those of lower priority, given by the kernel, move up.
+        """No page goes to an area any more: those of lower priority, given by the kernel, move up.
 
         Source: mm/swapfile.c sys_swapoff()
         """
         cdef SwapInfo other
-        cdef uint32_t i
         self.del_from_avail_list(si)
         if si.prio < 0:
             for other in self.swap_info:
@@ -101,8 +100,25 @@ cdef class SwapAreas(SwapScan):
             self.least_priority += 1
         self.nr_swap_pages -= si.pages
         self.total_swap_pages -= si.pages
+        si.flags &= ~<uint32_t>SWP_WRITEOK
+
+    def reinsert_swap_info(self, SwapInfo si):
+        """Put an area to use again whose pages could not be read back. Source: mm/swapfile.c reinsert_swap_info()"""
+        if si.prio < 0:
+            self.least_priority -= 1
+            si.prio = self.least_priority
+        si.flags |= SWP_WRITEOK
+        self.nr_swap_pages += si.pages
+        self.total_swap_pages += si.pages
+        self.add_to_avail_list(si)
+
+    def drop_swap_info(self, SwapInfo si):
+        """An area without pages in it is gone. Source: mm/swapfile.c sys_swapoff(), drain_mmlist()"""
+        cdef uint32_t i
         if not si.flags & SWP_SOLIDSTATE:
             self.nr_rotate_swap -= 1
+        if not any((<SwapInfo>each).inuse_pages for each in self.swap_info):
+            self.mmlist.clear()
         for i in range(0, si.max, 4096):  # free_swap_count_continuations()
             detach(self.g, si, i)
         self.forget(si)

@@ -12,6 +12,7 @@ from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.mm.page_alloc import __GFP_ZERO, GFP_KERNEL, __free_pages, alloc_pages
 from bootsim.linux.mm.percpu.dynamic import __alloc_percpu, free_percpu
 from bootsim.linux.mm.swap_state import SwapSpace
+from bootsim.linux.mm.swapfile.unuse import try_to_unuse
 from bootsim.linux.mm.vmalloc.alloc import kvfree, kvzalloc, vfree, vzalloc
 from bootsim.linux.mm.vmalloc.area import find_vm_area
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
@@ -199,10 +200,12 @@ def _release(k: Kernel, si: SwapInfo, order: Sequence[str]) -> None:
 
 
 def swapoff(k: Kernel, path: str) -> int:
-    """Swap to an area no more, if no page is in it: 0 or -errno. Raises InputError when there are pages in it.
+    """Swap to an area no more, when all that is in it has been read back: 0 or -errno, and the area is in use still.
 
+    Raises InputError when slots have been taken by hand: the kernel would look for their users for ever.
     Source: mm/swapfile.c sys_swapoff()
-    Differs: pages in the area are not read back; and whether the rest of memory could hold them is not asked.
+    Differs: no process calls it: without memory the answer is -ENOMEM, where the OOM killer ends its program. With
+        vm.overcommit_memory=2 the kernel first asks whether the rest could hold what processes were promised.
     """
     if not k.build.config.SWAP:
         return -ENOSYS
@@ -210,12 +213,19 @@ def swapoff(k: Kernel, path: str) -> int:
     si = next((each for each in space.swap_info if each.path == path and each.pages), None)
     if si is None:
         return -EINVAL
-    space.disable_swap_slots_cache()
-    if si.inuse_pages:
-        space.reenable_swap_slots_cache()
-        raise InputError(f"swapoff: {path}: {si.inuse_pages} pages are in it, and reading them back is not modelled")
+    room = processes(k)
     space.disable_swap_info(si)
-    processes(k).total_swap_pages = space.total_swap_pages
-    _release(k, si, _SWAPOFF_ORDER)
+    space.disable_swap_slots_cache()
+    room.oom_killer.swapoff = True  # set_current_oom_origin()
+    left = try_to_unuse(room.pages, space, si.type)
+    room.oom_killer.swapoff = False
+    if left:
+        space.reinsert_swap_info(si)
     space.reenable_swap_slots_cache()
-    return 0
+    room.total_swap_pages = space.total_swap_pages
+    if left > 0:
+        raise InputError(f"swapoff: {path}: {left} of its slots are taken by hand; put_swap_page() gives them back")
+    if left == 0:
+        space.drop_swap_info(si)
+        _release(k, si, _SWAPOFF_ORDER)
+    return left
