@@ -383,7 +383,7 @@ class Session:
         return answer
 
     def swapoff(self, path: str) -> Any:
-        """Swap to a partition no more, in which no page is; 0 or the error, negated. Raises InputError."""
+        """Read back all that is in a swap area, and use it no more; 0 or the error, negated. Raises InputError."""
         from bootsim.lab.process import Answer
         from bootsim.linux.mm.swapfile.on import swapoff
 

@@ -43,8 +43,7 @@ class ShmemOperations(FileOperations):
     def release(self, file: File) -> None:
         """Give back the memory of a file that has no name. Source: mm/shmem.c shmem_evict_inode()"""
         if file.path == UNLINKED:
-            file.f_mapping.page_cache.truncate(0)
-            del self.pages.caches[file.f_mapping.page_cache.id]
+            file.f_mapping.page_cache.evict()
             self.pages.unaccount(file.f_inode.i_blocks)
 
 

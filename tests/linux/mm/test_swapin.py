@@ -7,115 +7,36 @@ from bootsim.lab.session import Session
 from bootsim.linux.include.linux.mman import MADV_DONTNEED, MADV_FREE, MADV_WILLNEED
 from bootsim.linux.kernel.fork.init import processes
 from bootsim.linux.mm.compaction.api import compact_memory
-from bootsim.linux.mm.madvise import madvise
-from bootsim.linux.mm.page_alloc import GFP_HIGHUSER, alloc_pages, check_buddy_invariants
-from bootsim.linux.mm.page_alloc import __free_pages as free_pages
-from bootsim.linux.mm.rmap.walk import rmap_walk
+from bootsim.linux.mm.page_alloc import GFP_HIGHUSER, alloc_pages
 from bootsim.linux.mm.swapfile import api
 from bootsim.linux.mm.swapfile.on import swapspace
-from bootsim.linux.mm.vmstat import all_vm_events
 from bootsim.views import alive
 
-PAGE = 4096
-PRIVATE_ANONYMOUS = 0x22
-PRESENT, DIRTY, RDONLY = 1, 1 << 6, 1 << 7
-SWAPCACHE = 1 << 10
-CACHE = 0x40
+from .conftest import (
+    CACHE,
+    DIRTY,
+    DIRTY_PAGE,
+    PAGE,
+    PRESENT,
+    PRIVATE_ANONYMOUS,
+    RDONLY,
+    SWAPCACHE,
+    anonymous,
+    content,
+    ended,
+    events,
+    rss,
+    slot_of,
+    start,
+    swap_out,
+    used,
+    word,
+)
 
 
 @pytest.fixture(scope="module")
 def booted():
-    return bootsim.boot("vexpress.dts", config="3G/1G", mem="64M", cmdline="norandmaps", smp=1)
-
-
-def start(booted, pages=16, ssd=False, area="1M"):
-    """A machine with a swap area and a process that wrote so many pages: session, process, where they are."""
-    lab = Session(booted.copy(), alive.text)
-    lab.names()
-    assert lab.swapon(area, ssd=ssd) == 0
-    p = lab.process()
-    addr = p.mmap(0, pages * PAGE, 3, PRIVATE_ANONYMOUS)
-    for i in range(pages):
-        p.write(addr + i * PAGE, content(i))
-    return lab, p, addr
-
-
-def content(i):
-    return b"page %3d" % i
-
-
-def swap_out(lab, p, *addrs):
-    """Have pages go to the swap area, whoever maps them, and leave memory."""
-    for addr in addrs:
-        move_out(lab.k, p.pfn(addr))
-
-
-def move_out(k, pfn):
-    space, room = swapspace(k), k.processes
-    entry = api.get_swap_page(space, pfn)
-    data = k.machine.ram.read(pfn * PAGE, PAGE)
-    for pid, va, _ in list(rmap_walk(room, pfn)):
-        task = room.tasks[pid]
-        api.swap_duplicate(space, entry)
-        assert madvise(task, va, PAGE, MADV_DONTNEED) == 0
-        k.machine.ram.write32(entry_at(k, task.mm, va), api.swp_entry_to_pte(entry))
-        task.mm.rss[2] += 1
-        if task.mm not in space.mmlist:
-            space.mmlist.insert(0, task.mm)
-    page = alloc_pages(k, GFP_HIGHUSER, 0)
-    k.machine.ram.write(page * PAGE, data)
-    api.add_to_swap_cache(space, page, entry)
-    api.write_page(space, entry, page)
-    api.delete_from_swap_cache(space, page)
-    free_pages(k, page, 0)
-
-
-def entry_at(k, mm, va):
-    """Where the entry of an address lies (pa)."""
-    return (k.machine.ram.read32(mm.pgd_pa + (va >> 21) * 8) & -PAGE) + (va >> 12 & 511) * 4
-
-
-def word(lab, p, va):
-    return processes(lab.k).pages.entry(p.task.mm, va)
-
-
-def slot_of(lab, p, va):
-    return api.pte_to_swp_entry(word(lab, p, va))
-
-
-def used(lab):
-    """What swap_map has for each slot in use."""
-    areas = swapspace(lab.k).swap_info
-    return {(si.type, i): byte for si in areas for i, byte in enumerate(si.swap_map()) if byte not in (0, 0x3F)}
-
-
-def rss(p):
-    return {"anon": p.task.mm.rss[1], "swap": p.task.mm.rss[2]}
-
-
-def events(lab, before=None):
-    now = all_vm_events(lab.k)
-    return now if before is None else {name: now[name] - before[name] for name in now if now[name] != before[name]}
-
-
-def anonymous(lab):
-    """How many pages are on the lists of anonymous and of locked pages."""
-    lab.k.processes.pages.drain()
-    sizes = lab.k.mm.pgdat.lru.sizes()
-    return sizes["inactive_anon"] + sizes["active_anon"] + sizes["unevictable"]
-
-
-def ended(lab):
-    """Every process ends: pages are left that only the swap cache has, and none once the areas are off."""
-    for p in lab.ps():
-        p.exit()
-    space = swapspace(lab.k)
-    assert (anonymous(lab), space.mmlist) == (space.nrpages, [])
-    for si in list(space.swap_info):
-        if si.pages:
-            assert lab.swapoff(si.path) == 0
-    assert (anonymous(lab), space.nrpages, space.nr_swap_pages) == (0, 0, 0)
-    check_buddy_invariants(lab.k.mm.pgdat)
+    return bootsim.boot("vexpress.dts", config="3G/1G", mem="64M", cmdline="norandmaps cma=0", smp=1)
 
 
 # -------------------------------------------------------------------- the fault
@@ -146,7 +67,7 @@ def test_a_write_takes_the_page_out_of_the_swap_cache(booted):
     assert p.read(addr + 100, 4) == b"more"
     assert word(lab, p, addr) & (PRESENT | RDONLY | DIRTY) == PRESENT | DIRTY
     assert used(lab) == {}
-    assert lab.k.processes.pages.page(p.pfn(addr))[0] & (SWAPCACHE | 1 << 3) == 1 << 3
+    assert lab.k.processes.pages.page(p.pfn(addr))[0] & (SWAPCACHE | DIRTY_PAGE) == DIRTY_PAGE
     ended(lab)
 
 
@@ -427,71 +348,6 @@ def test_pages_in_the_swap_cache_move(booted):
     for i in (*range(10), *range(12, 64)):
         assert p.read(addr + i * PAGE, 8) == content(i)
     ended(lab)
-
-
-# -------------------------------------------------------------------- swapoff()
-
-
-def test_swapoff_brings_everything_back(booted):
-    lab, p, addr = start(booted, 20)
-    child = p.fork()
-    swap_out(lab, p, *(addr + i * PAGE for i in range(10)))
-    child.write(addr + 12 * PAGE, b"child")
-    swap_out(lab, child, addr + 12 * PAGE)
-    p.read(addr)  # some are in the swap cache now
-    before = {q.pid: rss(q) for q in (p, child)}
-    assert lab.swapoff("/dev/vda2") == 0
-    for q in (p, child):
-        assert rss(q) == {"anon": before[q.pid]["anon"] + before[q.pid]["swap"], "swap": 0}
-        assert [q.read(addr + i * PAGE, 8) for i in range(12)] == [content(i) for i in range(12)]
-    assert p.pfn(addr + PAGE) == child.pfn(addr + PAGE)
-    assert not word(lab, p, addr + PAGE) & DIRTY
-    assert child.read(addr + 12 * PAGE, 5) == b"child"
-    assert swapspace(lab.k).mmlist == []
-    assert lab.swapon("1M", "/dev/vda2") == 0
-    swap_out(lab, p, addr)
-    assert p.read(addr, 8) == content(0)
-    ended(lab)
-
-
-def test_swapoff_of_one_area_leaves_the_other(booted):
-    lab, p, addr = start(booted, 8)
-    swap_out(lab, p, *(addr + i * PAGE for i in range(4)))
-    assert lab.swapon("1M", priority=5) == 0
-    swap_out(lab, p, *(addr + i * PAGE for i in range(4, 8)))
-    assert {kind for kind, _ in used(lab)} == {0, 1}
-    assert lab.swapoff("/dev/vda2") == 0
-    assert rss(p)["swap"] == 4
-    assert {kind for kind, _ in used(lab)} == {1}
-    assert swapspace(lab.k).mmlist == [p.task.mm]
-    assert [p.read(addr + i * PAGE, 8) for i in range(8)] == [content(i) for i in range(8)]
-    ended(lab)
-
-
-def test_swapoff_frees_what_only_the_swap_cache_has(booted):
-    lab, p, addr = start(booted, 1)
-    swap_out(lab, p, addr)
-    p.read(addr)
-    p.write(addr, b"copied")
-    before = anonymous(lab)
-    assert lab.swapoff("/dev/vda2") == 0
-    assert anonymous(lab) == before - 1
-
-
-def test_swapoff_without_memory_leaves_the_area_in_use(booted):
-    lab, p, addr = start(booted, 40)
-    swap_out(lab, p, *(addr + i * PAGE for i in range(40)))
-    held = []
-    while (page := alloc_pages(lab.k, GFP_HIGHUSER, 0)) is not None:
-        held.append(page)
-    free_pages(lab.k, held.pop(), 0)
-    assert repr(lab.swapoff("/dev/vda2")) == "-ENOMEM"
-    assert "/dev/vda2" in str(lab.cat("/proc/swaps"))
-    for page in held:
-        free_pages(lab.k, page, 0)
-    assert [p.read(addr + i * PAGE, 8) for i in range(40)] == [content(i) for i in range(40)]
-    swap_out(lab, p, addr)
-    assert lab.swapoff("/dev/vda2") == 0
 
 
 # -------------------------------------------------------------------- what people see

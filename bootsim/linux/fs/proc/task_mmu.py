@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_DIRTY, L_PTE_PRESENT, L_PTE_YOUNG
-from bootsim.linux.include.linux.mm import VM_EXEC, VM_LOCKED, VM_MAYSHARE, VM_READ, VM_WRITE
+from bootsim.linux.include.linux.mm import VM_EXEC, VM_LOCKED, VM_MAYSHARE, VM_READ, VM_SHARED, VM_WRITE
 from bootsim.linux.include.linux.page_flags import PG_dirty, PG_referenced, PG_swapbacked
 from bootsim.linux.mm.swapfile.api import pte_to_swp_entry, swp_swapcount, swp_type_offset
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE, page_align
 
 if TYPE_CHECKING:
+    from bootsim.linux.mm.filemap.cache import PageCache
     from bootsim.linux.mm.mmap.structs import Task, UserMm, VmAreaStruct
 
 PSS_SHIFT = 12
@@ -99,11 +100,25 @@ def _smap_gather_stats(task: Task, vma: VmAreaStruct) -> _Sizes:
             sizes[name] += PAGE_SIZE
         sizes["Pss"] += pss
         sizes["Locked"] += pss if vma.vm_flags & VM_LOCKED else 0
+    cache = getattr(vma.vm_file.f_mapping, "page_cache", None) if vma.vm_file is not None else None
+    if cache is not None and cache.shmem:
+        sizes["Swap"] += _shmem_swap(pages, vma, cache)
     if (space := task.processes.swapspace) is not None:
         for _, entry in pages.swapped_pages(vma):  # type: ignore[attr-defined]
             sizes["Swap"] += PAGE_SIZE
             sizes["SwapPss"] += (PAGE_SIZE << PSS_SHIFT) // max(swp_swapcount(space, entry), 1)
     return sizes
+
+
+def _shmem_swap(pages: Any, vma: VmAreaStruct, cache: PageCache) -> int:
+    # Bytes of a mapping of tmpfs that are in a swap area; of a private one, those that it has no copy of.
+    # Source: mm/shmem.c shmem_swap_usage(), fs/proc/task_mmu.c smap_gather_stats(), smaps_pte_entry()
+    count = vma.vm_end - vma.vm_start >> PAGE_SHIFT
+    if vma.vm_flags & (VM_SHARED | VM_WRITE) == VM_WRITE:
+        return PAGE_SIZE * sum(
+            cache.is_swapped(vma.vm_pgoff + i) and not pages.entry(vma.vm_mm, vma.vm_start + i * PAGE_SIZE)
+            for i in range(count))
+    return cache.swap_usage(vma.vm_pgoff, vma.vm_pgoff + count) << PAGE_SHIFT
 
 
 def show_smap(task: Task, vma: VmAreaStruct) -> str:

@@ -19,9 +19,14 @@ cdef class PageCache:
     cdef dict written           # and its pages that are not as they were, by index
     cdef set holes              # indices below the limit that nothing is at any more
     cdef dict shadows           # of pages that were reclaimed, by index
+    cdef dict swapped           # swap entries in the place of pages of tmpfs, by index
 
     cdef bint has(self, uint32_t index) noexcept
     cdef uint32_t find(self, uint32_t index) except? 1
     cdef uint32_t make(self, uint32_t index, bint long_there=*, uint32_t gfp=*) except? 1
     cdef bytes on_disk(self, uint32_t index)
+    cdef int swap_out(self, uint32_t index, uint32_t entry) except -1
+    cdef uint32_t swap_in(self, uint32_t index, bint fault) except? 1
+    cdef int free_swap(self, uint32_t index) except -1
+    cdef int unuse(self, uint32_t type_) except 1
     cdef int __delete_from_page_cache(self, uint32_t pfn, uint32_t shadow) except -1

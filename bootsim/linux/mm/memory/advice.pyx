@@ -3,10 +3,12 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
+from bootsim.linux.mm.filemap.cache cimport PageCache
 from bootsim.linux.mm.memory.tables cimport TablePages
-from bootsim.linux.mm.mmap.structs cimport MADV_COLD, MADV_FREE, MADV_WILLNEED, NO_ANSWER, VmAreaStruct
+from bootsim.linux.mm.mmap.structs cimport (
+    MADV_COLD, MADV_FREE, MADV_WILLNEED, NO_ANSWER, VmAreaStruct, linear_page_index)
 from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER_MOVABLE
-from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, Page
+from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_unevictable, Page
 from bootsim.linux.mm.swap cimport PG_dirty, PG_referenced, PG_swapcache, page_mapcount
 from bootsim.linux.mm.swap_state cimport SwapSpace
 from bootsim.linux.mm.swapfile.swapops cimport is_swap_pte, pte_to_swp_entry
@@ -27,42 +29,44 @@ cdef bint takes_advice(TablePages pages, VmAreaStruct vma, uint32_t pfn, int beh
     return True
 
 
+cdef int read_entry(TablePages pages, SwapSpace space, uint32_t entry) except -1:
+    # what an entry is for comes into the swap cache
+    cdef uint32_t pfn = space.read_swap_cache_async(entry, GFP_HIGHUSER_MOVABLE)
+    if pfn != NO_PAGE:
+        pages.put_page(pfn)
+    return 0
+
+
 cdef int willneed(TablePages pages, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
     """Read pages that are in a swap area into the swap cache. Source: mm/madvise.c madvise_willneed()"""
     cdef SwapSpace space = vma.vm_mm.processes.swapspace
-    cdef uint32_t addr, ptep, pte, pfn
+    cdef uint32_t addr = start, ptep, pte
+    cdef PageCache cache = None
     if vma.vm_file is not None:
+        cache = getattr(vma.vm_file.f_mapping, "page_cache", None)
+    if vma.vm_file is not None and (cache is None or not cache.shmem):
         step(pages.k, "madvise(MADV_WILLNEED) of {start:#x}-{end:#x}: no file is read ahead", func="madvise",
              start=start, end=end)
         return 0
-    addr = start if space is not None else end
-    while addr < end:
-        ptep = pages.pte_offset(vma.vm_mm, addr)
-        pte = pages.ram.load32(ptep) if ptep else 0
-        if is_swap_pte(pte):
-            pfn = space.read_swap_cache_async(pte_to_swp_entry(pte), GFP_HIGHUSER_MOVABLE)
-            if pfn != NO_PAGE:
-                pages.put_page(pfn)
+    while addr < end and space is not None:
+        if cache is not None:
+            if linear_page_index(vma, addr) in cache.swapped:
+                read_entry(pages, space, cache.swapped[linear_page_index(vma, addr)])
+        else:
+            ptep = pages.pte_offset(vma.vm_mm, addr)
+            pte = pages.ram.load32(ptep) if ptep else 0
+            if is_swap_pte(pte):
+                read_entry(pages, space, pte_to_swp_entry(pte))
         addr += PAGE_SIZE
     return pages.lru_add_drain()
 
 
-cdef int64_t advise(TablePages pages, VmAreaStruct vma, uint32_t start, uint32_t end, int behavior) except? NO_ANSWER:
-    """MADV_FREE makes entries old and clean, and has nothing kept in a swap area; MADV_COLD makes them old.
-
-    Source: mm/madvise.c madvise_free_pte_range(), madvise_cold_or_pageout_pte_range()
-    Differs: nothing is written out: MADV_PAGEOUT changes no entry. MADV_WILLNEED reads no files.
-    """
+cdef list advise_table(TablePages pages, VmAreaStruct vma, uint32_t start, uint32_t end, int behavior):
+    # What lies below one second-level table; the pages that are taken off their lists to be reclaimed.
     cdef uint32_t addr = start
     cdef uint32_t first = 0, last = 0  # of what was changed
     cdef uint32_t ptep, pte, pfn, entry
-    if behavior == MADV_WILLNEED:
-        return willneed(pages, vma, start, end)
-    if behavior != MADV_FREE and behavior != MADV_COLD:
-        step(pages.k, "madvise(MADV_PAGEOUT) of {start:#x}-{end:#x}: nothing is written out", func="madvise",
-             start=start, end=end)
-        return 0
-    pages.lru_add_drain()
+    cdef list isolated = []
     while addr < end:
         ptep = pages.pte_offset(vma.vm_mm, addr)
         pte = pages.ram.load32(ptep) if ptep else 0
@@ -80,8 +84,37 @@ cdef int64_t advise(TablePages pages, VmAreaStruct vma, uint32_t start, uint32_t
                 pages.lru.mark_page_lazyfree(pfn)
             else:
                 pages.g.map[pfn].flags &= ~<uint32_t>PG_referenced
-                pages.lru.deactivate_page(pfn)
+                if behavior == MADV_COLD:
+                    pages.lru.deactivate_page(pfn)
+                elif pages.lru.isolate_lru_page(pfn):
+                    if pages.g.map[pfn].flags & PG_unevictable:
+                        pages.lru.putback_lru_page(pfn)
+                    else:
+                        isolated.append(pfn)
         addr += PAGE_SIZE
     if last:
         pages.flush_tlb_range(vma.vm_mm, first, last)
+    return isolated
+
+
+cdef int64_t advise(TablePages pages, VmAreaStruct vma, uint32_t start, uint32_t end, int behavior) except? NO_ANSWER:
+    """MADV_FREE makes entries old and clean, and has nothing kept in a swap area; MADV_COLD makes them old, and
+    MADV_PAGEOUT has their pages reclaimed.
+
+    Source: mm/madvise.c madvise_free_pte_range(), madvise_cold_or_pageout_pte_range()
+    Differs: MADV_WILLNEED reads no files.
+    """
+    cdef uint32_t upto
+    cdef list isolated
+    if behavior == MADV_WILLNEED:
+        return willneed(pages, vma, start, end)
+    pages.lru_add_drain()
+    while start < end:
+        upto = min((start & ~<uint32_t>(PMD_SIZE - 1)) + PMD_SIZE, end)
+        if vma.vm_mm.owner.fatal_signal_pending and behavior != MADV_FREE:
+            break  # the answer, -EINTR, does not come out of madvise()
+        isolated = advise_table(pages, vma, start, upto, behavior)
+        if isolated:
+            pages.k.processes.reclaimer.reclaim_pages(isolated)
+        start = upto
     return 0

@@ -79,8 +79,10 @@ cdef class ProcessPages(TablePages):
         if cache is None or (<uint64_t>pgoff << PAGE_SHIFT) >= <uint64_t>file.f_inode.i_size:
             return NO_PAGE
         pfn = cache.find(pgoff)
+        if cache.shmem and pfn == NO_PAGE:
+            return cache.swap_in(pgoff, True) if pgoff in cache.swapped else cache.make(pgoff)
         if cache.shmem:
-            return cache.make(pgoff) if pfn == NO_PAGE else pfn
+            return pfn
         if pfn != NO_PAGE and not retry:
             return pfn
         if self.mmap_readahead(vma, cache, pgoff, pfn) and retry:

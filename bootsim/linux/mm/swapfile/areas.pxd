@@ -13,6 +13,7 @@ cdef class SwapAreas(SwapScan):
     cdef UserPages user_pages
     cdef readonly list swap_info        # by type; those that are off stay
     cdef readonly list mmlist           # address spaces that may have entries: init_mm.mmlist
+    cdef readonly list shmem_swaplist   # files of tmpfs that may (PageCache)
     cdef readonly int least_priority
     cdef public int nr_rotate_swap      # areas on devices whose seeks are dear
 

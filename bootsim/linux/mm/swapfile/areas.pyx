@@ -24,7 +24,7 @@ cdef class SwapAreas(SwapScan):
     """The areas of the machine `k`; `user_pages` is whose pages a last reference frees."""
 
     def __cinit__(self):
-        self.avail, self.swap_info, self.mmlist, self.least_priority = [], [], [], -1
+        self.avail, self.swap_info, self.mmlist, self.shmem_swaplist, self.least_priority = [], [], [], [], -1
 
     def __init__(self, k, user_pages):
         self.k, self.pglist, self.user_pages = proxy(k), k.mm.pgdat, user_pages
@@ -43,7 +43,7 @@ cdef class SwapAreas(SwapScan):
         new.nr_swap_pages, new.total_swap_pages = self.nr_swap_pages, self.total_swap_pages
         new.least_priority, new.nr_rotate_swap = self.least_priority, self.nr_rotate_swap
         new.swap_info, new.avail = deepcopy(self.swap_info, memo), deepcopy(self.avail, memo)
-        new.mmlist = deepcopy(self.mmlist, memo)
+        new.mmlist, new.shmem_swaplist = deepcopy(self.mmlist, memo), deepcopy(self.shmem_swaplist, memo)
 
     # ---------------------------------------------------------------- areas come and go
 

@@ -62,10 +62,9 @@ def swapon(k: Kernel, size_bytes: int, path: str, *, priority: Any = None, ssd: 
 
     With `ssd` the device has no seeks. Raises InputError for a size below 40 KiB, which mkswap refuses.
     Source: mm/swapfile.c sys_swapon(), read_swap_header()
-    Differs: nothing is reclaimed, so that no page comes to an area, which a line says. The header's page takes no
-        memory; of the device nothing but its slots. Locks are plain ones; a line says where they are not. What the
-        kernel takes at random, on a device without seeks, is the first free slot, as a line says. Discarding, bad
-        pages, and files of a file system are left out.
+    Differs: the header's page takes no memory; of the device nothing but its slots. Locks are plain ones; a line says
+        where they are not. What the kernel takes at random, on a device without seeks, is the first free slot, as a
+        line says. Discarding, bad pages, and files of a file system are left out.
     """
     if size_bytes >> PAGE_SHIFT < _MKSWAP_PAGES:
         raise InputError(f"swapon: {size_bytes} bytes: mkswap takes no area of less than {_MKSWAP_PAGES} pages")
@@ -177,8 +176,6 @@ def _enable(k: Kernel, space: SwapSpace, si: SwapInfo, maxpages: int, priority: 
            ss="SS" if ssd else "", fs="FS" if si.memory.get("frontswap_map") else "")
     if ssd:
         step(k, "swap on {path}: the kernel begins at a random slot, here it is slot 1", func="swapon", path=si.path)
-    step(k, "swap on {path}: no page is ever reclaimed here, so that none comes to the area", func="swapon",
-         path=si.path, level=KERN_WARNING)
     if any(getattr(k.build.config, name) for name in _LOCK_OPTIONS):
         step(k, "swap on {path}: the locks in its structures are taken to be plain ones; with lock debugging they take "
              "more memory", func="swapon", path=si.path, level=KERN_WARNING)

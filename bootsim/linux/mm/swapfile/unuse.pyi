@@ -1,4 +1,4 @@
-from bootsim.linux.mm.memory.fault import ProcessPages
+from bootsim.linux.mm.mmap.structs import UserPages
 from bootsim.linux.mm.swap_state import SwapSpace
 
-def try_to_unuse(pages: ProcessPages, space: SwapSpace, number: int) -> int: ...
+def try_to_unuse(pages: UserPages, space: SwapSpace, number: int) -> int: ...

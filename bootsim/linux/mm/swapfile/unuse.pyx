@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t
 
 from bootsim.errno cimport ENOMEM
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
+from bootsim.linux.mm.filemap.cache cimport PageCache
 from bootsim.linux.mm.memory.tables cimport MM_ANONPAGES, MM_SWAPENTS, TablePages
 from bootsim.linux.mm.mmap.structs cimport UserMm, VmAreaStruct
 from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER_MOVABLE
@@ -61,6 +62,17 @@ cdef int unuse_mm(TablePages pages, SwapSpace space, UserMm mm, uint32_t type_) 
     return 0
 
 
+cdef int shmem_unuse(SwapSpace space, uint32_t type_) except 1:
+    """Bring back all of tmpfs that is in an area: 0 or -ENOMEM. Source: mm/shmem.c shmem_unuse()"""
+    cdef PageCache cache
+    for cache in list(space.shmem_swaplist):
+        if cache.swapped and cache.unuse(type_):
+            return -ENOMEM
+        if not cache.swapped:
+            space.shmem_swaplist.remove(cache)
+    return 0
+
+
 cdef int unuse_cache(TablePages pages, SwapSpace space, SwapInfo si) except -1:
     # Pages that only the swap cache has give up their slots. Source: mm/swapfile.c try_to_unuse()
     cdef uint32_t offset, pfn
@@ -86,6 +98,8 @@ def try_to_unuse(TablePages pages not None, SwapSpace space not None, uint32_t n
     cdef UserMm mm
     while si.inuse_pages and si.inuse_pages != before:
         before = si.inuse_pages
+        if shmem_unuse(space, number):
+            return -ENOMEM
         for mm in list(space.mmlist):
             if si.inuse_pages and mm in space.mmlist and unuse_mm(pages, space, mm, number):
                 return -ENOMEM

@@ -65,11 +65,11 @@ cdef class PageReclaim(Reclaimer):
         cdef Page *page = &self.g.map[pfn]
         cdef SwapSpace space = self.swapspace()
         cdef uint32_t entry = 0 if space is None or not space.total_swap_pages else space.get_swap_page(pfn)
-        if not entry or True:
+        if not entry:
             page.flags |= PG_dirty
             return False
         space.add_to_swap_cache(pfn, entry)
-        space.swap_shmem_alloc(entry)
+        (<PageCache>self.pages.caches[page.mapping]).swap_out(page.index, entry)
         space.write_page(entry, pfn)
         return True
 
