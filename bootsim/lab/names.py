@@ -20,6 +20,7 @@ FUNCTIONS = {
         "kmem_cache_alloc", "kmem_cache_zalloc", "kmem_cache_alloc_bulk", "kmem_cache_free", "kmem_cache_free_bulk",
         "kmalloc", "kzalloc", "kmalloc_array", "kcalloc", "krealloc", "kfree", "ksize",
     ),
+    "bootsim.linux.mm.slab": ("cache_reap",),
     "bootsim.linux.mm.vmalloc.alloc": (
         "vmalloc", "vzalloc", "vmalloc_user", "__vmalloc", "vmap", "vunmap", "vfree", "kvfree", "PAGE_KERNEL",
     ),
@@ -66,6 +67,9 @@ CONSTANTS = {
     "bootsim.linux.arch.arm.asm.mach.map": ("MT_",),
     "bootsim.linux.include.linux.errno": ("E",),
 }
+
+# Constants that are 0, no flag, in a build without an option; None: in every build that bootsim knows.
+NO_FLAG_WITHOUT = {"SLAB_ACCOUNT": "MEMCG_KMEM", "SLAB_DEBUG_OBJECTS": None, "SLAB_FAILSLAB": None, "SLAB_KASAN": None}
 
 # Functions that give memory, and their answer: the first page, its frame, its address (va), or that of an object.
 GIVES = {

@@ -57,6 +57,8 @@ class Session:
         for module, starts in names.CONSTANTS.items():
             found = vars(importlib.import_module(module)).items()
             self._kernel |= {name: value for name, value in found if name.startswith(starts) and isinstance(value, int)}
+        self._kernel |= {name: 0 for name, option in names.NO_FLAG_WITHOUT.items()
+                         if option is None or not getattr(k.build.config, option)}  # fmt: skip
         for module, wanted in names.DRIVERS.items():
             self._kernel |= {name: getattr(importlib.import_module(module), name) for name in wanted}
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 import bootsim
-from bootsim.errors import InputError
+from bootsim.errors import BootsimError, InputError
 from bootsim.inputs.configfile import load_build
 from bootsim.lab import names
 from bootsim.lab.effects import effects
@@ -21,6 +21,13 @@ from bootsim.views import alive
 @pytest.fixture
 def lab():
     return Session(bootsim.boot("vexpress.dts", mem="256M", smp=2, cmdline="cma=16M"), alive.text)
+
+
+@pytest.fixture
+def slab():
+    build = load_build("3G/1G")
+    config = build.config.replace(SLUB=False, SLAB=True, SLAB_FREELIST_RANDOM=False, MEMCG_KMEM=True)
+    return Session(bootsim.boot("vexpress.dts", build.replace(config=config), mem="128M"), alive.text)
 
 
 def typed(lab, *lines):
@@ -452,3 +459,23 @@ def test_a_prompt_before_there_are_zones(until, capsys):
         assert "Traceback" not in said, said
     prompt.push("print(kmem(0x60100000))")
     assert capsys.readouterr().out.startswith("pa 0x60100000: boot: ")
+
+
+def test_flags_that_a_build_has_not_are_no_flags(lab, slab):
+    absent = lab.SLAB_ACCOUNT | lab.SLAB_DEBUG_OBJECTS | lab.SLAB_FAILSLAB | lab.SLAB_KASAN
+    assert absent == 0
+    assert lab.kmem_cache_create("driver", 100, 0, absent) is not None
+    assert slab.SLAB_ACCOUNT == 0x04000000
+    assert slab.kmem_cache_create("driver", 100, 0, slab.SLAB_ACCOUNT).flags & slab.SLAB_ACCOUNT
+
+
+def test_the_reaper_of_slab_is_at_hand(lab, slab):
+    cache = slab.kmem_cache_create("driver", 100)
+    for va in [slab.kmem_cache_alloc(cache, slab.GFP_KERNEL) for _ in range(100)]:
+        slab.kmem_cache_free(cache, va)
+    slabs = cache.total_slabs
+    for _ in range(12):
+        slab.cache_reap(True)
+    assert cache.total_slabs < slabs
+    with pytest.raises(BootsimError, match="nobody else has a reaper"):
+        lab.cache_reap()

@@ -44,3 +44,17 @@ def kmem_cache_init_late(k: Kernel) -> None:
 
     assert isinstance(k.mm.slab, Slab)
     k.mm.slab.kmem_cache_init_late()
+
+
+def cache_reap(k: Kernel, node_turn: bool = False) -> None:
+    """Do what the reaper does every two seconds, and with `node_turn` every four: give back what nobody used since.
+
+    Raises SlabError on a machine with another allocator, which has no reaper.
+    Source: mm/slab.c cache_reap()
+    """
+    from bootsim.linux.mm.slab.objects import Slab  # other builds do without
+    from bootsim.linux.mm.slab_common import SlabError
+
+    if not isinstance(k.mm.slab, Slab):
+        raise SlabError("cache_reap(): no SLAB here, and nobody else has a reaper")
+    k.mm.slab.cache_reap(node_turn)
