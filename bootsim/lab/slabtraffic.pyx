@@ -25,7 +25,6 @@ from bootsim.linux.mm.slab_common import SlabError
 
 cdef enum:
     CPU_DEAD = 2            # of record 67
-    SIZEOF_NODE = 64
     ONE_ROUND = 4096        # no more records lie between two of one round of the reaper
     ALL = 0x7FFFFFFF        # of record 62: not the reaper
 
@@ -202,7 +201,7 @@ cdef class SlabTraffic:
             self.differs(i, f"kmalloc of {size} bytes: {real:#x} in the recording, {va:#x} here")
         if not va and self.made is not None:
             self.no_memory = True
-        if size == SIZEOF_NODE:
+        if size == self.slab.node_bytes:
             self.node_for(va)
         return 0
 

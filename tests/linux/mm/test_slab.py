@@ -254,3 +254,18 @@ def test_a_copy_goes_its_own_way(k):
         assert kmem_cache_alloc(k, s, GFP_KERNEL) == kmem_cache_alloc(third, third.mm.slab.cache_at[s.va], GFP_KERNEL)
         assert kmalloc(k, 700, GFP_KERNEL) == kmalloc(third, 700, GFP_KERNEL)
     assert k.mm.slab.snapshot() == third.mm.slab.snapshot()
+
+
+@pytest.mark.parametrize(("config", "size", "first"), [
+    ({}, 64, "kmalloc-64"),
+    ({"SMP": False}, 60, "kmalloc-64"),  # a lock of nothing
+    ({"DEBUG_SPINLOCK": True}, 76, "kmalloc-128"),
+    ({"DEBUG_SPINLOCK": True, "ARM_L1_CACHE_SHIFT": 5}, 76, "kmalloc-96"),
+    ({"ARM_L1_CACHE_SHIFT": 7}, 64, "kmalloc-128"),
+    ({"DEBUG_SPINLOCK": True, "DEBUG_LOCK_ALLOC": True}, 96, "kmalloc-128"),
+])  # fmt: skip
+def test_the_first_cache_of_kmalloc_is_that_of_a_node(config, size, first):
+    k = machine(**config)
+    assert k.mm.slab.node_bytes == size
+    assert [s.name for s in k.mm.slab.slab_caches[:2]] == ["kmem_cache", first]
+    assert kmem_cache_create(k, "cache", 100).node_va

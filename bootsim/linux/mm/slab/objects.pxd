@@ -8,6 +8,7 @@ from bootsim.linux.mm.slab.structs cimport ArrayCache, SlabCache, SlabPage
 
 @cython.final
 cdef class Slab(SlabSlabs):
+    cdef uint32_t kmalloc_index(self, uint32_t size) noexcept
     cdef void wanted_arrays(self, SlabCache s, uint32_t *limit, uint32_t *batchcount, uint32_t *shared) noexcept
     cdef int set_arrays(self, SlabCache s, uint32_t limit, uint32_t batchcount, uint32_t shared) except -1
     cdef int set_shared_array(self, SlabCache s) except -1

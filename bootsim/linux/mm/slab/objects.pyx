@@ -20,12 +20,10 @@ from bootsim.linux.kernel.printk import step
 from bootsim.linux.mm.slab_common import KMALLOC_INFO, SlabError, slab_warning
 
 cdef enum:
-    SIZEOF_NODE = 64            # struct kmem_cache_node
     SIZEOF_ARRAY_CACHE = 16
     SIZEOF_KMEM_CACHE = 100
     SIZEOF_STATISTICS = 60      # of DEBUG_SLAB, in struct kmem_cache
     DEBUG_LIMIT = 32            # entries of an array with DEBUG_SLAB
-    INDEX_NODE = 6              # kmalloc_index(SIZEOF_NODE)
     BAADF00D = 0xBAADF00DU      # batchcount of a shared array
 
 
@@ -38,6 +36,16 @@ cdef class Slab(SlabSlabs):
     """
 
     # ---------------------------------------------------------------- arrays and nodes
+
+    cdef uint32_t kmalloc_index(self, uint32_t size) noexcept:
+        # Source: include/linux/slab.h kmalloc_index()
+        if size <= self.kmalloc_min_size:
+            return self.kmalloc_shift_low
+        if self.kmalloc_min_size <= 32 and 64 < size <= 96:
+            return 1
+        if self.kmalloc_min_size <= 64 and 128 < size <= 192:
+            return 2
+        return (size - 1).bit_length()
 
     cdef void wanted_arrays(self, SlabCache s, uint32_t *limit, uint32_t *batchcount, uint32_t *shared) noexcept:
         limit[0] = (1 if s.size > 131072 else 8 if s.size > PAGE_SIZE else 24 if s.size > 1024
@@ -89,7 +97,7 @@ cdef class Slab(SlabSlabs):
             if not new_va:
                 return -ENOMEM
         if not s.has_node:
-            s.node_va = self.kmalloc(SIZEOF_NODE, gfp_mask)
+            s.node_va = self.kmalloc(self.node_bytes, gfp_mask)
             if not s.node_va:
                 self.kfree(new_va)
                 return -ENOMEM
@@ -121,7 +129,7 @@ cdef class Slab(SlabSlabs):
             return self.enable_cpucache(s, GFP_KERNEL)
         self.set_arrays(s, 1, 1, s.shared)
         if self.slab_state > PARTIAL and not self.recorded:
-            s.node_va = self.kmalloc(SIZEOF_NODE, GFP_NOWAIT)
+            s.node_va = self.kmalloc(self.node_bytes, GFP_NOWAIT)
             if not s.node_va:
                 return -ENOMEM
         s.has_node = True  # kmem_cache and the cache of nodes: init_kmem_cache_node[], for now
@@ -342,12 +350,12 @@ cdef class Slab(SlabSlabs):
         self.create_boot_cache(s, "kmem_cache", self.sizeof_kmem_cache(), SLAB_HWCACHE_ALIGN, 0, 0)
         self.add(s)
         self.slab_state = PARTIAL
-        self.new_kmalloc_cache(INDEX_NODE, KMALLOC_NORMAL, SLAB_HWCACHE_ALIGN)
+        self.new_kmalloc_cache(self.kmalloc_index(self.node_bytes), KMALLOC_NORMAL, SLAB_HWCACHE_ALIGN)
         self.slab_state = PARTIAL_NODE
         self.setup_kmalloc_cache_index_table()
         if not self.recorded:
             for s in self.slab_caches:
-                s.node_va = self.kmalloc(SIZEOF_NODE, GFP_NOWAIT)
+                s.node_va = self.kmalloc(self.node_bytes, GFP_NOWAIT)
         self.create_kmalloc_caches(SLAB_HWCACHE_ALIGN)
         for index, type_, _, _ in self.boot_plan:
             self.kmalloc_caches[type_][index] = None

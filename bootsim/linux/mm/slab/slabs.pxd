@@ -13,6 +13,7 @@ cdef class SlabSlabs(SlabChecks):
     cdef uint32_t used_end                  # no row of `slabs` from here on was ever used
     cdef readonly uint32_t slab_max_order
     cdef readonly uint32_t possible_cpus
+    cdef readonly uint32_t node_bytes       # sizeof(struct kmem_cache_node)
     cdef list boot_plan                     # caches of kmalloc() that a recording has not told yet
     cdef bint hardened
     cdef bint clears_allocated

@@ -36,6 +36,16 @@ cdef inline uint32_t align_up(uint32_t value, uint32_t unit) noexcept nogil:
     return (value + unit - 1) & ~(unit - 1)
 
 
+cdef uint32_t sizeof_node(config):
+    """The bytes of struct kmem_cache_node, which begins with a lock.
+
+    Source: mm/slab.h struct kmem_cache_node, include/linux/spinlock_types.h
+    Differs: without CONFIG_LOCK_STAT, which adds 8 to a lock.
+    """
+    return (60 + (4 if config.SMP or config.DEBUG_SPINLOCK else 0) + (12 if config.DEBUG_SPINLOCK else 0)
+            + (20 if config.DEBUG_LOCK_ALLOC else 0))
+
+
 cdef class SlabSlabs(SlabChecks):
     """The slabs of one machine: how caches are laid out, and how slabs come, go and are listed.
 
@@ -54,6 +64,7 @@ cdef class SlabSlabs(SlabChecks):
         if self.slabs == NULL:
             raise MemoryError
         self.possible_cpus = max(1, k.num_possible_cpus)
+        self.node_bytes = sizeof_node(config)
         self.hardened = config.SLAB_FREELIST_HARDENED
         self.clears_allocated = k.mm.init_on_alloc.taken
         self.clears_freed = k.mm.init_on_free.taken
