@@ -10,6 +10,8 @@ from bootsim.errors import InputError
 if TYPE_CHECKING:
     import os
 
+    from bootsim.hw.tlb import Tlb
+
 
 def width(call: str, size: Any) -> int:
     """Return how many bytes an access takes: 1, 2 or 4. Raises InputError for others."""
@@ -79,3 +81,20 @@ def content_of(call: str, file: str | os.PathLike[str]) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{call}: {file}: {error.strerror or error}") from None
+
+
+def new_tlb(entries: Any, ways: Any) -> Tlb:
+    """Return an empty TLB of so many entries, or of a processor by its name. Raises InputError."""
+    from bootsim.hw.cpu import CPUS
+    from bootsim.hw.tlb import Tlb
+    from bootsim.hw.tlbsize import tlb_of
+
+    if isinstance(entries, str):
+        names = {cpu.compatible.partition(",")[2]: cpu for cpu in CPUS}
+        if entries not in names:
+            raise InputError(f"tlb({entries!r}): expected a number of entries, or one of {', '.join(names)}")
+        return tlb_of(names[entries])
+    try:
+        return Tlb(entries, ways)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"tlb({entries!r}, {ways!r}): {error}") from None

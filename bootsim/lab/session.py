@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
 from bootsim.lab import names
-from bootsim.lab.arguments import content_of, device, size_bytes, text, width, word_address
+from bootsim.lab.arguments import content_of, device, new_tlb, size_bytes, text, width, word_address
 from bootsim.lab.bound import Bound, Held, place, word_of
 from bootsim.lab.text import Text
 from bootsim.linux.include.linux.fs import S_IFCHR
@@ -316,20 +316,15 @@ class Session:
         finally:
             cp15.dacr = before
 
-    def tlb(self, entries: int | None = None, ways: int = 2) -> Text:
+    def tlb(self, entries: int | str | None = None, ways: int = 2) -> Text:
         """Return what the boot processor's TLB holds and has counted.
 
-        With `entries` an empty one of that size is put in.
-        Raises InputError for a size that cannot be.
+        With `entries` an empty one of that size is put in, or of that processor's ("cortex-a15").
+        Raises InputError for a size that cannot be, or a processor that is not known.
         """
         machine = self.k.machine
         if entries is not None:
-            from bootsim.hw.tlb import Tlb
-
-            try:
-                machine.tlb = Tlb(entries, ways)
-            except (ValueError, TypeError, OverflowError) as error:
-                raise InputError(f"tlb({entries!r}, {ways!r}): {error}") from None
+            machine.tlb = new_tlb(entries, ways)
         now = machine.main_tlb()
         counted = ", ".join(f"{count} {name}" for name, count in now.statistics().items())
         rows = [f"{e.va:#010x} -> {e.pa:#010x}  {e.kind:<12} {'global' if e.is_global else f'ASID {e.asid}'}"

@@ -321,6 +321,8 @@ def test_a_forgotten_flush_at_the_prompt(lab):
     assert not isinstance(lab.load(va), int)
     assert "translation fault" in lab.k.log.records[-1].text
     assert lab.tlb().startswith("4 sets of 2, ")
+    assert lab.tlb("cortex-a15").startswith("128 sets of 4, 0 entries")
+    assert lab.tlb("cortex-a9").startswith("64 sets of 2, 0 entries")
 
 
 def test_flushes_of_a_process_at_the_prompt(lab):
