@@ -109,6 +109,28 @@ def test_random_changes_agree_with_a_page_model(ops):
     assert nomap <= {p for h in owners.no_map() for p in range(h.base >> 12, h.end >> 12)}
 
 
+def test_what_is_withheld_has_an_owner(tmp_path):
+    board = tmp_path / "board.dts"
+    board.write_text("""/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; compatible = "arm,vexpress";
+        chosen { bootargs = "mem=1020M"; };
+        memory@60000000 { device_type = "memory"; reg = <0x60000000 0x40000000>; };
+        reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges;
+            fw@70000000 { reg = <0x70000000 0x100000>; no-map; };
+            taken { size = <0x100000>; no-map; alloc-ranges = <0x80000000 0x1000000>; };
+            kept@71000000 { reg = <0x71000000 0x100000>; };
+        }; };""")
+    # without highmem the kernel drops what lies above lowmem, as mem= does what lies above its size: for nobody
+    k = bootsim.boot(board, config="3G/1G-nohighmem")
+    assert {h.purpose.what for h in k.owners.withheld()} == {
+        "/reserved-memory/fw@70000000", "/reserved-memory/taken"}
+    assert len(k.owners.removed()) > 2
+    roots = k.owners.above(0x70000000, 0x90000000)
+    assert [root for root in roots if root.startswith("dtb:/res")] == [
+        "dtb:/reserved-memory/fw@70000000:reg", "dtb:/reserved-memory/kept@71000000:reg",
+        "dtb:/reserved-memory/taken:alloc-ranges"]
+    assert not [root for root in k.owners.above(0x72000000, 0x80000000) if root.startswith("dtb:/res")]
+
+
 # ---------------------------------------------------------------- every boot names its owners
 
 @pytest.mark.parametrize("config", ["3G/1G", "2G/2G", "3G/1G-opt", "1G/3G", "3G/1G-nohighmem"])

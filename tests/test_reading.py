@@ -31,6 +31,11 @@ def test_as_much_as_is_allowed_and_not_a_byte_more(tmp_path):
         read_file(path, "a thing", 1 << 20)
 
 
+def test_what_the_file_system_says_is_passed_on(tmp_path):
+    with pytest.raises(InputError, match=r"none: No such file or directory$"):
+        read_packed(tmp_path / "none", "a thing")
+
+
 def test_a_pipe_is_read_in_the_pieces_it_comes_in():
     pieces = iter((b"ab", b"c", b"def", b""))
 

@@ -71,13 +71,27 @@ def test_who_bounds_the_largest_free_run(bootsim, tmp_path):
     alone = ("--dtb-addr", "0x61000000", "--cmdline", "cma=0")
     told = bootsim("explain", str(board), "/reserved-memory/none", *alone).stdout
     assert "  has no memory" in told
-    assert "the largest free run beside it is 0x61001000-0x66ffffff" in told
+    assert "  in memory the largest free run beside it is 0x61001000-0x66ffffff" in told
     between = next(line for line in told.splitlines() if line.startswith("    between "))
     assert "the device tree at 0x61000000-" in between
     assert "/reserved-memory/taken size at 0x67000000-0x67ffffff" in between
     way = told.partition("in the way: ")[2]
     assert "/reserved-memory/taken size at 0x67000000-0x67ffffff (without it " in way
     assert "the device tree at 0x61000000-" in way
+
+
+def test_each_range_of_a_region_is_looked_at(bootsim, tmp_path):
+    board = tmp_path / "board.dts"
+    board.write_text("""/dts-v1/; / { #address-cells = <1>; #size-cells = <1>; compatible = "arm,vexpress";
+        memory@60000000 { device_type = "memory"; reg = <0x60000000 0x20000000>; };
+        reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges;
+            two { reg = <0x70000000 0x100000 0x74000000 0x100000>; };
+            on { reg = <0x74080000 0x1000>; };
+        }; };""")
+    told = bootsim("explain", str(board), "/reserved-memory/two").stdout
+    assert "  in 0x74000000-0x740fffff lie also " in told
+    assert "/reserved-memory/on reg at 0x74080000-0x74080fff" in told
+    assert "in 0x70000000-" not in told
 
 
 def test_a_region_is_told_nothing_of_those_whose_names_hold_its_own(bootsim, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -92,6 +93,13 @@ def test_damaged_files_say_what_is_damaged(bootsim, tmp_path, inputs, words):
     done = bootsim("golden", "record", tmp_path)
     assert done.exit_code == 2
     assert words in done.stderr
+
+
+@pytest.mark.parametrize("option", [("--cpu", "cortex-a15"), ("--soc", "scu=0"), ("--ram", "512M")])
+def test_hardware_is_in_the_name_by_a_mark(bootsim, tree_file, tmp_path, option):
+    bootsim("golden", "record", tmp_path / "boots", tree_file(), *option)
+    (file,) = (tmp_path / "boots").iterdir()
+    assert re.fullmatch(r"board-3g-1g-[0-9a-f]{8}\.boot\.txt", file.name)
 
 
 def test_boards_of_one_name_are_all_kept(bootsim, tree_file, tmp_path):

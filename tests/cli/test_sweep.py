@@ -29,7 +29,8 @@ def lines_of(path):
 def test_sizes():
     assert mem_sizes("512M") == [512 << 20]
     assert mem_sizes("256M-1G:256M") == [256 << 20, 512 << 20, 768 << 20, 1 << 30]
-    for text in ("512", "1G-2G", "2G-1G:1M", "512M:1M", "1M-2M:0", "x"):
+    assert mem_sizes("1M") == [1 << 20]
+    for text in ("1023k", "512", "1G-2G", "2G-1G:1M", "512M:1M", "1M-2M:0", "x"):
         with pytest.raises(ValueError):
             mem_sizes(text)
 
@@ -342,7 +343,17 @@ def test_an_unknown_quantity_is_told(bootsim, tree_file, tmp_path, search):
     assert done.exit_code == 2
     assert "'lowmen'" in done.stderr
     assert "did you mean lowmem" in done.stderr
-    assert bootsim("sweep", tree_file(), "--quantity", "cma.camera.base").exit_code == 0  # no such area, but a quantity
+    # no such area, but a quantity
+    assert bootsim("sweep", tree_file(), "--quantity", "cma.camera.base").exit_code == 0
+    how = ("--find", "cma.camera.base > 0", "--tip", "vmalloc=", "--samples", "2")
+    assert bootsim("sweep", tree_file(), *how).exit_code == 0
+
+
+@pytest.mark.parametrize(("what", "told"), [("no warning", True), ("lowmem >= 100M", False)])
+def test_a_search_tells_the_kernels_complaint_where_that_is_asked_for(bootsim, tree_file, what, told):
+    done = bootsim("sweep", tree_file(), "--find", what, "--tip", "vmalloc=", "--samples", "2")
+    assert "does not hold: " in done.stdout
+    assert ("vmalloc area is too big, limiting to " in done.stdout) is told
 
 
 # -------------------------------------------------------------------- beyond one machine

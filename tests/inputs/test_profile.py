@@ -18,7 +18,7 @@ from bootsim.inputs.build import MachineDesc, Sizeof
 from bootsim.inputs.configfile import read_build
 from bootsim.inputs.configwriter import render
 from bootsim.inputs.kconfig import read_kconfig
-from bootsim.inputs.profile import profile, read_system_map
+from bootsim.inputs.profile import describe, profile, read_system_map
 from bootsim.inputs.sizes import FIXED_SIZES, assumed_sizes
 
 
@@ -77,6 +77,12 @@ def test_default_name_and_summary(place):
     assert built.name == "5.10.223 3G/1G"
     assert built.summary == "Linux 5.10.223, SLUB, up to 8 CPUs, modules"
     assert built.origin == "bootsim profile, from System.map and .config"
+
+
+@pytest.mark.parametrize("slab", ["SLUB", "SLAB", "SLOB"])
+def test_a_summary_names_the_allocator(slab):
+    kinds = {name: name == slab for name in ("SLUB", "SLAB", "SLOB")}
+    assert f", {slab}, " in describe(BUILD.banner, BUILD.config.replace(**kinds))
 
 
 @pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "gz"), (lzma.compress, "xz")])

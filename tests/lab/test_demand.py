@@ -62,6 +62,17 @@ def test_a_block_freed_in_parts_goes_page_by_page(demand):
     assert found.held_pages == 2
 
 
+def test_a_compound_block_goes_as_one_whatever_part_is_freed(demand):
+    # put_page() of a compound page's head is recorded with order 0
+    found = demand(alloc(200, 2, flags="GFP_KERNEL|__GFP_COMP"), free(200))
+    assert (found.held, found.freed_pages) == ({}, 4)
+
+
+def test_how_long_the_trace_is(demand):
+    found = demand(alloc(1, time="10.5"), alloc(2, time="11.25"), alloc(3, time="12.75"))
+    assert (found.first_time, found.last_time) == (10.5, 12.75)
+
+
 def test_a_frame_handed_out_twice_was_freed_unseen(demand):
     found = demand(alloc(100), alloc(96, 3))
     assert found.gaps == 1

@@ -234,6 +234,14 @@ TAKERS = """/dts-v1/;
 """
 
 
+@pytest.mark.parametrize(("what", "cut"), [("free_pages >= 200000", True), ("memory >= 2G", False)])
+def test_a_long_derivation_is_cut_and_a_short_one_whole(check_file, tmp_path, what, cut):
+    (tmp_path / "board.dts").write_text(TAKERS)
+    (finding,) = findings(check_file(f"boots: {{tree: board.dts}}\nexpect: '{what}'"))
+    assert any(line.strip() == "..." for line in finding.details) is cut
+    assert any(line.strip() == "dtb:/memory@60000000:reg" for line in finding.details)
+
+
 @pytest.mark.parametrize(("more", "line"), [(1000, 12), (10000, 9), (100000, 4)])
 def test_of_two_that_would_do_the_smaller_is_pointed_at(check_file, tmp_path, more, line):
     # secure has 4096 pages, video 32768: without either there are 1000 more, and 10,000 only without video
