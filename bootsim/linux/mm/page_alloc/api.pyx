@@ -22,8 +22,8 @@ def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
     """Allocate 2**order pages; return the first pfn, or None when there are none, which the log then tells.
 
     Source: include/linux/gfp.h alloc_pages(), mm/page_alloc.c __alloc_pages_nodemask()
-    Differs: nothing is reclaimed for memory, which lines tell; kswapd and kcompactd, if they are woken, run
-        when the request has returned; the failure's stack trace is left out.
+    Differs: without processes there is nothing to reclaim; kswapd and kcompactd, if they are woken, run when the
+        request has returned; the failure's stack trace is left out.
     """
     cdef Pglist p = k.mm.pgdat
     check_gfp(gfp_mask)
