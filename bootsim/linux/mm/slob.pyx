@@ -23,7 +23,7 @@ from bootsim.linux.mm.slab_common cimport (
     SlabAllocator, get_order)
 from bootsim.page cimport PAGE_SIZE
 
-from bootsim.linux.mm.slab_common import SlabError
+from bootsim.linux.mm.slab_common import SlabError, slab_warning
 
 cdef enum:
     SLOB_UNIT = 2
@@ -354,6 +354,8 @@ cdef class Slob(SlabAllocator):
     cdef uint32_t alloc(self, KmemCache s, uint32_t gfp_mask) except? 1:
         cdef uint32_t va = self.alloc_object(s.size, gfp_mask, s.align)
         if va and s.ctor is not None:
+            if gfp_mask & __GFP_ZERO:
+                slab_warning(self.k, "mm/slob.c:616", func="slob_alloc_node", once=True)
             s.ctor(va)
         return va
 

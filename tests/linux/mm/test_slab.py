@@ -269,3 +269,26 @@ def test_the_first_cache_of_kmalloc_is_that_of_a_node(config, size, first):
     assert k.mm.slab.node_bytes == size
     assert [s.name for s in k.mm.slab.slab_caches[:2]] == ["kmem_cache", first]
     assert kmem_cache_create(k, "cache", 100).node_va
+
+
+def warned(k, start):
+    return [record.text for record in k.log.records[start:] if record.kernel and "mm/sl" in record.text]
+
+
+def test_a_constructor_and_zeroed_memory_exclude_each_other():
+    for config, places in (({}, ["mm/slab.c:2580"]), ({"DEBUG_SLAB": True}, ["mm/slab.c:2580", "mm/slab.c:2992"])):
+        k = machine(**config)
+        s = kmem_cache_create(k, "cache", 100, 0, 0, lambda va: None)
+        start = len(k.log.records)
+        assert kmem_cache_alloc(k, s, GFP_KERNEL | 0x100)
+        assert kmem_cache_alloc(k, s, GFP_KERNEL | 0x100)
+        assert [place for place in places for text in warned(k, start) if place in text] == places
+
+
+def test_flags_that_no_slab_can_have_are_fixed_up_and_told(k):
+    s = kmem_cache_create(k, "cache", 100)
+    start = len(k.log.records)
+    va = kmem_cache_alloc(k, s, GFP_KERNEL | 0x2)  # __GFP_HIGHMEM
+    assert k.page(k.virt_to_phys(va) >> 12).zone == "Normal"
+    said = [record.text for record in k.log.records[start:] if "Unexpected gfp" in record.text]
+    assert said == ["Unexpected gfp: 0x2 (__GFP_HIGHMEM). Fixing up to gfp: 0xcc0 (GFP_KERNEL). Fix your code!"]

@@ -196,3 +196,11 @@ def test_a_copy_goes_its_own_way(k):
         assert kmem_cache_alloc(k, s, GFP_KERNEL) == kmem_cache_alloc(third, third.mm.slab.cache_at[s.va], GFP_KERNEL)
         assert kmalloc(k, 700, GFP_KERNEL) == kmalloc(third, 700, GFP_KERNEL)
     assert k.mm.slab.snapshot() == third.mm.slab.snapshot()
+
+
+def test_a_constructor_and_zeroed_memory_exclude_each_other(k):
+    s = kmem_cache_create(k, "cache", 100, 0, 0, lambda va: None)
+    start = len(k.log.records)
+    assert kmem_cache_alloc(k, s, GFP_KERNEL | 0x100)
+    assert kmem_cache_alloc(k, s, GFP_KERNEL | 0x100)
+    assert sum("mm/slob.c:616" in record.text for record in k.log.records[start:]) == 1

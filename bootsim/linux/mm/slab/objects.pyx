@@ -239,7 +239,7 @@ cdef class Slab(SlabSlabs):
             s.stats.freemiss += 1
             self.cache_flusharray(s, ac)
         if self.hardened and ac.avail and ac.entry[ac.avail - 1] == va:
-            slab_warning(self.k, "mm/slab.c:595", func="___cache_free", once=True)
+            slab_warning(self.k, "mm/slab.c:596", func="___cache_free", once=True)
             return 0
         ac.entry[ac.avail] = va
         ac.avail += 1
@@ -268,6 +268,8 @@ cdef class Slab(SlabSlabs):
 
     cdef uint32_t alloc(self, KmemCache s, uint32_t gfp_mask) except? 1:
         cdef uint32_t va = self.slab_alloc(s, gfp_mask)
+        if self.debug and s.ctor is not None and gfp_mask & __GFP_ZERO:
+            slab_warning(self.k, "mm/slab.c:2992", func="cache_alloc_debugcheck_after", once=True)
         if va and self.debug:
             va = self.cache_alloc_debugcheck_after(s, self.slab_of(s, va), va)
         if va and (gfp_mask & __GFP_ZERO or (self.clears_allocated and s.ctor is None

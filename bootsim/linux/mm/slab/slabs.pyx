@@ -15,17 +15,18 @@ from libc.string cimport memcpy
 from bootsim.errno cimport E2BIG
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab
 from bootsim.linux.mm.page_alloc.gfp cimport (
-    __GFP_COMP, __GFP_DMA, __GFP_DMA32, __GFP_NOFAIL, __GFP_RECLAIMABLE, GFP_CONSTRAINT_MASK, GFP_RECLAIM_MASK)
+    __GFP_COMP, __GFP_DMA, __GFP_DMA32, __GFP_NOFAIL, __GFP_RECLAIMABLE, __GFP_ZERO, GFP_CONSTRAINT_MASK,
+    GFP_RECLAIM_MASK, GFP_SLAB_BUG_MASK)
 from bootsim.linux.mm.slab.debug cimport POISON_FREE, SlabChecks
 from bootsim.linux.mm.slab.structs cimport (
     CFLGS_OBJFREELIST_SLAB, CFLGS_OFF_SLAB, NO_LIST, SLABS_FREE, SLABS_FULL, SLABS_PARTIAL, SlabCache, SlabList,
     SlabPage, copy_arrays, obj_freelist, off_slab)
 from bootsim.linux.mm.slab_common cimport (
     SLAB_CACHE_DMA, SLAB_CACHE_DMA32, SLAB_NOLEAKTRACE, SLAB_POISON, SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE,
-    SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource, SlabAllocator)
+    SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource, SlabAllocator, fix_flags)
 from bootsim.page cimport PAGE_SIZE
 
-from bootsim.linux.mm.slab_common import SlabError
+from bootsim.linux.mm.slab_common import SlabError, slab_warning
 
 cdef enum:
     SLAB_OBJ_MAX_NUM = 255      # an index is a byte
@@ -279,6 +280,10 @@ cdef class SlabSlabs(SlabChecks):
         s.grown = NO_PAGE
         if self.recorded:
             return pfn
+        if gfp_mask & <uint32_t>GFP_SLAB_BUG_MASK:
+            gfp_mask = fix_flags(self.k, gfp_mask)
+        if s.ctor is not None and gfp_mask & __GFP_ZERO:
+            slab_warning(self.k, "mm/slab.c:2580", func="cache_grow_begin", once=True)
         gfp_mask &= ~<uint32_t>__GFP_NOFAIL & <uint32_t>(GFP_CONSTRAINT_MASK | GFP_RECLAIM_MASK)
         pfn = self.pages.alloc(gfp_mask | s.allocflags, s.gfporder)
         if pfn == NO_PAGE:
