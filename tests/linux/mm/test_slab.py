@@ -292,3 +292,21 @@ def test_flags_that_no_slab_can_have_are_fixed_up_and_told(k):
     assert k.page(k.virt_to_phys(va) >> 12).zone == "Normal"
     said = [record.text for record in k.log.records[start:] if "Unexpected gfp" in record.text]
     assert said == ["Unexpected gfp: 0x2 (__GFP_HIGHMEM). Fixing up to gfp: 0xcc0 (GFP_KERNEL). Fix your code!"]
+
+
+def test_kfree_of_what_is_no_object_is_warned_of_once(k):
+    start = len(k.log.records)
+    kfree(k, k.phys_to_virt(k.mm.phys_offset))
+    kfree(k, k.phys_to_virt(k.mm.phys_offset))
+    assert warned(k, start) == ["WARNING: CPU: 0 PID: 0 at mm/slab.h:435 kfree"]
+
+
+def test_a_kernel_that_checks_itself_refuses_large_objects():
+    k = machine(DEBUG_VM=True)
+    start = len(k.log.records)
+    assert kmem_cache_create(k, "large", 1 << 26) is None
+    assert kmem_cache_create(k, "two words", 100) is not None
+    said = [record.text for record in k.log.records[start:] if record.kernel]
+    assert said[:2] == ["kmem_cache_create(large) integrity check failed",
+                        "kmem_cache_create(large) failed with error -22"]
+    assert sum("mm/slab_common.c:95" in text for text in said) == 1

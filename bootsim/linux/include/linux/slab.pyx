@@ -34,7 +34,9 @@ def kmem_cache_create_usercopy(k, str name not None, uint32_t size, uint32_t ali
     """
     cdef SlabAllocator a = _allocator(k)
     cdef KmemCache s = None
-    cdef int error = 0
+    cdef int error = _sanity_check(a, name, size)
+    if error:
+        return _not_created(k, name, error, flags)
     if size == 0 or size > 1 << a.kmalloc_shift_max or align & (align - 1) or align > 1 << a.kmalloc_shift_max:
         raise SlabError(f"cache {name}: objects of {size} bytes aligned to {align}: expected a size up to "
                         f"{1 << a.kmalloc_shift_max}, and a power of two")
@@ -52,14 +54,28 @@ def kmem_cache_create_usercopy(k, str name not None, uint32_t size, uint32_t ali
             s = a.alias(name, size, align, flags, ctor)
         if s is None:
             s, error = _create_cache(a, name, size, align, flags, useroffset, usersize, ctor)
-    if error:
-        if flags & SLAB_PANIC:
-            raise KernelPanic(f"kmem_cache_create: Failed to create slab '{name}'. Error {error}\n",
-                              "no free memory for it" if error == -ENOMEM else "flags that no cache may have")
-        printk(k, KERN_WARNING, "kmem_cache_create({name}) failed with error {error}", name=name, error=error,
-               func="kmem_cache_create_usercopy")
-        return None
-    return s
+    return _not_created(k, name, error, flags) if error else s
+
+
+cdef int _sanity_check(SlabAllocator a, str name, uint32_t size) except 1:
+    # Source: mm/slab_common.c kmem_cache_sanity_check(), of CONFIG_DEBUG_VM
+    if not a.g.debug_vm:
+        return 0
+    if size > 1 << a.kmalloc_shift_max:
+        printk(a.k, KERN_ERR, "kmem_cache_create({name}) integrity check failed", name=name,
+               func="kmem_cache_sanity_check")
+        return -EINVAL
+    if " " in name:
+        slab_warning(a.k, "mm/slab_common.c:95", func="kmem_cache_sanity_check")
+    return 0
+
+
+cdef _not_created(k, str name, int error, uint32_t flags):
+    if flags & SLAB_PANIC:
+        raise KernelPanic(f"kmem_cache_create: Failed to create slab '{name}'. Error {error}\n",
+                          "no free memory for it" if error == -ENOMEM else "flags or a size that no cache may have")
+    printk(k, KERN_WARNING, "kmem_cache_create({name}) failed with error {error}", name=name, error=error,
+           func="kmem_cache_create_usercopy")
 
 
 cdef _create_cache(SlabAllocator a, str name, uint32_t size, uint32_t align, uint32_t flags, uint32_t useroffset,

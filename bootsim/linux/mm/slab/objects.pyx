@@ -5,7 +5,7 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memmove, memset
 
 from bootsim.errno cimport ENOMEM
-from bootsim.linux.mm.page_alloc cimport NO_PAGE
+from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_ZERO, GFP_KERNEL, GFP_NOWAIT
 from bootsim.linux.mm.slab.slabs cimport SlabSlabs
 from bootsim.linux.mm.slab.structs cimport (
@@ -289,7 +289,6 @@ cdef class Slab(SlabSlabs):
 
     cdef int kfree(self, uint32_t va) except -1:
         # What is no object's is warned of, and stays.
-        cdef KmemCache s
         cdef uint32_t pfn = self.va_pfn(va)
         if va <= ZERO_SIZE_PTR:
             return 0
@@ -297,8 +296,11 @@ cdef class Slab(SlabSlabs):
             self.say(f"kfree_debugcheck: out of range ptr {va:x}h", "kfree_debugcheck")
             self.bug(2679, "kfree_debugcheck")
             return 0
-        s = self.virt_to_cache(va)
-        return self.free(s, va) if s is not None else 0
+        pfn = self.head_page(va)
+        if pfn == NO_PAGE or not self.g.map[pfn].flags & PG_slab:
+            slab_warning(self.k, "mm/slab.h:435", "virt_to_cache: Object is not a Slab page!", func="kfree", once=True)
+            return 0
+        return self.free(self.cache_at[self.g.map[pfn].mapping], va)
 
     cdef int free(self, KmemCache s, uint32_t va) except -1:
         cdef SlabPage *slab
