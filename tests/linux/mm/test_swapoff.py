@@ -98,12 +98,12 @@ def test_swapoff_reads_files_back(booted):
     ended(lab)
 
 
-def test_advice_reads_shared_pages_into_the_swap_cache(booted):
+def test_advice_reads_shared_pages_into_the_swap_cache_and_the_one_behind(booted):
     lab, p, addr, _ = shared(booted)
     p.madvise(addr, 16 * PAGE, MADV_PAGEOUT)
     before = events(lab)
     assert p.madvise(addr, 3 * PAGE, MADV_WILLNEED) == 0
-    assert events(lab, before)["pswpin"] == swapspace(lab.k).nrpages == 3
+    assert events(lab, before)["pswpin"] == swapspace(lab.k).nrpages == 4
     assert p.read(addr + 2 * PAGE, 8) == content(2)
     assert "pgmajfault" not in events(lab, before)
     ended(lab)

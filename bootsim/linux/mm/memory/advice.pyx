@@ -38,7 +38,10 @@ cdef int read_entry(TablePages pages, SwapSpace space, uint32_t entry) except -1
 
 
 cdef int willneed(TablePages pages, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
-    """Read pages that are in a swap area into the swap cache. Source: mm/madvise.c madvise_willneed()"""
+    """Read pages that are in a swap area into the swap cache.
+
+    Source: mm/madvise.c madvise_willneed(), force_swapin_readahead(), force_shm_swapin_readahead()
+    """
     cdef SwapSpace space = vma.vm_mm.processes.swapspace
     cdef uint32_t addr = start, ptep, pte
     cdef PageCache cache = None
@@ -48,15 +51,16 @@ cdef int willneed(TablePages pages, VmAreaStruct vma, uint32_t start, uint32_t e
         step(pages.k, "madvise(MADV_WILLNEED) of {start:#x}-{end:#x}: no file is read ahead", func="madvise",
              start=start, end=end)
         return 0
+    if cache is not None:  # the page behind the range, too
+        for index in range(linear_page_index(vma, start), <int64_t>linear_page_index(vma, end) + 1):
+            if index in cache.swapped:
+                read_entry(pages, space, cache.swapped[index])
+        return pages.lru_add_drain()
     while addr < end and space is not None:
-        if cache is not None:
-            if linear_page_index(vma, addr) in cache.swapped:
-                read_entry(pages, space, cache.swapped[linear_page_index(vma, addr)])
-        else:
-            ptep = pages.pte_offset(vma.vm_mm, addr)
-            pte = pages.ram.load32(ptep) if ptep else 0
-            if is_swap_pte(pte):
-                read_entry(pages, space, pte_to_swp_entry(pte))
+        ptep = pages.pte_offset(vma.vm_mm, addr)
+        pte = pages.ram.load32(ptep) if ptep else 0
+        if is_swap_pte(pte):
+            read_entry(pages, space, pte_to_swp_entry(pte))
         addr += PAGE_SIZE
     return pages.lru_add_drain()
 
