@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.errors import InputError
-from bootsim.hw.cpu import of_tree, stated
+from bootsim.hw.cpu import core_modules, of_tree, stated
 from bootsim.hw.machine import power_on
 from bootsim.hw.soc import processor_of, soc_for
 from bootsim.inputs import bootloader as loader
@@ -21,6 +21,8 @@ from bootsim.stages import STAGES
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
+
+    from bootsim.hw.cpu import Cpu
 
 
 def prepare(
@@ -74,12 +76,26 @@ def prepare(
         efi_memmap=efi_memmap,
     )
     cpus = handover.cpus or smp or _powered(tree)
-    processor = stated(cpu, lambda: processor_of(tree, of_tree(tree)))
+    modules = () if cpu else core_modules(tree)
+    processor = stated(cpu, lambda: processor_of(tree, _of_module(modules, build) or of_tree(tree)))
     machine = power_on(handover, processor, cpus, soc_for(tree, map(_register, soc), cpus))
     k = Kernel(build, machine, observer=observer, where=tree.where)
     if build is not own:
         _tell_slab(k, own, build)
+    if modules and processor.part != modules[0].part:
+        step(k, "warning: the tree does not tell which processor the board has, and this kernel does not know {usual}: "
+             "taken to be {cpu}; --cpu states another", func="prepare", level=KERN_WARNING, usual=modules[0].name,
+             cpu=processor.name)
     return k
+
+
+def _of_module(modules: Sequence[Cpu], build: KernelBuild) -> Cpu | None:
+    # of a board with core modules: the first whose processor the kernel knows
+    if not modules:
+        return None
+    from bootsim.linux.arch.arm.kernel.head import knows
+
+    return next((cpu for cpu in modules if knows(build.config, cpu.midr)), modules[0])
 
 
 def _tell_slab(k: Kernel, own: KernelBuild, build: KernelBuild) -> None:

@@ -1,11 +1,14 @@
 """The processor that boots, as the tree tells it."""
 
+from pathlib import Path
+
 import pytest
 
 import bootsim
 from bootsim.errors import InputError
 from bootsim.inputs.devicetree import load_tree
 
+BUILDS = Path(__file__).parent / "golden/builds"
 TREE = """/dts-v1/;
 / {{
 	compatible = "{board}";
@@ -96,6 +99,19 @@ def test_an_old_tree_that_leaves_out_device_type_tells_its_processor_too(prepare
 def test_a_board_that_names_no_processor_boots_as_the_one_it_has(prepare, board, processor):
     assert prepare(board=board).machine.cpu.name == processor
     assert prepare(board=board, cpu=["cortex-a9"]).machine.cpu.name == "Cortex-A9"
+
+
+@pytest.mark.parametrize(("board", "processor", "told"), [
+    ("arm,realview-eb", "ARM1136", True), ("arm,integrator-cp", "ARM1136", True),
+    ("arm,versatile-pb", "ARM926EJ-S", False)])
+def test_of_a_board_with_core_modules_the_kernel_tells_the_processor(prepare, board, processor, told):
+    k = prepare(board=board, config=BUILDS / "v6realview.yaml")
+    assert k.machine.cpu.name == processor
+    assert any("the tree does not tell which processor" in r.text for r in k.log.records) == told
+    assert prepare(board=board, config=BUILDS / "v5versatile.yaml").machine.cpu.name == "ARM926EJ-S"
+    assert prepare(board=board, config=BUILDS / "v6realview.yaml", cpu=["arm1176"]).machine.cpu.name == "ARM1176"
+    said = prepare(cpu("arm,arm926ej-s", 0), board=board, config=BUILDS / "v6realview.yaml")
+    assert said.machine.cpu.name == "ARM926EJ-S"
 
 
 def test_its_registers_can_be_given(prepare):

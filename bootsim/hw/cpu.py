@@ -244,6 +244,12 @@ OTHER_BOARDS = {
     "ti,nspire-cx": ARM926,
     "ti,nspire-tp": ARM926,
 }
+# Boards that take core modules with different processors, of which their trees do not tell.
+CORE_MODULES = {
+    "arm,integrator-ap": (ARM926, ARM920, ARM922, ARM720, ARM1026, ARM1136),
+    "arm,integrator-cp": (ARM926, ARM920, ARM922, ARM1026, ARM1136),
+    "arm,realview-eb": (ARM926, ARM1136, ARM1176, ARM11MPCORE, CORTEX_A9),
+}
 # Boards without an MMU, which this port of the kernel needs.
 NO_MMU_BOARDS = {
     "arm,mps2": "Cortex-M",
@@ -271,6 +277,13 @@ def of_tree(tree: Tree) -> Cpu:
     cpu = _model_of_tree(tree)
     affinity = next((processor.affinity for processor in tree.processors if processor.compatible), 0)
     return cpu._replace(mpidr=cpu.mpidr | affinity) if cpu.mpidr and affinity <= 0xFFFFFF else cpu
+
+
+def core_modules(tree: Tree) -> tuple[Cpu, ...]:
+    """The processors that a board may have whose tree tells of none; none where it tells, or there is but one."""
+    if any(names for _, names in _processors(tree)):
+        return ()
+    return next((CORE_MODULES[name] for name in tree.board if name in CORE_MODULES), ())
 
 
 def _model_of_tree(tree: Tree) -> Cpu:

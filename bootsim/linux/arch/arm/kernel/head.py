@@ -86,6 +86,11 @@ def lookup_processor_type(k: Kernel, midr: int) -> ProcInfo:
                       f"{k.machine.cpu.name} (__error_p)")
 
 
+def knows(config: Config, midr: int) -> bool:
+    """Whether a build has an entry for a processor in its list."""
+    return any(midr & info.cpu_mask == info.cpu_val for info in proc_info_list(config))
+
+
 def proc_info_list(config: Config) -> Iterator[ProcInfo]:
     """The processors that a build knows, in the linker's order.
 
