@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bootsim.hw.mmu import Translation
 from bootsim.lab.drawing import Box, Drawing, Row
 from bootsim.linux.arch.arm.asm import pgtable_2level as pt
+from bootsim.linux.mm.swapfile.api import pte_to_swp_entry, swp_type_offset
 from bootsim.page import PAGE_SHIFT
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ def _half(k: Kernel, va: int, at: int, which: int, *, hardware: bool) -> list[Ro
 def _linux(word: int) -> str:
     if not word:
         return "none"
+    if not word & pt.L_PTE_PRESENT:
+        area, slot = swp_type_offset(pte_to_swp_entry(word))
+        return f"slot {slot} of swap area {area}"
     return ", ".join(text for bit, on, off in _LINUX_BITS if (text := on if word & bit else off))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsim.lab.reversemap import mapped_page
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_PRESENT
 from bootsim.linux.fs.proc.task_mmu import show_map_vma
 from bootsim.linux.mm.vmstat import all_vm_events
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
@@ -113,7 +114,8 @@ class ProcessLife:
         seen: dict[int, list[tuple[int, int]]] = {}
         for task in self.replay.room.tasks.values():
             for va, linux, _, _ in [] if task.mm is None else self.replay.pages.entries(task.mm):
-                seen.setdefault(linux >> PAGE_SHIFT, []).append((task.pid, va))
+                if linux & L_PTE_PRESENT:
+                    seen.setdefault(linux >> PAGE_SHIFT, []).append((task.pid, va))
         seen.pop(zero, None)
         several = {pfn: tuple(shown) for pfn, shown in seen.items() if len({pid for pid, _ in shown}) > 1}
         if len(several) > self._most:

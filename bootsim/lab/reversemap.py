@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bootsim.lab.drawing import Box, Drawing, Row
+from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_PRESENT
 from bootsim.linux.fs.proc.task_mmu import show_map_vma
 from bootsim.linux.mm.rmap.unmap import mapping_vmas
+from bootsim.linux.mm.swapfile.api import pte_to_swp_entry, swp_type_offset
 from bootsim.page import PAGE_SHIFT
 
 if TYPE_CHECKING:
@@ -88,7 +90,12 @@ def _address_spaces(room: Processes, page: Any, vmas: list[VmAreaStruct]) -> lis
 
 def _entry(room: Any, pfn: int, vma: VmAreaStruct, va: int) -> str:
     word = room.pages.entry(vma.vm_mm, va)
-    shows = "this page" if word >> PAGE_SHIFT == pfn else f"another frame, {word >> PAGE_SHIFT:#x}" if word else "none"
+    if word and not word & L_PTE_PRESENT:
+        area, slot = swp_type_offset(pte_to_swp_entry(word))
+        shows = f"slot {slot} of swap area {area}"
+    else:
+        frame = word >> PAGE_SHIFT
+        shows = "none" if not word else "this page" if frame == pfn else f"another frame, {frame:#x}"
     return f"entry of {va:#010x}: {word:08x}, {shows}"
 
 

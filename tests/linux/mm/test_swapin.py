@@ -378,6 +378,20 @@ def test_vtop_tells_the_slot(booted):
     assert lines[at + 1].split() == ["100", "/dev/vda2", "2"]
 
 
+def test_pictures_tell_the_slot(booted):
+    lab, p, addr = start(booted, 1)
+    child = p.fork()
+    swap_out(lab, p, addr)
+    lab.switch_to(p)
+    table = [row.text for column in lab.picture(int(addr)).columns for box in column for row in box.rows]
+    assert any(text.endswith("slot 1 of swap area 0") for text in table)
+    p.read(addr)
+    rows = [row.text for column in lab.picture(lab.k.page(p.pfn(addr))).columns for box in column for row in box.rows]
+    assert [row.partition(", ")[2] for row in rows if row.startswith("entry of")] == [
+        "this page", "slot 1 of swap area 0"]
+    assert child.read(addr, 8) == content(0)
+
+
 def test_a_copy_of_the_machine_reads_its_own_slots(booted):
     lab, p, addr = start(booted, 8)
     swap_out(lab, p, *(addr + i * PAGE for i in range(8)))
