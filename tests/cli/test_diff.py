@@ -123,6 +123,38 @@ def test_state_directories_of_replays(bootsim, tmp_path):
     assert bootsim("diff", tmp_path / "a", tmp_path / "a").exit_code == 0
 
 
+def test_directories_show_regions_by_address_with_their_flags(bootsim, tree_file, tmp_path):
+    region = ("	reserved-memory { #address-cells = <1>; #size-cells = <1>; ranges;\n"
+              "		fw@7f000000 { reg = <0x7f000000 0x100000>; %s };\n	};\n")
+    for name, flag in (("a", "no-map;"), ("b", "")):
+        bootsim("boot", tree_file(region % flag), "--cmdline", "cma=0", "--state", tmp_path / name, "-q")
+    told = bootsim("diff", tmp_path / "a", tmp_path / "b", "--show", "state").stdout
+    sections = [line.strip() for line in told.splitlines() if re.fullmatch(r"  \w[\w ]*", line)]
+    assert sections[0] == "memblock"
+    assert not {"facts", "log lines"} & set(sections)
+    assert "    memory 0x7f000000-0x7f0fffff: no-map -> there  (arm_memblock_init ... memblock_free_all)" in told
+    assert "    reserved 0x7f000000-0x7f0fffff: new: there  (arm_memblock_init ... memblock_free_all)" in told
+
+
+def test_numbers_are_compared_at_each_stage_between_replays(bootsim):
+    told = json.loads(bootsim("diff", "vexpress.dts", "--mem", "1G", "--mem", "512M", "--form", "json").stdout)
+    effects = {effect["id"]: effect for effect in told["effects"]}
+    assert effects["cma:area reserved"]["a"] == "0x9f000000-0x9fffffff"
+    # of a real kernel the number counts no more once its drivers have run
+    assert "free_initmem" in effects["zones:totalram_pages"]["stages"]
+
+
+def test_a_step_that_changed_its_place_is_told_with_what_it_follows(bootsim, capture, tmp_path):
+    lines = (capture / "console.log").read_text().splitlines()
+    at = next(n for n, line in enumerate(lines) if "cma: Reserved" in line)
+    other = tmp_path / "other.log"
+    other.write_text("\n".join([*lines[:at], *lines[at + 1 : at + 4], lines[at], *lines[at + 4 :]]) + "\n")
+    told = bootsim("diff", capture / "console.log", other, "--show", "log").stdout
+    (moved,) = (line for line in told.splitlines() if line.lstrip().startswith(">"))
+    assert "cma: Reserved 16 MiB" in moved
+    assert f"after '{lines[at + 3].partition('] ')[2][:20]}" in " ".join(told.split())
+
+
 def test_a_directory_of_an_unknown_build_is_not_replayed_without_one(bootsim, tmp_path):
     (tmp_path / "mine.yaml").write_text((Path(__file__).parents[2] / "configs/3g-1g.yaml").read_text()
                                         .replace('name: "3G/1G"', "name: mine"))

@@ -34,6 +34,15 @@ def test_rows_add_up(bootsim, tree_file):
     assert node["file"].endswith("board.dts")
 
 
+@pytest.mark.parametrize(("options", "owner", "decided"), [
+    ([], "area reserved", "CONFIG_CMA_SIZE_MBYTES"), (["--cmdline", "cma=8M"], "area reserved", "cma="),
+    ([], "device tree", "--dtb-addr"),
+])
+def test_who_decided_is_told_as_it_was_written(bootsim, tree_file, options, owner, decided):
+    lines = bootsim("where", tree_file(), *options).stdout.splitlines()
+    assert any(owner in line and line.endswith(f" {decided}") for line in lines)
+
+
 def test_small_owners_are_told_together_unless_all_are_wanted(bootsim, tree_file):
     tree = tree_file(NODES)
     assert "zero page" not in bootsim("where", tree).stdout
@@ -89,3 +98,6 @@ def test_boots_are_named_as_they_were_asked_for(bootsim, tree_file):
     done = bootsim("where", tree_file(), *options, "--json")
     assert json.loads(done.stdout)["boot"].endswith(
         "board.dts --mem 256M --smp 2 --dtb-addr 0x68000000 --ram 512M@0x60000000")
+    done = bootsim("where", tree_file(), "--cmdline", "quiet cma=8M", "--cmdline", "", "--json")
+    assert [each["boot"].partition("board.dts ")[2] for each in json.loads(done.stdout)] == [
+        '--cmdline "quiet cma=8M"', '--cmdline ""']

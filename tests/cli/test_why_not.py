@@ -70,6 +70,15 @@ def test_what_no_single_change_brings_about(bootsim):
     result = bootsim("why-not", "vexpress.dts", "cma.areas > 5")
     assert result.exit_code == 1
     assert "No single change that was tried makes it hold" in result.stdout
+    tried = " ".join(result.stdout.split())
+    assert all(f" {option}" in tried for option in ("vmalloc=", "cma=", "--mem", "CONFIG_VMSPLIT_2G=y"))
+
+
+def test_what_moves_the_digest_of_a_boot(bootsim):
+    told = json.loads(bootsim("explain", "vexpress.dts", "digest", "--what-if", "--json").stdout)
+    values = {move["value"] for move in told["moves"]}
+    assert len(values) == len(told["moves"]) > 2
+    assert all(len(value) == 64 for value in values)
 
 
 def test_json(bootsim):
