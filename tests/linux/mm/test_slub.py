@@ -197,6 +197,29 @@ def test_shrinking_sorts_slabs_by_what_is_free_and_drops_the_empty(k):
     assert s.nr_slabs == 3
 
 
+def test_the_fifth_slab_that_would_wait_goes_back_as_it_becomes_empty():
+    # MIN_PARTIAL, the slab itself among them; the processor's own slab is on no list
+    k = machine(SLUB_CPU_PARTIAL=False)
+    s = kmem_cache_create(k, "x", 1024, 0, 0, lambda va: None)
+    per_slab = s.oo & 0xFFFF
+    objects = [kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(10 * per_slab)]
+    for va in objects:
+        kmem_cache_free(k, s, va)
+    waiting = row(k, s)["node"]["partial"]
+    assert [slab["inuse"] for slab in waiting] == [0] * 4
+    assert s.nr_slabs == 5
+
+
+def test_init_on_free_clears_the_room_behind_the_object_too():
+    k = machine("init_on_free=1")
+    s = kmem_cache_create(k, "x", 20, 8)
+    va = kmem_cache_alloc(k, s, GFP_KERNEL)
+    k.machine.ram.write(k.virt_to_phys(va), b"\xff" * 24)
+    kmem_cache_free(k, s, va)
+    left = k.read(va, 24)
+    assert left[:s.offset] + left[s.offset + 4:] == bytes(20)  # the free pointer lies between
+
+
 def test_what_is_no_object_of_the_cache_is_refused(k):
     s = kmem_cache_create(k, "x", 96)
     va = kmem_cache_alloc(k, s, GFP_KERNEL)
