@@ -268,6 +268,6 @@ def test_the_tables_as_the_prompt_shows_them(lab):
     assert len(data) == len(fetch) == 32
     assert data[5] == "do_translation_fault SIGSEGV section translation fault"
     assert data[1] == "do_alignment SIGBUS alignment exception"  # hooked in: do_bad() in the source's table
-    assert data[13] == "do_bad_area SIGSEGV section permission fault"
+    assert data[13] == "do_sect_fault SIGSEGV section permission fault"
     assert data[15] == fetch[15] == "do_page_fault SIGSEGV page permission fault"
     assert fetch[1] == "do_bad SIGBUS unknown 1"

@@ -112,11 +112,19 @@ def do_bad(_k: Kernel, _abort: Abort) -> bool:
 def do_bad_area(k: Kernel, abort: Abort) -> Signal:
     """Answer an access to where nothing may be: SIGSEGV, or an oops.
 
-    Source: arch/arm/mm/fault.c do_bad_area(), do_sect_fault()
+    Source: arch/arm/mm/fault.c do_bad_area()
     """
     if abort.user_mode:
         return __do_user_fault(k, abort, SIGSEGV, SEGV_MAPERR)
     return _oops(k, abort)
+
+
+def do_sect_fault(k: Kernel, abort: Abort) -> Signal:
+    """Answer an access that a section's rights forbid.
+
+    Source: arch/arm/mm/fault.c do_sect_fault()
+    """
+    return do_bad_area(k, abort)
 
 
 def __do_user_fault(k: Kernel, abort: Abort, sig: int, code: int) -> Signal:
@@ -244,7 +252,7 @@ def _ifsr_info() -> list[FsrInfo]:
 def _rights() -> list[FsrInfo]:
     return [
         FsrInfo(do_bad, SIGBUS, 0, "external abort on translation"),
-        FsrInfo(do_bad_area, SIGSEGV, SEGV_ACCERR, "section permission fault"),
+        FsrInfo(do_sect_fault, SIGSEGV, SEGV_ACCERR, "section permission fault"),
         FsrInfo(do_bad, SIGBUS, 0, "external abort on translation"),
         FsrInfo(do_page_fault, SIGSEGV, SEGV_ACCERR, "page permission fault"),
     ]
