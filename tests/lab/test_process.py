@@ -268,14 +268,6 @@ def test_entries_made_old_or_clean_are_read_again(lab, program, tmp_path):
     assert lab.store(shared, 1, privileged=False).kind == "permission"
 
 
-def test_advice_that_changes_nothing_here_says_so(lab, program, tmp_path):
-    p = lab.process(program)
-    (tmp_path / "data").write_bytes(bytes(4096))
-    addr = p.mmap(0, 4096, 1, lab.bare["MAP_PRIVATE"], p.open(tmp_path / "data"))
-    p.madvise(addr, 4096, 3)
-    assert any("madvise(MADV_WILLNEED)" in r.text and "no file is read ahead" in r.text for r in lab.k.log.records)
-
-
 def fill(lab, p):
     lab.sysctl("vm.overcommit_memory", 1)
     while True:

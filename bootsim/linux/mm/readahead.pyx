@@ -54,6 +54,15 @@ cdef int do_page_cache_ra(PageCache cache, uint32_t index, uint32_t nr_to_read, 
     return 0
 
 
+cdef int force_page_cache_ra(PageCache cache, FileRaState ra, uint32_t index, uint32_t nr_to_read,
+                             uint64_t size) except -1:
+    """Read pages as they are asked for, as many as one request to the disk may read.
+
+    Source: mm/readahead.c force_page_cache_ra()
+    """
+    return do_page_cache_ra(cache, index, min(nr_to_read, max(<uint32_t>IO_PAGES, ra.ra_pages)), 0, size)
+
+
 cdef uint32_t get_init_ra_size(uint32_t size, uint32_t max_pages) noexcept:
     # Source: mm/readahead.c get_init_ra_size()
     cdef uint32_t newsize = 1

@@ -149,6 +149,23 @@ def test_a_clean_page_in_the_swap_cache_is_not_written_again(booted):
     ended(lab)
 
 
+def test_clean_pages_of_files_go_on_advice_and_come_back_on_advice(booted, tmp_path):
+    lab, p, _ = start(booted, 1)
+    (tmp_path / "file").write_bytes(b"".join(content(i).ljust(PAGE) for i in range(400)))
+    addr = p.mmap(0, 400 * PAGE, 1, 2, p.open(tmp_path / "file"))
+    for i in range(400):
+        p.read(addr + i * PAGE)
+    assert p.madvise(addr, 400 * PAGE, MADV_PAGEOUT) == 0
+    assert p.task.mm.rss[0] == 0
+    assert p.madvise(addr, 400 * PAGE, MADV_WILLNEED) == 0
+    before = events(lab)
+    for i in range(320):  # as much as a disk reads at once: 1280 KiB
+        assert p.read(addr + i * PAGE, 8) == content(i)
+    assert "pgmajfault" not in events(lab, before)
+    assert p.read(addr + 320 * PAGE, 8) == content(320)
+    assert events(lab, before)["pgmajfault"] == 1
+
+
 # -------------------------------------------------------------------- swapoff()
 
 

@@ -9,11 +9,10 @@ from bootsim.linux.mm.mmap.structs cimport (
     MADV_COLD, MADV_FREE, MADV_WILLNEED, NO_ANSWER, VmAreaStruct, linear_page_index)
 from bootsim.linux.mm.page_alloc.gfp cimport GFP_HIGHUSER_MOVABLE
 from bootsim.linux.mm.page_alloc.structs cimport NO_PAGE, PG_lru, PG_unevictable, Page
+from bootsim.linux.mm.readahead cimport file_ra_state, force_page_cache_ra
 from bootsim.linux.mm.swap cimport PG_dirty, PG_referenced, PG_swapcache, page_mapcount
 from bootsim.linux.mm.swap_state cimport SwapSpace
 from bootsim.linux.mm.swapfile.swapops cimport is_swap_pte, pte_to_swp_entry
-
-from bootsim.linux.kernel.printk import step
 
 
 cdef bint takes_advice(TablePages pages, VmAreaStruct vma, uint32_t pfn, int behavior) except -1:
@@ -38,22 +37,22 @@ cdef int read_entry(TablePages pages, SwapSpace space, uint32_t entry) except -1
 
 
 cdef int willneed(TablePages pages, VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
-    """Read pages that are in a swap area into the swap cache.
+    """Read pages of a file that are not in memory; those that are in a swap area, into the swap cache.
 
-    Source: mm/madvise.c madvise_willneed(), force_swapin_readahead(), force_shm_swapin_readahead()
+    Source: mm/madvise.c madvise_willneed(), force_shm_swapin_readahead(), mm/fadvise.c generic_fadvise()
     """
     cdef SwapSpace space = vma.vm_mm.processes.swapspace
     cdef uint32_t addr = start, ptep, pte
     cdef PageCache cache = None
     if vma.vm_file is not None:
         cache = getattr(vma.vm_file.f_mapping, "page_cache", None)
-    if vma.vm_file is not None and (cache is None or not cache.shmem):
-        step(pages.k, "madvise(MADV_WILLNEED) of {start:#x}-{end:#x}: no file is read ahead", func="madvise",
-             start=start, end=end)
-        return 0
-    if cache is not None:  # the page behind the range, too
+        if cache is None:
+            return 0  # a device reads nothing ahead
+        if not cache.shmem:
+            return force_page_cache_ra(cache, file_ra_state(vma.vm_file), linear_page_index(vma, start),
+                                       end - start >> PAGE_SHIFT, vma.vm_file.f_inode.i_size)
         for index in range(linear_page_index(vma, start), <int64_t>linear_page_index(vma, end) + 1):
-            if index in cache.swapped:
+            if index in cache.swapped:  # the page behind the range, too
                 read_entry(pages, space, cache.swapped[index])
         return pages.lru_add_drain()
     while addr < end and space is not None:
@@ -106,7 +105,6 @@ cdef int64_t advise(TablePages pages, VmAreaStruct vma, uint32_t start, uint32_t
     MADV_PAGEOUT has their pages reclaimed.
 
     Source: mm/madvise.c madvise_free_pte_range(), madvise_cold_or_pageout_pte_range()
-    Differs: MADV_WILLNEED reads no files.
     """
     cdef uint32_t upto
     cdef list isolated
