@@ -121,10 +121,10 @@ def test_where_names_the_line_through_includes_and_macros():
 
 def test_where_names_the_line_of_a_node_in_a_node(tmp_path):
     path = tmp_path / "board.dts"
-    path.write_text("/dts-v1/;\n/ {\n\ta {\n\t\tb {\n\t\t\tx;\n\t\t};\n\t\tc { };\n\t};\n};\n")
+    path.write_text("/dts-v1/;\n/ {\n\ta {\n\t\tb\n\t\t{\n\t\t\tx;\n\t\t};\n\t\tc { };\n\t};\n};\n")
     tree = load_tree(path)
     assert [tree.where(*place) for place in (("/a",), ("/a/b",), ("/a/b", "x"), ("/a/c",))] == [
-        f"{path}:{line}" for line in (3, 4, 5, 7)]
+        f"{path}:{line}" for line in (3, 4, 6, 8)]
 
 
 # ---------------------------------------------------------------- errors
