@@ -86,8 +86,8 @@ class Drawing:
         width = max((place.x + place.width for place in places.values()), default=0) + 3 * _MARGIN
         height = max((place.y + place.height for place in places.values()), default=0) + _MARGIN
         parts = [f"<style>{STYLE}</style>"] if style else []
+        parts += [part for place in places.values() for part in _arrows(place, places)]  # under the boxes
         parts += [part for place in places.values() for part in _box(place, links)]
-        parts += [part for place in places.values() for part in _arrows(place, places)]
         return (f'<svg xmlns="http://www.w3.org/2000/svg" class="drawing" width="{width:.0f}" height="{height:.0f}" '
                 f'viewBox="0 0 {width:.0f} {height:.0f}" role="img"><title>{escape(self.title)}</title>'
                 f"{''.join(parts)}</svg>")
