@@ -208,3 +208,38 @@ def test_a_driver_chooses_the_type_of_memory(lab, change, kind):
     p, addr = mapped(lab, Registers())
     assert p.pfn(addr) == 0x10009
     assert p.vtop(addr).grep("TEX").split(maxsplit=3)[3] == kind
+
+
+def test_an_entry_that_lets_nobody_pass_ends_the_program(lab):
+    class Hidden(CharDevice):
+        def mmap(self, _file, vma):
+            return lab.bare["remap_pfn_range"](vma, vma.vm_start, 0x10000, PAGE, lab.bare["PAGE_KERNEL"]())
+
+    lab.process()  # init, whose end would be the kernel's
+    p, addr = mapped(lab, Hidden())
+    assert p.touch(addr) == "SIGKILL"
+    assert any("would fault for ever, and is ended" in record.text for record in lab.k.log.records)
+
+
+def test_a_file_is_not_read_as_zeroes_for_want_of_memory(lab):
+    class Full:
+        """A page cache without memory for what the disk has from page 1 on."""
+
+        def frame(self, _index):
+            return None
+
+        def holds(self, index):
+            return index > 0
+
+        def write(self, _first, _count):
+            pass
+
+    p = lab.process()
+    fd = p.open(__file__, writable=True)
+    file = p.task.files[fd]
+    file.f_inode.i_size = 3 * PAGE
+    file.f_mapping.page_cache = Full()
+    assert p.pread(fd, 2 * PAGE) == bytes(PAGE)  # a hole
+    assert p.pread(fd, PAGE, PAGE) == -12
+    assert p.pwrite(fd, b"x", 5 * PAGE) == -12
+    assert file.f_inode.i_size == 3 * PAGE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bootsim.linux.include.linux.errno import EBADF, EFBIG, EINVAL
+from bootsim.linux.include.linux.errno import EBADF, EFBIG, EINVAL, ENOMEM
 from bootsim.linux.include.linux.fs import FMODE_READ, FMODE_WRITE, File
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
@@ -59,11 +59,14 @@ def _parts(pos: int, count: int) -> Iterator[tuple[int, int, int]]:
         pos, count = pos + size, count - size
 
 
-def _generic_file_read(k: Kernel, file: File, count: int, pos: int) -> bytes:
-    # Source: mm/filemap.c generic_file_buffered_read()
-    cache, parts = file.f_mapping.page_cache, []
+def _generic_file_read(k: Kernel, file: File, count: int, pos: int) -> bytes | int:
+    # Source: mm/filemap.c generic_file_buffered_read(): what was read before memory ran out, or -ENOMEM
+    cache: Any = file.f_mapping.page_cache
+    parts: list[bytes] = []
     for index, offset, size in _parts(pos, count):
         pfn = cache.frame(index)
+        if pfn is None and cache.holds(index):
+            return b"".join(parts) or -ENOMEM
         parts.append(bytes(size) if pfn is None else bytes(k.machine.ram.read((pfn << PAGE_SHIFT) + offset, size)))
     return b"".join(parts)
 
@@ -76,8 +79,10 @@ def _generic_perform_write(k: Kernel, file: File, data: bytes, pos: int) -> int:
         cache.write(index, 1)
         pfn = cache.frame(index)
         if pfn is None:
-            break
+            break  # without memory
         k.machine.ram.write((pfn << PAGE_SHIFT) + offset, data[done : done + size])
         done += size
+    if not done:
+        return -ENOMEM if data else 0
     file.f_inode.i_size = max(file.f_inode.i_size, pos + done)
     return done

@@ -48,15 +48,15 @@ cdef class PageCache:
         cdef object pfn = self.i_pages.get(index)
         if pfn is not None:
             return pfn
-        if (index < self.limit and index not in self.holes and index not in self.shadows
-                and index not in self.swapped):
+        if self.has(index):
             pfn = self.make(index, True)
             return NO_PAGE if pfn == NO_MEMORY else pfn
         return NO_PAGE
 
     cdef bint has(self, uint32_t index) noexcept:
         # whether a page is in memory, or would have been if anybody had looked
-        return index in self.i_pages or (index < self.limit and index not in self.holes and index not in self.shadows)
+        return index in self.i_pages or (index < self.limit and index not in self.holes and index not in self.shadows
+                                         and index not in self.swapped)
 
     cdef uint32_t make(self, uint32_t index, bint long_there=False, uint32_t gfp=GFP_HIGHUSER_MOVABLE) except? 1:
         # A page at an index, which waits for its place on the LRU list unless it has been there for long; NO_MEMORY.
@@ -112,13 +112,17 @@ cdef class PageCache:
         return 0
 
     def frame(self, uint32_t index):
-        """The page frame of an index, None where nothing is; what the disk has is read in."""
+        """The page frame of an index, None where nothing is or there is no memory; what the disk has is read in."""
         cdef uint32_t pfn = self.find(index)
         if pfn == NO_PAGE and index in self.swapped:
             pfn = self.swap_in(index, False)
         elif pfn == NO_PAGE and index in self.shadows:
             pfn = self.make(index)
         return None if pfn == NO_PAGE or pfn == NO_MEMORY else pfn
+
+    def holds(self, uint32_t index):
+        """Whether the file has anything at an index: in memory, on the disk or in a swap area."""
+        return self.has(index) or index in self.shadows or index in self.swapped
 
     def write(self, uint64_t first, uint64_t count, bint dirty=True):
         """Have pages of a file written through it, from index `first` on: those that are not there are made.

@@ -12,6 +12,7 @@ from bootsim.linux.mm.mmap.structs cimport (
 from bootsim.linux.mm.mmap.vma cimport find_vma
 
 from bootsim.linux.kernel.fork.dup import do_exit
+from bootsim.linux.kernel.printk import KERN_WARNING, step
 from bootsim.linux.mm.oom_kill.kill import pagefault_out_of_memory
 
 
@@ -52,12 +53,19 @@ cdef int64_t access_once(Task task, ProcessPages pages, uint32_t addr, bint writ
 
 cdef int64_t fault_of(Task task, ProcessPages pages, uint32_t addr, bint write, bint execute) except? NO_ANSWER:
     # The same until the access passes: while a fault waits for memory, reclaim may take the page that it was for.
+    # Differs: the kernel tries for ever.
     cdef int64_t found = HANDLED
-    cdef int times = 0
-    while found == HANDLED and times < MAX_FAULTS and not task.fatal_signal_pending:
+    for _ in range(MAX_FAULTS):
         found = access_once(task, pages, addr, write, execute)
-        times += 1
-    return 0 if found == HANDLED else found
+        if found != HANDLED:
+            return found
+        if task.fatal_signal_pending:
+            return SIGKILL
+    step(pages.k, "process {pid}: after {times} faults on {addr:#x} its entry still does not let the access pass: the "
+         "program would fault for ever, and is ended", func="do_page_fault", level=KERN_WARNING, pid=task.pid,
+         times=MAX_FAULTS, addr=addr)
+    task.fatal_signal_pending = True
+    return SIGKILL
 
 
 def do_page_fault(Task task not None, ProcessPages pages not None, uint32_t addr, bint write, bint execute=False):
@@ -89,7 +97,7 @@ def access_user(Task task not None, ProcessPages pages not None, uint32_t addr, 
     A signal comes at the first byte that the program may not access; what lies before it has been written.
     """
     cdef uint32_t done = 0
-    cdef uint32_t at, count, pa, pte
+    cdef uint32_t at, count, pa
     cdef list parts = []
     if data is not None:
         size = <uint32_t>len(data)
@@ -98,11 +106,8 @@ def access_user(Task task not None, ProcessPages pages not None, uint32_t addr, 
         signal, code = do_page_fault(task, pages, at, data is not None)
         if signal:
             return signal, code, at
-        pte = pages.ram.load32(pages.pte_offset(task.mm, at))
-        if not pte & L_PTE_VALID:
-            continue  # another got there first: the program accesses it again
         count = min(size - done, PAGE_SIZE - (at & ~<uint32_t>PAGE_MASK))
-        pa = (pte & PAGE_MASK) | (at & ~<uint32_t>PAGE_MASK)
+        pa = (pages.ram.load32(pages.pte_offset(task.mm, at)) & PAGE_MASK) | (at & ~<uint32_t>PAGE_MASK)
         if data is not None:
             pages.k.machine.ram.write(pa, data[done:done + count])
         else:
