@@ -496,3 +496,14 @@ def test_a_page_that_must_be_read_is_a_major_fault(lab, program, tmp_path):
     assert (faults(lab, "pgmajfault"), faults(lab)) == (major + 1, minor + 3)
     p.touch(addr + 100 * 4096)  # far from there
     assert (faults(lab, "pgmajfault"), faults(lab)) == (major + 2, minor + 5)
+
+
+def test_the_most_that_a_process_had_is_remembered(lab, program):
+    p = lab.process(program)
+    addr = p.mmap(0, 20 * 4096)
+    for page in range(20):
+        p.touch(addr + page * 4096, write=True)
+    most = p.status.grep("VmHWM")
+    assert p.madvise(addr, 20 * 4096, 4) == 0  # MADV_DONTNEED
+    assert p.status.grep("VmHWM") == most
+    assert int(p.status.grep("VmRSS").split()[1]) == int(most.split()[1]) - 80

@@ -70,3 +70,14 @@ cdef int arch_pick_mmap_layout(UserMm mm) except -1:
                       or mm.processes.sysctl_legacy_va_layout)
     mm.mmap_base = mmap_base(mm) if mm.topdown else mm.processes.task_unmapped_base
     return 0
+
+
+cdef uint32_t get_mm_rss(UserMm mm) except? 0:
+    """Pages of files, anonymous and shared ones that an address space has. Source: include/linux/mm.h get_mm_rss()"""
+    return max(mm.rss[0], 0) + max(mm.rss[1], 0) + max(mm.rss[3], 0)
+
+
+cdef int update_hiwater_rss(UserMm mm) except -1:
+    """Remember how many there were at most, before some go. Source: include/linux/mm.h update_hiwater_rss()"""
+    mm.hiwater_rss = max(mm.hiwater_rss, get_mm_rss(mm))
+    return 0

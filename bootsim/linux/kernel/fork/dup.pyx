@@ -10,7 +10,7 @@ from bootsim.linux.mm.mmap.unmap cimport exit_mmap
 from bootsim.linux.mm.mmap.vma cimport fput, get_file, link_list, link_rb, vm_area_dup
 from bootsim.linux.mm.rmap.anon_vma cimport anon_vma_fork
 from bootsim.linux.mm.swap_state cimport SwapSpace
-from bootsim.linux.mm.util cimport vm_enough_memory
+from bootsim.linux.mm.util cimport get_mm_rss, vm_enough_memory
 
 from bootsim.linux.mm.mmap.structs import ProcessError
 
@@ -101,7 +101,7 @@ cdef UserMm dup_mm(Task task, Task current):
         mm.exe_file = None
         mmput(mm)
         return None
-    mm.hiwater_rss, mm.hiwater_vm = mm.rss[0] + mm.rss[1] + mm.rss[3], mm.total_vm
+    mm.hiwater_rss, mm.hiwater_vm = get_mm_rss(mm), mm.total_vm
     mm.owner = task
     if mm.exe_file is not None:
         get_file(mm.exe_file)

@@ -12,7 +12,7 @@ from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
 from bootsim.linux.mm.mmap.structs cimport (
     MM_CP_DIRTY_ACCT, NO_ANSWER, VM_LOCKED, VM_MIXEDMAP, VM_PFNMAP,
     VM_SEQ_READ, VM_SHARED, VM_SPECIAL, UserMm, UserPages, VmAreaStruct, linear_page_index)
-from bootsim.linux.mm.util cimport vm_unacct_memory
+from bootsim.linux.mm.util cimport update_hiwater_rss, vm_unacct_memory
 from bootsim.linux.mm.page_alloc.api cimport alloc_and_tell
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
@@ -316,6 +316,7 @@ cdef class TablePages(UserPages):
 
     cdef int zap_page_range(self, VmAreaStruct vma, uint32_t start, uint32_t size) except -1:
         self.lru_add_drain()
+        update_hiwater_rss(vma.vm_mm)
         self.unmap_vmas(vma, start, start + size)
         return self.finish_gather()
 
@@ -324,6 +325,7 @@ cdef class TablePages(UserPages):
         # Source: mm/memory.c zap_page_range_single()
         self.lru_add_drain()
         self.gather(vma)
+        update_hiwater_rss(vma.vm_mm)
         self.zap_range(vma, start, end, False)
         return self.finish_gather()
 

@@ -7,7 +7,7 @@ from bootsim.linux.mm.mmap.structs cimport *
 from bootsim.linux.mm.mmap.vma cimport __split_vma, detach_vmas, find_vma, fput, unlink_file_vma
 from bootsim.linux.mm.oom_kill.reap cimport MMF_OOM_VICTIM, oom_reap_task_mm
 from bootsim.linux.mm.rmap.anon_vma cimport unlink_anon_vmas
-from bootsim.linux.mm.util cimport vm_unacct_memory
+from bootsim.linux.mm.util cimport update_hiwater_rss, vm_unacct_memory
 
 
 cdef int munlock_vma_pages_range(VmAreaStruct vma, uint32_t start, uint32_t end) except -1:
@@ -29,7 +29,7 @@ cdef int unmap_region(UserMm mm, VmAreaStruct vma, VmAreaStruct prev, uint32_t s
     """Empty and free the tables of VMAs that are out of the list, from `vma` on. Source: mm/mmap.c unmap_region()"""
     cdef VmAreaStruct next_ = prev.vm_next if prev is not None else mm.mmap
     mm.pages.lru_add_drain()
-    mm.hiwater_rss = max(mm.hiwater_rss, <uint32_t>(mm.rss[0] + mm.rss[1] + mm.rss[3]))
+    update_hiwater_rss(mm)
     mm.pages.unmap_vmas(vma, start, end)
     hide_vmas(vma)
     return mm.pages.free_pgtables(vma, prev.vm_end if prev is not None else FIRST_USER_ADDRESS,

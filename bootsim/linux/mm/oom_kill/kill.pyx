@@ -18,6 +18,7 @@ from bootsim.linux.mm.page_alloc.gfp cimport __GFP_FS
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.report cimport comm_of_current, tell_events_so_far
 from bootsim.linux.mm.page_alloc.structs cimport OOM_KILL
+from bootsim.linux.mm.util cimport get_mm_rss
 from bootsim.linux.mm.vmstat cimport VM_OOM_KILL
 
 from copy import deepcopy
@@ -57,11 +58,6 @@ def _in_vfork(Task task):
     return task.vfork_done and parent is not None and parent.mm is task.mm
 
 
-def _rss(UserMm mm):
-    # Source: include/linux/mm.h get_mm_rss()
-    return sum(max(mm.rss[kind], 0) for kind in (MM_FILEPAGES, MM_ANONPAGES, MM_SHMEMPAGES))
-
-
 def totalpages(k):
     """The pages that badness is measured by: all of RAM and swap.
 
@@ -79,7 +75,7 @@ def oom_badness(Task task not None, totalpages):
     if (oom_unkillable_task(task) or mm is None or task.oom_score_adj == OOM_SCORE_ADJ_MIN or mm.flags & MMF_OOM_SKIP
             or _in_vfork(task)):
         return LONG_MIN
-    points = _rss(mm) + max(mm.rss[MM_SWAPENTS], 0) + mm.pgtables_bytes // PAGE_SIZE
+    points = get_mm_rss(mm) + max(mm.rss[MM_SWAPENTS], 0) + mm.pgtables_bytes // PAGE_SIZE
     return points + task.oom_score_adj * (totalpages // 1000)
 
 
@@ -114,7 +110,7 @@ def dump_tasks(k):
             continue
         printk(k, KERN_INFO, "[{pid:7}] {uid:5} {tgid:5} {total_vm:8} {rss:8} {pgtables:8} {swapents:8}         "
                "{adj:5} {comm}", func="dump_task", pid=task.pid, uid=task.uid, tgid=task.pid,
-               total_vm=task.mm.total_vm, rss=_rss(task.mm), pgtables=task.mm.pgtables_bytes,
+               total_vm=task.mm.total_vm, rss=get_mm_rss(task.mm), pgtables=task.mm.pgtables_bytes,
                swapents=max(task.mm.rss[MM_SWAPENTS], 0), adj=task.oom_score_adj, comm=task.comm)
 
 

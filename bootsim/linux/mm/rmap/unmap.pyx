@@ -3,10 +3,9 @@
 from libc.stdint cimport uint32_t
 
 from bootsim.linux.arch.arm.asm.pgtable_2level cimport *
-from bootsim.linux.mm.memory.tables cimport (
-    MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS, TablePages)
+from bootsim.linux.mm.memory.tables cimport MM_ANONPAGES, MM_SWAPENTS, TablePages
 from bootsim.linux.mm.mmap.structs cimport (
-    VM_GROWSDOWN, VM_LOCKED, VM_SEQ_READ, VM_STACK_INCOMPLETE_SETUP, VM_WRITE, AnonVma, UserMm, VmAreaStruct)
+    VM_GROWSDOWN, VM_LOCKED, VM_SEQ_READ, VM_STACK_INCOMPLETE_SETUP, VM_WRITE, AnonVma, VmAreaStruct)
 from bootsim.linux.mm.page_alloc.structs cimport Page
 from bootsim.linux.mm.swap cimport (
     PAGE_MAPPING_ANON, PG_dirty, PG_reclaim, PG_swapbacked, page_anon, page_mapcount, page_mapped)
@@ -14,6 +13,7 @@ from bootsim.linux.mm.swap_state cimport SwapSpace
 from bootsim.linux.mm.swapfile.swapops cimport (
     is_swap_pte, is_write_migration_entry, make_migration_entry, migration_entry_to_pfn, non_swap_entry,
     pte_to_swp_entry, swp_entry_to_pte)
+from bootsim.linux.mm.util cimport update_hiwater_rss
 
 from bootsim.linux.mm.interval_tree import vma_interval_tree_foreach
 
@@ -33,16 +33,24 @@ cdef inline uint32_t vma_address(VmAreaStruct vma, const Page *page) noexcept:
     return vma.vm_start + ((page.index - vma.vm_pgoff) << PAGE_SHIFT)
 
 
+cdef uint32_t page_vma_mapped_walk(TablePages pages, VmAreaStruct vma, uint32_t pfn, uint32_t addr,
+                                   uint32_t *ptep) noexcept:
+    # The entry that maps a page at an address, 0 when none does; `ptep` is where it stands.
+    # Source: mm/page_vma_mapped.c page_vma_mapped_walk()
+    cdef uint32_t pte
+    ptep[0] = pages.pte_offset(vma.vm_mm, addr)
+    pte = pages.ram.load32(ptep[0]) if ptep[0] else 0
+    return pte if pte & L_PTE_VALID and pte >> PAGE_SHIFT == pfn else 0
+
+
 cdef bint in_locked_vma(TablePages pages, uint32_t pfn) except -1:
     """Whether a locked mapping shows a page. Source: mm/rmap.c try_to_munlock(), try_to_unmap_one() with TTU_MUNLOCK"""
     cdef VmAreaStruct vma
-    cdef uint32_t ptep, pte
+    cdef uint32_t ptep
     for vma in mapping_vmas(pages, pfn):
-        if vma.vm_flags & VM_LOCKED:
-            ptep = pages.pte_offset(vma.vm_mm, vma_address(vma, &pages.g.map[pfn]))
-            pte = pages.ram.load32(ptep) if ptep else 0
-            if pte & L_PTE_VALID and pte >> PAGE_SHIFT == pfn:
-                return True
+        if vma.vm_flags & VM_LOCKED and page_vma_mapped_walk(
+                pages, vma, pfn, vma_address(vma, &pages.g.map[pfn]), &ptep):
+            return True
     return False
 
 
@@ -61,9 +69,8 @@ cdef int page_referenced(TablePages pages, uint32_t pfn, uint32_t *vm_flags) exc
         return 0
     for vma in mapping_vmas(pages, pfn):
         addr = vma_address(vma, page)
-        ptep = pages.pte_offset(vma.vm_mm, addr)
-        pte = pages.ram.load32(ptep) if ptep else 0
-        if not pte & L_PTE_VALID or pte >> PAGE_SHIFT != pfn:
+        pte = page_vma_mapped_walk(pages, vma, pfn, addr, &ptep)
+        if not pte:
             continue
         if vma.vm_flags & VM_LOCKED:
             vm_flags[0] |= VM_LOCKED
@@ -91,9 +98,8 @@ cdef bint try_to_unmap(TablePages pages, uint32_t pfn) except -1:
     cdef uint32_t addr, ptep, pte
     for vma in mapping_vmas(pages, pfn):
         addr = vma_address(vma, page)
-        ptep = pages.pte_offset(vma.vm_mm, addr)
-        pte = pages.ram.load32(ptep) if ptep else 0
-        if not pte & L_PTE_VALID or pte >> PAGE_SHIFT != pfn:
+        pte = page_vma_mapped_walk(pages, vma, pfn, addr, &ptep)
+        if not pte:
             continue
         if vma.vm_flags & VM_LOCKED:
             pages.lru.mlock_page(pfn)
@@ -133,12 +139,6 @@ cdef bint unmap_anon(TablePages pages, VmAreaStruct vma, uint32_t pfn, uint32_t 
     return False
 
 
-cdef int update_hiwater_rss(UserMm mm) except -1:
-    mm.hiwater_rss = max(mm.hiwater_rss,
-                         <uint32_t>(mm.rss[MM_FILEPAGES] + mm.rss[MM_ANONPAGES] + mm.rss[MM_SHMEMPAGES]))
-    return 0
-
-
 cdef bint try_to_migrate(TablePages pages, uint32_t pfn) except -1:
     """Put migration entries where a page is mapped; whether it is mapped nowhere now.
 
@@ -152,9 +152,8 @@ cdef bint try_to_migrate(TablePages pages, uint32_t pfn) except -1:
                 and vma.vm_flags & VM_STACK_INCOMPLETE_SETUP == VM_STACK_INCOMPLETE_SETUP):
             continue  # a stack that execve() is about to move
         addr = vma_address(vma, page)
-        ptep = pages.pte_offset(vma.vm_mm, addr)
-        pte = pages.ram.load32(ptep) if ptep else 0
-        if not pte & L_PTE_VALID or pte >> PAGE_SHIFT != pfn:
+        pte = page_vma_mapped_walk(pages, vma, pfn, addr, &ptep)
+        if not pte:
             continue
         pages.set_pte_at(addr, ptep, 0)
         pages.flush_tlb_range(vma.vm_mm, addr, addr + PAGE_SIZE)
