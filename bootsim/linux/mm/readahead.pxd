@@ -1,5 +1,5 @@
 # What is read of a file before anybody asks for it.
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from bootsim.linux.mm.filemap.cache cimport PageCache
 
@@ -15,7 +15,6 @@ cdef class FileRaState:         # struct file_ra_state of an open file
     cdef public uint32_t async_size
     cdef public uint32_t ra_pages
     cdef public uint32_t mmap_miss
-    cdef public int64_t prev_pos
 
 cdef FileRaState file_ra_state(file)
 cdef int do_page_cache_ra(PageCache cache, uint32_t index, uint32_t nr_to_read, uint32_t lookahead_size,

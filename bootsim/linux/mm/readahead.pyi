@@ -4,4 +4,3 @@ class FileRaState:
     async_size: int
     ra_pages: int
     mmap_miss: int
-    prev_pos: int

@@ -4,7 +4,7 @@
     start        ^- async_size before the end: the page with PG_readahead, whose use has the next window read
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from bootsim.linux.mm.filemap.cache cimport NO_MEMORY, PageCache
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_NORETRY, __GFP_NOWARN, GFP_HIGHUSER_MOVABLE
@@ -15,12 +15,12 @@ cdef class FileRaState:
     """struct file_ra_state: the window of an open file. Source: mm/readahead.c file_ra_state_init()"""
 
     def __init__(self):
-        self.ra_pages, self.prev_pos = VM_READAHEAD_PAGES, -1
+        self.ra_pages = VM_READAHEAD_PAGES
 
     def __deepcopy__(self, memo):
         new = FileRaState()
         memo[id(self)] = new
-        for name in ("start", "size", "async_size", "ra_pages", "mmap_miss", "prev_pos"):
+        for name in ("start", "size", "async_size", "ra_pages", "mmap_miss"):
             setattr(new, name, getattr(self, name))
         return new
 
@@ -110,7 +110,7 @@ cdef bint next_window(PageCache cache, FileRaState ra, uint32_t index, bint hit_
             start += 1
         ra.start, ra.size = start, start - index + req_size
         ra.size = ra.async_size = get_next_ra_size(ra, max_pages)
-    elif not index or req_size > max_pages or <int64_t>index - (ra.prev_pos >> PAGE_SHIFT) <= 1:
+    elif not index or req_size > max_pages:  # prev_pos is read()'s alone
         ra.start, ra.size = index, get_init_ra_size(req_size, max_pages)
         ra.async_size = ra.size - req_size if ra.size > req_size else ra.size
     else:

@@ -305,7 +305,7 @@ cdef int __compaction_suitable(Pgdat *g, Zone *zone, int order, uint32_t alloc_f
     if zone_watermark_ok_of(g, zone, order, watermark, highest_zoneidx, alloc_flags, free_pages):
         return COMPACT_SUCCESS
     watermark = <int64_t>zone.watermark[WMARK_LOW if order > PAGE_ALLOC_COSTLY_ORDER else WMARK_MIN]
-    watermark += zone.watermark_boost + (<int64_t>2 << order)
+    watermark += zone.watermark_boost + compact_gap(order)
     if not zone_watermark_ok_of(g, zone, 0, watermark, highest_zoneidx, ALLOC_CMA, wmark_target):
         return COMPACT_SKIPPED
     return COMPACT_CONTINUE

@@ -11,6 +11,11 @@ cdef enum:
     COMPACT_MAX_DEFER_SHIFT = 6
 
 
+cdef inline int64_t compact_gap(int order) noexcept nogil:
+    # how many free pages compaction wants to work with
+    return <int64_t>2 << order
+
+
 cdef inline void tell_owners(Pgdat *g, int what, uint32_t a, uint32_t b, uint32_t c) noexcept nogil:
     if g.owners.told != NULL:
         g.owners.told(g.owners.self, what, a, b, c)

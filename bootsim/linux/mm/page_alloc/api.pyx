@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport (
-    drain_pages_zone_of, free_pages_by_refcount, free_pages_ok, free_unref_page_of)
+    drain_all_pages_of, drain_pages_zone_of, free_pages_by_refcount, free_pages_ok, free_unref_page_of)
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport (
     Pglist, check_gfp, check_migratetype, check_not_free, check_pfn, check_pfn_range)
@@ -223,11 +223,7 @@ def drain_all_pages(k, zone=None):
     Source: mm/page_alloc.c drain_all_pages()
     """
     cdef Pglist p = k.mm.pgdat
-    cdef uint32_t i, cpu
-    for cpu in range(p.g.nr_cpus):
-        for i in range(p.g.nr_zones):
-            if p.g.zones[i].present_pages and (zone is None or zone == i):
-                drain_pages_zone_of(p.g, cpu, &p.g.zones[i])
+    drain_all_pages_of(p.g, -1 if zone is None else zone)
     if p.g.nr_bad:
         log_bad_pages(k, p)
 

@@ -151,6 +151,15 @@ cdef void drain_pages_zone_of(Pgdat *g, uint32_t cpu, Zone *zone) noexcept nogil
         free_pcppages_bulk(g, zone, pcp.count, pcp)
 
 
+cdef void drain_all_pages_of(Pgdat *g, int zone) noexcept nogil:
+    # every cpu's lists, of one zone or, with -1, of all
+    cdef uint32_t cpu, i
+    for cpu in range(g.nr_cpus):
+        for i in range(g.nr_zones):
+            if g.zones[i].present_pages and (zone < 0 or <uint32_t>zone == i):
+                drain_pages_zone_of(g, cpu, &g.zones[i])
+
+
 # ------------------------------------------------------------------ the boot's way in
 
 cdef void __free_pages_core(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint32_t
 from bootsim.linux.mm.compaction.compact cimport __compaction_suitable, try_to_compact_pages
 from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER, compaction_defer_reset
 from bootsim.linux.mm.page_alloc.core cimport *
-from bootsim.linux.mm.page_alloc.free cimport drain_pages_zone_of
+from bootsim.linux.mm.page_alloc.free cimport drain_all_pages_of
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.rmqueue cimport (
     get_page_from_freelist, move_freepages_block, prep_new_page, zone_watermark_ok_of)
@@ -141,7 +141,7 @@ cdef bint should_compact_retry(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint
 
 cdef uint32_t __alloc_pages_direct_reclaim(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint32_t alloc_flags,
                                            bint *did_some_progress) noexcept nogil:
-    cdef uint32_t pfn, progress = 0, cpu, i
+    cdef uint32_t pfn, progress = 0
     if g.reclaim != NULL:
         progress = g.reclaim.try_to_free_pages(g.reclaim.self, gfp_mask, order)
     else:
@@ -153,10 +153,7 @@ cdef uint32_t __alloc_pages_direct_reclaim(Pgdat *g, uint32_t gfp_mask, uint32_t
     pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
     if pfn == NO_PAGE:
         unreserve_highatomic_pageblock(g, g.gfp_zone[gfp_mask & GFP_ZONEMASK], gfp_migratetype(g, gfp_mask), False)
-        for cpu in range(g.nr_cpus):
-            for i in range(g.nr_zones):
-                if g.zones[i].present_pages:
-                    drain_pages_zone_of(g, cpu, &g.zones[i])
+        drain_all_pages_of(g, -1)
         pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
     return pfn
 

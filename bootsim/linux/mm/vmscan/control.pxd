@@ -31,26 +31,18 @@ cdef struct ScanControl:
     uint32_t file_cost
     int64_t nr_scanned
     int64_t nr_reclaimed
-    uint32_t dirty          # sc->nr, of one walk over the lists
-    uint32_t unqueued_dirty
-    uint32_t immediate
+    uint32_t unqueued_dirty  # sc->nr, of one walk over the lists
     uint32_t file_taken
-    uint32_t taken
 
 
 cdef struct ReclaimStat:
-    uint32_t nr_dirty
     uint32_t nr_unqueued_dirty
     uint32_t nr_pageout
     uint32_t nr_activate[2]
-    uint32_t nr_ref_keep
-    uint32_t nr_unmap_fail
-    uint32_t nr_lazyfree_fail
 
 
 cdef class Reclaimer:       # of a machine with processes: what shrink_node() and try_to_free_pages() are
     cdef readonly int64_t reclaimed     # pages, by kswapd and by requests
-    cdef readonly int64_t written       # pages of files that were written back for it
     cdef bint pgdat_dirty               # PGDAT_DIRTY: kswapd came to files' pages that were all dirty
 
     cdef int shrink_node(self, ScanControl *sc) except -1

@@ -7,7 +7,7 @@ from libc.string cimport memset
 from copy import deepcopy
 
 from bootsim.linux.mm.compaction.compact cimport compaction_suitable_of
-from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER
+from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER, compact_gap
 from bootsim.linux.mm.memory.tables cimport TablePages
 from bootsim.linux.mm.mmap.structs cimport Task
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events
@@ -45,7 +45,7 @@ cdef class DirectReclaim(ListReclaim):
         cdef DirectReclaim new = DirectReclaim.__new__(DirectReclaim)
         memo[id(self)] = new
         new.register(deepcopy(self.pages, memo), deepcopy(self.pglist, memo))
-        new.reclaimed, new.written, new.pgdat_dirty = self.reclaimed, self.written, self.pgdat_dirty
+        new.reclaimed, new.pgdat_dirty = self.reclaimed, self.pgdat_dirty
         return new
 
     cdef int64_t zone_reclaimable_pages(self, uint32_t zone) except -1:
@@ -96,7 +96,7 @@ cdef class DirectReclaim(ListReclaim):
         if suitable != COMPACT_CONTINUE:
             return suitable == COMPACT_SUCCESS
         return zone_watermark_ok_of(
-            self.g, zone, 0, <int64_t>zone.watermark[WMARK_HIGH] + zone.watermark_boost + (<int64_t>2 << sc.order),
+            self.g, zone, 0, <int64_t>zone.watermark[WMARK_HIGH] + zone.watermark_boost + compact_gap(sc.order),
             sc.reclaim_idx, 0, zone.vm_stat[NR_FREE_PAGES])
 
     cdef int shrink_zones(self, ScanControl *sc) except -1:

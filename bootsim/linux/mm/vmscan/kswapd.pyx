@@ -10,13 +10,13 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
 from bootsim.linux.mm.compaction.compact cimport kcompactd_do_work, wakeup_kcompactd
-from bootsim.linux.mm.compaction.skip cimport __reset_isolation_suitable
+from bootsim.linux.mm.compaction.skip cimport __reset_isolation_suitable, compact_gap
 from bootsim.linux.mm.migrate cimport raise_what_a_holder_raised
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.rmqueue cimport zone_watermark_ok_of
-from bootsim.linux.mm.page_alloc.slowpath cimport MAX_RECLAIM_RETRIES
+from bootsim.linux.mm.page_alloc.slowpath cimport MAX_RECLAIM_RETRIES, zone_free_pages_snapshot
 from bootsim.linux.mm.page_alloc.structs cimport *
 from bootsim.linux.mm.vmscan.control cimport DEF_PRIORITY, SWAP_CLUSTER_MAX, Reclaimer, ScanControl
 from bootsim.linux.mm.vmstat cimport KSWAPD_HIGH_WMARK_HIT_QUICKLY, PAGEOUTRUN
@@ -28,7 +28,7 @@ from bootsim.linux.mm.page_alloc.node import PageFrameError
 
 cdef bint pgdat_balanced(Pgdat *g, uint32_t order, uint32_t highest_zoneidx) noexcept nogil:
     # one zone up to the highest has enough, or none has pages at all
-    cdef uint32_t i, cpu
+    cdef uint32_t i
     cdef bint managed = False
     cdef int64_t free_pages
     cdef Zone *zone
@@ -39,8 +39,7 @@ cdef bint pgdat_balanced(Pgdat *g, uint32_t order, uint32_t highest_zoneidx) noe
         managed = True
         free_pages = zone.vm_stat[NR_FREE_PAGES]
         if zone.percpu_drift_mark and free_pages < zone.percpu_drift_mark:  # zone_watermark_ok_safe()
-            for cpu in range(g.nr_cpus):
-                free_pages += zone.pageset[cpu].vm_stat_diff[NR_FREE_PAGES]
+            free_pages = zone_free_pages_snapshot(g, zone)
         if zone_watermark_ok_of(g, zone, order, <int64_t>zone.watermark[WMARK_HIGH] + zone.watermark_boost,
                                 highest_zoneidx, 0, free_pages):
             return True
@@ -63,7 +62,7 @@ cdef bint kswapd_shrink_node(Pgdat *g, Reclaimer reclaimer, ScanControl *sc) exc
             sc.nr_to_reclaim += max(g.zones[z].watermark[WMARK_HIGH] + g.zones[z].watermark_boost,
                                     <uint32_t>SWAP_CLUSTER_MAX)
     reclaimer.shrink_node(sc)
-    if sc.order and sc.nr_reclaimed >= <int64_t>2 << sc.order:
+    if sc.order and sc.nr_reclaimed >= compact_gap(sc.order):
         sc.order = 0
     return sc.nr_scanned >= sc.nr_to_reclaim
 

@@ -9,7 +9,7 @@ from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from bootsim.linux.mm.compaction.compact cimport compaction_suitable_of
-from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER
+from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER, compact_gap
 from bootsim.linux.mm.mmap.structs cimport VM_EXEC
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events, list_add, list_del, page_zone
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_IO
@@ -115,9 +115,7 @@ cdef class ListReclaim(PageReclaim):
         self.lru.release_pages(batch.pages, batch.nr)
         if stat.nr_unqueued_dirty == nr_taken:
             self.wakeup_flusher_threads()
-        sc.dirty += stat.nr_dirty
         sc.unqueued_dirty += stat.nr_unqueued_dirty
-        sc.taken += nr_taken
         if file:
             sc.file_taken += nr_taken
         return nr_reclaimed
@@ -277,7 +275,7 @@ cdef class ListReclaim(PageReclaim):
         inactive = self.lru.node[LRU_INACTIVE_FILE]
         if get_nr_swap_pages(self.pages.k) > 0:
             inactive += self.lru.node[LRU_INACTIVE_ANON]
-        return inactive > <int64_t>2 << sc.order
+        return inactive > compact_gap(sc.order)
 
     cdef int shrink_node(self, ScanControl *sc) except -1:
         """Reclaim from all lists at a priority.
@@ -288,7 +286,7 @@ cdef class ListReclaim(PageReclaim):
         cdef int64_t nr_reclaimed
         cdef bint reclaimable = False
         while True:
-            sc.dirty = sc.unqueued_dirty = sc.immediate = sc.file_taken = sc.taken = 0
+            sc.unqueued_dirty = sc.file_taken = 0
             nr_reclaimed = sc.nr_reclaimed
             self.may_deactivate(sc)
             self.shrink_lruvec(sc)

@@ -19,7 +19,6 @@ cdef enum:
     PAGE_KEEP = 0           # pageout_t
     PAGE_ACTIVATE = 1
     PAGE_SUCCESS = 2
-    PAGE_CLEAN = 3
 
 
 cdef class PageReclaim(Reclaimer):

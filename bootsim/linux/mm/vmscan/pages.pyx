@@ -86,7 +86,6 @@ cdef class PageReclaim(Reclaimer):
         page.flags &= ~<uint32_t>PG_dirty
         if page_is_file_lru(page):
             page.flags &= ~<uint32_t>PG_reclaim
-            self.written += 1
             return PAGE_SUCCESS
         if not page.flags & PG_swapcache:
             return PAGE_SUCCESS if self.shmem_writepage(pfn) else PAGE_ACTIVATE
@@ -119,21 +118,18 @@ cdef class PageReclaim(Reclaimer):
         cdef Page *page = &self.g.map[pfn]
         cdef int references = PAGEREF_RECLAIM
         cdef int written
-        cdef bint was_swapbacked
         cdef bint may_enter_fs = sc.gfp_mask & __GFP_FS or page.flags & PG_swapcache and sc.gfp_mask & __GFP_IO
         if not self.lru.page_evictable(page):
             return ACTIVATE
         if not sc.may_unmap and page_mapped(page):
             return KEEP
         if page_is_file_lru(page) and not page_anon(page) and page.flags & PG_dirty:
-            stat.nr_dirty += 1
             stat.nr_unqueued_dirty += 1
         if not ignore_references:
             references = self.page_check_references(pfn)
         if references == PAGEREF_ACTIVATE:
             return ACTIVATE
         if references == PAGEREF_KEEP:
-            stat.nr_ref_keep += 1
             return KEEP
         if page_anon(page) and page.flags & (PG_swapbacked | PG_swapcache) == PG_swapbacked:
             if not sc.gfp_mask & __GFP_IO:
@@ -142,11 +138,7 @@ cdef class PageReclaim(Reclaimer):
                 return ACTIVATE
             may_enter_fs = True
         if page_mapped(page):
-            was_swapbacked = (page.flags & PG_swapbacked) != 0
             if not try_to_unmap(self.pages, pfn):
-                stat.nr_unmap_fail += 1
-                if not was_swapbacked and page.flags & PG_swapbacked:
-                    stat.nr_lazyfree_fail += 1
                 return ACTIVATE
         if page.flags & PG_dirty:
             if page_is_file_lru(page) and not (sc.kswapd and page.flags & PG_reclaim and self.pgdat_dirty):
@@ -264,7 +256,6 @@ cdef class PageReclaim(Reclaimer):
         for cache in list(self.pages.caches.values()):
             if not cache.shmem:
                 written += self.pages.page_mkclean(cache.mapping, 0, 0xFFFFFFFF)
-        self.written += written
         if written:
             step(self.pages.k, "flusher threads write {pages} dirty pages of files back", func="wakeup_flusher_threads",
                  pages=written)
