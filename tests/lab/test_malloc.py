@@ -5,23 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-import bootsim
 from bootsim.errors import InputError
-from bootsim.lab.session import Session
-from bootsim.views import alive
 
 KIB = 1 << 10
 PAGE = 4096
-
-
-@pytest.fixture(scope="module")
-def booted():
-    return bootsim.boot("vexpress.dts", mem="256M", cmdline="norandmaps")
-
-
-@pytest.fixture
-def lab(booted):
-    return Session(booted.copy(), alive.text)
 
 
 def calls(lab):

@@ -2,23 +2,7 @@
 
 from xml.etree import ElementTree
 
-import pytest
-
-import bootsim
-from bootsim.lab.session import Session
-from bootsim.views import alive
-
 PAGE = 4096
-
-
-@pytest.fixture(scope="module")
-def booted():
-    return bootsim.boot("vexpress.dts", mem="256M", cmdline="norandmaps")
-
-
-@pytest.fixture
-def lab(booted):
-    return Session(booted.copy(), alive.text)
 
 
 def boxes(drawing, kind):

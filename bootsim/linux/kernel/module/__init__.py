@@ -135,7 +135,10 @@ def layout_symtab(k: Kernel, mod: Module, info: LoadInfo) -> None:
 
 
 def copy_to_kernel(k: Kernel, va: int, data: bytes) -> None:
-    """Write bytes at a kernel address, page by page through the tables."""
+    """Write bytes at a kernel address, page by page through the tables.
+
+    Source: kernel/module.c move_module(), its memcpy()
+    """
     for start, length in page_pieces(va, len(data)):
         found = k.translate(start)
         if not found:

@@ -71,7 +71,7 @@ def unmap_kernel_range_noflush(k: Kernel, start: int, size: int) -> None:
 
 
 def frame(page: Page | int) -> int:
-    """The number of a page's frame."""
+    """The number of a page's frame. Source: include/asm-generic/memory_model.h page_to_pfn()"""
     return page if isinstance(page, int) else page.pfn
 
 

@@ -87,7 +87,10 @@ def lookup_processor_type(k: Kernel, midr: int) -> ProcInfo:
 
 
 def knows(config: Config, midr: int) -> bool:
-    """Whether a build has an entry for a processor in its list."""
+    """Whether a build has an entry for a processor in its list.
+
+    Source: arch/arm/kernel/head-common.S __lookup_processor_type
+    """
     return any(midr & info.cpu_mask == info.cpu_val for info in proc_info_list(config))
 
 
