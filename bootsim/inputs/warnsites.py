@@ -62,6 +62,7 @@ WARN_SITES = (
     WarnSite("mm/page_alloc.c:4664", "__alloc_pages_slowpath", 1, within="__alloc_pages_nodemask"),
     WarnSite("mm/page_alloc.c:4876", "__alloc_pages_slowpath", 2, within="__alloc_pages_nodemask"),
     WarnSite("mm/page_alloc.c:4892", "__alloc_pages_slowpath", 4, within="__alloc_pages_nodemask"),
+    WarnSite("mm/page_alloc.c:5240", "alloc_pages_exact"),
     WarnSite("mm/page_alloc.c:7632", "cmdline_parse_core"),
     WarnSite("mm/page_alloc.c:7638", "cmdline_parse_core", 1),
     WarnSite("mm/page_alloc.c:8814", "free_contig_range"),

@@ -313,6 +313,20 @@ def test_a_dma_zone():
     assert "  DMA      [mem 0x0000000060000000-0x0000000060ffffff]" in texts(k)
 
 
+@pytest.mark.parametrize("dma", [False, True])
+def test_a_request_for_two_zones_at_once_gets_the_lowest(dma):
+    # GFP_ZONE_BAD: the table of zones has 0 there
+    k = measure(new_kernel(banks=[(BASE, 128 * MIB)], low_end=BASE + 96 * MIB, ZONE_DMA=dma),
+                **({"DMA": (BASE + 16 * MIB) >> 12} if dma else {}))
+    memblock.memblock_free_all(k)
+    pa.free_highmem_range(k, k.mm.max_low_pfn, k.mm.max_pfn)
+    for flags in (pa.__GFP_DMA | pa.__GFP_HIGHMEM, pa.__GFP_DMA32 | pa.__GFP_HIGHMEM,
+                  pa.__GFP_DMA | pa.__GFP_DMA32, pa.__GFP_DMA32 | pa.__GFP_HIGHMEM | pa.__GFP_MOVABLE):
+        assert pa.page_zone_name(k, pa.alloc_pages(k, GFP_KERNEL | flags, 0)) == ("DMA" if dma else "Normal")
+    assert pa.page_zone_name(k, pa.alloc_pages(k, GFP_KERNEL | pa.__GFP_DMA32, 0)) == "Normal"
+    assert pa.page_zone_name(k, pa.alloc_pages(k, pa.GFP_HIGHUSER, 0)) == "HighMem"
+
+
 def test_lowmem_reserve_protects_normal_from_highmem_requests():
     k = boot(banks=[(BASE, 128 * MIB)], low_end=BASE + 64 * MIB)
     pa.init_per_zone_wmark_min(k)

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 TAINT_FLAGS_MAX = (1 << 18) - 1
 
 
-def warn(k: Kernel, where: str, text: str | None = None, *, func: str, pid: int = 0) -> None:
+def current_pid(k: Kernel) -> int:
+    """Return the number of the task that runs: 0 until kernel_init() has a thread of its own, which is process 1."""
+    current = None if k.processes is None else k.processes.current
+    return (1 if k.stage == "kernel_init" else 0) if current is None else int(current.pid)
+
+
+def warn(k: Kernel, where: str, text: str | None = None, *, func: str) -> None:
     """Log a warning of the kernel about itself: `where` is "file:line" in 5.10.223, `func` the C function.
 
     Raises KernelPanic with panic_on_warn=1.
@@ -26,7 +32,9 @@ def warn(k: Kernel, where: str, text: str | None = None, *, func: str, pid: int 
     """
     printk(k, KERN_WARNING, "------------[ cut here ]------------", func=func)
     place, name = k.build.warning_place(where, func)
-    printk(k, KERN_WARNING, "WARNING: CPU: 0 PID: {pid} at {where} {name}", func=func, pid=pid, where=place, name=name)
+    cpu = k.mm.pgdat.cpu if hasattr(k.mm, "pgdat") else 0
+    printk(k, KERN_WARNING, "WARNING: CPU: {cpu} PID: {pid} at {where} {name}", func=func, cpu=cpu, pid=current_pid(k),
+           where=place, name=name)
     if text is not None:
         printk(k, KERN_WARNING, "{text}", func=func, text=text)
     if k.options.get("panic_on_warn"):

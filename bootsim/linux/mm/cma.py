@@ -191,7 +191,7 @@ def cma_activate_area(k: Kernel, area: Cma) -> None:
     from bootsim.linux.mm.page_alloc import init_cma_reserved_pageblock, page_zone_name
 
     if not memblock_is_region_memory(k.mm.memblock, area.base_pfn << PAGE_SHIFT, area.count << PAGE_SHIFT):
-        warn(k, "mm/cma.c:106", func="cma_init_reserved_areas", pid=1)
+        warn(k, "mm/cma.c:106", func="cma_init_reserved_areas")
         raise KernelPanic(None, f"{area.wanted_by}: the contiguous area lies outside memory "
                           f"({memory_place(k)}): the kernel takes other memory for its struct pages and frees them")
     pageblock_pages = 1 << k.mm.pageblock_order
@@ -256,7 +256,13 @@ def cma_alloc(k: Kernel, area: Cma, count: int, align: int, *, no_warn: bool = F
     """
     from bootsim.linux.mm.page_alloc import MIGRATE_CMA, alloc_contig_range
 
-    if count < 1 or align < 0 or not area.bitmap:
+    if align < 0 or not area.bitmap:
+        return None
+    debug = k.build.config.CMA_DEBUG
+    if debug:
+        printk(k, KERN_DEBUG, "cma: cma_alloc(cma (ptrval), count {count}, align {align})", func="cma_alloc",
+               count=count, align=align)
+    if count < 1:
         return None
     mask = 0 if align <= area.order_per_bit else (1 << (align - area.order_per_bit)) - 1
     offset = (area.base_pfn & ((1 << align) - 1)) >> area.order_per_bit
@@ -269,15 +275,37 @@ def cma_alloc(k: Kernel, area: Cma, count: int, align: int, *, no_warn: bool = F
         pfn = area.base_pfn + (bit << area.order_per_bit)
         ret = take(k, pfn, pfn + count, MIGRATE_CMA)
         if ret == 0:
-            return pfn
+            break
         area.bitmap[bit:bit + bits] = bytes(bits)
         if ret != -EBUSY:
             break
+        if debug:
+            printk(k, KERN_DEBUG, "cma: cma_alloc(): memory range at (ptrval) is busy, retrying", func="cma_alloc")
         start = bit + mask + 1
-    if not no_warn:
+    if ret and not no_warn:
         printk(k, KERN_ERR, "cma: cma_alloc: alloc failed, req-size: {count} pages, ret: {ret}", func="cma_alloc",
                count=count, ret=ret)
-    return None
+        if debug:
+            cma_debug_show_areas(k, area)
+    if debug:
+        printk(k, KERN_DEBUG, "cma: cma_alloc(): returned {page}", func="cma_alloc",
+               page="00000000" if ret else "(ptrval)")
+    return None if ret else pfn
+
+
+def cma_debug_show_areas(k: Kernel, area: Cma) -> None:
+    """Log which runs of an area are free: pages@first bit.
+
+    Source: mm/cma.c cma_debug_show_areas()
+    """
+    runs, start = [], area.bitmap.find(0)
+    while start >= 0:
+        end = area.bitmap.find(1, start)
+        runs.append((((end if end >= 0 else len(area.bitmap)) - start) << area.order_per_bit, start))
+        start = area.bitmap.find(0, end) if end >= 0 else -1
+    printk(k, KERN_INFO, "cma: number of available pages: {runs}=> {free} free of {count} total pages",
+           func="cma_debug_show_areas", runs="+".join(f"{pages}@{bit}" for pages, bit in runs),
+           free=sum(pages for pages, _ in runs), count=area.count)
 
 
 def cma_release(k: Kernel, area: Cma, pfn: int, count: int, *, free: bool = True) -> bool:
@@ -289,7 +317,9 @@ def cma_release(k: Kernel, area: Cma, pfn: int, count: int, *, free: bool = True
     """
     from bootsim.linux.mm.page_alloc import free_contig_range
 
-    if not area.bitmap or count < 1 or not area.base_pfn <= pfn <= pfn + count <= area.base_pfn + area.count:
+    if k.build.config.CMA_DEBUG:
+        printk(k, KERN_DEBUG, "cma: cma_release(page (ptrval))", func="cma_release")
+    if not area.bitmap or count < 0 or not area.base_pfn <= pfn <= pfn + count <= area.base_pfn + area.count:
         return False
     if free:
         free_contig_range(k, pfn, count)

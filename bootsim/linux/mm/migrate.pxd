@@ -26,4 +26,3 @@ cdef class PageHolders:
 
 
 cdef int raise_what_a_holder_raised(Pglist p) except -1
-cdef int migrate_range(Pgdat *g, uint32_t start, uint32_t end) except 1

@@ -8,11 +8,12 @@ know nothing else of processes, files or drivers. Pages of processes and files a
 
 from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.errno cimport EAGAIN, EBUSY
+from bootsim.errno cimport EAGAIN, EBUSY, ENOMEM
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist, check_pfn, check_pfn_range
+from bootsim.linux.mm.page_alloc.report cimport alloc_failed, tell_events_so_far
 from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
 from bootsim.linux.mm.page_alloc.structs cimport *
 
@@ -24,6 +25,7 @@ from bootsim.linux.mm.page_alloc.node import PageFrameError
 cdef enum:
     CLUSTER = 32            # COMPACT_CLUSTER_MAX
     TRIES = 5
+    PASSES = 10
 
 
 cdef class MappedPages:
@@ -195,12 +197,18 @@ cdef int raise_what_a_holder_raised(Pglist p) except -1:
     return 0
 
 
-cdef uint32_t alloc_migration_target(Pgdat *g, uint32_t pfn) noexcept nogil:
-    # A frame for a page that leaves a contiguous range: high memory for a page of high memory.
+cdef uint32_t alloc_migration_target(k, Pglist p, uint32_t pfn, bint quiet) except? 1:
+    # A frame for a page that leaves a contiguous range: of high or movable memory for a page of those.
     cdef uint32_t gfp_mask = GFP_USER | __GFP_MOVABLE | __GFP_RETRY_MAYFAIL
-    if page_zone(g, pfn).highmem:
+    cdef const Zone *zone = page_zone(p.g, pfn)
+    cdef uint32_t found
+    if zone.highmem or zone.index == p.g.gfp_zone[__GFP_MOVABLE | __GFP_HIGHMEM]:
         gfp_mask |= __GFP_HIGHMEM
-    return alloc_pages_nodemask(g, gfp_mask, 0)
+    found = alloc_pages_nodemask(p.g, gfp_mask, 0)
+    if found == NO_PAGE and not quiet:
+        tell_events_so_far(k, p)
+        alloc_failed(k, p, gfp_mask, 0)
+    return found
 
 
 cdef list reclaim_clean(Pgdat *g, list batch):
@@ -216,12 +224,44 @@ cdef list reclaim_clean(Pgdat *g, list batch):
     return batch
 
 
-cdef int migrate_range(Pgdat *g, uint32_t start, uint32_t end) except 1:
+cdef int migrate_pages(k, Pglist p, list batch, bint quiet) except? -2:
+    # Leaves in `batch` what may be tried again; how many have not moved, or -ENOMEM.
+    cdef Pgdat *g = p.g
+    cdef uint32_t old, new
+    cdef int rc, passes = 0, failed = 0, succeeded = 0
+    cdef bint no_target = False, again = True
+    while passes < PASSES and again and not no_target:
+        passes += 1
+        again = False
+        for old in tuple(batch):
+            new = alloc_migration_target(k, p, old, quiet)
+            if new == NO_PAGE:
+                no_target = True
+                break
+            rc = g.owners.move(g.owners.self, old, new, MIGRATE_SYNC)
+            free_pages_by_refcount(g, new if rc else old, 0)
+            if rc == -EAGAIN:
+                again = True
+                continue
+            batch.remove(old)
+            if rc == 0:
+                succeeded += 1
+            else:
+                failed += 1
+                g.owners.putback(g.owners.self, old)
+    failed += 1 if no_target else len(batch)
+    count_vm_events(g, PGMIGRATE_SUCCESS, succeeded)
+    count_vm_events(g, PGMIGRATE_FAIL, failed)
+    return -ENOMEM if no_target else failed
+
+
+cdef int migrate_range(k, Pglist p, uint32_t start, uint32_t end) except 1:
     # What may move in [start, end) goes elsewhere, up to 32 pages at a time, but for clean pages of files, which are
     # dropped; 0 or -errno.
-    cdef uint32_t pfn = start, new
-    cdef list batch, left
-    cdef int ret
+    cdef Pgdat *g = p.g
+    cdef uint32_t pfn = start
+    cdef list batch
+    cdef int ret = 0, tries
     if g.owners.drain != NULL:
         g.owners.drain(g.owners.self, True)
     while pfn < end and not g.owners.stop:
@@ -233,38 +273,28 @@ cdef int migrate_range(Pgdat *g, uint32_t start, uint32_t end) except 1:
                 batch.insert(0, pfn)
             pfn += 1
         count_vm_events(g, COMPACTISOLATED, len(batch))
-        for _tries in range(TRIES):
-            left, batch = [], reclaim_clean(g, batch)
-            for old in batch:
-                new = alloc_migration_target(g, old)
-                ret = -12 if new == NO_PAGE else g.owners.move(g.owners.self, old, new, MIGRATE_SYNC)
-                if ret == 0:
-                    free_pages_by_refcount(g, old, 0)
-                    continue
-                left.append(old)
-                if new != NO_PAGE:
-                    free_pages_by_refcount(g, new, 0)
-            count_vm_events(g, PGMIGRATE_SUCCESS, len(batch) - len(left))
-            count_vm_events(g, PGMIGRATE_FAIL, len(left))
-            batch = left
-            if not batch:
-                break
+        tries = 0
+        while batch and tries < TRIES:
+            batch = reclaim_clean(g, batch)
+            ret = migrate_pages(k, p, batch, tries > 0)
+            tries += 1
         if batch:
             for old in batch:
                 g.owners.putback(g.owners.self, old)
-            return -EBUSY
+            return ret if ret < 0 else -EBUSY
     return 0
 
 
 def empty_range(k, uint32_t start, uint32_t end):
     """Move what may move out of [start, end), whose pageblocks are isolated; 0 or -errno. Raises what a holder raises.
 
-    Source: mm/page_alloc.c __alloc_contig_migrate_range()
+    Source: mm/page_alloc.c __alloc_contig_migrate_range(), mm/migrate.c migrate_pages()
     """
     cdef Pglist p = k.mm.pgdat
     cdef int ret = 0
     check_pfn_range(p.g, start, end)
     if p.g.owners != NULL and p.g.owners.frees:
-        ret = migrate_range(p.g, start, end)
+        ret = migrate_range(k, p, start, end)
+        p.raise_death()
         raise_what_a_holder_raised(p)
     return ret

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bootsim.linux.mm.cma import cma_declare_contiguous, cma_init_reserved_mem
+from bootsim.linux.mm.cma import cma_alloc, cma_declare_contiguous, cma_init_reserved_mem, cma_release
 from bootsim.linux.mm.memblock import memblock_reserve
 
 MIB = 1 << 20
@@ -68,6 +68,32 @@ def test_cma_debug_tells_what_is_asked_for(board):
         "cma: dma_contiguous_reserve(limit ffffffff)", "cma: dma_contiguous_reserve: reserving 16 MiB for global area",
         "cma: cma_declare_contiguous_nid(size 0x01000000, base 0x00000000, limit 0xffffffff alignment 0x00000000)"]
     assert board.said(board.boot("cma=16M"), "cma: dma_contiguous", "cma: cma_declare") == []
+
+
+def test_cma_debug_tells_what_is_taken(board):
+    k = board.boot("cma=16M", build={"CMA_DEBUG": True}, until=None)
+    area = k.mm.cma_areas[0]
+    before = len(board.said(k, "cma: "))
+    first = cma_alloc(k, area, 100, 0)
+    assert cma_alloc(k, area, 4000, 0) is None
+    assert cma_alloc(k, area, 4097, 0) is None
+    assert cma_release(k, area, first, 100)
+    assert board.said(k, "cma: ")[before:] == [
+        "cma: cma_alloc(cma (ptrval), count 100, align 0)", "cma: cma_alloc(): returned (ptrval)",
+        "cma: cma_alloc(cma (ptrval), count 4000, align 0)",
+        "cma: cma_alloc: alloc failed, req-size: 4000 pages, ret: -12",
+        f"cma: number of available pages: {4096 - 164}@164=> {4096 - 164} free of 4096 total pages",  # 64 of DMA's pool
+        "cma: cma_alloc(): returned 00000000",
+        "cma: cma_alloc(cma (ptrval), count 4097, align 0)",
+        "cma: cma_release(page (ptrval))"]
+
+
+def test_no_pages_are_given_back_at_once(board):
+    k = board.boot("cma=16M", until=None)
+    area = k.mm.cma_areas[0]
+    assert cma_release(k, area, area.base_pfn, 0)
+    assert not cma_release(k, area, area.base_pfn - 1, 0)
+    assert cma_alloc(k, area, 0, 0) is None
 
 
 def test_without_reserved_mem_the_kernel_reserves_and_no_more(board):

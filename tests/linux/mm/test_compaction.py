@@ -119,6 +119,73 @@ def test_a_page_that_cannot_move_makes_the_range_busy(k):
     pa.__free_pages(k, pinned, 0)
 
 
+def test_a_busy_range_is_told_of(k):
+    area = k.mm.cma_areas[0]
+    fill(k, 0.97)
+    holders = page_holders(k)
+    pinned = next(pfn for pfn in range(area.base_pfn, area.base_pfn + 1024) if pfn_is_held(holders, pfn))
+    pa.set_page_count(k, pinned, 2)
+    holders.let_go(pinned)
+    assert pa.alloc_contig_range(k, pinned, pinned + 1, pa.MIGRATE_CMA) == -16
+    assert k.log.records[-1].text == f"alloc_contig_range: [{pinned:x}, {pinned + 1:x}) PFNs busy"
+    pa.set_page_count(k, pinned, 1)
+    pa.__free_pages(k, pinned, 0)
+
+
+def test_without_a_frame_to_move_to_a_contiguous_request_ends_at_once(k):
+    # All memory is full of movable pages, the area too: -ENOMEM is no reason to try the next place.
+    holders, area = page_holders(k), k.mm.cma_areas[0]
+    while (pfn := pa.alloc_pages(k, pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_NOWARN | pa.__GFP_NORETRY, 0)) is not None:
+        holders.hold(pfn)
+    since = len(k.log.records)
+    assert cma_alloc(k, area, 1024, 0) is None
+    said = [record.text for record in k.log.records[since:] if record.kernel]
+    assert said[-1] == "cma: cma_alloc: alloc failed, req-size: 1024 pages, ret: -12"
+    # GFP_USER | __GFP_MOVABLE | __GFP_RETRY_MAYFAIL, and high memory for a page of it
+    assert [text for text in said if "page allocation failure" in text] == [
+        "swapper/0: page allocation failure: order:0, mode:0x104cca(GFP_HIGHUSER_MOVABLE|__GFP_RETRY_MAYFAIL), "
+        "nodemask=(null),cpuset=/,mems_allowed=0"]
+    assert not [text for text in said if "busy" in text]
+    assert len(area.set_bits) == 1  # the pool of DMA
+    assert len(holders) == sum(holders.holds(pfn) for bank in k.mm.pgdat.bank_pfns for pfn in range(*bank))
+
+
+def movable_zone(config, cmdline):
+    # A machine with movable memory, and its first frame. The last pageblock has page tables, which are not movable.
+    k = bootsim.boot("vexpress.dts", config=config, mem="128M", cmdline=cmdline)
+    k.mm.pgdat.gfp_allowed_mask = pa.__GFP_BITS_MASK
+    start = next(zone for zone in pa.zones_snapshot(k) if zone["name"] == "Movable")["start_pfn"]
+    return k, start
+
+
+def test_whatever_is_in_zone_movable_is_taken_for_movable():
+    k, start = movable_zone("3G/1G", "kernelcore=64M cma=0")
+    pfn = pa.alloc_pages(k, pa.GFP_HIGHUSER_MOVABLE, 10)  # that nobody can be asked to move
+    assert pfn >= start
+    assert pa.alloc_contig_range(k, pfn, pfn + 1, pa.MIGRATE_MOVABLE) == -16
+    assert k.log.records[-1].text == f"alloc_contig_range: [{pfn:x}, {pfn + 1:x}) PFNs busy"  # it could be isolated
+    normal = pa.alloc_pages(k, pa.GFP_KERNEL, 0)
+    since = len(k.log.records)
+    assert pa.alloc_contig_range(k, normal, normal + 1, pa.MIGRATE_MOVABLE) == -16
+    assert k.log.records[since:] == []
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
+
+
+@pytest.mark.parametrize("config", ["3G/1G", "3G/1G-nohighmem"])
+def test_pages_of_zone_movable_move_to_zone_movable(config):
+    k, start = movable_zone(config, "movablecore=32M cma=0")
+    block = pa.alloc_pages(k, pa.GFP_HIGHUSER_MOVABLE, 10)
+    pa.split_page(k, block, 10)
+    pa.free_contig_range(k, block + 1, 1023)
+    holder = Holder(k, block, 0x1234)
+    old = holder.pfn
+    page_holders(k).hold(old, holder)
+    pa.drain_all_pages(k)
+    assert pa.alloc_contig_range(k, old, old + 1, pa.MIGRATE_MOVABLE) == 0
+    assert start <= holder.pfn != old
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
+
+
 def pfn_is_held(holders, pfn):
     try:
         holders.holder(pfn)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bootsim.linux.include.linux.mm_types import Page
 from bootsim.linux.mm import page_alloc as pa
-from bootsim.linux.mm.page_alloc import __GFP_COMP, __GFP_HIGHMEM, __GFP_ZERO, GFP_DMA, PageFrameError
+from bootsim.linux.mm.page_alloc import __GFP_HIGHMEM, __GFP_ZERO, GFP_DMA, PageFrameError
 from bootsim.linux.mm.page_alloc import __free_pages as free_block
 from bootsim.page import PAGE_SHIFT
 
@@ -75,7 +75,7 @@ def alloc_pages_exact(k: Kernel, size: int, gfp_mask: int) -> int:
 
     Source: mm/page_alloc.c alloc_pages_exact(), make_alloc_exact()
     """
-    pfn = pa.alloc_pages_exact(k, size, gfp_mask & ~(__GFP_COMP | __GFP_HIGHMEM))
+    pfn = pa.alloc_pages_exact(k, size, gfp_mask & ~__GFP_HIGHMEM)
     return 0 if pfn is None else k.phys_to_virt(pfn << PAGE_SHIFT)
 
 

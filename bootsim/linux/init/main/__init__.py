@@ -170,6 +170,8 @@ def kernel_init(k: Kernel) -> None:
     Differs: drivers allocate nothing.
     """
     k.mm.pgdat.gfp_allowed_mask = __GFP_BITS_MASK
+    if k.build.config.SMP:
+        k.cpus[0].comm = "swapper/0"  # as init_idle() has called the task that process 1 was forked from
     smp_init(k)
     k.reached("cma_init_reserved_areas:entry")
     cma_init_reserved_areas(k)

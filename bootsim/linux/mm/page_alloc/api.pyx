@@ -9,7 +9,7 @@ from bootsim.linux.mm.page_alloc.free cimport (
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport (
     Pglist, check_gfp, check_migratetype, check_not_free, check_pfn, check_pfn_range)
-from bootsim.linux.mm.page_alloc.report cimport alloc_failed, log_bad_pages, tell_events
+from bootsim.linux.mm.page_alloc.report cimport alloc_failed, log_bad_pages, tell_events, warn_once
 from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
 from bootsim.linux.mm.page_alloc.structs cimport *
 
@@ -176,11 +176,14 @@ def ClearPageReserved(k, uint32_t pfn):
 def alloc_pages_exact(k, uint32_t size, uint32_t gfp_mask):
     """Allocate the pages that `size` bytes need, and not one more; return the first pfn, or None.
 
+    No bytes need more than there can be, as get_order(0) has it: None.
     Source: mm/page_alloc.c alloc_pages_exact()
     """
     cdef uint32_t pages = <uint32_t>((<uint64_t>size + PAGE_SIZE - 1) >> PAGE_SHIFT)
-    cdef uint32_t order = max(int(pages) - 1, 0).bit_length()
+    cdef uint32_t order = (int(pages) - 1).bit_length() if size else 32 - PAGE_SHIFT
     cdef uint32_t i
+    if gfp_mask & __GFP_COMP:
+        warn_once(k, k.mm.pgdat, "mm/page_alloc.c:5240", "alloc_pages_exact")
     pfn = alloc_pages(k, gfp_mask & ~<uint32_t>__GFP_COMP, order)
     if pfn is None:
         return None

@@ -21,12 +21,16 @@ cdef int has_unmovable_pages(Pgdat *g, const Zone *zone, uint32_t pfn, uint32_t 
     # The pageblock from `pfn` on; True when a page in it can neither be taken nor moved away.
     cdef uint32_t end_pfn = (pfn | ((<uint32_t>1 << g.pageblock_order) - 1)) + 1
     cdef const Page *page
+    cdef bint movable_zone = zone.index == g.gfp_zone[__GFP_MOVABLE | __GFP_HIGHMEM]
     if get_pfnblock_migratetype(g, zone, pfn) == MIGRATE_CMA:
         return mt != MIGRATE_CMA
     while pfn < end_pfn:
         page = &g.map[pfn]
         if page.flags & PG_reserved:
             return True
+        if movable_zone:  # whatever is in it is taken for movable
+            pfn += 1
+            continue
         if PageBuddy(page) and page.refcount == 0:
             pfn += <uint32_t>1 << page.private_
             continue
@@ -233,12 +237,15 @@ def alloc_contig_range(k, uint32_t start, uint32_t end, uint32_t migratetype):
     first, last = start & ~(block_pages - 1), round_up(end, block_pages)
     if start_isolate_page_range(k, first, last, migratetype):
         return -EBUSY
-    taken = None if empty_range(k, start, end) else take_isolated_range(k, start, end)
-    if taken:
-        free_contig_range(k, taken[0], start - taken[0])
-        free_contig_range(k, end, taken[1] - end)
+    ret = empty_range(k, start, end)
+    if ret in (0, -EBUSY):  # what was busy may be free by now
+        taken = take_isolated_range(k, start, end)
+        ret = 0 if taken else -EBUSY
+        if taken:
+            free_contig_range(k, taken[0], start - taken[0])
+            free_contig_range(k, end, taken[1] - end)
     undo_isolate_page_range(k, first, last, migratetype)
-    return 0 if taken else -EBUSY
+    return ret
 
 
 def free_contig_range(k, uint32_t pfn, uint32_t nr_pages):

@@ -319,11 +319,14 @@ cdef list _zone_names(config):
 
 
 cdef void _fill_gfp_zone(Pgdat *g, list names):
-    # GFP_ZONE_TABLE: the highest zone each combination of the four zone bits may use
+    # GFP_ZONE_TABLE: the highest zone each combination of the four zone bits may use. Where two of them exclude each
+    # other (GFP_ZONE_BAD) the table has 0, the lowest zone.
     normal = names.index("Normal")
     for bits in range(16):
         zone = normal
-        if bits & __GFP_DMA and not bits & __GFP_HIGHMEM:
+        if (bits & (__GFP_DMA | __GFP_DMA32 | __GFP_HIGHMEM)).bit_count() > 1:
+            zone = 0
+        elif bits & __GFP_DMA:
             zone = names.index("DMA") if "DMA" in names else normal
         elif bits & __GFP_HIGHMEM:
             zone = names.index("HighMem") if "HighMem" in names else normal

@@ -110,26 +110,26 @@ cdef tell_event(k, Pglist p, AllocEvent event):
         step(k, "__GFP_NOFAIL, order {order}: the kernel would try on until somebody frees memory; nobody does here",
              func="__alloc_pages_slowpath", order=a, level=KERN_WARNING)
     elif event.what == ATOMIC_AND_SLEEPS:
-        _warn_once(k, p, "mm/page_alloc.c:4664", "__alloc_pages_slowpath")
+        warn_once(k, p, "mm/page_alloc.c:4664", "__alloc_pages_slowpath")
     elif event.what == NOFAIL_CANNOT_SLEEP:
-        _warn_once(k, p, "mm/page_alloc.c:4876", "__alloc_pages_slowpath")
+        warn_once(k, p, "mm/page_alloc.c:4876", "__alloc_pages_slowpath")
     elif event.what == NOFAIL_SEVERAL:
-        _warn_once(k, p, "mm/page_alloc.c:3451", "get_page_from_freelist")
+        warn_once(k, p, "mm/page_alloc.c:3451", "get_page_from_freelist")
     elif event.what == NOFAIL_COSTLY:
-        _warn_once(k, p, "mm/page_alloc.c:4892", "__alloc_pages_slowpath")
+        warn_once(k, p, "mm/page_alloc.c:4892", "__alloc_pages_slowpath")
 
 
-cdef _warn_once(k, Pglist p, where, func):
+cdef warn_once(k, Pglist p, where, func):
     # WARN_ON_ONCE()
     if where not in p.warned:
         p.warned.add(where)
-        warn(k, where, func=func, pid=0 if k.cpus[0].comm == "swapper" else 1)
+        warn(k, where, func=func)
 
 
 cdef alloc_failed(k, Pglist p, uint32_t gfp_mask, uint32_t order):
     if order >= p.g.max_order:
         if not gfp_mask & __GFP_NOWARN:
-            _warn_once(k, p, "mm/page_alloc.c:4977", "__alloc_pages_nodemask")
+            warn_once(k, p, "mm/page_alloc.c:4977", "__alloc_pages_nodemask")
         return
     warn_alloc(k, gfp_mask & p.g.gfp_allowed_mask, f"page allocation failure: order:{order}")
 

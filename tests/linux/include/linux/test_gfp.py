@@ -54,6 +54,25 @@ def test_addresses_of_lowmem(k):
     assert free_pages_of(k) == before
 
 
+def test_exactly_no_bytes_is_more_than_there_can_be(k):
+    # get_order(0) is that of 4 GiB
+    before, since = free_pages_of(k), len(k.log.records)
+    assert gfp.alloc_pages_exact(k, 0, pa.GFP_KERNEL | pa.__GFP_NOWARN) == 0
+    assert free_pages_of(k) == before
+    assert not [text for text in told(k, since) if "WARNING" in text]
+    assert gfp.alloc_pages_exact(k, 0, pa.GFP_KERNEL) == 0
+    assert any("__alloc_pages_nodemask" in text for text in told(k, since) if "WARNING" in text)
+
+
+def test_exact_sizes_are_no_compound_pages(k):
+    since = len(k.log.records)
+    va = gfp.alloc_pages_exact(k, 4096, pa.GFP_KERNEL | pa.__GFP_COMP)
+    gfp.alloc_pages_exact(k, 3 * 4096, pa.GFP_KERNEL | pa.__GFP_COMP)
+    assert [text for text in told(k, since) if "WARNING" in text] == [
+        "WARNING: CPU: 0 PID: 1 at mm/page_alloc.c:5240 alloc_pages_exact"]  # once
+    assert not pa.page_info(k, gfp.virt_to_pfn(k, va))["head"]
+
+
 def test_exact_sizes_and_split_blocks(k):
     before = free_pages_of(k)
     va = gfp.alloc_pages_exact(k, 5 * 4096 - 1, pa.GFP_KERNEL)
@@ -92,8 +111,8 @@ def test_a_failure_is_reported_with_the_state_of_memory(k):
     start = len(k.log.records)
     assert gfp.alloc_pages(k, pa.GFP_KERNEL, 3) is None
     lines = told(k, start)
-    failure = lines.index("swapper: page allocation failure: order:3, mode:0xcc0(GFP_KERNEL), nodemask=(null),cpuset=/,"
-                          "mems_allowed=0")
+    failure = lines.index("swapper/0: page allocation failure: order:3, mode:0xcc0(GFP_KERNEL), nodemask=(null),"
+                          "cpuset=/,mems_allowed=0")
     assert lines[failure + 1] == "Mem-Info:"
     normal = next(zone for zone in pa.zones_snapshot(k) if zone["name"] == "Normal")
     line = next(line for line in lines if line.startswith("Normal free:"))
