@@ -77,8 +77,10 @@ cdef class SlabAllocator:
     cdef PhysicalMemory memory
     cdef unsigned char *ram             # memory.base
     cdef PageSource pages
-    cdef uint32_t page_offset           # va of pa phys_offset
-    cdef uint32_t phys_offset
+    cdef uint32_t page_offset
+    cdef uint32_t linear                # what makes a pa of a va of the linear mapping, in 32 bits
+    cdef uint32_t first_va              # addresses there that have a struct page, and how many there are
+    cdef uint32_t nr_vas
     cdef readonly int slab_state
     cdef public bint slab_nomerge
     cdef readonly list slab_caches      # the oldest first: the kernel's list backwards
@@ -141,25 +143,25 @@ cdef class SlabAllocator:
     cdef int forget(self, KmemCache s) except -1
 
     cdef inline uint32_t pa(self, uint32_t va) noexcept nogil:
-        return va - self.page_offset + self.phys_offset
+        return va + self.linear
 
     cdef inline unsigned char *at(self, uint32_t va) noexcept nogil:
-        return self.ram + <uint32_t>(va - self.page_offset + self.phys_offset)
+        return self.ram + <uint32_t>(va + self.linear)
 
     cdef inline uint32_t page_va(self, uint32_t pfn) noexcept nogil:
-        return (pfn << 12) - self.phys_offset + self.page_offset
+        return (pfn << 12) - self.linear
 
     cdef inline uint32_t va_pfn(self, uint32_t va) noexcept nogil:
-        return <uint32_t>(va - self.page_offset + self.phys_offset) >> 12
+        return <uint32_t>(va + self.linear) >> 12
 
     cdef inline uint32_t head_page(self, uint32_t va) noexcept nogil:
         # virt_to_head_page(), or NO_PAGE
-        cdef uint32_t pfn = self.va_pfn(va)
-        if va < self.page_offset or pfn < self.g.base or pfn >= self.g.end:
+        cdef uint32_t pfn, next_
+        if va - self.first_va >= self.nr_vas:
             return NO_PAGE
-        if self.g.map[pfn].next & TAIL_MARK:
-            pfn = self.g.map[pfn].next & ~<uint32_t>TAIL_MARK
-        return pfn
+        pfn = self.va_pfn(va)
+        next_ = self.g.map[pfn].next
+        return next_ & ~<uint32_t>TAIL_MARK if next_ & TAIL_MARK else pfn
 
 cdef uint32_t get_order(uint32_t size) noexcept nogil
 cdef uint32_t fix_flags(k, uint32_t gfp_mask) except? 0xFFFFFFFFU

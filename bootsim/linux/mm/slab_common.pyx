@@ -3,7 +3,7 @@
 Source: mm/slab_common.c, mm/slab.h, include/linux/slab.h
 """
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from copy import deepcopy
 from weakref import ProxyType, proxy
@@ -109,7 +109,10 @@ cdef class SlabAllocator:
         self.ram = self.memory.base
         self.pages = PageSource(k) if pages is None else pages
         self.page_offset = config.PAGE_OFFSET
-        self.phys_offset = k.mm.phys_offset
+        self.linear = <uint32_t>k.mm.phys_offset - self.page_offset
+        start = config.PAGE_OFFSET - k.mm.phys_offset
+        self.first_va = max(start + (<uint64_t>self.g.base << PAGE_SHIFT), config.PAGE_OFFSET)
+        self.nr_vas = min(start + (<uint64_t>self.g.end << PAGE_SHIFT), 1 << 32) - self.first_va
         self.slab_state = DOWN
         self.slab_nomerge = not config.SLAB_MERGE_DEFAULT or bool(k.options.get("slab_nomerge"))
         self.slab_caches = []

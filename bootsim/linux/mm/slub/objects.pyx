@@ -8,6 +8,7 @@
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
+from bootsim.hw.memory cimport bootsim_le32_load, bootsim_le32_store
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_NOWARN, __GFP_ZERO, GFP_KERNEL, GFP_NOWAIT
 from bootsim.linux.mm.slab_common cimport (
@@ -15,7 +16,8 @@ from bootsim.linux.mm.slab_common cimport (
     SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TRACE, SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource,
     check_own, get_order)
 from bootsim.linux.mm.slub.slabs cimport (
-    LIST_END, TO_TAIL, KmemCacheCpu, SlubCache, SlubSlabs, inuse_of, objects_of, starts_object)
+    LIST_END, TO_TAIL, KmemCacheCpu, SlubCache, SlubSlabs, cpu_partial_full, inuse_of, object_number, objects_of,
+    push_cpu_partial, use_no_slab, use_slab)
 
 from bootsim.linux.kernel.printk import KERN_CRIT, KERN_WARNING, printk
 from bootsim.linux.mm.page_alloc import format_gfp_flags
@@ -28,16 +30,57 @@ cdef enum:
     BOOT_KMEM_CACHE = 2
 
 
+# The ways that every allocation and every free may go: functions, which the compiler builds into their callers.
+
+cdef inline uint32_t take(Slub self, SlubCache s, KmemCacheCpu *c, uint32_t va) noexcept:
+    # `va`: the first object of a list, whose others become the lockless list
+    c.freelist = self.get_freepointer(s, va)
+    c.tid += self.tid_step
+    return va
+
+
+cdef inline uint32_t take_from_cpu_slabs(Slub self, SlubCache s, KmemCacheCpu *c) noexcept:
+    # ___slab_alloc() while this CPU has slabs: what others freed to the one in use (get_freelist()), then the next.
+    # The first of a list whose others are still to become the lockless one (take()); 0: there is no such slab.
+    cdef Page *map = self.g.map
+    cdef Page *page
+    cdef uint32_t pfn = c.page
+    cdef uint32_t va, counters
+    while True:
+        if pfn != LIST_END:
+            page = &map[pfn]
+            va, counters = page.index, page.private_
+            page.index = 0
+            page.private_ = (counters & 0xFFFF0000U) | (counters >> 16 & 0x7FFF)
+            if va:
+                use_slab(c, pfn, self.page_va(pfn), counters)
+                return va
+            page.private_ &= ~<uint32_t>FROZEN
+            c.tid += self.tid_step
+        pfn = c.partial
+        if pfn == LIST_END:
+            use_no_slab(c)
+            return 0
+        c.partial = map[pfn].next
+
+
+cdef inline uint32_t its_slab(Slub self, SlubCache s, uint32_t va) noexcept:
+    # The slab of an object of `s`, or NO_PAGE.
+    cdef uint32_t pfn = self.head_page(va)
+    cdef Page *page
+    if pfn == NO_PAGE:
+        return NO_PAGE
+    page = &self.g.map[pfn]
+    if page.flags & PG_slab and page.mapping == s.va and object_number(s, va - self.page_va(pfn)) < objects_of(page):
+        return pfn
+    return NO_PAGE
+
+
 cdef class Slub(SlubSlabs):
     """SLUB on one machine.
 
     Differs: what sysfs allocates for caches is not allocated.
     """
-
-    def __init__(self, k, PageSource pages=None):
-        super().__init__(k, pages)
-        self.init_on_alloc = k.mm.init_on_alloc.taken
-        self.init_on_free = k.mm.init_on_free.taken
 
     # ---------------------------------------------------------------- the boot's caches
 
@@ -90,15 +133,22 @@ cdef class Slub(SlubSlabs):
     # ---------------------------------------------------------------- allocating
 
     cdef uint32_t alloc(self, KmemCache cache, uint32_t gfp_mask) except? 1:
-        cdef SlubCache s = <SlubCache>cache
-        cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
-        cdef uint32_t va = c.freelist
-        if va and c.page != LIST_END:
-            c.freelist = self.get_freepointer(s, va)
-            c.tid += self.tid_step
-        else:
-            va = self.slow_alloc(s, gfp_mask, c)
-        if va and (gfp_mask & __GFP_ZERO or self.init_on_alloc or self.init_on_free):
+        cdef KmemCacheCpu *c = &(<SlubCache>cache).cpus[self.g.cpu]
+        cdef uint32_t va
+        if gfp_mask & __GFP_ZERO or not (<SlubCache>cache).plain:
+            return self.alloc_checked(<SlubCache>cache, gfp_mask, c)
+        va = c.freelist
+        if not va:
+            va = take_from_cpu_slabs(self, <SlubCache>cache, c)
+            if not va:
+                return self.slow_alloc(<SlubCache>cache, gfp_mask, c)
+        c.freelist = bootsim_le32_load(self.at(va + (<SlubCache>cache).offset))
+        c.tid += self.tid_step
+        return va
+
+    cdef uint32_t alloc_checked(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c) except? 1:
+        cdef uint32_t va = take(self, s, c, c.freelist) if c.freelist else self.slow_alloc(s, gfp_mask, c)
+        if va:
             self.initialize(s, va, gfp_mask)
         return va
 
@@ -114,41 +164,23 @@ cdef class Slub(SlubSlabs):
 
     cdef uint32_t slow_alloc(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c) except? 1:
         # ___slab_alloc()
-        cdef Page *map = self.g.map
-        cdef Page *page
         cdef uint32_t va, pfn
         while True:
-            if c.page != LIST_END:
-                va = c.freelist
-                if not va:  # get_freelist(): what others freed to the slab
-                    page = &map[c.page]
-                    va = page.index
-                    page.index = 0
-                    page.private_ = objects_of(page) << 16 | objects_of(page) | (FROZEN if va else 0)
-                if va:
-                    c.freelist = self.get_freepointer(s, va)
-                    c.tid += self.tid_step
-                    return va
-                c.page = LIST_END
-                c.tid += self.tid_step
-            if c.partial != LIST_END:
-                c.page = c.partial
-                c.partial = map[c.page].next
-                continue
+            va = take_from_cpu_slabs(self, s, c)
+            if va:
+                return take(self, s, c, va)
             va = self.new_slab_objects(s, gfp_mask, c, True)
             if not va:
                 self.out_of_memory(s, gfp_mask)
                 return 0
             if not s.debug:
-                c.freelist = self.get_freepointer(s, va)
-                c.tid += self.tid_step
-                return va
+                return take(self, s, c, va)
             pfn = c.page
             if self.alloc_debug_processing(s, pfn, va):
                 self.deactivate_slab(s, pfn, self.get_freepointer(s, va), c)
                 return va
             # a slab that failed its checks stays behind; the next one is needed
-            c.page = LIST_END
+            use_no_slab(c)
             c.freelist = 0
 
     cdef void let_go(self, SlubCache s) noexcept:
@@ -157,7 +189,7 @@ cdef class Slub(SlubSlabs):
         cdef Page *page = &self.g.map[c.page] if c.page != LIST_END else NULL
         if page != NULL and not c.freelist and not page.index:
             page.private_ = objects_of(page) << 16 | objects_of(page)
-            c.page = LIST_END
+            use_no_slab(c)
             c.tid += self.tid_step
 
     cdef uint32_t new_slab_objects(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c, bint look) except? 1:
@@ -176,7 +208,7 @@ cdef class Slub(SlubSlabs):
             self.deactivate_slab(s, c.page, c.freelist, c)
         va = self.g.map[pfn].index
         self.g.map[pfn].index = 0
-        c.page = pfn
+        use_slab(c, pfn, self.page_va(pfn), self.g.map[pfn].private_)
         return va
 
     cdef uint32_t alloc_from_new_slab(self, SlubCache s, uint32_t gfp_mask) except? 1:
@@ -184,8 +216,7 @@ cdef class Slub(SlubSlabs):
         cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
         cdef uint32_t va = self.new_slab_objects(s, gfp_mask, c, False)
         if va:
-            c.freelist = self.get_freepointer(s, va)
-            c.tid += self.tid_step
+            take(self, s, c, va)
             self.initialize(s, va, gfp_mask)
         return va
 
@@ -231,13 +262,10 @@ cdef class Slub(SlubSlabs):
 
     cdef uint32_t slab_of(self, SlubCache s, uint32_t va) except? 0:
         # The slab of an object of `s`. A kernel without checks would write into memory that is not the cache's.
-        cdef uint32_t pfn = self.head_page(va)
-        cdef Page *page
-        if pfn != NO_PAGE:
-            page = &self.g.map[pfn]
-            if page.flags & PG_slab and page.mapping == s.va and starts_object(s, va - self.page_va(pfn)):
-                return pfn
-        raise SlabError(f"{va:#x} is no object of cache {s.name}; the kernel would free it all the same")
+        cdef uint32_t pfn = its_slab(self, s, va)
+        if pfn == NO_PAGE:
+            raise SlabError(f"{va:#x} is no object of cache {s.name}; the kernel would free it all the same")
+        return pfn
 
     cdef uint32_t page_of(self, uint32_t va) except? 0:
         cdef uint32_t pfn = self.head_page(va)
@@ -247,18 +275,42 @@ cdef class Slub(SlubSlabs):
 
     cdef int free(self, KmemCache cache, uint32_t va) except -1:
         # kmem_cache_free(), kfree()
-        cdef SlubCache s = <SlubCache>cache
+        cdef KmemCacheCpu *c = &(<SlubCache>cache).cpus[self.g.cpu]
+        if not (<SlubCache>cache).plain:
+            return self.free_checked(<SlubCache>cache, va)
+        if object_number(<SlubCache>cache, va - c.start) < c.objects:  # to the slab in use here
+            bootsim_le32_store(self.at(va + (<SlubCache>cache).offset), c.freelist)
+            c.freelist = va
+            c.tid += self.tid_step
+            return 0
+        return self.free_elsewhere(<SlubCache>cache, va, c)
+
+    cdef int free_elsewhere(self, SlubCache s, uint32_t va, KmemCacheCpu *c) except -1:
+        # slow_free() of one object of a plain cache, to another slab than the one in use here
+        cdef Page *map = self.g.map
+        cdef uint32_t pfn = its_slab(self, s, va)
+        cdef uint32_t prior, counters
+        cdef Page *page
+        if pfn == NO_PAGE:
+            return self.slab_of(s, va)
+        page = &map[pfn]
+        prior, counters = page.index, page.private_
+        counters = counters - 1 if counters & 0xFFFF else counters | 0xFFFF
+        bootsim_le32_store(self.at(va + s.offset), prior)
+        page.index = va
+        if not (prior or counters & FROZEN) and s.cpu_partial and not cpu_partial_full(s, c, map):
+            page.private_ = counters | FROZEN
+            push_cpu_partial(c, map, pfn, counters)
+            return 0
+        page.private_ = counters
+        if counters & FROZEN or (prior and counters & 0xFFFF):
+            return 0
+        return self.move_slab(s, c, pfn, prior, counters & 0xFFFF)
+
+    cdef int free_checked(self, SlubCache s, uint32_t va) except -1:
+        # with what options of the build and debugging want beside
         cdef KmemCache found
-        cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
-        cdef uint32_t pfn, offset
-        if not (self.hardened or s.debug or self.init_on_free):
-            offset = va - self.page_va(c.page)  # to the slab in use here, as most are
-            if c.page != LIST_END and offset < s.size * objects_of(&self.g.map[c.page]) and starts_object(s, offset):
-                self.set_freepointer(s, va, c.freelist)
-                c.freelist = va
-                c.tid += self.tid_step
-                return 0
-            return self.slow_free(s, self.slab_of(s, va), va, va, 1)
+        cdef uint32_t pfn
         if self.hardened or (s.debug and s.flags & SLAB_CONSISTENCY_CHECKS):
             found = self.virt_to_cache(va)
             if found is None:
@@ -302,23 +354,25 @@ cdef class Slub(SlubSlabs):
         return 0
 
     cdef int slow_free(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1:
-        # __slab_free()
+        # __slab_free(); free() has its middle once more, for one object and without debugging
         cdef Page *page = &self.g.map[pfn]
-        cdef uint32_t prior, inuse
-        cdef bint was_frozen
+        cdef uint32_t prior, counters, inuse
         if s.debug and not self.free_debug_processing(s, pfn, head, tail, count):
             return 0
-        prior = page.index
-        was_frozen = page.private_ & FROZEN != 0
-        inuse = inuse_of(page) - count & 0xFFFF
+        prior, counters = page.index, page.private_
+        inuse = counters - count & 0xFFFF
         self.set_freepointer(s, tail, prior)
         page.index = head
-        page.private_ = (page.private_ & ~<uint32_t>0xFFFF) | inuse
-        if was_frozen or (inuse and prior):
+        page.private_ = (counters & 0xFFFF0000U) | inuse
+        if counters & FROZEN or (inuse and prior):
             return 0
+        return self.move_slab(s, &s.cpus[self.g.cpu], pfn, prior, inuse)
+
+    cdef int move_slab(self, SlubCache s, KmemCacheCpu *c, uint32_t pfn, uint32_t prior, uint32_t inuse) except -1:
+        # the end of __slab_free(), for a slab that was full or is empty now
         if s.has_cpu_partial and not prior:
-            page.private_ |= FROZEN
-            return self.put_cpu_partial(s, pfn, True)
+            self.g.map[pfn].private_ |= FROZEN
+            return self.put_cpu_partial(s, c, pfn, True)
         if not inuse and s.nr_partial >= s.min_partial:
             if prior:
                 self.remove_partial(s, pfn)

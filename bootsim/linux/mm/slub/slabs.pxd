@@ -8,7 +8,7 @@
 #     private_     counters: inuse | objects << 16 | frozen << 31
 #
 # A list of slabs ends with LIST_END on both sides; its head is a SlabList.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from bootsim.hw.memory cimport bootsim_le32_load, bootsim_le32_store
 from bootsim.linux.mm.page_alloc cimport Page
@@ -30,8 +30,10 @@ cdef struct SlabList:
 cdef struct KmemCacheCpu:   # struct kmem_cache_cpu
     uint32_t freelist       # the lockless list
     uint32_t tid
-    uint32_t page           # LIST_END: none
+    uint32_t page           # LIST_END: none; then freelist is 0
     uint32_t partial        # the first cpu partial slab
+    uint32_t start          # of the slab `page`, its address
+    uint32_t objects        # of it; 0 without one
 
 
 cdef class SlubCache(KmemCache):
@@ -47,7 +49,9 @@ cdef class SlubCache(KmemCache):
     cdef readonly uint32_t random       # of FREELIST_HARDENED
     cdef bint has_cpu_partial
     cdef bint debug                     # kmem_cache_debug()
-    cdef uint64_t inverse               # of the size, for starts_object(); 0 until then
+    cdef bint plain                     # no build option and no flag wants anything beside the lists
+    cdef uint32_t inverse               # of the size, for object_number()
+    cdef uint32_t shift
     cdef KmemCacheCpu *cpus
     # struct kmem_cache_node; node_va is its address, 0 before it is there
     cdef readonly uint32_t node_va
@@ -68,6 +72,8 @@ cdef class SlubSlabs(SlabAllocator):
     cdef bint debug_enabled                 # the key slub_debug_enabled
     cdef bint disable_higher_order_debug
     cdef bint hardened
+    cdef bint init_on_alloc
+    cdef bint init_on_free
     cdef uint32_t track_bytes               # sizeof(struct track)
     cdef uint32_t nr_cpu_ids
     cdef uint32_t tid_step
@@ -89,7 +95,6 @@ cdef class SlubSlabs(SlabAllocator):
     cdef uint32_t get_partial_node(self, SlubCache s, KmemCacheCpu *c) except? 1
     cdef int deactivate_slab(self, SlubCache s, uint32_t pfn, uint32_t freelist, KmemCacheCpu *c) except -1
     cdef int unfreeze_partials(self, SlubCache s, KmemCacheCpu *c) except -1
-    cdef int put_cpu_partial(self, SlubCache s, uint32_t pfn, bint drain) except -1
     cdef int flush_cpu_slab(self, SlubCache s, uint32_t cpu) except -1
     cdef int flush_all(self, SlubCache s) except -1
     cdef int shrink_node(self, SlubCache s) except -1
@@ -108,6 +113,12 @@ cdef class SlubSlabs(SlabAllocator):
     cdef int list_slab_objects(self, SlubCache s, uint32_t pfn) except -1
     cdef int tell_owner(self, SlubCache s, uint32_t va) except -1
 
+    cdef inline int put_cpu_partial(self, SlubCache s, KmemCacheCpu *c, uint32_t pfn, bint drain) except -1:
+        if drain and cpu_partial_full(s, c, self.g.map):
+            self.unfreeze_partials(s, c)
+        push_cpu_partial(c, self.g.map, pfn, self.g.map[pfn].private_)
+        return 0 if s.cpu_partial else self.unfreeze_partials(s, c)
+
     cdef inline uint32_t freelist_ptr(self, SlubCache s, uint32_t ptr, uint32_t at) noexcept:
         # FREELIST_HARDENED: what is stored is the pointer, the cache's number and the swapped place of the pointer
         if self.hardened:
@@ -121,11 +132,38 @@ cdef class SlubSlabs(SlabAllocator):
         bootsim_le32_store(self.at(va + s.offset), self.freelist_ptr(s, ptr, va + s.offset))
 
 
-cdef inline bint starts_object(SlubCache s, uint32_t offset) noexcept:
-    # Whether an offset into a slab is a multiple of the size: exact, without a division, the dearest part of a free.
-    if not s.inverse:
-        s.inverse = (<uint64_t>1 << 32) // s.size + 1
-    return (offset * s.inverse >> 32) * s.size == offset
+cdef inline void use_slab(KmemCacheCpu *c, uint32_t pfn, uint32_t va, uint32_t counters) noexcept nogil:
+    # `va`: of the slab
+    c.page = pfn
+    c.start = va
+    c.objects = counters >> 16 & 0x7FFF
+
+
+cdef inline void use_no_slab(KmemCacheCpu *c) noexcept nogil:
+    c.page = LIST_END
+    c.objects = 0
+
+
+cdef inline bint cpu_partial_full(SlubCache s, const KmemCacheCpu *c, const Page *map) noexcept:
+    return c.partial != LIST_END and map[c.partial].prev >> 16 > s.cpu_partial
+
+
+cdef inline void push_cpu_partial(KmemCacheCpu *c, Page *map, uint32_t pfn, uint32_t counters) noexcept nogil:
+    # pages and pobjects are two shorts on 32 bits
+    cdef uint32_t old = c.partial
+    cdef uint32_t both = (counters & 0x7FFF0000) - (counters << 16)
+    if old != LIST_END:
+        both += map[old].prev
+    map[pfn].prev = (both & 0xFFFF0000U) | (both + 1 & 0xFFFF)
+    map[pfn].next = old
+    c.partial = pfn
+
+
+cdef inline uint32_t object_number(SlubCache s, uint32_t offset) noexcept:
+    # Of the object at an offset into a slab; where none begins, a number beyond those of every slab. The size is an odd
+    # number times a power of two: multiplying by the inverse of the odd one, modulo 2**32, divides, if it divides.
+    cdef uint32_t quotient = offset * s.inverse
+    return quotient >> s.shift | quotient << (32 - s.shift & 31)
 
 
 cdef inline uint32_t inuse_of(const Page *page) noexcept nogil:

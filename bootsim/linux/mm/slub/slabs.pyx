@@ -91,6 +91,18 @@ cdef inline uint32_t align_up(uint32_t value, uint32_t unit) noexcept nogil:
     return (value + unit - 1) & ~(unit - 1)
 
 
+cdef void set_inverse(SlubCache s) noexcept:
+    # for object_number(), by Newton's method: each step doubles the bits that are right
+    cdef uint32_t odd
+    cdef int _i
+    s.shift = 0
+    while not s.size >> s.shift & 1:
+        s.shift += 1
+    odd = s.inverse = s.size >> s.shift
+    for _i in range(4):
+        s.inverse *= 2 - odd * s.inverse
+
+
 cdef class SlubCache(KmemCache):
     """One cache of SLUB (struct kmem_cache, and its struct kmem_cache_node)."""
 
@@ -116,6 +128,8 @@ cdef class SlubSlabs(SlabAllocator):
         self.slub_debug = config.SLUB_DEBUG
         self.slub_cpu_partial = config.SLUB_CPU_PARTIAL
         self.hardened = config.SLAB_FREELIST_HARDENED
+        self.init_on_alloc = k.mm.init_on_alloc.taken
+        self.init_on_free = k.mm.init_on_free.taken
         self.track_bytes = 80 if config.STACKTRACE else 16
         self.slub_min_order = min(k.options.get("slub_min_order", 0), 31)
         self.slub_max_order = 0 if k.mm.debug_guardpage_minorder else k.options.get("slub_max_order", 3)
@@ -175,7 +189,8 @@ cdef class SlubSlabs(SlabAllocator):
         new.offset, new.inuse = old.offset, old.inuse
         new.red_left_pad, new.oo, new.min_oo, new.max_oo = old.red_left_pad, old.oo, old.min_oo, old.max_oo
         new.allocflags, new.random, new.has_cpu_partial = old.allocflags, old.random, old.has_cpu_partial
-        new.debug, new.node_va, new.nr_partial = old.debug, old.node_va, old.nr_partial
+        new.debug, new.plain, new.inverse, new.shift = old.debug, old.plain, old.inverse, old.shift
+        new.node_va, new.nr_partial = old.node_va, old.nr_partial
         new.nr_slabs, new.total_objects = old.nr_slabs, old.total_objects
         new.partial, new.full = old.partial, old.full
         memcpy(new.cpus, old.cpus, self.g.nr_cpus * sizeof(KmemCacheCpu))
@@ -279,6 +294,8 @@ cdef class SlubSlabs(SlabAllocator):
         s.min_partial = min(max(log2 // 2, MIN_PARTIAL), MAX_PARTIAL)
         s.debug = self.debug_enabled and s.flags & DEBUG_FLAGS
         s.has_cpu_partial = self.slub_cpu_partial and not s.debug
+        s.plain = not (s.debug or self.hardened or self.init_on_alloc or self.init_on_free)
+        set_inverse(s)
         if s.has_cpu_partial:
             s.cpu_partial = 2 if s.size >= PAGE_SIZE else 6 if s.size >= 1024 else 13 if s.size >= 256 else 30
         if self.slab_state == DOWN:
@@ -407,12 +424,12 @@ cdef class SlubSlabs(SlabAllocator):
             self.remove_partial(s, pfn)
             map[pfn].private_ |= FROZEN
             if not object_:
-                c.page = pfn
+                use_slab(c, pfn, self.page_va(pfn), map[pfn].private_)
                 object_ = map[pfn].index
                 map[pfn].private_ = (map[pfn].private_ & ~<uint32_t>0xFFFF) | objects_of(&map[pfn])
                 map[pfn].index = 0
             else:
-                self.put_cpu_partial(s, pfn, False)
+                self.put_cpu_partial(s, c, pfn, False)
             if not s.has_cpu_partial or available > s.cpu_partial // 2:
                 break
             pfn = next_
@@ -440,7 +457,7 @@ cdef class SlubSlabs(SlabAllocator):
             page.index = freelist
             page.private_ -= 1
         page.private_ &= ~<uint32_t>FROZEN
-        c.page = LIST_END
+        use_no_slab(c)
         c.freelist = 0
         c.tid += self.tid_step
         if not inuse_of(page) and s.nr_partial >= s.min_partial:
@@ -467,26 +484,6 @@ cdef class SlubSlabs(SlabAllocator):
             pfn = discard
             discard = map[pfn].next
             self.discard_slab(s, pfn)
-        return 0
-
-    cdef int put_cpu_partial(self, SlubCache s, uint32_t pfn, bint drain) except -1:
-        # pages and pobjects are two shorts on 32 bits
-        cdef Page *map = self.g.map
-        cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
-        cdef uint32_t old = c.partial
-        cdef uint32_t pages = 0, pobjects = 0
-        if old != LIST_END:
-            pages, pobjects = map[old].prev & 0xFFFF, map[old].prev >> 16
-            if drain and pobjects > s.cpu_partial:
-                self.unfreeze_partials(s, c)
-                old = LIST_END
-                pages = pobjects = 0
-        pobjects += objects_of(&map[pfn]) - inuse_of(&map[pfn])
-        map[pfn].prev = (pages + 1 & 0xFFFF) | pobjects << 16
-        map[pfn].next = old
-        c.partial = pfn
-        if not s.cpu_partial:
-            self.unfreeze_partials(s, c)
         return 0
 
     cdef int flush_cpu_slab(self, SlubCache s, uint32_t cpu) except -1:
