@@ -13,7 +13,8 @@ from bootsim.linux.mm.compaction.skip cimport *
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport drain_pages_zone_of, free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
-from bootsim.linux.mm.page_alloc.rmqueue cimport find_suitable_fallback, zone_watermark_ok_of
+from bootsim.linux.mm.page_alloc.fallback cimport find_suitable_fallback
+from bootsim.linux.mm.page_alloc.zonelist cimport zone_watermark_ok_of
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 cdef enum:
@@ -447,10 +448,8 @@ cdef int try_to_compact_pages(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint3
     cdef Zone *zone
     if not g.compaction or not gfp_mask & __GFP_IO:
         return COMPACT_SKIPPED
-    for i in range(g.nr_zonelist):
+    for i in range(g.zonelist_from[highest_zoneidx], g.nr_zonelist):
         zone = &g.zones[g.zonelist[i]]
-        if zone.index > highest_zoneidx:
-            continue
         if prio > COMPACT_PRIO_SYNC_FULL and compaction_deferred(zone, order):
             rc = max(rc, <int>COMPACT_DEFERRED)
             continue

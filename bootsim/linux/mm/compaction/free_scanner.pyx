@@ -6,7 +6,7 @@ from bootsim.linux.mm.compaction.skip cimport *
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
-from bootsim.linux.mm.page_alloc.rmqueue cimport isolate_free_page
+from bootsim.linux.mm.page_alloc.zonelist cimport isolate_free_page
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 

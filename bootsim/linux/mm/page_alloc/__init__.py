@@ -4,9 +4,12 @@ The C core works on a Pgdat and knows no Python; the functions that take `k` wra
 
     structs.pxd    struct page, struct zone, struct pglist_data
     core.pxd       lists, pageblock flags, counters, merging: inlined where it is used
+    events         bad pages, and what requests did, until Python logs it
     gfp            GFP_* and their names
     free           freeing
-    rmqueue        allocating: fallback, watermarks, zonelists
+    fallback       what a migrate type takes from another
+    rmqueue        taking pages off the free lists
+    zonelist       watermarks, per-cpu lists: who gives the pages
     slowpath       requests that look again: reserves, reclaim, the OOM killer
     contig         isolation, alloc_contig_range()
     node           the node (Pglist), and what a caller may name of it

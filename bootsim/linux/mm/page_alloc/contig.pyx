@@ -9,7 +9,8 @@ from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist, check_migratetype, check_pfn_range, round_up
 from bootsim.linux.mm.page_alloc.report cimport log_bad_pages
-from bootsim.linux.mm.page_alloc.rmqueue cimport isolate_free_page, move_freepages_block
+from bootsim.linux.mm.page_alloc.fallback cimport move_freepages_block
+from bootsim.linux.mm.page_alloc.zonelist cimport isolate_free_page
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 from bootsim.linux.kernel.panic import warn

@@ -3,16 +3,9 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from bootsim.linux.mm.page_alloc.gfp cimport (
     GFP_MOVABLE_MASK, GFP_MOVABLE_SHIFT, MIGRATE_CMA, MIGRATE_ISOLATE, MIGRATE_MOVABLE, MIGRATE_UNMOVABLE)
+from bootsim.linux.mm.page_alloc.events cimport *
 from bootsim.linux.mm.page_alloc.structs cimport *
 from bootsim.linux.mm.vmstat cimport *
-
-cdef enum:
-    # Flags that a page being freed must not have.
-    PAGE_FLAGS_CHECK_AT_FREE = (PG_lru | PG_locked | PG_private | PG_private_2 | PG_writeback | PG_reserved | PG_slab
-                                | PG_active | PG_unevictable | PG_mlocked)
-    # Flags that a page being handed out must not have; freeing clears them.
-    PAGE_FLAGS_CHECK_AT_PREP = (1 << NR_PAGEFLAGS) - 1
-
 
 cdef inline uint32_t min_u32(uint32_t a, uint32_t b) noexcept nogil:
     return a if a < b else b
@@ -192,30 +185,6 @@ cdef inline void del_page_from_free_list(Pgdat *g, uint32_t pfn, Zone *zone, uin
 
 # ------------------------------------------------------------------ bad pages
 
-cdef inline int page_bad_reason(const Page *page, uint32_t flags) noexcept nogil:
-    # An index of BAD_REASONS. As in the kernel, the last matching reason wins.
-    cdef int reason = 0
-    if page.page_type:
-        reason = 1
-    if page.mapping:
-        reason = 2
-    if page.refcount:
-        reason = 3
-    if page.flags & flags:
-        reason = 5 if flags == PAGE_FLAGS_CHECK_AT_PREP else 4
-    return reason
-
-
-cdef inline void bad_page(Pgdat *g, uint32_t pfn, int reason) noexcept nogil:
-    # Kept until Python can log it; what does not fit is counted.
-    if g.nr_bad < MAX_BAD_PAGES:
-        g.bad[g.nr_bad].pfn = pfn
-        g.bad[g.nr_bad].reason = reason
-        g.bad[g.nr_bad].page = g.map[pfn]
-    g.nr_bad += 1
-    g.map[pfn].page_type = 0
-
-
 cdef inline bint page_expected_state(const Page *page, uint32_t check_flags) noexcept nogil:
     return (page.page_type | page.mapping | <uint32_t>page.refcount | (page.flags & check_flags)) == 0
 
@@ -223,14 +192,14 @@ cdef inline bint page_expected_state(const Page *page, uint32_t check_flags) noe
 cdef inline bint check_free_page(Pgdat *g, uint32_t pfn) noexcept nogil:
     if page_expected_state(&g.map[pfn], PAGE_FLAGS_CHECK_AT_FREE):
         return False
-    bad_page(g, pfn, page_bad_reason(&g.map[pfn], PAGE_FLAGS_CHECK_AT_FREE))
+    bad_page(g, pfn, PAGE_FLAGS_CHECK_AT_FREE)
     return True
 
 
 cdef inline bint check_new_page(Pgdat *g, uint32_t pfn) noexcept nogil:
     if page_expected_state(&g.map[pfn], PAGE_FLAGS_CHECK_AT_PREP):
         return False
-    bad_page(g, pfn, page_bad_reason(&g.map[pfn], PAGE_FLAGS_CHECK_AT_PREP))
+    bad_page(g, pfn, PAGE_FLAGS_CHECK_AT_PREP)
     return True
 
 
@@ -306,18 +275,3 @@ cdef inline uint32_t current_alloc_flags(const Pgdat *g, uint32_t gfp_mask, uint
     if g.cma and gfp_migratetype(g, gfp_mask) == MIGRATE_MOVABLE:
         alloc_flags |= ALLOC_CMA
     return alloc_flags
-
-
-cdef inline void tell(Pgdat *g, uint32_t what, uint32_t a, uint32_t b) noexcept nogil:
-    # An event, kept until Python can log it; one that is told already is counted.
-    cdef uint32_t i
-    for i in range(g.nr_events):
-        if g.events[i].what == what and g.events[i].a == a and g.events[i].b == b:
-            g.events[i].times += 1
-            return
-    if g.nr_events < MAX_EVENTS:
-        g.events[g.nr_events].what = what
-        g.events[g.nr_events].a = a
-        g.events[g.nr_events].b = b
-        g.events[g.nr_events].times = 1
-        g.nr_events += 1

@@ -125,24 +125,26 @@ cdef void free_unref_page_of(Pgdat *g, uint32_t pfn) noexcept nogil:
     free_unref_page_commit(g, zone, pfn, mt)
 
 
-cdef inline void free_the_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
-    if order == 0:
-        free_unref_page_of(g, pfn)
-    else:
-        free_pages_ok(g, pfn, order, FPI_NONE)
-
-
 cdef void free_pages_by_refcount(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
     # __free_pages(): drops one reference. If others remain on a page that is no compound page, all but the first page
     # are freed now: nobody else could.
-    cdef bint head = (g.map[pfn].flags & PG_head) != 0
     g.map[pfn].refcount -= 1
-    if g.map[pfn].refcount == 0:
-        free_the_page(g, pfn, order)
-    elif not head:
-        while order > 0:
-            order -= 1
-            free_the_page(g, pfn + (<uint32_t>1 << order), order)
+    if g.map[pfn].refcount:
+        free_rest_of_block(g, pfn, order)
+    elif order:
+        free_pages_ok(g, pfn, order, FPI_NONE)
+    else:
+        free_unref_page_of(g, pfn)
+
+
+cdef void free_rest_of_block(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
+    if g.map[pfn].flags & PG_head:
+        return
+    while order > 1:
+        order -= 1
+        free_pages_ok(g, pfn + (<uint32_t>1 << order), order, FPI_NONE)
+    if order:
+        free_unref_page_of(g, pfn + 1)
 
 
 cdef void drain_pages_zone_of(Pgdat *g, uint32_t cpu, Zone *zone) noexcept nogil:

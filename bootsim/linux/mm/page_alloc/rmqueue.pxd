@@ -1,14 +1,8 @@
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int32_t, uint32_t
 
 from bootsim.linux.mm.page_alloc.structs cimport Pgdat, Zone
 
-cdef uint32_t get_page_from_freelist(Pgdat *g, uint32_t gfp_mask, uint32_t order,
-                                     uint32_t alloc_flags) noexcept nogil
-cdef uint32_t move_freepages_block(Pgdat *g, Zone *zone, uint32_t pfn, uint32_t mt,
-                                   uint32_t *num_movable) noexcept nogil
-cdef bint zone_watermark_ok_of(Pgdat *g, const Zone *z, uint32_t order, int64_t mark, uint32_t highest_zoneidx,
-                               uint32_t alloc_flags, int64_t free_pages) noexcept nogil
-cdef uint32_t isolate_free_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil
-cdef int find_suitable_fallback(Pgdat *g, const Zone *zone, uint32_t order, uint32_t mt, bint only_stealable,
-                                bint *can_steal) noexcept nogil
-cdef void prep_new_page(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t gfp_flags, uint32_t alloc_flags) noexcept nogil
+cdef int32_t rmqueue_bulk(Pgdat *g, Zone *zone, int32_t count, uint32_t head, uint32_t mt,
+                          uint32_t alloc_flags) noexcept nogil
+cdef uint32_t rmqueue_block(Pgdat *g, Zone *zone, uint32_t order, uint32_t alloc_flags, uint32_t mt) noexcept nogil
+cdef void prep_compound_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil

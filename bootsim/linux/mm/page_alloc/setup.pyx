@@ -26,6 +26,8 @@ def build_all_zonelists(k):
         if g.zones[i].present_pages and g.zones[i].pageblock_flags != NULL:
             g.zonelist[g.nr_zonelist] = i
             g.nr_zonelist += 1
+        if i:
+            g.zonelist_from[i - 1] = g.nr_zonelist
     for i in range(g.nr_zones):
         for cpu in range(g.nr_cpus):
             _pageset_update(&g.zones[i].pageset[cpu], 0, 1)
@@ -41,9 +43,9 @@ cdef _nr_free_zone_pages(const Pgdat *g, uint32_t highest_zoneidx):
     cdef uint32_t i
     cdef const Zone *zone
     total = 0
-    for i in range(g.nr_zonelist):
+    for i in range(g.zonelist_from[highest_zoneidx], g.nr_zonelist):
         zone = &g.zones[g.zonelist[i]]
-        if zone.index <= highest_zoneidx and zone.managed_pages > zone.watermark[WMARK_HIGH]:
+        if zone.managed_pages > zone.watermark[WMARK_HIGH]:
             total += zone.managed_pages - zone.watermark[WMARK_HIGH]
     return total
 

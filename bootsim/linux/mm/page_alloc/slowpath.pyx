@@ -5,11 +5,11 @@ from libc.stdint cimport int64_t, uint32_t
 from bootsim.linux.mm.compaction.compact cimport __compaction_suitable, try_to_compact_pages
 from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER, compaction_defer_reset
 from bootsim.linux.mm.page_alloc.core cimport *
+from bootsim.linux.mm.page_alloc.fallback cimport move_freepages_block
 from bootsim.linux.mm.page_alloc.free cimport drain_all_pages_of
 from bootsim.linux.mm.page_alloc.gfp cimport *
-from bootsim.linux.mm.page_alloc.rmqueue cimport (
-    get_page_from_freelist, move_freepages_block, prep_new_page, zone_watermark_ok_of)
 from bootsim.linux.mm.page_alloc.structs cimport *
+from bootsim.linux.mm.page_alloc.zonelist cimport get_page_from_freelist, prep_new_page, zone_watermark_ok_of
 
 cdef enum:
     COMPACT_PRIO_SYNC_FULL = 0
@@ -22,9 +22,9 @@ cdef bint unreserve_highatomic_pageblock(Pgdat *g, uint32_t highest_zoneidx, uin
     cdef uint32_t pageblock_pages = <uint32_t>1 << g.pageblock_order
     cdef uint32_t i, order, pfn, head
     cdef Zone *zone
-    for i in range(g.nr_zonelist):
+    for i in range(g.zonelist_from[highest_zoneidx], g.nr_zonelist):
         zone = &g.zones[g.zonelist[i]]
-        if zone.index > highest_zoneidx or (not force and zone.nr_reserved_highatomic <= pageblock_pages):
+        if not force and zone.nr_reserved_highatomic <= pageblock_pages:
             continue
         for order in range(g.max_order):
             head = free_list(zone, order, MIGRATE_HIGHATOMIC)
@@ -42,11 +42,9 @@ cdef bint unreserve_highatomic_pageblock(Pgdat *g, uint32_t highest_zoneidx, uin
 
 cdef void wake_all_kswapds(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
     # One node, so one kswapd, woken for the first zone of the request.
-    cdef uint32_t i
-    for i in range(g.nr_zonelist):
-        if g.zonelist[i] <= g.gfp_zone[gfp_mask & GFP_ZONEMASK]:
-            tell(g, WOKE_KSWAPD, g.zonelist[i], order)
-            return
+    cdef uint32_t i = g.zonelist_from[g.gfp_zone[gfp_mask & GFP_ZONEMASK]]
+    if i < g.nr_zonelist:
+        tell(g, WOKE_KSWAPD, g.zonelist[i], order)
 
 
 cdef uint32_t gfp_to_alloc_flags(const Pgdat *g, uint32_t gfp_mask) noexcept nogil:
@@ -97,9 +95,9 @@ cdef bint should_reclaim_retry(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint
         no_progress_loops[0] += 1
     if no_progress_loops[0] > MAX_RECLAIM_RETRIES:
         return unreserve_highatomic_pageblock(g, highest_zoneidx, gfp_migratetype(g, gfp_mask), True)
-    for i in range(g.nr_zonelist):
+    for i in range(g.zonelist_from[highest_zoneidx], g.nr_zonelist):
         zone = &g.zones[g.zonelist[i]]
-        if zone.index <= highest_zoneidx and zone_watermark_ok_of(
+        if zone_watermark_ok_of(
                 g, zone, order, <int64_t>zone.watermark[WMARK_MIN] + zone.watermark_boost, highest_zoneidx, alloc_flags,
                 zone_reclaimable_pages(g, zone) + zone_free_pages_snapshot(g, zone)):
             return True
@@ -111,9 +109,9 @@ cdef bint compaction_zonelist_suitable(Pgdat *g, uint32_t gfp_mask, uint32_t ord
     cdef uint32_t highest_zoneidx = g.gfp_zone[gfp_mask & GFP_ZONEMASK]
     cdef uint32_t i
     cdef Zone *zone
-    for i in range(g.nr_zonelist):
+    for i in range(g.zonelist_from[highest_zoneidx], g.nr_zonelist):
         zone = &g.zones[g.zonelist[i]]
-        if zone.index <= highest_zoneidx and __compaction_suitable(
+        if __compaction_suitable(
                 g, zone, order, alloc_flags, highest_zoneidx,
                 zone_reclaimable_pages(g, zone) // order + zone_free_pages_snapshot(g, zone)) != COMPACT_SKIPPED:
             return True
@@ -283,6 +281,4 @@ cdef uint32_t alloc_pages_nodemask(Pgdat *g, uint32_t gfp_mask, uint32_t order) 
     gfp_mask &= g.gfp_allowed_mask
     pfn = get_page_from_freelist(g, gfp_mask, order, current_alloc_flags(
         g, gfp_mask, WMARK_LOW | (gfp_mask & __GFP_KSWAPD_RECLAIM)))
-    if pfn == NO_PAGE:
-        pfn = __alloc_pages_slowpath(g, gfp_mask, order)
-    return pfn
+    return pfn if pfn != NO_PAGE else __alloc_pages_slowpath(g, gfp_mask, order)

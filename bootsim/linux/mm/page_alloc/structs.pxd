@@ -231,6 +231,7 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     uint32_t span_zone[4]
     uint32_t nr_zonelist    # the fallback zonelist: zone indices, highest first
     uint32_t zonelist[4]
+    uint32_t zonelist_from[4]   # where in it the zones up to an index begin
     uint32_t gfp_zone[16]
     uint32_t max_order      # MAX_ORDER
     uint32_t pageblock_order

@@ -13,7 +13,7 @@ from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_NOWARN, __GFP_ZERO, GFP_KERNEL, GFP_NOWAIT
 from bootsim.linux.mm.slab_common cimport (
     FULL, PARTIAL, SLAB_CACHE_DMA, SLAB_CONSISTENCY_CHECKS, SLAB_HWCACHE_ALIGN, SLAB_POISON,
-    SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TRACE, SLAB_TYPESAFE_BY_RCU, KmemCache, PageSource,
+    SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TRACE, SLAB_TYPESAFE_BY_RCU, KmemCache,
     check_own, get_order)
 from bootsim.linux.mm.slub.slabs cimport (
     LIST_END, TO_TAIL, KmemCacheCpu, SlubCache, SlubSlabs, cpu_partial_full, inuse_of, object_number, objects_of,

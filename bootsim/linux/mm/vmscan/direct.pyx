@@ -12,7 +12,7 @@ from bootsim.linux.mm.memory.tables cimport TablePages
 from bootsim.linux.mm.mmap.structs cimport Task
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_IO, GFP_ZONEMASK
-from bootsim.linux.mm.page_alloc.rmqueue cimport zone_watermark_ok_of
+from bootsim.linux.mm.page_alloc.zonelist cimport zone_watermark_ok_of
 from bootsim.linux.mm.page_alloc.slowpath cimport MAX_RECLAIM_RETRIES
 from bootsim.linux.mm.page_alloc.structs cimport *
 from bootsim.linux.mm.swap cimport *
@@ -103,10 +103,8 @@ cdef class DirectReclaim(ListReclaim):
         # Source: mm/vmscan.c shrink_zones(): the node once, unless every zone is ready for compaction
         cdef uint32_t i
         cdef Zone *zone
-        for i in range(self.g.nr_zonelist):
+        for i in range(self.g.zonelist_from[sc.reclaim_idx], self.g.nr_zonelist):
             zone = &self.g.zones[self.g.zonelist[i]]
-            if zone.index > sc.reclaim_idx:
-                continue
             if self.g.compaction and sc.order > PAGE_ALLOC_COSTLY_ORDER and self.compaction_ready(zone, sc):
                 sc.compaction_ready = True
                 continue

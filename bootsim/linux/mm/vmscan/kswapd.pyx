@@ -15,7 +15,7 @@ from bootsim.linux.mm.migrate cimport raise_what_a_holder_raised
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist
-from bootsim.linux.mm.page_alloc.rmqueue cimport zone_watermark_ok_of
+from bootsim.linux.mm.page_alloc.zonelist cimport zone_watermark_ok_of
 from bootsim.linux.mm.page_alloc.slowpath cimport MAX_RECLAIM_RETRIES, zone_free_pages_snapshot
 from bootsim.linux.mm.page_alloc.structs cimport *
 from bootsim.linux.mm.vmscan.control cimport DEF_PRIORITY, SWAP_CLUSTER_MAX, Reclaimer, ScanControl
