@@ -14,7 +14,7 @@ from bootsim.linux.mm.slab_common import (
     SLAB_RECLAIM_ACCOUNT,
     SLAB_TYPESAFE_BY_RCU,
 )
-from bootsim.linux.mm.slub.objects import struct_sizes
+from bootsim.linux.mm.slub.slabs import struct_sizes
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FLAGS = {"hwcache_align": SLAB_HWCACHE_ALIGN, "reclaim_account": SLAB_RECLAIM_ACCOUNT, "cache_dma": SLAB_CACHE_DMA,

@@ -7,7 +7,6 @@ from bootsim.linux.mm.slub.slabs cimport KmemCacheCpu, SlubCache, SlubSlabs
 
 cdef class Slub(SlubSlabs):
     cdef SlubCache bootstrap(self, SlubCache s)
-    cdef list slabs_in(self, uint32_t pfn)
     cdef uint32_t alloc_checked(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c) except? 1
     cdef uint32_t slow_alloc(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c) except? 1
     cdef uint32_t new_slab_objects(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c, bint look) except? 1

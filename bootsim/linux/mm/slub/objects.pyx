@@ -22,6 +22,7 @@ from bootsim.linux.mm.slub.slabs cimport (
 from bootsim.linux.kernel.printk import KERN_CRIT, KERN_WARNING, printk
 from bootsim.linux.mm.page_alloc import format_gfp_flags
 from bootsim.linux.mm.slab_common import SlabError, slab_warning
+from bootsim.linux.mm.slub.slabs import struct_sizes
 
 cdef enum:
     FROZEN = 0x80000000U
@@ -119,16 +120,6 @@ cdef class Slub(SlubSlabs):
             self.g.map[pfn].mapping = va
         self.add(s)
         return s
-
-    cdef list slabs_in(self, uint32_t pfn):
-        # from this one on
-        cdef list pfns = []
-        while pfn != LIST_END:
-            if pfn < self.g.base or pfn >= self.g.end or <uint32_t>len(pfns) >= self.g.end - self.g.base:
-                raise SlabError(f"a list of slabs does not hold together at page {pfn:#x}: a slab's page was freed")
-            pfns.append(pfn)
-            pfn = self.g.map[pfn].next
-        return pfns
 
     # ---------------------------------------------------------------- allocating
 
@@ -607,16 +598,3 @@ cdef class Slub(SlubSlabs):
     def snapshot(self):
         """Every cache with its slabs and lists, in the form of a recording's objects.json."""
         return [self.cache_info(s) for s in reversed(self.slab_caches)]
-
-
-def struct_sizes(config):
-    """The bytes of struct kmem_cache_node, and of struct kmem_cache up to its only node's pointer.
-
-    Source: mm/slab.h struct kmem_cache_node, include/linux/slub_def.h struct kmem_cache
-    Differs: as compiled with plain locks. Debugging of locks or kobjects adds to them, and both are rounded up to a
-        cache line, so that the sizes of the caches seldom change.
-    """
-    node = 12 + (4 if config.SMP else 0) + (16 if config.SLUB_DEBUG else 0)
-    cache = (92 + (36 if config.SYSFS else 0) + (4 if config.SLUB_CPU_PARTIAL else 0)
-             + (4 if config.SLAB_FREELIST_HARDENED else 0) + (4 if config.SLAB_FREELIST_RANDOM else 0))
-    return node, cache

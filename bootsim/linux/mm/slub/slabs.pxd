@@ -88,6 +88,7 @@ cdef class SlubSlabs(SlabAllocator):
     cdef uint32_t allocate_slab(self, SlubCache s, uint32_t gfp_mask) except? 0
     cdef int discard_slab(self, SlubCache s, uint32_t pfn) except -1
     cdef int early_kmem_cache_node_alloc(self) except -1
+    cdef list slabs_in(self, uint32_t pfn)
     cdef void add_partial(self, SlubCache s, uint32_t pfn, int tail) noexcept
     cdef void remove_partial(self, SlubCache s, uint32_t pfn) noexcept
     cdef void add_full(self, SlubCache s, uint32_t pfn) noexcept

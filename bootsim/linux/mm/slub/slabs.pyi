@@ -1,3 +1,4 @@
+from bootsim.inputs.build import Config
 from bootsim.linux.mm.slab_common import KmemCache, SlabAllocator
 
 class SlubCache(KmemCache):
@@ -23,3 +24,5 @@ class SlubSlabs(SlabAllocator):
     slub_min_objects: int
     slub_debug: bool
     slub_cpu_partial: bool
+
+def struct_sizes(config: Config) -> tuple[int, int]: ...

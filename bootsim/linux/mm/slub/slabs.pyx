@@ -395,6 +395,16 @@ cdef class SlubSlabs(SlabAllocator):
 
     # ---------------------------------------------------------------- lists of partial slabs
 
+    cdef list slabs_in(self, uint32_t pfn):
+        # from this one on
+        cdef list pfns = []
+        while pfn != LIST_END:
+            if pfn < self.g.base or pfn >= self.g.end or <uint32_t>len(pfns) >= self.g.end - self.g.base:
+                raise SlabError(f"a list of slabs does not hold together at page {pfn:#x}: a slab's page was freed")
+            pfns.append(pfn)
+            pfn = self.g.map[pfn].next
+        return pfns
+
     cdef void add_partial(self, SlubCache s, uint32_t pfn, int tail) noexcept:
         s.nr_partial += 1
         if tail == TO_TAIL:
@@ -552,3 +562,16 @@ cdef class SlubSlabs(SlabAllocator):
             self.discard_slab(s, pfn)
             pfn = next_
         return 0
+
+
+def struct_sizes(config):
+    """The bytes of struct kmem_cache_node, and of struct kmem_cache up to its only node's pointer.
+
+    Source: mm/slab.h struct kmem_cache_node, include/linux/slub_def.h struct kmem_cache
+    Differs: as compiled with plain locks. Debugging of locks or kobjects adds to them, and both are rounded up to a
+        cache line, so that the sizes of the caches seldom change.
+    """
+    node = 12 + (4 if config.SMP else 0) + (16 if config.SLUB_DEBUG else 0)
+    cache = (92 + (36 if config.SYSFS else 0) + (4 if config.SLUB_CPU_PARTIAL else 0)
+             + (4 if config.SLAB_FREELIST_HARDENED else 0) + (4 if config.SLAB_FREELIST_RANDOM else 0))
+    return node, cache
