@@ -168,8 +168,9 @@ def node_differences(path: str, a: Node, b: Node) -> Iterator[Edit]:
         return
     here = path or "/"
     old, new = dict(a.props), dict(b.props)
-    for name in old.keys() - new.keys():
-        yield Edit("delete", here, name)
+    for name in old:
+        if name not in new:
+            yield Edit("delete", here, name)
     for name, after in _misplaced([*old], [*new]):
         yield Edit("move" if name in old else "set", here, name, b"" if name in old else new[name], after=after)
     for name, value in new.items():

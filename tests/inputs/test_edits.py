@@ -133,6 +133,13 @@ def test_any_of_the_edits_can_be_made_alone(a, b, data):
     assert content(apply(made, differences(made, b))) == content(b)
 
 
+def test_what_is_gone_is_told_in_the_order_in_which_it_stood():
+    props = tuple((f"prop{n * 7 % 20}", b"") for n in range(20))
+    node = Node("", props, tuple(Node(f"node{n * 7 % 20}") for n in range(20)))
+    edits = differences(tree_of(node), tree_of(Node("")))
+    assert [edit.prop or edit.path for edit in edits] == [name for name, _ in props] + [f"/{n.name}" for n in node.nodes]
+
+
 def test_edits_of_a_source_make_the_blob_of_the_other_source(tmp_path, vexpress):
     source = (vexpress.name, "vexpress-ca15.dts")
     a, b = (load_tree(name) for name in source)
