@@ -1,6 +1,7 @@
 """What a wheel and a source archive hold, and that an installed bootsim finds its own data."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+COMPILED = "workingset"
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +31,14 @@ def checkout(tmp_path_factory):
     for name in listed.stdout.decode().split("\0"):
         source = ROOT / name
         if name and source.is_file():
-            copy = target / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(source.read_bytes())
+            copied(source, target / name)
     return target
+
+
+def copied(source, target):
+    """Copy a file with its time, by which a build sees what is up to date."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target)
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +50,20 @@ def sdist(checkout):
 
 @pytest.fixture(scope="module")
 def wheel(sdist, tmp_path_factory):
-    """A wheel built from the source archive, as pip does."""
+    """A wheel built from the source archive, as pip does.
+
+    What this tree's build has made of the same files lies there already, but for one module, which is compiled.
+    """
     place = tmp_path_factory.mktemp("wheel")
     with tarfile.open(sdist) as archive:
         archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.4 and later
         archive.extractall(place)
     (source,) = place.iterdir()
-    run([sys.executable, "setup.py", "-q", "bdist_wheel"], source)
+    for made, target in ((ROOT / "build/cython-release/bootsim", "build/cython-release"), (ROOT / "bootsim", "built")):
+        for path in made.rglob("*.c" if made.parent != ROOT else "*.so"):
+            if path.name.partition(".")[0] != COMPILED:
+                copied(path, source / target / path.relative_to(made.parent))
+    run([sys.executable, "setup.py", "-q", "build", "--build-lib", "built", "bdist_wheel"], source)
     (built,) = (source / "dist").glob("*.whl")
     return built
 
@@ -71,11 +84,14 @@ def test_project_names_its_version_once():
 def test_sdist_has_sources_data_and_licence_but_nothing_built(sdist, checkout):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
+        held = {file.name.partition("/")[2]: archive.extractfile(file).read() for file in archive if file.isfile()}
     patterns = ("bootsim/**/*.py*", "bootsim/**/*.px*", "configs/*.*", "dts/*.*", "tests/**/*.*", "docs/**/*.*",
                 "labs/*.*")
     wanted = {str(path.relative_to(checkout)) for pattern in patterns for path in checkout.glob(pattern)}
     wanted |= {"LICENSE", "README.md", "Makefile", "setup.py", "pyproject.toml", "tests/test_packaging.py", ".ci/run"}
     assert wanted - names == set()
+    altered = {name for name in wanted if (checkout / name).is_file() and held[name] != (checkout / name).read_bytes()}
+    assert altered == set()
     written = {str(path.relative_to(checkout)) for folder in ("benchmarks", "differential", "golden")
                for path in (checkout / "tests" / folder).rglob("*.c")}
     assert len(written) == 11
