@@ -52,7 +52,8 @@ def load_tree(
     from bootsim.inputs.dts import compile_source
 
     file, folders = str(path) if path else name, [str(folder) for folder in include_dirs]
-    blob, lines = compile_source(text, file, folders, allow_outside=allow_outside)
+    called = path.name if path is not None and path != Path(name) else None  # a bundled tree is given by its name
+    blob, lines = compile_source(text, file, folders, called=called, allow_outside=allow_outside)
     return read_tree(blob, name, lines)
 
 

@@ -24,15 +24,16 @@ _NEEDS_CPP = re.compile(
 
 
 def compile_source(
-    text: str, filename: str, include_dirs: Sequence[str] = (), *, allow_outside: bool = False
+    text: str, filename: str, include_dirs: Sequence[str] = (), *, called: str | None = None,
+    allow_outside: bool = False
 ) -> tuple[bytes, Mapping[tuple[str, str | None], str]]:
-    """Compile source text; `filename` is where it came from, for includes beside it and for messages.
-    `allow_outside` lets it take in files from anywhere (see Reach).
+    """Compile source text; `filename` is where it came from, for includes beside it and for messages,
+    unless it is `called` otherwise there. `allow_outside` lets it take in files from anywhere (see Reach).
 
     Returns the blob, and "file:line" of every (path, property or None). Raises InputError with file and line of the
     source as it was written.
     """
-    names, reach = SourceNames(filename), Reach(filename, include_dirs, outside=allow_outside)
+    names, reach = SourceNames(filename, called), Reach(filename, include_dirs, outside=allow_outside)
     if _NEEDS_CPP.search(text):
         from bootsim.inputs.dtscpp import preprocess
 

@@ -15,22 +15,25 @@ _INCLUDES = Path("scripts/dtc/include-prefixes")  # of a kernel's source
 
 
 class SourceNames:
-    """File names as a person wrote them: the main file as it was given, others relative to here if they are below."""
+    """File names as a person wrote them: the main file as it was given, others relative to here if they are below.
 
-    def __init__(self, filename: str) -> None:
-        self._main = self._main_path = filename
-        self._here = ""
+    A bundled tree was given by its name, `called`; what lies beside it has a name of that kind, too.
+    """
+
+    def __init__(self, filename: str, called: str | None = None) -> None:
+        self._main, self._main_paths = called or filename, [filename]
+        self._folders = [] if called is None else [f"{Path(filename).parent}/"]
         try:
-            self._main_path = str(Path(filename).absolute())
-            self._here = f"{Path.cwd()}/"
+            self._main_paths.append(str(Path(filename).absolute()))
+            self._folders.append(f"{Path.cwd()}/")
         except OSError:  # the current folder is gone: names stay as they are
             pass
 
     def __call__(self, path: str) -> str:
         """The name for messages of a file that was opened as `path`."""
-        if path in (self._main, self._main_path):
+        if path in self._main_paths:
             return self._main
-        return path.removeprefix(self._here)
+        return next((path.removeprefix(folder) for folder in self._folders if path.startswith(folder)), path)
 
 
 def is_irregular(path: str) -> bool:

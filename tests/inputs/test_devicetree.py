@@ -40,6 +40,16 @@ def test_source_and_blob_are_told_apart_by_content(tmp_path, blob):
     assert load_tree(tmp_path / "blob.dts").blob == load_tree(tmp_path / "source.dtb").blob == blob
 
 
+def test_a_place_in_a_bundled_tree_is_called_as_the_tree_was_given(tmp_path, monkeypatch):
+    named = load_tree("vexpress")
+    assert named.where("/memory@60000000", "reg") == "vexpress.dts:72"
+    assert {place.rpartition(":")[0] for place in named.lines.values()} == {"vexpress.dts", "vexpress-v2m.dtsi"}
+    monkeypatch.chdir(ROOT)
+    assert load_tree("dts/vexpress.dts").where("/memory@60000000", "reg") == "dts/vexpress.dts:72"
+    monkeypatch.chdir(tmp_path)
+    assert load_tree(ROOT / "dts/vexpress.dts").where("/memory@60000000", "reg") == f"{ROOT}/dts/vexpress.dts:72"
+
+
 def test_a_path_comes_before_a_bundled_name(tmp_path, monkeypatch, blob):
     monkeypatch.chdir(tmp_path)
     assert load_tree("vexpress.dts").name == "vexpress.dts"

@@ -137,7 +137,8 @@ def test_what_is_gone_is_told_in_the_order_in_which_it_stood():
     props = tuple((f"prop{n * 7 % 20}", b"") for n in range(20))
     node = Node("", props, tuple(Node(f"node{n * 7 % 20}") for n in range(20)))
     edits = differences(tree_of(node), tree_of(Node("")))
-    assert [edit.prop or edit.path for edit in edits] == [name for name, _ in props] + [f"/{n.name}" for n in node.nodes]
+    gone = [edit.prop or edit.path for edit in edits]
+    assert gone == [name for name, _ in props] + [f"/{child.name}" for child in node.nodes]
 
 
 def test_edits_of_a_source_make_the_blob_of_the_other_source(tmp_path, vexpress):
