@@ -92,6 +92,8 @@ def replay_process(path: Path, config: str | None, slab: str | None, answers: Pa
     if replay.taken:
         click.echo(f"{replay.taken} pages of the program's own code are mapped because the marks have them: "
                    "no operation tells which code it ran")
+    for fd in sorted(recording.read_only):
+        click.echo(f"{recording.files.get(fd, fd)} was opened for reading only: a refused mapping of it tells")
     if replay.first is not None:
         words, got = replay.first
         click.echo(f"first difference: {json.dumps(words)}: here {got}")

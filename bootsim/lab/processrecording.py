@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import InputError
 from bootsim.lab.recording import MOST_BYTES
+from bootsim.linux.include.linux.errno import EACCES
+from bootsim.linux.include.linux.mman import MAP_SHARED, PROT_WRITE
 from bootsim.reading import read_file, read_packed
 
 if TYPE_CHECKING:
@@ -85,6 +88,12 @@ class ProcessRecording:
     def _take(self, words: dict[str, Any]) -> None:
         self.files |= {int(fd): str(name) for fd, name in words.get("files", {}).items()}
         self.about |= {int(fd): dict(facts) for fd, facts in words.get("about", {}).items()}
+
+    @cached_property
+    def read_only(self) -> set[int]:
+        """Descriptors that were opened for reading only: nothing says so, but a shared writable mapping was refused."""
+        shared = [words for words in self.operations if words.get("op") == "mmap" and words["flags"] & MAP_SHARED]
+        return {w["fd"] for w in shared if w["prot"] & PROT_WRITE and (w["ret"] + EACCES) & 0xFFFFFFFF == 0}
 
     @property
     def cpus(self) -> int:

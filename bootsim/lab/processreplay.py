@@ -159,7 +159,7 @@ class ProcessReplay:
         if about.get("fs", "tmpfs" if path.startswith("/dev/") else "disk") == "tmpfs":
             return shmem_kernel_file_setup(self.pages, size, path, filled=True)
         file = disk_file(self.pages, path, disk_inode(self.pages, b"", size),
-                         path.rpartition("/")[2] not in self._running)
+                         path.rpartition("/")[2] not in self._running and fd not in self.recording.read_only)
         file.f_op = Ext4(self.pages)
         return file
 

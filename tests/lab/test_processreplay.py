@@ -72,6 +72,21 @@ def test_the_command_tells_how_much_agrees(tmp_path):
     assert marks[0]["tasks"]["1"]["mm"]["vmas"][0]["start"] == 0x10000
 
 
+@pytest.mark.golden
+def test_a_refused_mapping_tells_how_a_file_was_opened(tmp_path):
+    for name in ("console.log", "marks.json.xz"):
+        shutil.copy(RECORDINGS / "vmdev-3gh" / name, tmp_path)
+    log = tmp_path / "console.log"
+    mark, where = '{"mark":2,', {"addr": 0, "len": 4096, "fd": 6, "off": 0}
+    refused = json.dumps({"op": "mmap", "who": 0, "prot": 3, "flags": 1, **where, "ret": -13})
+    assert mark in log.read_text()
+    log.write_text(log.read_text().replace(mark, f"{refused}\n{mark}", 1))
+    assert ProcessRecording(tmp_path).read_only == {6}
+    done = CliRunner().invoke(cli, ["replay", str(tmp_path)])
+    assert "/lib0 was opened for reading only" in done.output
+    assert done.exit_code == 0  # the answer agrees, and no mapping is there that the marks have not
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
