@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bootsim.errors import InputError
 from bootsim.lab.recording import MOST_BYTES
 from bootsim.linux.include.linux.errno import EACCES
+from bootsim.linux.include.linux.mm import VM_MAYSHARE, VM_MAYWRITE
 from bootsim.linux.include.linux.mman import MAP_SHARED, PROT_WRITE
 from bootsim.reading import read_file, read_packed
 
@@ -91,9 +92,15 @@ class ProcessRecording:
 
     @cached_property
     def read_only(self) -> set[int]:
-        """Descriptors that were opened for reading only: nothing says so, but a shared writable mapping was refused."""
+        """Descriptors that were opened for reading only.
+
+        No line says so. A shared writable mapping that was refused does, and a shared one that may never be writable.
+        """
         shared = [words for words in self.operations if words.get("op") == "mmap" and words["flags"] & MAP_SHARED]
-        return {w["fd"] for w in shared if w["prot"] & PROT_WRITE and (w["ret"] + EACCES) & 0xFFFFFFFF == 0}
+        refused = {w["fd"] for w in shared if w["prot"] & PROT_WRITE and (w["ret"] + EACCES) & 0xFFFFFFFF == 0}
+        mms = [task["mm"] for mark in self.marks for task in mark["tasks"].values()]
+        names = {v["file"] for mm in mms for v in mm["vmas"] if v["flags"] & (VM_MAYSHARE | VM_MAYWRITE) == VM_MAYSHARE}
+        return refused | {fd for fd, path in self.files.items() if path.rpartition("/")[2] in names}
 
     @property
     def cpus(self) -> int:

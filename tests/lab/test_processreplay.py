@@ -40,7 +40,7 @@ def assert_frames(real, ours, code):
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", ["vm-3gh", "vmdev-3gh"])
+@pytest.mark.parametrize("name", ["vm-3gh", "vmdev-3gh", "vmfz-3gh"])
 def test_every_mapping_is_the_recorded_one(name):
     recording = ProcessRecording(RECORDINGS / name)
     k = bootsim.boot("vexpress.dts", config="3G/1G", mem=recording.ram_bytes, smp=1, cmdline="norandmaps")
