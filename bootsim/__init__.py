@@ -26,28 +26,15 @@ __all__ = ["__version__", "boot", "prepare", "run"]
 
 
 def boot(
-    dts: str | os.PathLike[str] | Tree,
-    config: str | os.PathLike[str] = "3G/1G",
-    *,
-    slab: str | None = None,
-    mem: int | str | None = None,
-    smp: int | None = None,
-    cmdline: str | None = None,
-    bootloader: str = "none",
-    uboot: Sequence[str] = (),
-    atags: str | None = None,
-    efi_memmap: str | os.PathLike[str] | None = None,
-    dtb_addr: int | None = None,
-    load_addr: int | None = None,
-    ram: int | str | tuple[int, int | None] | None = None,
-    cpu: Sequence[str] = (),
-    soc: Sequence[str] = (),
+    dts: str | os.PathLike[str] | Tree, config: str | os.PathLike[str] = "3G/1G", *, slab: str | None = None,
+    mem: int | str | None = None, smp: int | None = None, cmdline: str | None = None, bootloader: str = "none",
+    uboot: Sequence[str] = (), atags: str | None = None, efi_memmap: str | os.PathLike[str] | None = None,
+    dtb_addr: int | None = None, load_addr: int | None = None, ram: int | str | tuple[int, int | None] | None = None,
+    cpu: Sequence[str] = (), soc: Sequence[str] = (),
     initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
-    include_dirs: Sequence[str | os.PathLike[str]] = (),
-    allow_outside: bool = False,
-    until: str | None = None,
-    stages: bool = False,
-) -> Kernel:
+    include_dirs: Sequence[str | os.PathLike[str]] = (), allow_outside: bool = False,
+    until: str | None = None, stages: bool = False,
+) -> Kernel:  # fmt: skip
     """Boot a device tree and return the kernel as the boot leaves it.
 
     `dts` is a .dts or .dtb file (told apart by content), "-" for standard input, the name of a bundled tree, or what
@@ -74,26 +61,10 @@ def boot(
     from bootsim.state.recorder import Recorder
 
     k = prepare(
-        dts,
-        config,
-        slab=slab,
-        mem=mem,
-        smp=smp,
-        cmdline=cmdline,
-        bootloader=bootloader,
-        dtb_addr=dtb_addr,
-        load_addr=load_addr,
-        initrd=initrd,
-        ram=ram,
-        cpu=cpu,
-        soc=soc,
-        uboot=uboot,
-        atags=atags,
-        efi_memmap=efi_memmap,
-        include_dirs=include_dirs,
-        allow_outside=allow_outside,
-        observer=Recorder() if stages else None,
-    )
+        dts, config, slab=slab, mem=mem, smp=smp, cmdline=cmdline, bootloader=bootloader, uboot=uboot, atags=atags,
+        efi_memmap=efi_memmap, dtb_addr=dtb_addr, load_addr=load_addr, ram=ram, cpu=cpu, soc=soc, initrd=initrd,
+        include_dirs=include_dirs, allow_outside=allow_outside, observer=Recorder() if stages else None,
+    )  # fmt: skip
     run(k, until=until)
     return k
 

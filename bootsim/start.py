@@ -26,27 +26,15 @@ if TYPE_CHECKING:
 
 
 def prepare(
-    dts: str | os.PathLike[str] | Tree,
-    config: str | os.PathLike[str] | KernelBuild = "3G/1G",
-    *,
-    slab: str | None = None,
-    mem: int | str | None = None,
-    smp: int | None = None,
-    cmdline: str | None = None,
-    bootloader: str = "none",
-    uboot: Sequence[str] = (),
-    atags: str | None = None,
-    efi_memmap: str | os.PathLike[str] | None = None,
-    dtb_addr: int | None = None,
-    load_addr: int | None = None,
-    ram: int | str | tuple[int, int | None] | None = None,
-    cpu: Sequence[str] = (),
-    soc: Sequence[str] = (),
+    dts: str | os.PathLike[str] | Tree, config: str | os.PathLike[str] | KernelBuild = "3G/1G", *,
+    slab: str | None = None, mem: int | str | None = None, smp: int | None = None, cmdline: str | None = None,
+    bootloader: str = "none", uboot: Sequence[str] = (), atags: str | None = None,
+    efi_memmap: str | os.PathLike[str] | None = None, dtb_addr: int | None = None, load_addr: int | None = None,
+    ram: int | str | tuple[int, int | None] | None = None, cpu: Sequence[str] = (), soc: Sequence[str] = (),
     initrd: str | os.PathLike[str] | tuple[str | os.PathLike[str], int | None] | None = None,
-    include_dirs: Sequence[str | os.PathLike[str]] = (),
-    allow_outside: bool = False,
+    include_dirs: Sequence[str | os.PathLike[str]] = (), allow_outside: bool = False,
     observer: Callable[[str, Kernel], None] | None = None,
-) -> Kernel:
+) -> Kernel:  # fmt: skip
     """Return a kernel at its first instruction, with the machine and RAM as the bootloader left them.
 
     The arguments are those of `bootsim.boot`; who boots often may give a loaded tree and a loaded build in place of
@@ -61,20 +49,10 @@ def prepare(
         build = with_slab(own, slab)
     tree = dts if isinstance(dts, Tree) else load_tree(dts, include_dirs, allow_outside=allow_outside)
     handover = loader.load(
-        tree,
-        build,
-        bootloader=bootloader,
-        mem_bytes=_bytes(mem, "mem"),
-        smp=smp,
-        cmdline=cmdline,
-        dtb_pa=dtb_addr,
-        load_pa=load_addr,
-        initrd=initrd if initrd is None or isinstance(initrd, tuple) else (initrd, None),
-        ram=_ram(ram),
-        uboot=uboot,
-        atags=atags,
-        efi_memmap=efi_memmap,
-    )
+        tree, build, bootloader=bootloader, mem_bytes=_bytes(mem, "mem"), smp=smp, cmdline=cmdline, dtb_pa=dtb_addr,
+        load_pa=load_addr, initrd=initrd if initrd is None or isinstance(initrd, tuple) else (initrd, None),
+        ram=_ram(ram), uboot=uboot, atags=atags, efi_memmap=efi_memmap,
+    )  # fmt: skip
     cpus = handover.cpus or smp or _powered(tree)
     modules = () if cpu else core_modules(tree)
     processor = stated(cpu, lambda: processor_of(tree, _of_module(modules, build) or of_tree(tree)))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 CMA_MAX_NAME = 64
+_DECLARE = "cma_declare_contiguous_nid"
 
 
 class Cma:
@@ -103,76 +104,77 @@ def cma_declare_contiguous(k: Kernel, base: int, size: int, limit: int, alignmen
     `inputs` are the roots that ask for the area.
     Source: mm/cma.c cma_declare_contiguous_nid()
     """
-    func = "cma_declare_contiguous_nid"
-    mb = k.mm.memblock
-    mib = size >> 20
     wanted_by = " and ".join(asked_by(k, root) for root in inputs)
-    purpose = Purpose("cma", f"CMA area {name!r}", inputs[0])
-
-    def fail(err: int, why: str) -> tuple[int, None]:
-        printk(k, KERN_ERR, "cma: Failed to reserve {mib} MiB", func=func, mib=mib)
-        step(k, "cause: {wanted_by}: {why}", func=func, wanted_by=wanted_by, why=why)
-        return -err, None
-
-    memblock_end = memblock_end_of_DRAM(mb)
-    highmem_start = k.mm.arm_lowmem_limit
     if k.build.config.CMA_DEBUG:
         printk(k, KERN_DEBUG, "cma: cma_declare_contiguous_nid(size {size:#010x}, base {base:#010x}, limit "
-               "{limit:#010x} alignment {alignment:#010x})", func=func, size=size, base=base, limit=limit,
+               "{limit:#010x} alignment {alignment:#010x})", func=_DECLARE, size=size, base=base, limit=limit,
                alignment=alignment)
     if len(k.mm.cma_areas) == k.build.config.CMA_AREAS + 1:
-        printk(k, KERN_ERR, "cma: Not enough slots for CMA reserved regions!", func=func)
-        step(k, "cause: {wanted_by} is one more than the {slots} areas of CONFIG_CMA_AREAS + 1", func=func,
+        printk(k, KERN_ERR, "cma: Not enough slots for CMA reserved regions!", func=_DECLARE)
+        step(k, "cause: {wanted_by} is one more than the {slots} areas of CONFIG_CMA_AREAS + 1", func=_DECLARE,
              wanted_by=wanted_by, slots=len(k.mm.cma_areas))
         return -ENOSPC, None
     if not size:
         return -EINVAL, None
     alignment = max(alignment, _min_alignment(k))
     if fixed and base & (alignment - 1):
-        printk(k, KERN_ERR, "cma: Region at {base:#010x} must be aligned to {alignment:#010x} bytes", func=func,
+        printk(k, KERN_ERR, "cma: Region at {base:#010x} must be aligned to {alignment:#010x} bytes", func=_DECLARE,
                base=base, alignment=alignment)
-        return fail(EINVAL, f"{base:#x} is no multiple of {alignment:#x}, the largest buddy block "
-                    f"(CONFIG_FORCE_MAX_ZONEORDER={k.mm.max_order})")
+        return _failed(k, size, wanted_by, Err(-EINVAL, f"{base:#x} is no multiple of {alignment:#x}, the largest "
+                       f"buddy block (CONFIG_FORCE_MAX_ZONEORDER={k.mm.max_order})"))
     base = (base + alignment - 1) & ~(alignment - 1) & 0xFFFFFFFF
     size = (size + alignment - 1) & ~(alignment - 1) & 0xFFFFFFFF
-    mib = size >> 20
     limit &= ~(alignment - 1)
-    fixed = fixed and base != 0
+    purpose = Purpose("cma", f"CMA area {name!r}", inputs[0])
+    base = _reserve(k, base, size, limit, alignment, fixed and base != 0, purpose)
+    if isinstance(base, Err):
+        return _failed(k, size, wanted_by, base)
+    ret, area = cma_init_reserved_mem(k, base, size, order_per_bit, name, wanted_by)
+    if isinstance(ret, Err):
+        unheeded(k, memblock_free(k.mm.memblock, base, size, _DECLARE, purpose), f"freeing {base:#010x}+{size:#x}")
+        return _failed(k, size, wanted_by, ret)
+    printk(k, KERN_INFO, "cma: Reserved {mib} MiB at {base:#010x}", func=_DECLARE, mib=size >> 20, base=base)
+    return 0, area
+
+
+# The middle of cma_declare_contiguous_nid(): where the area begins (pa), or why it lies nowhere.
+def _reserve(k: Kernel, base: int, size: int, limit: int, alignment: int, fixed: bool, purpose: Purpose) -> int:
+    mb = k.mm.memblock
+    memblock_end = memblock_end_of_DRAM(mb)
+    highmem_start = k.mm.arm_lowmem_limit
     if fixed and base < highmem_start < (base + size) & 0xFFFFFFFF:
         printk(k, KERN_ERR, "cma: Region at {base:#010x} defined on low/high memory boundary ({highmem_start:#010x})",
-               func=func, base=base, highmem_start=highmem_start)
-        return fail(EINVAL, f"{base:#x}-{base + size - 1:#x} spans the end of lowmem at {highmem_start:#x}")
+               func=_DECLARE, base=base, highmem_start=highmem_start)
+        return Err(-EINVAL, f"{base:#x}-{base + size - 1:#x} spans the end of lowmem at {highmem_start:#x}")
     if limit == 0 or limit > memblock_end:
         limit = memblock_end
     if (base + size) & 0xFFFFFFFF > limit:
         printk(k, KERN_ERR, "cma: Size ({size:#010x}) of region at {base:#010x} exceeds limit ({limit:#010x})",
-               func=func, size=size, base=base, limit=limit)
-        return fail(EINVAL, f"{size:#x} bytes from {base:#x} do not end below {limit:#x}, " +
-                    (memory_end(k, limit) if limit == memblock_end else _limit_place(k, limit, alignment)))
+               func=_DECLARE, size=size, base=base, limit=limit)
+        return Err(-EINVAL, f"{size:#x} bytes from {base:#x} do not end below {limit:#x}, " +
+                   (memory_end(k, limit) if limit == memblock_end else _limit_place(k, limit, alignment)))
     if fixed:
         if memblock_is_region_reserved(mb, base, size):
-            return fail(EBUSY, f"part of {base:#x}-{base + size - 1:#x} is reserved already: "
-                        f"{', '.join(holders(k, base, size))}")
-        ret = memblock_reserve(mb, base, size, func, purpose)
-        if isinstance(ret, Err):
-            return fail(EBUSY, cause(k, ret.why))
-    else:
-        addr = above = 0
-        if base < highmem_start < limit:
-            addr = above = memblock_alloc_range_nid(mb, size, alignment, highmem_start, limit, func, purpose)
-            limit = highmem_start
-        if not addr:
-            addr = memblock_alloc_range_nid(mb, size, alignment, base, limit, func, purpose)
-        if isinstance(addr, Err):
-            also = f"; above lowmem, {cause(k, above.why)}" if isinstance(above, Err) else ""
-            return fail(ENOMEM, f"{cause(k, addr.why)}{also}")
-        base = addr
-    ret, area = cma_init_reserved_mem(k, base, size, order_per_bit, name, wanted_by)
-    if isinstance(ret, Err):
-        unheeded(k, memblock_free(mb, base, size, func, purpose), f"freeing {base:#010x}+{size:#x}")
-        return fail(-ret, cause(k, ret.why))
-    printk(k, KERN_INFO, "cma: Reserved {mib} MiB at {base:#010x}", func=func, mib=size >> 20, base=base)
-    return 0, area
+            return Err(-EBUSY, f"part of {base:#x}-{base + size - 1:#x} is reserved already: "
+                       f"{', '.join(holders(k, base, size))}")
+        ret = memblock_reserve(mb, base, size, _DECLARE, purpose)
+        return Err(-EBUSY, ret.why) if isinstance(ret, Err) else base
+    addr = above = 0
+    if base < highmem_start < limit:
+        addr = above = memblock_alloc_range_nid(mb, size, alignment, highmem_start, limit, _DECLARE, purpose)
+        limit = highmem_start
+    if not addr:
+        addr = memblock_alloc_range_nid(mb, size, alignment, base, limit, _DECLARE, purpose)
+    if isinstance(addr, Err):
+        also = f"; above lowmem, {cause(k, above.why)}" if isinstance(above, Err) else ""
+        return Err(-ENOMEM, f"{cause(k, addr.why)}{also}")
+    return addr
+
+
+def _failed(k: Kernel, size: int, wanted_by: str, err: Err) -> tuple[int, None]:
+    printk(k, KERN_ERR, "cma: Failed to reserve {mib} MiB", func=_DECLARE, mib=size >> 20)
+    step(k, "cause: {wanted_by}: {why}", func=_DECLARE, wanted_by=wanted_by, why=cause(k, err.why))
+    return int(err), None
 
 
 # Whose limit an area may not pass: that of cma=, or the end of the machine's DMA zone.
