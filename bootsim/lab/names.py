@@ -47,7 +47,7 @@ FUNCTIONS = {
     "bootsim.linux.mm.percpu": ("__alloc_percpu", "__alloc_percpu_gfp", "free_percpu", "per_cpu_ptr"),
     "bootsim.linux.mm.percpu.chunks": ("pcpu_balance_workfn",),
     "bootsim.linux.fs.char_dev": ("register_chrdev", "unregister_chrdev"),
-    "bootsim.linux.mm.memory.driver": ("get_page",),
+    "bootsim.linux.mm.memory.driver": ("get_page", "put_page"),
 }  # fmt: skip
 
 # What a driver's class is made from, and calls about a mapping, which knows its machine.

@@ -216,6 +216,9 @@ class Kernel:
         self.facts = Facts()
         self.owners = Owners()
         self.panicked: KernelPanic | None = None
+        self.tainted_mask = 0
+        self.debug_locks = True
+        self.die_counter = 0
         config = build.config
         self.log = Log(config)
         # weakly: a kernel that nobody uses any more goes at once, and the host's memory for its RAM with it

@@ -15,6 +15,35 @@ if TYPE_CHECKING:
 
 
 TAINT_FLAGS_MAX = (1 << 18) - 1
+TAINT_BAD_PAGE = 5
+TAINT_DIE = 7
+TAINT_WARN = 9
+# What a taint is written as, by its number; the first as G while it is not there, the others as a blank.
+_TAINT_LETTERS = "PFSRMBUDAWCIOELKXT"
+
+
+def add_taint(k: Kernel, flag: int) -> None:
+    """Remember something that makes what the kernel says later less certain. After all but warnings, locks are not
+    checked any more, whether or not the build checks them.
+
+    Source: kernel/panic.c add_taint(), lib/debug_locks.c __debug_locks_off()
+    """
+    if flag != TAINT_WARN and k.debug_locks:
+        k.debug_locks = False
+        printk(k, KERN_WARNING, "Disabling lock debugging due to kernel taint", func="add_taint")
+    k.tainted_mask |= 1 << flag
+
+
+def print_tainted(k: Kernel) -> str:
+    """What reports say of taints.
+
+    Source: kernel/panic.c print_tainted()
+    """
+    if not k.tainted_mask:
+        return "Not tainted"
+    letters = (letter if k.tainted_mask >> bit & 1 else " " for bit, letter in enumerate(_TAINT_LETTERS))
+    text = "".join(letters)
+    return "Tainted: " + ("G" + text[1:] if text[0] == " " else text)
 
 
 def current_pid(k: Kernel) -> int:
@@ -37,6 +66,7 @@ def warn(k: Kernel, where: str, text: str | None = None, *, func: str) -> None:
            where=place, name=name)
     if text is not None:
         printk(k, KERN_WARNING, "{text}", func=func, text=text)
+    add_taint(k, TAINT_WARN)
     if k.options.get("panic_on_warn"):
         panic(k, "kernel: panic_on_warn set ...", "cmdline: panic_on_warn makes the warning above the end")
 

@@ -315,16 +315,24 @@ def cma_release(k: Kernel, area: Cma, pfn: int, count: int, *, free: bool = True
 
     Without `free` only the bitmap changes, for those who free the pages one by one.
     Source: mm/cma.c cma_release()
-    Differs: a range that passes the area's end is not its own; the kernel checks that with CONFIG_DEBUG_VM alone.
+    Differs: a range that passes the area's end is not its own; the kernel checks that with CONFIG_DEBUG_VM alone, and
+    stops.
     """
     from bootsim.linux.mm.page_alloc import free_contig_range
 
     if k.build.config.CMA_DEBUG:
         printk(k, KERN_DEBUG, "cma: cma_release(page (ptrval))", func="cma_release")
-    if not area.bitmap or count < 0 or not area.base_pfn <= pfn <= pfn + count <= area.base_pfn + area.count:
+    end = area.base_pfn + area.count
+    if not area.bitmap or count < 0 or not area.base_pfn <= pfn < end:
         return False
-    if free:
-        free_contig_range(k, pfn, count)
+    if pfn + count > end:
+        if k.build.config.DEBUG_VM:
+            from bootsim.linux.lib.bug import bug  # few machines come to this
+
+            bug(k, "mm/cma.c:522", func="cma_release")
+        return False
+    if free and not free_contig_range(k, pfn, count):
+        return False
     bit, bits = (pfn - area.base_pfn) >> area.order_per_bit, _bits(area, count)
     area.bitmap[bit:bit + bits] = bytes(bits)
     return True

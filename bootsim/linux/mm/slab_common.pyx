@@ -16,7 +16,7 @@ from bootsim.page cimport PAGE_SHIFT, PAGE_SIZE
 
 from bootsim.errors import BootsimError, KernelPanic
 from bootsim.linux.kernel.panic import warn
-from bootsim.linux.kernel.printk import KERN_CRIT, KERN_INFO, KERN_WARNING, printk
+from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk
 from bootsim.linux.mm.page_alloc import __free_pages as _free_pages
 from bootsim.linux.mm.page_alloc import alloc_pages, format_gfp_flags
 
@@ -48,6 +48,16 @@ def slab_warning(k, place, text=None, *, func, once=False):
             return
         p.warned.add(place)
     warn(k, place, text, func=func)
+
+
+def kernel_bug(k, place, func):
+    """Tell that the kernel stops.
+
+    Source: include/asm-generic/bug.h BUG_ON()
+    """
+    from bootsim.linux.lib.bug import bug  # no boot comes to this
+
+    bug(k, place, func=func)
 
 
 cdef uint32_t get_order(uint32_t size) noexcept nogil:
@@ -232,7 +242,9 @@ cdef class SlabAllocator:
     cdef uint32_t kmalloc(self, uint32_t size, uint32_t gfp_mask) except? 1:
         cdef KmemCache s
         if size > self.kmalloc_max_cache_size:
-            return self.kmalloc_order(size, gfp_mask)
+            # SLAB has caches up to the largest size; the page allocator, which warns, is asked for more only where the
+            # compiler knows the size.
+            return 0 if self.kmalloc_shift_high == self.kmalloc_shift_max else self.kmalloc_order(size, gfp_mask)
         s = self.kmalloc_slab(size, gfp_mask)
         return ZERO_SIZE_PTR if s is None else self.alloc(s, gfp_mask)
 
@@ -246,7 +258,7 @@ cdef class SlabAllocator:
         if page != NULL and page.flags & PG_slab:
             return self.free(self.cache_at[page.mapping], va)
         if page == NULL or not page.flags & PG_head:
-            printk(self.k, KERN_CRIT, "kernel BUG at {place}!", func="kfree", place="mm/slub.c:4118")
+            kernel_bug(self.k, "mm/slub.c:4118", "kfree")
             return 0
         return self.free_large(pfn, self.g.map[pfn + 1].prev & 0xFF)
 

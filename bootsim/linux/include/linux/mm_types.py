@@ -38,7 +38,7 @@ class MmStruct:
 
 
 class Page:
-    """The page frame `pfn` of a kernel, read anew at every question.
+    """The page frame `pfn` of a kernel, read anew at every question; flags, mapping and their kin can be written.
 
     `pa` is its physical address; `va` its address in the linear mapping, None for a page of high memory. `order` is
     that of the free block it heads, None unless it heads one.
@@ -80,6 +80,14 @@ class Page:
         if name not in info:
             raise AttributeError(f"struct page has no {name!r} here; it has {', '.join(info)}")
         return info[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("_k", "pfn"):
+            object.__setattr__(self, name, value)
+            return
+        from bootsim.linux.mm.page_alloc import set_page
+
+        set_page(self._k, self.pfn, name, value)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._info()})

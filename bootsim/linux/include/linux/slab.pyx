@@ -37,9 +37,9 @@ def kmem_cache_create_usercopy(k, str name not None, uint32_t size, uint32_t ali
     cdef int error = _sanity_check(a, name, size)
     if error:
         return _not_created(k, name, error, flags)
-    if size == 0 or size > 1 << a.kmalloc_shift_max or align & (align - 1) or align > 1 << a.kmalloc_shift_max:
-        raise SlabError(f"cache {name}: objects of {size} bytes aligned to {align}: expected a size up to "
-                        f"{1 << a.kmalloc_shift_max}, and a power of two")
+    if size == 0 or size > 1 << 30 or align & (align - 1) or align > 1 << a.kmalloc_shift_max:
+        raise SlabError(f"cache {name}: objects of {size} bytes aligned to {align}: expected a size up to 1 GiB, and a "
+                        f"power of two up to {1 << a.kmalloc_shift_max}")
     if flags & ~a.flags_permitted:
         error = -EINVAL
     else:

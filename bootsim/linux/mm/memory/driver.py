@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from bootsim.errors import InputError
 from bootsim.linux.include.linux.mm_types import Page
 from bootsim.linux.kernel.printk import step
+from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.mmap.structs import VmAreaStruct
-from bootsim.linux.mm.page_alloc import page_info, set_page_count
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
@@ -53,5 +53,12 @@ def get_page(k: Kernel, page: Any) -> None:
 
     Source: include/linux/mm.h get_page()
     """
-    pfn = page.pfn if isinstance(page, Page) else page
-    set_page_count(k, pfn, page_info(k, pfn)["refcount"] + 1)
+    pa.get_page(k, page.pfn if isinstance(page, Page) else page)
+
+
+def put_page(k: Kernel, page: Any) -> None:
+    """Drop a reference to a page; the last one frees it.
+
+    Source: include/linux/mm.h put_page()
+    """
+    pa.put_page(k, page.pfn if isinstance(page, Page) else page)

@@ -9,13 +9,18 @@ from bootsim.linux.mm.page_alloc.free cimport (
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport (
     Pglist, check_gfp, check_migratetype, check_not_free, check_pfn, check_pfn_range)
-from bootsim.linux.mm.page_alloc.report cimport alloc_failed, log_bad_pages, tell_events, warn_once
+from bootsim.linux.mm.page_alloc.report cimport (
+    alloc_failed, log_bad_pages, stop_at, tell_events, vm_bug_on_page, warn_once)
 from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 from bootsim.linux.kernel.printk import KERN_WARNING, step
 from bootsim.linux.mm.page_alloc.node import PageFrameError
-from bootsim.linux.mm.page_poison import page_poisoning_enabled, poison_byte
+from bootsim.linux.mm.page_poison import check_poison_mem, page_poisoning_enabled, poison_byte
+
+
+cdef enum:  # pairs of zones that no request may ask for: a bit for each value of the four zone flags
+    GFP_ZONE_BAD = 1 << 0x3 | 1 << 0x5 | 1 << 0x6 | 1 << 0x7 | 1 << 0xB | 1 << 0xD | 1 << 0xE | 1 << 0xF
 
 
 def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
@@ -27,9 +32,14 @@ def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
     """
     cdef Pglist p = k.mm.pgdat
     check_gfp(gfp_mask)
+    if p.g.debug_vm and GFP_ZONE_BAD >> (gfp_mask & GFP_ZONEMASK) & 1:
+        stop_at(k, "include/linux/gfp.h:457", "gfp_zone")
+        return None
     cdef uint32_t pfn = alloc_and_tell(k, p, gfp_mask, order)
     if pfn == NO_PAGE:
         return None
+    if p.fills_freed:
+        kernel_unpoison_pages(k, p, pfn, <uint32_t>1 << order)
     if gfp_mask & __GFP_ZERO or p.clears_allocated:
         if not want_init_on_free(k):
             k.machine.ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>PAGE_SIZE << order)
@@ -99,19 +109,120 @@ def __free_pages(k, uint32_t pfn, uint32_t order):
     Differs: a block of several pages that is free already stays as it is, which a line tells; the kernel would put
         parts of it on its lists a second time, and they would be broken from then on.
     """
-    cdef Pglist p = k.mm.pgdat
+    drop_reference(k, k.mm.pgdat, pfn, order)
+
+
+cdef bint drop_reference(k, Pglist p, uint32_t pfn, uint32_t order) except -1:
+    # __free_pages(); False when the kernel stops here, so that who frees many pages frees no more
     check_pfn(p.g, pfn, order)
-    if order and p.g.map[pfn].refcount <= 0:
+    if order and p.g.map[pfn].refcount <= 0 and not p.g.debug_vm and holds_free_pages(p.g, pfn, order):
         step(k, "__free_pages: pfn {pfn:#x} order {order} has no owner: freed twice; the kernel's lists would "
              "be broken from here on", func="__free_pages", pfn=pfn, order=order, level=KERN_WARNING)
-        return
+        return True
+    if p.g.debug_vm and stops_at_free(k, p, pfn, order):
+        return False
     if p.g.map[pfn].refcount == 1:
         check_not_free(p.g, pfn, order)
-    if p.fills_freed and p.g.map[pfn].refcount == 1:
-        fill_freed(k, pfn, <uint32_t>1 << order)
     free_pages_by_refcount(p.g, pfn, order)
+    if p.fills_freed and p.g.map[pfn].refcount == 0 and not is_bad(p.g, pfn, order):
+        fill_freed(k, pfn, <uint32_t>1 << order)
     if p.g.nr_bad:
         log_bad_pages(k, p)
+    return True
+
+
+cdef bint holds_free_pages(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
+    cdef uint32_t i
+    for i in range(pfn, pfn + (<uint32_t>1 << order)):
+        if g.map[i].flags & PG_on_pcp or in_free_block(g, i):
+            return True
+    return False
+
+
+cdef bint is_bad(const Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
+    # whether freeing the block failed just now
+    cdef uint32_t i
+    for i in range(min_u32(g.nr_bad, MAX_BAD_PAGES)):
+        if pfn <= g.bad[i].pfn < pfn + (<uint32_t>1 << order):
+            return True
+    return False
+
+
+cdef bint stops_at_free(k, Pglist p, uint32_t pfn, uint32_t order) except -1:
+    """Whether CONFIG_DEBUG_VM stops the kernel when a reference to a block is dropped.
+
+    Source: include/linux/mm.h put_page_testzero(), mm/page_alloc.c free_pages_prepare()
+    """
+    cdef Page *page = &p.g.map[pfn]
+    if not page.refcount:
+        vm_bug_on_page(k, p, pfn, "page_ref_count(page) == 0", "include/linux/mm.h:707", "put_page_testzero")
+        return True
+    if page.refcount == 1 and (PageTail(page) or (order and page.flags & PG_head and order_of(p.g, pfn) != order)):
+        page.refcount = 0
+        if PageTail(page):
+            vm_bug_on_page(k, p, pfn, "PageTail(page)", "mm/page_alloc.c:1210", "free_pages_prepare")
+        else:
+            vm_bug_on_page(k, p, pfn, "compound && compound_order(page) != order", "mm/page_alloc.c:1233",
+                           "free_pages_prepare")
+        return True
+    return False
+
+
+cdef inline uint32_t order_of(const Pgdat *g, uint32_t pfn) noexcept nogil:
+    return g.map[pfn + 1].prev & 0xFF if g.map[pfn].flags & PG_head else 0  # compound_order()
+
+
+def get_page(k, uint32_t pfn):
+    """Take one more reference to a page, or to the compound page that it is part of.
+
+    Source: include/linux/mm.h get_page()
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, 0)
+    pfn = compound_head(p.g, pfn)
+    if p.g.debug_vm and -127 <= p.g.map[pfn].refcount <= 0:
+        vm_bug_on_page(k, p, pfn, "((unsigned int) page_ref_count(page) + 127u <= 127u)", "include/linux/mm.h:1165",
+                       "get_page")
+        return
+    p.g.map[pfn].refcount += 1
+
+
+def put_page(k, uint32_t pfn):
+    """Drop a reference to a page, or to the compound page that it is part of; the last one frees it.
+
+    Source: include/linux/mm.h put_page(), mm/swap.c __put_page()
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, 0)
+    pfn = compound_head(p.g, pfn)
+    __free_pages(k, pfn, order_of(p.g, pfn))
+
+
+def set_page(k, uint32_t pfn, str field not None, value):
+    """Write a field of a struct page, as a driver might that knows no better; `mapcount` is _mapcount, -1 for none.
+
+    Raises PageFrameError for a frame without a struct page, and for a field that nobody but the allocator writes.
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, 0)
+    cdef Page *page = &p.g.map[pfn]
+    cdef uint32_t word
+    if field not in ("flags", "mapping", "index", "private", "refcount", "mapcount"):
+        raise PageFrameError(f"page {pfn:#x}: {field!r} is not to be written; flags, mapping, index, private, refcount "
+                             "and mapcount are")
+    word = value & 0xFFFFFFFF
+    if field == "flags":
+        page.flags = page.flags & ~<uint32_t>PAGE_FLAGS_CHECK_AT_PREP | word & PAGE_FLAGS_CHECK_AT_PREP
+    elif field == "mapping":
+        page.mapping = word
+    elif field == "index":
+        page.index = word
+    elif field == "private":
+        page.private_ = word
+    elif field == "refcount":
+        page.refcount = <int32_t>word
+    else:
+        page.page_type = ~word
 
 
 def free_unref_page(k, uint32_t pfn):
@@ -148,6 +259,10 @@ def split_page(k, uint32_t pfn, uint32_t order):
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t i
     check_pfn(p.g, pfn, order)
+    if p.g.debug_vm and (PageCompound(&p.g.map[pfn]) or not p.g.map[pfn].refcount):
+        condition, line = (("PageCompound(page)", 3269) if PageCompound(&p.g.map[pfn]) else ("!page_count(page)", 3270))
+        vm_bug_on_page(k, p, pfn, condition, f"mm/page_alloc.c:{line}", "split_page")
+        return
     check_not_free(p.g, pfn, order)
     for i in range(pfn + 1, pfn + (<uint32_t>1 << order)):
         p.g.map[i].refcount = 1
@@ -204,7 +319,8 @@ def free_pages_exact(k, uint32_t pfn, uint32_t size):
     if size:
         check_pfn_range(p.g, pfn, end)
         for i in range(pfn, <uint32_t>end):
-            __free_pages(k, i, 0)
+            if not drop_reference(k, p, i, 0):
+                break
 
 
 def drain_pages_zone(k, uint32_t cpu, uint32_t zone):
@@ -272,11 +388,24 @@ def page_zone_index(k, uint32_t pfn):
 # What kernel_init_free_pages() and kernel_poison_pages() write into freed pages.
 cdef int fill_freed(k, uint32_t pfn, uint32_t pages, bint poison=True) except -1:
     cdef Pglist p = k.mm.pgdat
+    cdef uint32_t i
     if p.fills_freed:
         if page_poisoning_enabled(k):
             if poison:
+                for i in range(pfn, pfn + pages):
+                    p.g.map[i].flags |= PG_poisoned
                 k.machine.ram.fill32(<int64_t>pfn << PAGE_SHIFT, <int64_t>pages << PAGE_SHIFT,
                                      poison_byte(k) * 0x01010101)
         else:
             k.machine.ram.zero(<int64_t>pfn << PAGE_SHIFT, <int64_t>pages << PAGE_SHIFT)
+    return 0
+
+
+cdef int kernel_unpoison_pages(k, Pglist p, uint32_t pfn, uint32_t pages) except -1:
+    # kernel_poison_pages() of pages that are given: what was filled must be as it was left
+    cdef uint32_t i
+    for i in range(pfn, pfn + pages):
+        if p.g.map[i].flags & PG_poisoned:
+            p.g.map[i].flags &= ~<uint32_t>PG_poisoned
+            check_poison_mem(k, i)
     return 0

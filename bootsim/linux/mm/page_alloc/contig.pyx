@@ -4,6 +4,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from bootsim.errno cimport EBUSY
+from bootsim.linux.mm.page_alloc.api cimport drop_reference
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
@@ -15,7 +16,6 @@ from bootsim.linux.mm.page_alloc.structs cimport *
 
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_INFO, printk
-from bootsim.linux.mm.page_alloc.api import __free_pages
 
 
 cdef int has_unmovable_pages(Pgdat *g, const Zone *zone, uint32_t pfn, uint32_t mt) noexcept nogil:
@@ -250,7 +250,7 @@ def alloc_contig_range(k, uint32_t start, uint32_t end, uint32_t migratetype):
 
 
 def free_contig_range(k, uint32_t pfn, uint32_t nr_pages):
-    """Free `nr_pages` single pages from `pfn` on.
+    """Free `nr_pages` single pages from `pfn` on; False when the kernel stops on the way.
 
     Source: mm/page_alloc.c free_contig_range()
     """
@@ -262,10 +262,12 @@ def free_contig_range(k, uint32_t pfn, uint32_t nr_pages):
         for i in range(pfn, pfn + nr_pages):
             count += p.g.map[i].refcount != 1
             if p.fills_freed or p.g.map[i].refcount != 1 or block_of(p.g, i) != NO_PAGE:
-                __free_pages(k, i, 0)
+                if not drop_reference(k, p, i, 0):
+                    return False
             else:
                 free_pages_by_refcount(p.g, i, 0)
         if p.g.nr_bad:
             log_bad_pages(k, p)
     if count:
         warn(k, "mm/page_alloc.c:8814", f"{count} pages are still in use!", func="free_contig_range")
+    return True

@@ -80,6 +80,10 @@ cdef inline bint PageCompound(const Page *page) noexcept nogil:
     return (page.flags & PG_head) != 0 or PageTail(page)
 
 
+cdef inline uint32_t compound_head(const Pgdat *g, uint32_t pfn) noexcept nogil:
+    return g.map[pfn].next & ~<uint32_t>TAIL_MARK if PageTail(&g.map[pfn]) else pfn
+
+
 # ------------------------------------------------------------------ zones and pageblocks
 
 cdef inline bint zone_spans_pfn(const Zone *zone, uint32_t pfn) noexcept nogil:
@@ -192,14 +196,14 @@ cdef inline bint page_expected_state(const Page *page, uint32_t check_flags) noe
 cdef inline bint check_free_page(Pgdat *g, uint32_t pfn) noexcept nogil:
     if page_expected_state(&g.map[pfn], PAGE_FLAGS_CHECK_AT_FREE):
         return False
-    bad_page(g, pfn, PAGE_FLAGS_CHECK_AT_FREE)
+    bad_page(g, pfn, PAGE_FLAGS_CHECK_AT_FREE, 0)
     return True
 
 
 cdef inline bint check_new_page(Pgdat *g, uint32_t pfn) noexcept nogil:
     if page_expected_state(&g.map[pfn], PAGE_FLAGS_CHECK_AT_PREP):
         return False
-    bad_page(g, pfn, PAGE_FLAGS_CHECK_AT_PREP)
+    bad_page(g, pfn, PAGE_FLAGS_CHECK_AT_PREP, 0)
     return True
 
 

@@ -11,5 +11,6 @@ cdef enum:
     PAGE_FLAGS_CHECK_AT_PREP = (1 << NR_PAGEFLAGS) - 1
 
 
-cdef void bad_page(Pgdat *g, uint32_t pfn, uint32_t flags) noexcept nogil
+cdef void look_at(const Pgdat *g, uint32_t pfn, BadPage *seen) noexcept nogil
+cdef void bad_page(Pgdat *g, uint32_t pfn, uint32_t flags, int reason) noexcept nogil
 cdef void tell(Pgdat *g, uint32_t what, uint32_t a, uint32_t b) noexcept nogil

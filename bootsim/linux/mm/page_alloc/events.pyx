@@ -18,12 +18,17 @@ cdef inline int page_bad_reason(const Page *page, uint32_t flags) noexcept nogil
     return reason
 
 
-cdef void bad_page(Pgdat *g, uint32_t pfn, uint32_t flags) noexcept nogil:
-    # `flags`: those it must not have. What does not fit is counted.
+cdef void look_at(const Pgdat *g, uint32_t pfn, BadPage *seen) noexcept nogil:
+    cdef uint32_t head_pfn = g.map[pfn].next & ~<uint32_t>TAIL_MARK if g.map[pfn].next & TAIL_MARK else pfn
+    seen.pfn, seen.page = pfn, g.map[pfn]
+    seen.head_pfn, seen.head = head_pfn, g.map[head_pfn]
+
+
+cdef void bad_page(Pgdat *g, uint32_t pfn, uint32_t flags, int reason) noexcept nogil:
+    # `flags`: those it must not have; `reason`: another one. What does not fit is counted.
     if g.nr_bad < MAX_BAD_PAGES:
-        g.bad[g.nr_bad].pfn = pfn
-        g.bad[g.nr_bad].reason = page_bad_reason(&g.map[pfn], flags)
-        g.bad[g.nr_bad].page = g.map[pfn]
+        look_at(g, pfn, &g.bad[g.nr_bad])
+        g.bad[g.nr_bad].reason = reason if reason else page_bad_reason(&g.map[pfn], flags)
     g.nr_bad += 1
     g.map[pfn].page_type = 0
 

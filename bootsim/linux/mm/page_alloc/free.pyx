@@ -6,6 +6,22 @@ from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.structs cimport *
 
+cdef enum:
+    CLEARED_WHEN_FREED = PAGE_FLAGS_CHECK_AT_PREP | PG_poisoned
+
+
+cdef int tail_fault(const Pgdat *g, uint32_t head_pfn, uint32_t pfn) noexcept nogil:
+    # free_tail_pages_check(): an index of BAD_REASONS
+    cdef const Page *page = &g.map[pfn]
+    if pfn == head_pfn + 1 and page.mapping != 0xFFFFFFFFU:
+        return 6
+    if pfn > head_pfn + 2 and page.mapping != TAIL_MAPPING:
+        return 7
+    if not PageTail(page):
+        return 8
+    return 9 if compound_head(g, pfn) != head_pfn else 0
+
+
 cdef void free_tail_pages(Pgdat *g, uint32_t pfn, uint32_t order, int *bad) noexcept nogil:
     cdef bint compound = PageCompound(&g.map[pfn])
     cdef uint32_t i
@@ -13,12 +29,15 @@ cdef void free_tail_pages(Pgdat *g, uint32_t pfn, uint32_t order, int *bad) noex
     for i in range(pfn + 1, pfn + (<uint32_t>1 << order)):
         page = &g.map[i]
         if compound:
+            if g.debug_vm and tail_fault(g, pfn, i):
+                bad_page(g, i, 0, tail_fault(g, pfn, i))
+                bad[0] += 1
             page.mapping = 0
             page.next &= ~<uint32_t>TAIL_MARK
         if check_free_page(g, i):
             bad[0] += 1
         else:
-            page.flags &= ~<uint32_t>PAGE_FLAGS_CHECK_AT_PREP
+            page.flags &= ~<uint32_t>CLEARED_WHEN_FREED
 
 
 cdef inline bint free_pages_prepare(Pgdat *g, uint32_t pfn, uint32_t order, bint check_free) noexcept nogil:
@@ -32,7 +51,7 @@ cdef inline bint free_pages_prepare(Pgdat *g, uint32_t pfn, uint32_t order, bint
         bad += 1
     if bad:
         return False
-    page.flags &= ~<uint32_t>PAGE_FLAGS_CHECK_AT_PREP
+    page.flags &= ~<uint32_t>CLEARED_WHEN_FREED
     return True
 
 
@@ -62,7 +81,7 @@ cdef void free_pcppages_bulk(Pgdat *g, Zone *zone, int32_t count, PerCpuPages *p
             list_del(map, pfn)
             map[pfn].flags &= ~<uint32_t>PG_on_pcp
             pcp.count -= 1
-            if g.debug_vm or not check_free_page(g, pfn):
+            if not g.checks_lists or not check_free_page(g, pfn):
                 list_add_tail(map, pfn, head)
             count -= 1
             if count == 0:
@@ -114,10 +133,10 @@ cdef inline void free_unref_page_commit(Pgdat *g, Zone *zone, uint32_t pfn, uint
 
 
 cdef void free_unref_page_of(Pgdat *g, uint32_t pfn) noexcept nogil:
-    # free_unref_page(). Only with CONFIG_DEBUG_VM is the page checked now, else when it leaves the per-cpu list.
+    # free_unref_page(). Only with DEBUG_VM or debug_pagealloc=on is the page checked now, else when it leaves its list.
     cdef Zone *zone
     cdef uint32_t mt
-    if not free_pages_prepare(g, pfn, 0, g.debug_vm):
+    if not free_pages_prepare(g, pfn, 0, g.checks_pcp):
         return
     zone = page_zone(g, pfn)
     mt = get_pfnblock_migratetype(g, zone, pfn)

@@ -153,6 +153,8 @@ def free_area_init(k, max_zone_pfn):
     k.mm.pgdat = p
     p.clears_allocated = want_init_on_alloc(k, 0)
     p.fills_freed = page_poisoning_enabled(k) or want_init_on_free(k)
+    if k.mm.debug_pagealloc_enabled:
+        p.g.checks_pcp = p.g.checks_lists = True
     names = p.zone_names
     movable = len(names) - 1
     p.bank_pfns = [(start, end) for start, end in for_each_mem_pfn_range(k.mm.memblock)]

@@ -73,7 +73,8 @@ cdef class Pglist:
         g.pageblock_order = g.max_order - 1
         g.nr_cpus = config.NR_CPUS
         g.cma = config.CMA
-        g.debug_vm = config.DEBUG_VM
+        g.debug_vm = g.checks_pcp = config.DEBUG_VM
+        g.checks_lists = not config.DEBUG_VM
         g.compaction = config.COMPACTION
         g.captured = NO_PAGE
         g.kcompactd_highest_zoneidx = MAX_ZONES

@@ -8,7 +8,7 @@ from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.structs cimport *
 
-from bootsim.linux.kernel.panic import warn
+from bootsim.linux.kernel.panic import TAINT_BAD_PAGE, add_taint, warn
 from bootsim.linux.kernel.printk import KERN_ALERT, KERN_WARNING, printk, step
 from bootsim.linux.mm.page_alloc.gfp import format_gfp_flags
 
@@ -21,9 +21,11 @@ _PAGE_FLAG_NAMES = (
     ("private", 13), ("private_2", 14), ("writeback", 15), ("head", 16), ("mappedtodisk", 17), ("reclaim", 18),
     ("swapbacked", 19), ("unevictable", 20), ("mlocked", 21),
 )
-# Why a page is bad, by page_bad_reason()'s answer.
+# Why a page is bad, by the answers of page_bad_reason() and tail_fault().
 BAD_REASONS = ("", "nonzero mapcount", "non-NULL mapping", "nonzero _refcount",
-               "PAGE_FLAGS_CHECK_AT_FREE flag(s) set", "PAGE_FLAGS_CHECK_AT_PREP flag(s) set")
+               "PAGE_FLAGS_CHECK_AT_FREE flag(s) set", "PAGE_FLAGS_CHECK_AT_PREP flag(s) set",
+               "nonzero compound_mapcount", "corrupted mapping in tail page", "PageTail not set",
+               "compound_head not consistent")
 _MAX_SHOWN = 60  # within a minute; the clock of a boot stands still
 
 
@@ -34,29 +36,86 @@ cdef comm_of_current(k):
 
 
 cdef log_bad_pages(k, Pglist p):
-    # bad_page() and __dump_page() of every bad page met since the last call. The kernel also dumps the raw struct page,
-    # modules and a stack trace, and prints hashed pointers.
+    """Log every bad page met since the last call.
+
+    Source: mm/page_alloc.c bad_page()
+    Differs: the list of modules, the page's owner and the stack are left out; a minute never passes, so that
+        reports end with the sixtieth.
+    """
     cdef uint32_t i, found = p.g.nr_bad
     cdef BadPage *bad
     p.g.nr_bad = 0
     for i in range(min_u32(found, MAX_BAD_PAGES)):
-        if p.nr_bad_shown >= _MAX_SHOWN:
-            return
-        p.nr_bad_shown += 1
-        bad = &p.g.bad[i]
-        zone = page_zone(p.g, bad.pfn)
-        cma = " CMA" if get_pfnblock_migratetype(p.g, zone, bad.pfn) == MIGRATE_CMA else ""
-        names = "|".join(name for name, bit in _PAGE_FLAG_NAMES if bad.page.flags >> bit & 1)
-        printk(k, KERN_ALERT, "BUG: Bad page state in process {comm}  pfn:{pfn:05x}", func="bad_page",
-               comm=comm_of_current(k), pfn=bad.pfn)
-        printk(k, KERN_WARNING, "page:(ptrval) refcount:{refcount} mapcount:{mapcount} mapping:{mapping:08x} "
-               "index:{index:#x} pfn:{pfn:#x}", func="__dump_page", refcount=bad.page.refcount,
-               mapcount=<int32_t>(~bad.page.page_type + 1), mapping=bad.page.mapping, index=bad.page.index, pfn=bad.pfn)
-        printk(k, KERN_WARNING, "flags: {flags:#x}({names}){cma}", func="__dump_page",
-               flags=bad.page.flags | zone.index << 30, names=names, cma=cma)
-        if bad.reason:
-            printk(k, KERN_WARNING, "page dumped because: {reason}", func="__dump_page",
-                   reason=BAD_REASONS[bad.reason])
+        if p.nr_bad_shown < _MAX_SHOWN:
+            p.nr_bad_shown += 1
+            bad = &p.g.bad[i]
+            printk(k, KERN_ALERT, "BUG: Bad page state in process {comm}  pfn:{pfn:05x}", func="bad_page",
+                   comm=comm_of_current(k), pfn=bad.pfn)
+            dump(k, p, bad, BAD_REASONS[bad.reason])
+        add_taint(k, TAINT_BAD_PAGE)
+
+
+cdef uint32_t page_flags_of(Pglist p, const Page *page, uint32_t pfn) noexcept:
+    # with the number of the zone, which lies at the end
+    cdef uint32_t shift = 30 if p.g.nr_zones > 2 else 31  # ZONES_PGSHIFT
+    return page.flags & PAGE_FLAGS_CHECK_AT_PREP | page_zone(p.g, pfn).index << shift
+
+
+cdef dump(k, Pglist p, const BadPage *bad, reason):
+    """Tell of a struct page, as it was when it was found.
+
+    Source: mm/debug.c __dump_page()
+    Differs: addresses are shown, where the kernel shows what it makes of them with a secret number; the words of struct
+        page, and which file a page belongs to, are left out; with SPARSEMEM, the section's number too.
+    """
+    func = "__dump_page"
+    cdef const Page *head = &bad.head
+    cdef bint anon = (head.mapping & 1) != 0
+    cdef uint32_t mapping = 0 if anon or head.flags & PG_slab else head.mapping & ~<uint32_t>3
+    cdef int mapcount = 0 if head.flags & PG_slab else <int32_t>(~bad.page.page_type + 1)
+    zone = page_zone(p.g, bad.pfn)
+    names = "|".join(name for name, bit in _PAGE_FLAG_NAMES if head.flags >> bit & 1)
+    printk(k, KERN_WARNING, "page:{page:08x} refcount:{refcount} mapcount:{mapcount} mapping:{mapping:08x} "
+           "index:{index:#x} pfn:{pfn:#x}", func=func, page=struct_page_va(k, p, bad.pfn), refcount=head.refcount,
+           mapcount=mapcount, mapping=mapping, index=bad.page.index, pfn=bad.pfn)
+    if PageCompound(&bad.page):
+        order = p.g.map[bad.head_pfn + 1].prev & 0xFF
+        printk(k, KERN_WARNING, "head:{head:08x} order:{order} compound_mapcount:{mapcount}{pincount}", func=func,
+               head=struct_page_va(k, p, bad.head_pfn), order=order,
+               mapcount=<int32_t>(p.g.map[bad.head_pfn + 1].mapping + 1),
+               pincount=" compound_pincount:0" if order > 1 else "")
+    if mapping and not k.translate(mapping):
+        printk(k, KERN_WARNING, "failed to read mapping contents, not a valid kernel address?", func=func)
+    cma = " CMA" if get_pfnblock_migratetype(p.g, zone, bad.pfn) == MIGRATE_CMA else ""
+    printk(k, KERN_WARNING, "{type}flags: {flags:#x}({names}){cma}", func=func, type="anon " if anon else "",
+           flags=page_flags_of(p, head, bad.head_pfn), names=names, cma=cma)
+    if reason:
+        printk(k, KERN_WARNING, "page dumped because: {reason}", func=func, reason=reason)
+
+
+cdef struct_page_va(k, Pglist p, uint32_t pfn):
+    return k.phys_to_virt(p.mem_map_pa or 0) + (pfn - p.g.base) * k.build.sizeof.page
+
+
+cdef vm_bug_on_page(k, Pglist p, uint32_t pfn, condition, place, func):
+    """Tell of a page with which CONFIG_DEBUG_VM stops the kernel.
+
+    Source: include/linux/mmdebug.h VM_BUG_ON_PAGE()
+    """
+    cdef BadPage page
+    look_at(p.g, pfn, &page)
+    dump(k, p, &page, f"VM_BUG_ON_PAGE({condition})")
+    stop_at(k, place, func)
+
+
+cdef stop_at(k, place, func):
+    """Tell that the kernel stops.
+
+    Source: include/linux/mmdebug.h VM_BUG_ON()
+    """
+    from bootsim.linux.lib.bug import bug  # no boot comes to this
+
+    bug(k, place, func=func)
 
 
 # ------------------------------------------------------------------ requests that were hard to meet, or failed

@@ -61,7 +61,7 @@ cdef int32_t rmqueue_bulk(Pgdat *g, Zone *zone, int32_t count, uint32_t head, ui
         if pfn == NO_PAGE:
             break
         taken += 1
-        if not g.debug_vm and check_new_page(g, pfn):
+        if g.checks_lists and check_new_page(g, pfn):
             continue
         list_add_tail(g.map, pfn, head)
         g.map[pfn].flags |= PG_on_pcp
@@ -106,3 +106,5 @@ cdef void prep_compound_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept no
         g.map[i].mapping = TAIL_MAPPING
         g.map[i].next = TAIL_MARK | pfn
     g.map[pfn + 1].prev = COMPOUND_PAGE_DTOR << 8 | order
+    g.map[pfn + 1].mapping = 0xFFFFFFFFU  # compound_mapcount, which begins at -1
+    g.map[pfn + 1].index = <uint32_t>1 << order  # compound_nr

@@ -53,6 +53,7 @@ cdef enum:  # page flags, by their bits
     PG_mlocked = 1 << 21
     NR_PAGEFLAGS = 22
     PG_on_pcp = 1 << 24     # no flag of the kernel: a per-cpu list holds the page
+    PG_poisoned = 1 << 25   # no flag either: PAGE_POISONING has filled the page
     PG_reported = 1 << 2    # PG_uptodate of a free page
     PG_buddy = 0x80         # of page_type
 
@@ -117,6 +118,8 @@ cdef struct BadPage:        # one "BUG: Bad page state", until Python can log it
     uint32_t pfn
     int reason
     Page page
+    uint32_t head_pfn       # of its compound page, or itself
+    Page head
 
 
 cdef enum:                  # what a request did beside taking pages, and what `a` and `b` of it are
@@ -240,6 +243,8 @@ cdef struct Pgdat:          # struct pglist_data, and the variables of page_allo
     bint cma
     bint page_group_by_mobility_disabled
     bint debug_vm
+    bint checks_pcp         # single pages are checked on their way to and from per-cpu lists,
+    bint checks_lists       # and between these and the free lists
     uint32_t gfp_allowed_mask
     uint32_t watermark_boost_factor
     int64_t vm_events[80]   # mm/vmstat.pxd's items, of all processors together

@@ -118,7 +118,7 @@ cdef uint32_t rmqueue_pcplist(Pgdat *g, Zone *zone, uint32_t mt, uint32_t alloc_
             if list_empty(g.map, head):
                 return NO_PAGE
         pfn = take_first(g, zone, pcp, head)
-        if not g.debug_vm or not check_new_page(g, pfn):
+        if not g.checks_pcp or not check_new_page(g, pfn):
             break
     count_vm_events(g, PGALLOC + zone.index, 1)
     return pfn
@@ -187,7 +187,8 @@ cdef uint32_t get_page_from_freelist(Pgdat *g, uint32_t gfp_mask, uint32_t order
     cdef uint32_t pfn, head
     cdef PerCpuPages *pcp
     cdef Zone *zone
-    if order or g.zonelist_from[highest_zoneidx] == g.nr_zonelist or g.debug_vm or not has_pcplist(g, mt, alloc_flags):
+    if (order or g.zonelist_from[highest_zoneidx] == g.nr_zonelist or g.checks_pcp
+            or not has_pcplist(g, mt, alloc_flags)):
         return walk_zonelist(g, gfp_mask, order, alloc_flags)
     zone = &g.zones[g.zonelist[g.zonelist_from[highest_zoneidx]]]
     pcp = &zone.pageset[g.cpu]

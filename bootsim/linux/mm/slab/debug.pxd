@@ -13,7 +13,6 @@ cdef enum:
 cdef class SlabChecks(SlabAllocator):
     cdef bint debug             # DEBUG_SLAB
     cdef bint debug_pagealloc
-    cdef bint tainted
     cdef uint32_t caller        # who is said to have asked
 
     cdef uint32_t forced_flags(self, SlabCache s, uint32_t flags) noexcept

@@ -18,8 +18,11 @@ from bootsim.linux.mm.slab_common cimport (
     SLAB_POISON, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, PageSource, SlabAllocator)
 from bootsim.page cimport PAGE_SIZE
 
-from bootsim.linux.kernel.printk import KERN_CRIT, KERN_WARNING, printk
+from bootsim.linux.kernel.panic import TAINT_BAD_PAGE, add_taint, print_tainted
+from bootsim.linux.kernel.printk import KERN_WARNING, printk
+from bootsim.linux.lib.hexdump import hex_line
 from bootsim.linux.mm.page_alloc import format_gfp_flags
+from bootsim.linux.mm.slab_common import kernel_bug
 
 cdef enum:
     ERR = 3                 # KERN_ERR
@@ -109,11 +112,11 @@ cdef class SlabChecks(SlabAllocator):
         Source: mm/slab.c __slab_error()
         """
         self.say(f"slab error in {function}(): cache `{s.name}': {what}", "__slab_error")
-        self.tainted = True
+        add_taint(self.k, TAINT_BAD_PAGE)
 
     cdef int bug(self, int line, str func) except -1:
         """Tell that the kernel stops here. It would end whoever asked; here it goes on without what was asked."""
-        printk(self.k, KERN_CRIT, "kernel BUG at {place}!", place=f"mm/slab.c:{line}", func=func)
+        kernel_bug(self.k, f"mm/slab.c:{line}", func)
 
     cdef int say_redzones(self, SlabCache s, uint32_t objp, str func) except -1:
         """Show both red zones of an object."""
@@ -126,8 +129,7 @@ cdef class SlabChecks(SlabAllocator):
         Source: mm/slab.c dump_line(), lib/hexdump.c
         """
         row = data[offset:offset + ROW]
-        shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
-        self.say(f"{offset:03x}: {' '.join(f'{byte:02x}' for byte in row):<49}{shown}", "dump_line")
+        self.say(f"{offset:03x}: {hex_line(row)}", "dump_line")
         wrong = [byte ^ POISON_FREE for byte in row if byte != POISON_FREE]
         if len(wrong) == 1 and not wrong[0] & (wrong[0] - 1):
             self.say("Single bit error detected. Probably bad RAM.", "dump_line")
@@ -169,9 +171,8 @@ cdef class SlabChecks(SlabAllocator):
         while i < size:
             if data[i] != expected[i]:
                 if not rows:
-                    taint = "Tainted: G    B            " if self.tainted else "Not tainted"
-                    self.say(f"Slab corruption ({taint}): {s.name} start={objp + s.obj_offset:08x}, len={size}",
-                             "check_poison_obj")
+                    self.say(f"Slab corruption ({print_tainted(self.k)}): {s.name} start={objp + s.obj_offset:08x}, "
+                             f"len={size}", "check_poison_obj")
                     self.print_objinfo(s, objp, 0)
                 i = i // ROW * ROW
                 self.dump_line(data, i)

@@ -96,7 +96,7 @@ cdef class SlabSlabs(SlabChecks):
         cdef SlabSlabs other = new
         cdef SlabCache s, copied
         other.slab_max_order, other.possible_cpus = self.slab_max_order, self.possible_cpus
-        other.recorded, other.used_end, other.tainted = self.recorded, self.used_end, self.tainted
+        other.recorded, other.used_end = self.recorded, self.used_end
         memcpy(other.slabs, self.slabs, self.used_end * sizeof(SlabPage))
         for s in self.cache_at.values():
             copied = other.cache_at[s.va]

@@ -1,22 +1,15 @@
 # SLUB with checks.
 from libc.stdint cimport uint32_t
 
-from bootsim.linux.mm.page_alloc cimport Page
 from bootsim.linux.mm.slub.objects cimport Slub
 from bootsim.linux.mm.slub.slabs cimport SlubCache
 
 
 cdef class SlubDebug(Slub):
-    cdef uint32_t clock         # allocations and frees so far
-    cdef bint tainted
     cdef object global_flags    # slub_debug
     cdef list blocks            # of slub_debug: (flags, names of caches)
     cdef uint32_t caller
 
-    cdef Page *page_at(self, uint32_t pfn) except NULL
-    cdef uint32_t info_end(self, SlubCache s) noexcept
-    cdef uint32_t size_from_object(self, SlubCache s) noexcept
-    cdef bint valid_pointer(self, SlubCache s, uint32_t pfn, uint32_t va)
     cdef int fill(self, uint32_t va, int value, uint32_t length) except -1
     cdef int init_object(self, SlubCache s, uint32_t va, int value) except -1
     cdef int set_track(self, SlubCache s, uint32_t va, int item) except -1
@@ -27,4 +20,5 @@ cdef class SlubDebug(Slub):
     cdef int slab_pad_check(self, SlubCache s, uint32_t pfn) except -1
     cdef bint check_slab(self, SlubCache s, uint32_t pfn) except -1
     cdef bint on_freelist(self, SlubCache s, uint32_t pfn, uint32_t search) except -1
+    cdef bint check_freed(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1
     cdef bint free_consistency_checks(self, SlubCache s, uint32_t pfn, uint32_t va) except -1

@@ -6,6 +6,8 @@ from bootsim.linux.mm.slub.slabs cimport KmemCacheCpu, SlubCache, SlubSlabs
 
 
 cdef class Slub(SlubSlabs):
+    cdef uint32_t clock         # with slub_debug: allocations and frees so far
+
     cdef SlubCache bootstrap(self, SlubCache s)
     cdef uint32_t alloc_checked(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c) except? 1
     cdef uint32_t slow_alloc(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c) except? 1

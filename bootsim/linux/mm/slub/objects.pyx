@@ -19,9 +19,9 @@ from bootsim.linux.mm.slub.slabs cimport (
     LIST_END, TO_TAIL, KmemCacheCpu, SlubCache, SlubSlabs, cpu_partial_full, inuse_of, object_number, objects_of,
     push_cpu_partial, use_no_slab, use_slab)
 
-from bootsim.linux.kernel.printk import KERN_CRIT, KERN_WARNING, printk
+from bootsim.linux.kernel.printk import KERN_WARNING, printk
 from bootsim.linux.mm.page_alloc import format_gfp_flags
-from bootsim.linux.mm.slab_common import SlabError, slab_warning
+from bootsim.linux.mm.slab_common import SlabError, kernel_bug, slab_warning
 from bootsim.linux.mm.slub.slabs import struct_sizes
 
 cdef enum:
@@ -156,8 +156,9 @@ cdef class Slub(SlubSlabs):
     cdef uint32_t slow_alloc(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c) except? 1:
         # ___slab_alloc()
         cdef uint32_t va, pfn
+        cdef bint failed = False
         while True:
-            va = take_from_cpu_slabs(self, s, c)
+            va = 0 if failed else take_from_cpu_slabs(self, s, c)
             if va:
                 return take(self, s, c, va)
             va = self.new_slab_objects(s, gfp_mask, c, True)
@@ -170,9 +171,7 @@ cdef class Slub(SlubSlabs):
             if self.alloc_debug_processing(s, pfn, va):
                 self.deactivate_slab(s, pfn, self.get_freepointer(s, va), c)
                 return va
-            # a slab that failed its checks stays behind; the next one is needed
-            use_no_slab(c)
-            c.freelist = 0
+            failed = True  # the next slab is needed; this one stays here until another takes its place
 
     cdef void let_go(self, SlubCache s) noexcept:
         # what an allocation does first that finds its cpu slab used up
@@ -337,7 +336,7 @@ cdef class Slub(SlubSlabs):
         if pfn != c.page:
             return self.slow_free(s, pfn, head, tail, count)
         if self.hardened and tail == c.freelist:
-            printk(self.k, KERN_CRIT, "kernel BUG at {place}!", func="set_freepointer", place="mm/slub.c:305")
+            kernel_bug(self.k, "mm/slub.c:305", "set_freepointer")
             return 0
         self.set_freepointer(s, tail, c.freelist)
         c.freelist = head

@@ -1,5 +1,6 @@
 from bootsim.inputs.build import Config
 from bootsim.linux.mm.slab_common import KmemCache, SlabAllocator
+from bootsim.linux.mm.slub.report import SlubReport
 
 class SlubCache(KmemCache):
     min_partial: int
@@ -24,5 +25,7 @@ class SlubSlabs(SlabAllocator):
     slub_min_objects: int
     slub_debug: bool
     slub_cpu_partial: bool
+
+    def report(self) -> SlubReport: ...
 
 def struct_sizes(config: Config) -> tuple[int, int]: ...

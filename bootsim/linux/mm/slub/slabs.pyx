@@ -18,6 +18,7 @@ from bootsim.linux.mm.page_alloc.gfp cimport (
     __GFP_NOWARN, __GFP_RECLAIM, __GFP_RECLAIMABLE, GFP_CONSTRAINT_MASK, GFP_KERNEL, GFP_NOWAIT, GFP_RECLAIM_MASK,
     GFP_SLAB_BUG_MASK)
 from bootsim.linux.mm.slab_common cimport (
+    SLAB_CONSISTENCY_CHECKS,
     DOWN, SLAB_CACHE_DMA, SLAB_CACHE_DMA32, SLAB_POISON, SLAB_RECLAIM_ACCOUNT,
     SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, UP, KmemCache, PageSource, SlabAllocator, fix_flags,
     get_order)
@@ -160,10 +161,23 @@ cdef class SlubSlabs(SlabAllocator):
     cdef int check_freed_slab(self, SlubCache s, uint32_t pfn) except -1:
         return 0
 
+    # What the kernel says of a cache that was made with checks it says whether or not slub_debug makes these.
+
+    def report(self):
+        from bootsim.linux.mm.slub.report import SlubReport  # no boot comes to this
+
+        return SlubReport(self)
+
     cdef bint freelist_corrupted(self, SlubCache s, uint32_t pfn, uint32_t *freelist, uint32_t next_) except -1:
+        if self.slub_debug and s.flags & SLAB_CONSISTENCY_CHECKS and self.report().freelist_corrupted(
+                s, pfn, freelist[0], next_):
+            freelist[0] = 0
+            return True
         return False
 
     cdef int list_slab_objects(self, SlubCache s, uint32_t pfn) except -1:
+        if self.slub_debug:
+            self.report().list_slab_objects(s, pfn)
         return 0
 
     cdef int tell_owner(self, SlubCache s, uint32_t va) except -1:

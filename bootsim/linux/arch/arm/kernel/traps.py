@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsim.linux.kernel.printk import step
+from bootsim.linux.kernel.panic import TAINT_DIE, add_taint, panic, panic_on_oops
+from bootsim.linux.kernel.printk import KERN_EMERG, printk, step
 from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
@@ -35,3 +36,22 @@ def early_trap_init(k: Kernel, vectors_pa: int) -> None:
     k.machine.ram.fill32(vectors_pa, PAGE_SIZE, POISON_INSTRUCTION)
     step(k, "vectors at {pa:#010x}, stubs at {stubs_pa:#010x}{kuser}", pa=vectors_pa, stubs_pa=vectors_pa + PAGE_SIZE,
          kuser=", kuser helpers at the end of the vectors page" if k.build.config.KUSER_HELPERS else "")
+
+
+def die(k: Kernel, text: str, err: int) -> None:
+    """Log the line of an oops. The machine in a session lives on; what made the access does not.
+
+    Raises KernelPanic where an oops is a panic.
+    Source: arch/arm/kernel/traps.c __die(), oops_end()
+    Differs: modules, registers, stack and code are left out.
+    """
+    config = k.build.config
+    k.debug_locks = False  # oops_enter()
+    k.die_counter += 1
+    words = (" PREEMPT" if config.PREEMPT else "") + (" SMP" if config.SMP else "")
+    words += " THUMB2" if config.THUMB2_KERNEL else " ARM"
+    printk(k, KERN_EMERG, "Internal error: {text}: {err:x} [#{count}]{words}", func="__die", text=text, err=err,
+           count=k.die_counter, words=words)
+    add_taint(k, TAINT_DIE)
+    if panic_on_oops(k):
+        panic(k, "Fatal exception", "oops=panic, or CONFIG_PANIC_ON_OOPS, makes the oops above the end")

@@ -75,7 +75,7 @@ def test_an_address_of_the_kernels_that_nobody_mapped(lab):
                          "[f1000000] *pgd=00000000", "Internal error: Oops: 5 [#1] SMP ARM"]
     lab.abort(lab.store(0x10, 0))
     assert said(lab)[1] == "Unable to handle kernel NULL pointer dereference at virtual address 00000010"
-    assert said(lab)[3] == "Internal error: Oops: 805 [#1] SMP ARM"
+    assert said(lab)[3] == "Internal error: Oops: 805 [#2] SMP ARM"
 
 
 def test_the_kernels_code_is_not_written(lab):
@@ -169,10 +169,10 @@ def test_before_armv6_every_fetch_faults_as_if_nothing_were_there(lab):
     lab.k.machine.devices = []
     outside = lab.fetch(lab.ioremap(0x10009000, 4096))
     lab.k.cpu_architecture = CPU_ARCH_ARMv5
-    for found in (fault, outside):
+    for nth, found in enumerate((fault, outside), 1):
         assert lab.abort(found, privileged=False) == Signal(SIGSEGV, SEGV_MAPERR, found.va)
         lab.abort(found)
-        assert said(lab)[3] == "Internal error: Oops: 80000005 [#1] SMP ARM"
+        assert said(lab)[3] == f"Internal error: Oops: 80000005 [#{nth}] SMP ARM"
 
 
 def test_before_armv6_a_programs_unaligned_access_is_left_to_the_processor(lab, p):

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from bootsim.linux.arch.arm.asm.cp15 import CR_A
 from bootsim.linux.arch.arm.asm.memory import VECTORS_BASE
 from bootsim.linux.arch.arm.asm.system_info import CPU_ARCH_ARMv6, CPU_ARCH_ARMv7
+from bootsim.linux.arch.arm.kernel.traps import die
 from bootsim.linux.arch.arm.mm.fault import unable_to_handle
-from bootsim.linux.kernel.panic import panic, panic_on_oops
-from bootsim.linux.kernel.printk import KERN_ALERT, KERN_DEBUG, KERN_EMERG, printk
+from bootsim.linux.kernel.printk import KERN_ALERT, KERN_DEBUG, printk
 from bootsim.page import PAGE_SIZE
 
 if TYPE_CHECKING:
@@ -84,21 +84,6 @@ def show_pte(k: Kernel, addr: int) -> None:
         pte = (pmd & ~0xFFF) + (addr >> 12 & 0x1FF) * 4
         words += f", *pte={ram.read32(pte):08x}, *ppte={ram.read32(pte + 2048):08x}"
     printk(k, KERN_ALERT, "{words}", func="show_pte", words=words)
-
-
-def die(k: Kernel, text: str, fsr: int) -> None:
-    """Log the line of an oops. The machine in a session lives on; what made the access does not.
-
-    Raises KernelPanic where an oops is a panic.
-    Source: arch/arm/kernel/traps.c __die(), oops_end()
-    Differs: modules, registers, stack and code are left out; each oops counts as the first.
-    """
-    config = k.build.config
-    words = (" PREEMPT" if config.PREEMPT else "") + (" SMP" if config.SMP else "")
-    words += " THUMB2" if config.THUMB2_KERNEL else " ARM"
-    printk(k, KERN_EMERG, "Internal error: {text}: {fsr:x} [#1]{words}", func="__die", text=text, fsr=fsr, words=words)
-    if panic_on_oops(k):
-        panic(k, "Fatal exception", "oops=panic, or CONFIG_PANIC_ON_OOPS, makes the oops above the end")
 
 
 def do_bad(_k: Kernel, _abort: Abort) -> bool:
