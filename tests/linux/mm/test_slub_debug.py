@@ -184,6 +184,6 @@ def test_another_caches_object_is_warned_of_each_time_with_its_tracks(k):
     for _ in range(2):
         kmem_cache_free(k, one, kmem_cache_alloc(k, other, 0xCC0))
     lines = [r.text for r in k.log.records]
-    assert lines.count("WARNING: CPU: 0 PID: 0 at mm/slab.h:467 kmem_cache_free") == 2
+    assert lines.count("WARNING: CPU: 0 PID: 1 at mm/slab.h:467 kmem_cache_free") == 2
     assert lines.count("cache_from_obj: Wrong slab cache. one but object is from other") == 2
     assert any(line.startswith("INFO: Allocated in ") for line in lines)

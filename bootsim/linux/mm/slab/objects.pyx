@@ -302,6 +302,15 @@ cdef class Slab(SlabSlabs):
             return 0
         return self.free(self.cache_at[self.g.map[pfn].mapping], va)
 
+    cdef uint32_t ksize(self, uint32_t va) except? 1:
+        cdef uint32_t pfn = self.head_page(va) if va > ZERO_SIZE_PTR else NO_PAGE
+        if pfn != NO_PAGE and self.g.map[pfn].flags & PG_slab:
+            return (<KmemCache>self.cache_at[self.g.map[pfn].mapping]).object_size
+        if va > ZERO_SIZE_PTR:
+            slab_warning(self.k, "mm/slab.h:435", "virt_to_cache: Object is not a Slab page!", func="__ksize",
+                         once=True)
+        return 0
+
     cdef int free(self, KmemCache s, uint32_t va) except -1:
         cdef SlabPage *slab
         if self.debug:
