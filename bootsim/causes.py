@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.owners import Purpose
 
-_NOMAP = 4  # MEMBLOCK_NOMAP
 _ALL = 0xFFFFFFFF  # PHYS_ADDR_MAX
 _SHOWN = 3
 _MANY = 400  # with more holders than this, nobody tries each

@@ -16,8 +16,8 @@ from bootsim.lab.kinds cimport (
     BOOST, CMA_ALLOC, CMA_RELEASE, COMPACT, CONTIG_ENTER, CONTIG_LEAVE, DRAIN, FOLD, FREE_BLOCK, FREE_ONE, ISOLATE_FREE,
     LRU_ISOLATED, MOVED, PAGEBLOCK, PAGESET, PUT_BACK, REQUEST, STEAL, THRESHOLD, TURN_LIST, WATERMARKS)
 from bootsim.lab.mappings cimport is_mapping
-from bootsim.linux.mm.compaction.compact cimport compact_zone
-from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER
+from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER, compact_zone
+from bootsim.linux.mm.compaction.skip cimport COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT
 from bootsim.linux.mm.page_alloc cimport (
     COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_PARTIAL_SKIPPED,
     FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
@@ -28,9 +28,6 @@ from bootsim.linux.mm.page_alloc cimport (
     take_free_page, unreserve_highatomic_pageblock, zone_of)
 
 cdef enum:
-    COMPACT_PRIO_SYNC_FULL = 0
-    COMPACT_PRIO_SYNC_LIGHT = 1
-    COMPACT_PRIO_ASYNC = 2
     LEFT_ALONE = 0x7FFFFFFF     # a mode of record 17 without its mark
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bootsim.lab.reversemap import mapped_page
+from bootsim.lab.reversemap import PAGE_MAPPING_ANON, mapped_page
 from bootsim.linux.arch.arm.asm.pgtable_2level import L_PTE_PRESENT
 from bootsim.linux.fs.proc.task_mmu import show_map_vma
+from bootsim.linux.include.linux.mm import VM_MAYSHARE
 from bootsim.linux.mm.vmstat import all_vm_events
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     _Key = tuple[int, int, int, str, str]  # of a span: all but when
 
-VM_MAYSHARE = 0x80
-PAGE_MAPPING_ANON = 1
 _ERRORS = 0xFFFFF000  # from here on a word is an error, negated
 KINDS = ("private anonymous", "private file", "shared file", "shared anonymous", "a device's", "the kernel's own")
 

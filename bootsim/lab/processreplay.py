@@ -22,6 +22,7 @@ from bootsim.linux.kernel.signal import system_call
 from bootsim.linux.mm.filemap import DiskOperations, disk_file, disk_inode
 from bootsim.linux.mm.madvise import madvise
 from bootsim.linux.mm.memory.access import do_page_fault
+from bootsim.linux.mm.memory.driver import NO_PAGE
 from bootsim.linux.mm.mlock import mlock, mlock2, mlockall, munlock, munlockall
 from bootsim.linux.mm.mmap.brk import brk
 from bootsim.linux.mm.mmap.map import mmap_pgoff, munmap
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from bootsim.linux.mm.memory.fault import ProcessPages
     from bootsim.linux.mm.mmap.structs import UserMm, VmAreaStruct
 
-NO_PAGE = 0xFFFFFFFF
 DISK_BLOCK = 1024  # bytes; where a recording does not tell: of a small disk, as mke2fs makes it
 PAGE_FIELDS = ("flags", "mapcount", "refcount", "mapping", "index")
 RLIMITS = {"data": 2, "stack": 3, "memlock": 8, "as": 9}

@@ -18,6 +18,7 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bootsim.linux.mm.memblock import MEMBLOCK_NOMAP
 from bootsim.owners import KINDS, Purpose
 from bootsim.page import PAGE_SIZE, page_align
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
     from bootsim.owners import Holding
 
-_NOMAP = 4  # MEMBLOCK_NOMAP
 Range = tuple[int, int]
 
 # The groups of the table, in its order; kinds of owners that are no group of their own are those of owners.KINDS.
@@ -219,7 +219,7 @@ class _Finder:
         flags = self._memory.at(pa)
         if flags is None:
             return self._gone(pa)
-        if flags & _NOMAP:
+        if flags & MEMBLOCK_NOMAP:
             return self._held(self._no_map.at(pa), " (no-map)")
         zone = self._free.at(pa)
         area = self._areas.at(pa)

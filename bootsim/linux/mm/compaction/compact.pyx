@@ -20,8 +20,6 @@ from bootsim.linux.mm.page_alloc.structs cimport *
 cdef enum:
     SYSCTL_EXTFRAG_THRESHOLD = 500
     MIGRATE_PASSES = 10
-    COMPACT_PRIO_SYNC_FULL = 0
-    COMPACT_PRIO_ASYNC = 2
 
 cdef int64_t NOWHERE = <int64_t>1 << 40     # ULONG_MAX of fast_start_pfn
 

@@ -1,13 +1,16 @@
 # What compaction remembers: when to try again, where its scanners stopped, which pageblocks to skip (mm/compaction.c).
 from libc.stdint cimport int64_t, uint32_t
 
+from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.structs cimport *
 
 cdef enum:
     COMPACT_CLUSTER_MAX = 32
-    PAGE_ALLOC_COSTLY_ORDER = 3
+    COMPACT_PRIO_SYNC_FULL = 0
+    COMPACT_PRIO_SYNC_LIGHT = 1
+    COMPACT_PRIO_ASYNC = 2
     COMPACT_MAX_DEFER_SHIFT = 6
 
 

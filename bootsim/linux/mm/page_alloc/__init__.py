@@ -103,6 +103,7 @@ from bootsim.linux.mm.page_alloc.gfp import (
     GFP_NOFS,
     GFP_NOIO,
     GFP_NOWAIT,
+    GFP_RECLAIM_MASK,
     GFP_TRANSHUGE,
     GFP_TRANSHUGE_LIGHT,
     GFP_USER,

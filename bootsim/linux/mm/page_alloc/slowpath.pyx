@@ -2,8 +2,10 @@
 
 from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.linux.mm.compaction.compact cimport __compaction_suitable, try_to_compact_pages
-from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER, compaction_defer_reset
+from bootsim.linux.mm.compaction.compact cimport (
+    PAGE_ALLOC_COSTLY_ORDER, __compaction_suitable, try_to_compact_pages)
+from bootsim.linux.mm.compaction.skip cimport (
+    COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, compaction_defer_reset)
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.fallback cimport move_freepages_block
 from bootsim.linux.mm.page_alloc.free cimport drain_all_pages_of
@@ -12,9 +14,6 @@ from bootsim.linux.mm.page_alloc.structs cimport *
 from bootsim.linux.mm.page_alloc.zonelist cimport get_page_from_freelist, prep_new_page, zone_watermark_ok_of
 
 cdef enum:
-    COMPACT_PRIO_SYNC_FULL = 0
-    COMPACT_PRIO_SYNC_LIGHT = 1
-    COMPACT_PRIO_ASYNC = 2
     MAX_COMPACT_RETRIES = 16
 
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from bootsim.linux.mm.slab_common import PageSource
     from bootsim.linux.mm.slub.objects import Slub
 
-PAGE_ALLOC_COSTLY_ORDER = 3
-
 
 def setup_slub_min_order(k: Kernel, text: str) -> bool:
     """slub_min_order=N.
@@ -29,9 +27,16 @@ def setup_slub_max_order(k: Kernel, text: str) -> bool:
 
     Source: mm/slub.c setup_slub_max_order()
     """
-    order = get_option(text, k.options.get("slub_max_order", PAGE_ALLOC_COSTLY_ORDER))[1] & 0xFFFFFFFF
+    order = get_option(text, _max_order(k))[1] & 0xFFFFFFFF
     k.options["slub_max_order"] = min(order, k.mm.max_order - 1)
     return True
+
+
+def _max_order(k: Kernel) -> int:
+    from bootsim.linux.mm.compaction.compact import PAGE_ALLOC_COSTLY_ORDER  # loaded with the page allocator
+
+    order: int = k.options.get("slub_max_order", PAGE_ALLOC_COSTLY_ORDER)
+    return order
 
 
 def setup_slub_min_objects(k: Kernel, text: str) -> bool:
@@ -127,7 +132,7 @@ def kmem_cache_init(k: Kernel) -> None:
     allocator = new_allocator(k)
     allocator.init()
     k.mm.slab = allocator
-    max_order = 0 if k.mm.debug_guardpage_minorder else k.options.get("slub_max_order", PAGE_ALLOC_COSTLY_ORDER)
+    max_order = 0 if k.mm.debug_guardpage_minorder else _max_order(k)
     printk(k, KERN_INFO, "SLUB: HWalign={align}, Order={min_order}-{max_order}, MinObjects={min_objects}, CPUs={cpus}, "
            "Nodes={nodes}", align=k.mm.smp_cache_bytes, min_order=k.options.get("slub_min_order", 0),
            max_order=max_order, min_objects=k.options.get("slub_min_objects", 0), cpus=k.nr_cpu_ids, nodes=1)

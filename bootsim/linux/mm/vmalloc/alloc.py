@@ -20,12 +20,12 @@ from bootsim.linux.mm.page_alloc import (
     __GFP_NOWARN,
     __GFP_ZERO,
     GFP_KERNEL,
+    GFP_RECLAIM_MASK,
     __free_pages,
     alloc_pages,
 )
 from bootsim.linux.mm.page_alloc.report import warn_alloc
 from bootsim.linux.mm.vmalloc.area import (
-    GFP_RECLAIM_MASK,
     __get_vm_area_node,
     find_vm_area,
     get_vm_area,

@@ -13,20 +13,7 @@ from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_range
 from bootsim.linux.include.linux.slab import kfree, kmem_cache_alloc, kmem_cache_create, kmem_cache_free, kzalloc
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_WARNING, printk
-from bootsim.linux.mm.page_alloc import (
-    __GFP_ATOMIC,
-    __GFP_FS,
-    __GFP_HIGH,
-    __GFP_IO,
-    __GFP_MEMALLOC,
-    __GFP_NOFAIL,
-    __GFP_NOMEMALLOC,
-    __GFP_NORETRY,
-    __GFP_NOWARN,
-    __GFP_RECLAIM,
-    __GFP_RETRY_MAYFAIL,
-    GFP_KERNEL,
-)
+from bootsim.linux.mm.page_alloc import __GFP_NOWARN, GFP_KERNEL, GFP_RECLAIM_MASK
 from bootsim.linux.mm.slab_common import SLAB_PANIC
 from bootsim.linux.mm.vmalloc.areas import VmapAreas, check_congruent
 from bootsim.linux.mm.vmalloc.early import VM_ALLOC, VM_IOREMAP, VM_NO_GUARD, VmStruct
@@ -40,10 +27,6 @@ if TYPE_CHECKING:
     from bootsim.linux.mm.slab_common import KmemCache
     from bootsim.linux.mm.vmalloc.block import VmapBlock
 
-GFP_RECLAIM_MASK = (
-    __GFP_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | __GFP_NOFAIL
-    | __GFP_NORETRY | __GFP_MEMALLOC | __GFP_NOMEMALLOC | __GFP_ATOMIC
-)  # fmt: skip
 SIZEOF_VMAP_AREA = 32
 SIZEOF_VM_STRUCT = 32
 

@@ -8,10 +8,9 @@ from bootsim.linux.arch.arm.asm.memory import VMALLOC_END
 from bootsim.linux.arch.arm.asm.tlbflush import flush_tlb_kernel_range
 from bootsim.linux.include.linux.slab import kfree, kmalloc
 from bootsim.linux.kernel.panic import warn
-from bootsim.linux.mm.page_alloc import GFP_KERNEL
+from bootsim.linux.mm.page_alloc import GFP_KERNEL, GFP_RECLAIM_MASK
 from bootsim.linux.mm.vmalloc.alloc import PAGE_KERNEL, VmallocError
 from bootsim.linux.mm.vmalloc.area import (
-    GFP_RECLAIM_MASK,
     alloc_vmap_area,
     free_unmap_vmap_area,
     free_vmap_area_noflush,

@@ -6,8 +6,8 @@ from libc.string cimport memset
 
 from copy import deepcopy
 
-from bootsim.linux.mm.compaction.compact cimport compaction_suitable_of
-from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER, compact_gap
+from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER, compaction_suitable_of
+from bootsim.linux.mm.compaction.skip cimport compact_gap
 from bootsim.linux.mm.memory.tables cimport TablePages
 from bootsim.linux.mm.mmap.structs cimport Task
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events

@@ -8,8 +8,8 @@
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from bootsim.linux.mm.compaction.compact cimport compaction_suitable_of
-from bootsim.linux.mm.compaction.skip cimport PAGE_ALLOC_COSTLY_ORDER, compact_gap
+from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER, compaction_suitable_of
+from bootsim.linux.mm.compaction.skip cimport compact_gap
 from bootsim.linux.mm.mmap.structs cimport VM_EXEC
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events, list_add, list_del, page_zone
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_IO

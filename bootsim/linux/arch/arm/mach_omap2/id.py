@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.arch.arm.asm.io import readl
+from bootsim.linux.arch.arm.mach_omap2.iomap import AM33XX_L4_WK_IO_OFFSET, OMAP2_L4_IO_OFFSET
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_INFO, KERN_WARNING, printk
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ OMAP24XX_TAP_PROD_ID = 0x208
 OMAP_TAP_DIE_ID_44XX_2 = 0x20C
 OMAP3_CONTROL_OMAP_STATUS = 0x4800244C
 AM33XX_DEV_FEATURE = 0x44E10604
-OMAP2_L4_IO_OFFSET = 0xB2000000
-AM33XX_L4_WK_IO_OFFSET = 0xB5000000
 CORTEX_A8 = 0xC08
 
 # omap2xxx_check_revision(): hawkeye: chip, and the device types that it is known with

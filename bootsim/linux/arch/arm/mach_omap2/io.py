@@ -31,6 +31,7 @@ from bootsim.linux.arch.arm.mach_omap2.id import (
     omap5xxx_check_revision,
     ti81xx_check_features,
 )
+from bootsim.linux.arch.arm.mach_omap2.iomap import AM33XX_L4_WK_IO_OFFSET, OMAP2_L4_IO_OFFSET
 from bootsim.linux.arch.arm.mach_omap2.omap4_common import omap_barriers_init
 from bootsim.linux.arch.arm.mach_omap2.omap_hwmod import omap_hwmod_init
 from bootsim.linux.arch.arm.mach_omap2.prm_common import omap2_prcm_base_init
@@ -39,8 +40,6 @@ from bootsim.linux.arch.arm.mm.mmu.static_mappings import iotable_init
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-OMAP2_L4_IO_OFFSET = 0xB2000000
-AM33XX_L4_WK_IO_OFFSET = 0xB5000000
 
 omap24xx_io_desc = (
     io_desc(0xF8000000, 0x68000000, SZ_1M),  # L3

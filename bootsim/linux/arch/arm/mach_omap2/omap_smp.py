@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.linux.arch.arm.kernel.smp_scu import scu_get_core_count
+from bootsim.linux.arch.arm.mach_omap2.iomap import OMAP2_L4_IO_OFFSET
 from bootsim.linux.kernel.printk import KERN_WARNING, printk
 
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 CPU_MASK, CPU_CORTEX_A9, CPU_CORTEX_A15 = 0xFF0FFFF0, 0x410FC090, 0x410FC0F0
-OMAP2_L4_IO_OFFSET = 0xB2000000
 OMAP5_CORE_COUNT = 2
 
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from bootsim.causes import cause, holders, not_one_region, tell_given_twice, unheeded
 from bootsim.errors import KernelPanic
+from bootsim.linux.arch.arm.asm.cp15 import CR_XP
 from bootsim.linux.arch.arm.asm.mach.arch import run_hook
+from bootsim.linux.arch.arm.asm.pgtable_2level import PMD_SECT_AP_WRITE, PMD_SECT_APX, PMD_SECT_XN, SECTION_SIZE
 from bootsim.linux.arch.arm.mm.mmu import arm_mm_memblock_reserve, section_update
 from bootsim.linux.drivers.of.fdt import early_init_fdt_scan_reserved_mem
 from bootsim.linux.include.linux.err import Err
@@ -45,11 +47,6 @@ from bootsim.places import place_of
 if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
-SECTION_SIZE = 1 << 20
-PMD_SECT_XN = 1 << 4
-PMD_SECT_AP_WRITE = 1 << 10
-PMD_SECT_APX = 1 << 15
-CR_XP = 1 << 23
 _POISON = 0xE7FDDEF0  # an undefined instruction
 
 
