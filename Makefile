@@ -167,7 +167,7 @@ $(BIN)/python:
 		  exit 1; }
 
 $(VENV)/.installed: pyproject.toml setup.py constraints.txt | $(BIN)/python
-	$(PIP) install -q $(LOCK) 'setuptools>=77' 'Cython>=3.0.11' wheel
+	$(PIP) install -q $(LOCK) 'setuptools>=77' 'Cython>=3.3' wheel
 	BOOTSIM_PURE=1 $(PIP) install -q --no-build-isolation $(LOCK) -e '.[dev]'
 	@touch $@
 

@@ -23,6 +23,9 @@ ASAN = os.environ.get("BOOTSIM_ASAN", "0") not in ("", "0")
 DEBUG = TRACE or ASAN or os.environ.get("BOOTSIM_DEBUG", "0") not in ("", "0")
 VARIANT = "trace" if TRACE else "asan" if ASAN else "debug" if DEBUG else "release"
 
+# What every module would have for itself otherwise: Cython's own functions.
+COMMON = "bootsim._cython"
+
 # Top-level folders that are installed as bootsim/data/<folder>.
 DATA = {"dts": ("*.dts", "*.dtsi", "*.h"), "configs": ("*.yaml",)}
 
@@ -56,7 +59,7 @@ def extensions() -> list[Extension]:
             extra_link_args=sanitizer,
             extra_compile_args=[*flags, *sanitizer, "-Wno-sign-compare", "-Wno-unused-function"],
         )
-        for source in sorted(Path("bootsim").rglob("*.pyx"))
+        for source in [Path(*COMMON.split(".")).with_suffix(".c"), *sorted(Path("bootsim").rglob("*.pyx"))]
     ]
 
 
@@ -69,6 +72,7 @@ class BuildExt(build_ext):
             build_dir=f"build/cython-{VARIANT}",
             compiler_directives=DIRECTIVES,
             show_all_warnings=False,
+            shared_utility_qualified_name=COMMON,
         )
         for extension, from_cython in zip(self.extensions, made, strict=True):
             extension.sources = from_cython.sources
@@ -113,6 +117,7 @@ class Sdist(sdist):
     def add_defaults(self) -> None:
         super().add_defaults()
         self.filelist.exclude_pattern("build/*")
+        self.filelist.exclude_pattern("bootsim/*.c")
 
 
 def main() -> None:

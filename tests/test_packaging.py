@@ -117,6 +117,7 @@ def test_wheel_has_every_module_and_the_data_inside_the_package(wheel, checkout)
         stem = str(source.relative_to(checkout).with_suffix(""))
         assert any(name.startswith(f"{stem}.") and name.endswith(".so") for name in names), stem
         assert f"{stem}.pyi" in names
+    assert any(name.startswith("bootsim/_cython.") and name.endswith(".so") for name in names)
     assert not any(name.startswith(("tests/", "configs/", "dts/")) for name in names)
 
 
@@ -126,7 +127,7 @@ def test_installed_package_finds_its_configs_from_anywhere(wheel, tmp_path):
         archive.extractall(tmp_path / "site")
     script = """
 from bootsim.inputs.configfile import load_build
-import bootsim
+import bootsim.linux.mm.workingset
 print(load_build("3G/1G").name, bootsim.__file__)
 """
     empty = tmp_path / "empty"
