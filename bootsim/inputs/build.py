@@ -283,7 +283,7 @@ class Config(Values):
     PAGE_OWNER: bool = False
     IDLE_PAGE_TRACKING: bool = False
     PAGE_POISONING: bool = False
-    PAGE_POISONING_NO_SANITY: bool = without_effect(False, "checks, no memory")
+    PAGE_POISONING_NO_SANITY: bool = False
     PAGE_POISONING_ZERO: bool = False
     DEBUG_PAGEALLOC: bool = False
     DEBUG_PAGEALLOC_ENABLE_DEFAULT: bool = False
@@ -353,6 +353,7 @@ class Config(Values):
     SLAB_FREELIST_HARDENED: bool = False
     SHUFFLE_PAGE_ALLOCATOR: bool = False
     HARDENED_USERCOPY: bool = False
+    HARDENED_USERCOPY_FALLBACK: bool = False
     STACKTRACE: bool = False
     # boot
     BLK_DEV_INITRD: bool = False

@@ -78,6 +78,7 @@ WARN_SITES = (
     WarnSite("mm/slub.c:3264", "kmem_cache_free_bulk", needs="SLUB"),
     WarnSite("mm/slub.c:4096", "__ksize", needs="SLUB"),
     WarnSite("mm/swap_slots.c:248", "enable_swap_slots_cache", needs="SWAP"),
+    WarnSite("mm/usercopy.c:75", "usercopy_warn", needs="HARDENED_USERCOPY"),
     WarnSite("mm/vmalloc.c:1654", "vb_alloc"),
     WarnSite("mm/vmalloc.c:2245", "__vunmap"),
     WarnSite("mm/vmalloc.c:2251", "__vunmap", 1),

@@ -14,6 +14,7 @@ FUNCTIONS = {
         "virt_to_pfn",
     ),
     "bootsim.linux.mm.cma": ("cma_alloc", "cma_release"),
+    "bootsim.linux.mm.usercopy": ("check_object_size",),
     "bootsim.linux.mm.compaction.api": ("compact_memory", "fragmentation_index", "compaction_suitable"),
     "bootsim.linux.include.linux.slab": (
         "kmem_cache_create", "kmem_cache_create_usercopy", "kmem_cache_destroy", "kmem_cache_shrink",

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from bootsim.errors import InputError
+from bootsim.hw.machine import Machine
 from bootsim.inputs.configfile import load_build
 from bootsim.lab.recording import Recording
 from bootsim.lab.replay import PageReplay
+from bootsim.linux import Kernel
 from bootsim.linux.mm.cma import Cma, bitmap_find_next_zero_area_off, cma_release
 
 
@@ -30,10 +32,11 @@ def test_the_search_for_clear_bits_keeps_alignment_and_skips_taken_ones():
 
 
 def test_a_range_beyond_the_area_is_not_its_own():
+    k = Kernel(load_build("3G/1G"), Machine())
     area = Cma(0x1000, 16, 0, "area")
     area.bitmap[:] = b"\1" * 16
-    assert not cma_release(None, area, 0x100F, 2, free=False)
-    assert cma_release(None, area, 0x1002, 4, free=False)
+    assert not cma_release(k, area, 0x100F, 2, free=False)
+    assert cma_release(k, area, 0x1002, 4, free=False)
     assert area.set_bits == [[0, 2], [6, 10]]
 
 

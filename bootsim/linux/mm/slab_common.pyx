@@ -282,6 +282,10 @@ cdef class SlabAllocator:
             return PAGE_SIZE
         return <uint32_t>PAGE_SIZE << (self.g.map[pfn + 1].prev & 0xFF)
 
+    def heap_object(self, uint32_t va):
+        """What copies to programs are checked against; SLOB has no such checks."""
+        return None
+
     def snapshot(self):
         """Every cache with its slabs and lists, in the form of a recording's objects.json."""
         raise NotImplementedError

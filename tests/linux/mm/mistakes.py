@@ -11,6 +11,7 @@ from bootsim.linux.kernel.printk import KERN_INFO, printk
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.cma import cma_alloc, cma_release
 from bootsim.linux.mm.page_alloc import __free_pages as free_block
+from bootsim.linux.mm.usercopy import check_object_size
 
 HELD = 400
 
@@ -177,6 +178,9 @@ class Mistakes:
         for order in range(self.k.mm.max_order - 1, -1, -1):
             while pa.alloc_pages(self.k, 0xCC0 | 0x2000 | 0x10000, order) is not None:
                 pass
+
+    def do_usercopy(self, name, _cache, _words, length, to_user, *_):
+        check_object_size(self.k, self.value(name), length, bool(to_user))
 
     def do_traffic(self, name, _cache, _words, steps, caches, *_):
         """Random use of the first caches, a line of addresses for each eight objects."""

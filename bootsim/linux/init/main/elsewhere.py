@@ -267,8 +267,11 @@ def parse_hardened_usercopy(k: Kernel, text: str) -> bool:
 
     Source: mm/usercopy.c parse_hardened_usercopy()
     """
-    if kstrtobool(text) is None:
+    value = kstrtobool(text)
+    if value is None:
         printk(k, KERN_WARNING, "usercopy: Invalid option string for hardened_usercopy: '{text}'", text=text)
+    else:
+        k.options["hardened_usercopy"] = value
     return True
 
 

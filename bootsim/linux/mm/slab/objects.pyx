@@ -311,6 +311,24 @@ cdef class Slab(SlabSlabs):
                          once=True)
         return 0
 
+    def heap_object(self, uint32_t va):
+        """Of an address in a slab: what usercopy calls it, the cache, the place in the object, the object's bytes.
+
+        None where no slab is; the cache is None behind the last object, where the kernel stops.
+        Source: mm/slab.c __check_heap_object()
+        """
+        cdef uint32_t pfn = self.head_page(va)
+        cdef SlabCache s
+        cdef SlabPage *slab
+        if pfn == NO_PAGE or not self.g.map[pfn].flags & PG_slab:
+            return None
+        s = self.cache_at[self.g.map[pfn].mapping]
+        slab = self.slab_at(pfn)
+        index = (va - slab.s_mem & 0xFFFFFFFF) // s.size
+        if index >= s.num:
+            return "SLAB object", None, 0, 0
+        return "SLAB object", s, va - slab.s_mem - index * s.size - s.obj_offset & 0xFFFFFFFF, s.object_size
+
     cdef int free(self, KmemCache s, uint32_t va) except -1:
         cdef SlabPage *slab
         if self.debug:

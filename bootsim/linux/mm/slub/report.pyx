@@ -6,7 +6,7 @@ called is not known, so a track has the address of `_stext`, and its age counts 
 
 from libc.stdint cimport uint32_t
 
-from bootsim.linux.mm.page_alloc cimport Page
+from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.report cimport page_flags_of, struct_page_va
 from bootsim.linux.mm.slab_common cimport SLAB_RED_ZONE, SLAB_STORE_USER
@@ -176,3 +176,18 @@ cdef class SlubReport:
                 self.say(f"INFO: Object 0x{va:08x} @offset={va - self.a.page_va(pfn)}", func="list_slab_objects")
                 self.print_tracking(s, va)
             va += s.size
+
+    def heap_object(self, uint32_t va):
+        """Of an address in a slab: what usercopy calls it, the cache, the place in the object, the object's bytes.
+
+        None where no slab is. The place is negative in an object's left red zone.
+        Source: mm/slub.c __check_heap_object()
+        """
+        cdef uint32_t pfn = self.a.head_page(va)
+        cdef SlubCache s
+        if pfn == NO_PAGE or not self.a.g.map[pfn].flags & PG_slab:
+            return None
+        s = self.a.cache_at[self.a.g.map[pfn].mapping]
+        offset = (va - self.a.page_va(pfn)) % s.size
+        zone = s.red_left_pad if s.debug and s.flags & SLAB_RED_ZONE else 0
+        return "SLUB object", s, offset - zone, self.a.ksize(va)

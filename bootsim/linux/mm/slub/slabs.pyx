@@ -168,6 +168,9 @@ cdef class SlubSlabs(SlabAllocator):
 
         return SlubReport(self)
 
+    def heap_object(self, uint32_t va):
+        return self.report().heap_object(va)
+
     cdef bint freelist_corrupted(self, SlubCache s, uint32_t pfn, uint32_t *freelist, uint32_t next_) except -1:
         if self.slub_debug and s.flags & SLAB_CONSISTENCY_CHECKS and self.report().freelist_corrupted(
                 s, pfn, freelist[0], next_):
