@@ -16,8 +16,8 @@ from bisect import bisect_left
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from bootsim.inputs.dtb import read_header, read_tree
-from bootsim.inputs.flatten import flatten
+from bootsim.inputs.dtb import MAX_BYTES, read_header, read_tree
+from bootsim.inputs.flatten import flatten, laid_out
 from bootsim.inputs.tree import Node, Tree
 
 if TYPE_CHECKING:
@@ -89,9 +89,12 @@ def with_spare(tree: Tree, spare: int) -> Tree:
 
 def _written(tree: Tree, root: Node, reservations: tuple[tuple[int, int], ...], spare: int) -> Tree:
     header = read_header(tree.blob, tree.name)
-    blob = bytearray(flatten(root, reservations, header.boot_cpuid_phys)) + bytes(spare)
-    blob[4:8] = len(blob).to_bytes(4, "big")
-    return read_tree(bytes(blob), tree.name, tree.lines)
+    content, spot = laid_out(root, reservations, header.boot_cpuid_phys)
+    total = len(content) + spare
+    blob = b"".join((content[:4], total.to_bytes(4, "big"), content[8:], bytes(spare)))
+    if spot is None or total > MAX_BYTES:
+        return read_tree(blob, tree.name, tree.lines)
+    return Tree(tree.name, blob, root, reservations, spot, spot.end + 4, tree.lines)  # END is the last token
 
 
 @lru_cache(maxsize=4)

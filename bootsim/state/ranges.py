@@ -109,7 +109,7 @@ def _pieces(l1: bytes, l2: Mapping[int, bytes], cr: int) -> Iterator[Range]:
         if word & 3 == 1:
             page = l2.get(word & ~0xFFF)
             if page is not None:
-                yield from _pages(index << 20, page, word & 0xC00, cr)
+                yield from _pages(index << 20, page[word & 0xC00 : (word & 0xC00) + 1024], cr)
         elif word & 2:
             count = 1 if word & 1 << 18 else _run(words, index, 1 << 20)
             yield _section(index, word, count, cr)
@@ -117,11 +117,16 @@ def _pieces(l1: bytes, l2: Mapping[int, bytes], cr: int) -> Iterator[Range]:
 
 
 def _run(words: tuple[int, ...], index: int, unit: int) -> int:
-    # how many descriptors from `index` on go up by `unit` each
-    at, expected = index + 1, words[index] + unit
-    while at < len(words) and words[at] == expected:
-        at, expected = at + 1, expected + unit
-    return at - index
+    # how many descriptors from `index` on go up by `unit` each: looked at in pieces twice as long as the last while
+    # they do, half as long once one does not
+    first, count, piece = words[index], 1, 1
+    while piece:
+        goes_up = range(first + count * unit, first + (count + piece) * unit, unit)
+        if words[index + count : index + count + piece] == tuple(goes_up):
+            count, piece = count + piece, piece * 2
+        else:
+            piece //= 2
+    return count
 
 
 def _section(index: int, word: int, count: int, cr: int) -> Range:
@@ -132,18 +137,21 @@ def _section(index: int, word: int, count: int, cr: int) -> Range:
     return Range(va, va + (count << 20), word & 0xFFF00000, "section", section_attributes(word, cr))
 
 
-def _pages(va: int, page: bytes, offset: int, cr: int) -> Iterator[Range]:
-    words = struct.unpack_from("<256I", page, offset)
+# The same second-level tables stand in many first-level ones, of stages and of boots.
+@lru_cache(1024)
+def _pages(va: int, table: bytes, cr: int) -> tuple[Range, ...]:
+    words, found = struct.unpack("<256I", table), []
     i = 0
     while i < len(words):
         word, start, count = words[i], va + (i << 12), 1
         if word & 3 == 1:
             pa = (word & 0xFFFF0000) | (i & 15) << 12
-            yield Range(start, start + 4096, pa, "large page", page_attributes(word, cr, large=True))
+            found.append(Range(start, start + 4096, pa, "large page", page_attributes(word, cr, large=True)))
         elif word & 2:
             count = _run(words, i, 4096)
-            yield Range(start, start + (count << 12), word & 0xFFFFF000, "page", page_attributes(word, cr))
+            found.append(Range(start, start + (count << 12), word & 0xFFFFF000, "page", page_attributes(word, cr)))
         i += count
+    return tuple(found)
 
 
 def section_attributes(word: int, cr: int = CR_ARMV7) -> str:

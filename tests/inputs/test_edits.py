@@ -109,6 +109,18 @@ def test_new_things_stand_where_they_are_told_to():
 def test_a_tree_that_no_blob_can_hold():
     with pytest.raises(InputError, match="cannot be a node's name"):
         apply(tree_of(Node("")), [Edit("add", "/x", node=Node("x", (), (Node("a/b"),)))])
+    deep = Node("x")
+    for _ in range(64):
+        deep = Node("x", (), (deep,))
+    with pytest.raises(InputError, match="nested more than 64 deep"):
+        apply(tree_of(Node("")), [Edit("add", "/x", node=deep)])
+
+
+def test_a_tree_is_what_its_blob_holds():
+    named = apply(tree_of(Node("")), [Edit("add", "/x", node=Node("x\0y", (("p\0q", b"1"),)))])
+    assert named.root.nodes == (Node("x", (("p", b"1"),)),)
+    reserve = [Edit("reserve", "/", reservation=pair) for pair in ((1, 0), (2, 3))]
+    assert apply(tree_of(Node("")), reserve).reservations == ()
 
 
 # ---------------------------------------------------------------- differences
@@ -129,7 +141,9 @@ def test_any_of_the_edits_can_be_made_alone(a, b, data):
     edits = differences(a, b)
     chosen = data.draw(st.lists(st.sampled_from(edits), unique_by=id)) if edits else []
     made = apply(a, chosen)
-    assert content(read_tree(made.blob)) == content(made)
+    again = read_tree(made.blob)
+    assert content(again) == content(made)
+    assert (again.spot, again.struct_end) == (made.spot, made.struct_end)
     assert content(apply(made, differences(made, b))) == content(b)
 
 
