@@ -77,7 +77,7 @@ WORDS = (
     "\0", "/include/ ", '#include "x"', "/bits/ 7", "/delete-node/ ", "&cpu0", "1/0", "<<99999", "-1", "ü",
 )  # fmt: skip
 HOW = settings(
-    max_examples=1000,
+    max_examples=400,
     deadline=timedelta(seconds=30),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -119,8 +119,8 @@ def test_a_build_shows_what_it_has():
     everything = names()
     of_pages = {name for name in NOT_COUNTED if name.startswith(("nr_", "workingset_"))}
     assert set(NOT_COUNTED) - set(everything) - of_pages == {"vmacache_find_calls", "vmacache_find_hits"}
-    assert [n for n in everything if n not in names(COMPACTION=False)] == [
-        n for n in everything if n.startswith("compact_")]
+    without = names(COMPACTION=False)
+    assert [n for n in everything if n not in without] == [n for n in everything if n.startswith("compact_")]
     assert not any("high" in n and "wmark" not in n for n in names(HIGHMEM=False))
     assert names(ZONE_DMA=True)[4] == "pgalloc_dma"
     assert not any("balloon" in n or "swap_ra" in n for n in names(MEMORY_BALLOON=False, SWAP=False))
