@@ -103,7 +103,9 @@ def test_mistakes_are_told_in_the_kernels_words(run):
     for name, real in RUNS[run].items():
         if name == "layout":
             continue
-        told, real = plain(maker.make(TEXT[name][0]), poisoned), plain(real, poisoned)
+        told, real = (plain(lines, poisoned) for lines in (maker.make(TEXT[name][0]), real))
+        if k.build.config.SLOB:  # which gives whatever hole is there, and a boot leaves many
+            told, real = ([re.sub(r"page \d+ \+\w+", "", line) for line in lines] for lines in (told, real))
         if told[:len(real)] != real or (len(told) > len(real) and name != "random-traffic"):
             different[name] = list(difflib.unified_diff(real, told, "real", "bootsim", lineterm="", n=1))
     assert different == {}
