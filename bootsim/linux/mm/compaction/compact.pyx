@@ -19,6 +19,8 @@ from bootsim.linux.mm.page_alloc.structs cimport *
 
 cdef enum:
     SYSCTL_EXTFRAG_THRESHOLD = 500
+    SYSCTL_COMPACTION_PROACTIVENESS = 20
+    COMPACTION_HPAGE_ORDER = 9      # PMD_SHIFT - PAGE_SHIFT, with two levels of page tables
     MIGRATE_PASSES = 10
 
 cdef int64_t NOWHERE = <int64_t>1 << 40     # ULONG_MAX of fast_start_pfn
@@ -256,6 +258,20 @@ cdef int migrate_pages(Pgdat *g, CompactControl *cc) noexcept nogil:
 
 # ------------------------------------------------------------------ whether to go on
 
+cdef uint32_t fragmentation_score_zone(const Pgdat *g, const Zone *zone) noexcept nogil:
+    # How much of its free memory lies in blocks smaller than a huge page, in percent, weighed by the zone's share.
+    cdef int64_t free_pages = 0, suitable = 0
+    cdef uint32_t order
+    for order in range(g.max_order):
+        free_pages += <int64_t>zone.nr_free[order] << order
+        if order >= COMPACTION_HPAGE_ORDER:
+            suitable += <int64_t>zone.nr_free[order] << order
+    if not free_pages:
+        return 0
+    return <uint32_t>(zone.present_pages * ((free_pages - suitable) * 100 // free_pages)
+                      // (<int64_t>g.node_present_pages + 1))
+
+
 cdef int __compact_finished(Pgdat *g, CompactControl *cc) noexcept nogil:
     cdef int order
     cdef bint can_steal = False
@@ -266,6 +282,10 @@ cdef int __compact_finished(Pgdat *g, CompactControl *cc) noexcept nogil:
         if cc.direct_compaction:
             cc.zone.compact_blockskip_flush = True
         return COMPACT_COMPLETE if cc.whole_zone else COMPACT_PARTIAL_SKIPPED
+    if cc.order == -1 and cc.mode == MIGRATE_SYNC_LIGHT:  # proactive_compact_node()
+        if fragmentation_score_zone(g, cc.zone) > 100 - SYSCTL_COMPACTION_PROACTIVENESS:
+            return COMPACT_CONTINUE
+        return COMPACT_SUCCESS
     if cc.order == -1 or cc.migrate_pfn & ((<int64_t>1 << g.pageblock_order) - 1):
         return COMPACT_CONTINUE
     for order in range(cc.order, <int>g.max_order):
