@@ -187,3 +187,13 @@ def test_another_caches_object_is_warned_of_each_time_with_its_tracks(k):
     assert lines.count("WARNING: CPU: 0 PID: 1 at mm/slab.h:467 kmem_cache_free") == 2
     assert lines.count("cache_from_obj: Wrong slab cache. one but object is from other") == 2
     assert any(line.startswith("INFO: Allocated in ") for line in lines)
+
+
+def test_a_track_that_was_written_over_is_told_as_a_number(k):
+    # print_track() prints the caller with %pS: what is no address of the kernel's is a number
+    s = kmem_cache_create(k, "x", 20)
+    a = kmem_cache_alloc(k, s, GFP_KERNEL)
+    since = len(k.log.records)
+    poke(k, a + 20, b"\x6b" * 12)  # the red zone, the free pointer, and who allocated the object
+    kmem_cache_free(k, s, a)
+    assert any(line.startswith("INFO: Allocated in 0x6b6b6b6b ") for line in told(k, since))

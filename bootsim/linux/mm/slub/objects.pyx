@@ -383,7 +383,8 @@ cdef class Slub(SlubSlabs):
         for va in reversed(objects):
             self.set_freepointer(s, va, last)
             last = va
-        return self.slab_free(s, self.slab_of(s, objects[0]), objects[0], objects[len(objects) - 1], len(objects))
+        pfn = self.page_of(objects[0]) if s.debug else self.slab_of(s, objects[0])
+        return self.slab_free(s, pfn, objects[0], objects[len(objects) - 1], len(objects))
 
     cdef int free_bulk(self, KmemCache cache, list objects) except -1:
         # kmem_cache_free_bulk(): objects of one slab go together, those near each other in the list are looked at

@@ -1,0 +1,54 @@
+"""Recorded objects of SLUB with all its checks (slub_debug=FZPU), answered by the replay."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bootsim.inputs.configfile import load_build
+from bootsim.lab.recording import Recording
+from bootsim.lab.replay import PageReplay
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+RUNNING = ("tid", "touched")  # what only a running clock decides
+
+
+@pytest.fixture(scope="module")
+def recording(unpack, tmp_path_factory):
+    return unpack("recordings/kl-slubdebug-64", tmp_path_factory.mktemp("recordings")) / "kl-slubdebug-64"
+
+
+@pytest.fixture(scope="module")
+def replayed(recording):
+    replay = PageReplay(Recording(recording), load_build(GOLDEN / "builds/k3slubc.yaml"))
+    replay.run()
+    return replay
+
+
+def without_clocks(found):
+    if isinstance(found, dict):
+        return {key: without_clocks(value) for key, value in found.items() if key not in RUNNING}
+    return [without_clocks(value) for value in found] if isinstance(found, list) else found
+
+
+@pytest.mark.golden
+def test_every_answer_is_the_real_kernels(replayed):
+    right, asked, first = replayed.score()
+    assert (right, first) == (asked, None)
+    assert asked > 5000
+    assert replayed.objects.first_wrong is None
+    assert any(replayed.records[i, 0] == 22 and replayed.records[i, 3] > 1 for i in range(replayed.at))
+
+
+@pytest.mark.golden
+def test_every_cache_ends_as_the_real_one(replayed, recording):
+    caches = {cache["name"]: cache for cache in json.loads((recording / "objects.json").read_text())["state"]}
+    assert {cache["name"]: without_clocks(cache) for cache in replayed.caches()["state"]} == without_clocks(caches)
+
+
+@pytest.mark.golden
+def test_the_free_lists_end_as_the_real_ones(replayed, recording):
+    zones = json.loads((recording / "stages.json").read_text())["end"]["zones"]
+    found = replayed.state()["zones"]
+    for zone, here in zip(zones, found, strict=True):
+        assert (here["nr_free_pages"], here["free_area"]) == (zone["nr_free_pages"], zone["free_area"])
