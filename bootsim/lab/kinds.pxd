@@ -59,4 +59,5 @@ cpdef enum:
     NEW_SLAB = 64
     UNTOUCHED = 66
     FREE_LIMIT = 67
+    MARK = 70           # of the laboratory: another operation begins
     COMPACT_ENTERED = 0x80000000U

@@ -57,4 +57,5 @@ ARRAYS: int
 NEW_SLAB: int
 UNTOUCHED: int
 FREE_LIMIT: int
+MARK: int
 COMPACT_ENTERED: int

@@ -14,7 +14,7 @@ lacks it, and such a cache is not shared), and, in recordings without record 54,
 from libc.stdint cimport uint32_t
 
 from bootsim.lab.kinds cimport (
-    ASKED, CACHE, CACHE_NAME, CHANGE, CREATED, FLUSH, FREE_BLOCK, FREE_ONE, FURTHER, GET, KMALLOC, PUT, REQUEST,
+    ASKED, CACHE, CACHE_NAME, CHANGE, CREATED, FLUSH, FREE_BLOCK, FREE_ONE, FURTHER, GET, KMALLOC, MARK, PUT, REQUEST,
     TURN_LIST)
 from bootsim.lab.pages cimport PageTraffic, check_records
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page, Pgdat
@@ -50,26 +50,29 @@ cdef class RecordedPages(PageSource):
     cdef uint32_t order[LATELY]
     cdef uint32_t pfn[LATELY]
     cdef bint open[LATELY]
+    cdef bint slab[LATELY]      # of a slab; others are kmalloc()'s, or whoever's
     cdef uint32_t next
     cdef bint oldest_first
     cdef readonly Py_ssize_t missing
 
-    cdef void answered(self, uint32_t gfp_mask, uint32_t order, uint32_t pfn) noexcept:
+    cdef void answered(self, uint32_t gfp_mask, uint32_t order, uint32_t pfn, bint slab) noexcept:
         cdef uint32_t i = self.next % LATELY
-        self.gfp_mask[i], self.order[i], self.pfn[i], self.open[i] = gfp_mask, order, pfn, True
+        self.gfp_mask[i], self.order[i], self.pfn[i], self.open[i], self.slab[i] = gfp_mask, order, pfn, True, slab
         self.next += 1
 
-    cdef int find(self, uint32_t gfp_mask, uint32_t order) noexcept:
+    cdef int find(self, uint32_t gfp_mask, uint32_t order, bint slab) noexcept:
         cdef uint32_t k
         cdef int i
         for k in range(1, LATELY + 1):
             i = (self.next + k - 1 if self.oldest_first else self.next - k) % LATELY
-            if self.open[i] and self.gfp_mask[i] == gfp_mask and self.order[i] == order:
+            if self.open[i] and self.gfp_mask[i] == gfp_mask and self.order[i] == order and self.slab[i] >= slab:
                 return i
         return -1
 
     cdef uint32_t alloc(self, uint32_t gfp_mask, uint32_t order) except? 0:
-        cdef int i = self.find(gfp_mask, order)
+        return self.take(self.find(gfp_mask, order, True))
+
+    cdef uint32_t take(self, int i) noexcept:
         if i < 0:
             self.missing += 1
             return NO_PAGE
@@ -101,6 +104,7 @@ cdef class ObjectTraffic:
     cdef object asked_cache         # the cache that is being made: [size, align, flags, a new one was made]
     cdef uint32_t descriptor
     cdef uint32_t node
+    cdef bint preempted             # other tasks may come where otherwise only interrupts do
     cdef set shrinking              # caches whose lists are to be gone through at the next free of theirs
     cdef readonly Py_ssize_t wrong
     cdef readonly Py_ssize_t late_pages     # slabs made although objects had been freed meanwhile
@@ -115,6 +119,7 @@ cdef class ObjectTraffic:
         self.slub.freelist_random = False  # their objects have records of their own
         self.renamed = {}
         self.shrinking = set()
+        self.preempted = k.build.config.PREEMPT
         check_records(events, events, 0, 0)
         self.boot_end = self.end_of_boot(events)
         self.source.oldest_first = True
@@ -154,9 +159,7 @@ cdef class ObjectTraffic:
                 return i
             if kind == REQUEST:
                 self.pages.one(events, i, answers)
-                self.answered(events[i, 1], events[i, 2], events[i, 3])
-                if events[i, 1] & (GFP_QUIET | __GFP_HIGHMEM) == GFP_QUIET and i > self.boot_end:
-                    self.begin_slab(events, i)
+                self.answered(events[i, 1], events[i, 2], events[i, 3], self.begins_slab(events, i))
             elif kind < CACHE or kind == TURN_LIST:
                 if kind == FREE_ONE or kind == FREE_BLOCK:
                     self.before_free(events, answers, i)
@@ -170,21 +173,25 @@ cdef class ObjectTraffic:
 
     # ---------------------------------------------------------------- pages of slabs
 
-    cdef int answered(self, uint32_t gfp_mask, uint32_t order, uint32_t pfn) except -1:
+    cdef int answered(self, uint32_t gfp_mask, uint32_t order, uint32_t pfn, bint slab) except -1:
         # the recorded page is the replay's too, by now; one that cannot be, in a broken recording, is none
         if pfn != NO_PAGE and (not self.pages.holds(pfn, order) or self.g.map[pfn].flags & PG_slab):
             pfn = NO_PAGE
-        self.source.answered(gfp_mask, order, pfn)
+        self.source.answered(gfp_mask, order, pfn, slab)
         return 0
 
-    cdef int begin_slab(self, const uint32_t[:, ::1] events, Py_ssize_t i) except -1:
-        # A slab is asked for. Interrupts may come before the object is handed out, and free objects of its cache: then
-        # what the allocation did first, letting go of the used-up cpu slab, is done now.
+    cdef bint begins_slab(self, const uint32_t[:, ::1] events, Py_ssize_t i) except -1:
+        # Whether a slab is asked for: its first object comes next, but for what interrupts do. They may free objects of
+        # its cache: then what the allocation did first, letting go of the used-up cpu slab, is done now.
         cdef Py_ssize_t j
         cdef int nested = 0
         cdef bint first = True
         cdef SlubCache s
+        if events[i, 1] & (GFP_QUIET | __GFP_HIGHMEM) != GFP_QUIET or i <= self.boot_end:
+            return True
         for j in range(i + 1, min(events.shape[0], i + INTERRUPTED)):
+            if events[j, 0] in (MARK, ASKED, CHANGE) and not self.preempted:
+                break  # no interrupt does this
             if events[j, 0] == REQUEST and events[j, 1] == events[i, 1] and events[j, 2] == events[i, 2]:
                 nested += 1
             elif events[j, 0] == GET:
@@ -195,11 +202,11 @@ cdef class ObjectTraffic:
                     if nested < 0:
                         if not first:
                             self.slub.let_go(s)
-                        return 0
+                        return True
                 first = False
             elif CACHE <= events[j, 0] < 55:
                 first = False
-        return 0
+        return not self.slub.gfp_lifted  # until then the mask is not known
 
     cdef int before_free(self, const uint32_t[:, ::1] events, uint32_t[:, ::1] answers, Py_ssize_t i) except -1:
         # A slab's page is freed: what frees it comes later in the recording, and must come first here.
@@ -337,9 +344,9 @@ cdef class ObjectTraffic:
 
     cdef int lift(self, SlubCache s, uint32_t gfp_mask) except -1:
         # When the kernel lets its requests sleep, no record tells; a slab that is asked for with leave to sleep does.
-        if self.source.find(self.slub.slab_gfp(s, gfp_mask), s.oo >> 16) < 0:
+        if self.source.find(self.slub.slab_gfp(s, gfp_mask), s.oo >> 16, True) < 0:
             self.slub.gfp_lifted = __GFP_BITS_MASK
-            if self.source.find(self.slub.slab_gfp(s, gfp_mask), s.oo >> 16) < 0:
+            if self.source.find(self.slub.slab_gfp(s, gfp_mask), s.oo >> 16, True) < 0:
                 self.slub.gfp_lifted = 0
         return 0
 
@@ -350,7 +357,7 @@ cdef class ObjectTraffic:
         if c.page == LIST_END and c.partial == LIST_END and not s.nr_partial:
             return False
         mask = self.slub.slab_gfp(s, gfp_mask)
-        return self.source.find(mask, s.oo >> 16) >= 0
+        return self.source.find(mask, s.oo >> 16, True) >= 0
 
     cdef uint32_t go_on_with(self, SlubCache s, uint32_t ours, uint32_t real) except? 1:
         # Take the recorded object out of the lists, and put back ours. If that cannot be, both go on under two names.
@@ -402,7 +409,7 @@ cdef class ObjectTraffic:
         cdef uint32_t k, n
         cdef KmemCache s
         if size > self.slub.kmalloc_max_cache_size:
-            n = self.source.alloc(events[i, 2] | __GFP_COMP, get_order(size))
+            n = self.source.take(self.source.find(events[i, 2] | __GFP_COMP, get_order(size), False))
             va = 0 if n == NO_PAGE else self.slub.page_va(n)
         elif not size:
             va = ZERO_SIZE_PTR

@@ -15,7 +15,7 @@ cdef class PageTraffic:
     cdef list free_pages         # compaction's free pages, in list order
     cdef list isolated           # blocks taken since that list was used up: (pfn, order)
     cdef uint32_t last_isolated
-    cdef uint32_t last_answer
+    cdef uint32_t last_target
     cdef bint undoing            # inside alloc_contig_range(): isolation ends
     cdef readonly list contig
     cdef public object driver    # whose run() does the records that come between compaction's steps; None: this

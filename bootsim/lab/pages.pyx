@@ -19,16 +19,19 @@ from bootsim.lab.mappings cimport is_mapping
 from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER, compact_zone
 from bootsim.linux.mm.compaction.skip cimport COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT
 from bootsim.linux.mm.page_alloc cimport (
-    COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_PARTIAL_SKIPPED,
+    COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_PARTIAL_SKIPPED, MIGRATE_SYNC_LIGHT,
     FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
     MIGRATE_ISOLATE, MIGRATE_MOVABLE, NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_on_pcp, PG_reserved,
     MOVABLE_LRU, NOT_MOVABLE, CompactControl, Page, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone,
     alloc_pages_nodemask, block_of, drain_pages_zone_of, free_list_of, free_pages_ok, free_unref_page_of,
     get_pageblock, gfp_migratetype, isolate_contig, isolate_free_page, move_block, prep_new_page, put_free_block,
     take_free_page, unreserve_highatomic_pageblock, zone_of)
+from bootsim.linux.mm.page_alloc.gfp cimport GFP_USER, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_RETRY_MAYFAIL
 
 cdef enum:
     LEFT_ALONE = 0x7FFFFFFF     # a mode of record 17 without its mark
+    # what __alloc_contig_migrate_range() asks for pages with, and __GFP_HIGHMEM where that fits
+    GFP_MIGRATION_TARGET = GFP_USER | __GFP_MOVABLE | __GFP_RETRY_MAYFAIL
 
 
 cdef int check_records(const uint32_t[:, ::1] events, const uint32_t[:, ::1] answers, Py_ssize_t start,
@@ -55,7 +58,7 @@ cdef class PageTraffic:
         self.isolated = []
         self.contig = []
         self.last_isolated = NO_PAGE
-        self.last_answer = NO_PAGE
+        self.last_target = NO_PAGE
         self.taken = set()
         self.ends = {}
         self.captured = NO_PAGE
@@ -122,7 +125,8 @@ cdef class PageTraffic:
         if pfn != real:
             self.differs(i, f"order {order} mask {gfp_mask:#x}: page {real:#x} in the recording, {pfn:#x} here")
             self.go_on_with(pfn, real, order)
-        self.last_answer = pfn
+        if gfp_mask & ~<uint32_t>__GFP_HIGHMEM == GFP_MIGRATION_TARGET:
+            self.last_target = pfn
         if self.mappings is not None:
             self.mappings.page(gfp_mask, order, pfn, real)
         return 0
@@ -301,10 +305,10 @@ cdef class PageTraffic:
         return 0
 
     cdef int moved(self, Py_ssize_t i, uint32_t old, uint32_t new, uint32_t result, uint32_t[:, ::1] answers) except -1:
-        # In a contiguous range the new page is the one asked for last; compaction takes it from its own list, which
-        # split_map_pages() made of the blocks taken: the last block's last page comes first.
+        # In a contiguous range the new page is the one that alloc_migration_target() asked for last; compaction takes
+        # it from its own list, which split_map_pages() made of the blocks taken: the last block's last page comes first.
         if self.contig_now is not None:
-            answers[i, 2] = self.last_answer
+            answers[i, 2] = self.last_target
         else:
             if not self.free_pages:
                 for pfn, order in reversed(self.isolated):
@@ -534,7 +538,7 @@ cdef class PageTraffic:
 cdef int movable(void *self, uint32_t pfn, int mode, uint32_t gfp_mask) noexcept nogil:
     with gil:
         traffic = <PageTraffic>self
-        if traffic.held is None or traffic.cc.order >= 0:
+        if traffic.held is None or traffic.cc.order >= 0 or traffic.cc.mode == MIGRATE_SYNC_LIGHT:
             return MOVABLE_LRU if traffic.is_next(LRU_ISOLATED, pfn) else NOT_MOVABLE
         return MOVABLE_LRU if pfn < len(traffic.held) and traffic.held[pfn] else NOT_MOVABLE
 

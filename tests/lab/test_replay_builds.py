@@ -152,3 +152,45 @@ def test_a_captured_block_that_nobody_asks_for_is_free_again(tmp_path, dtb):
     replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
     replay.run()
     assert replay.state()["zones"][0]["free_area"][1]["nr_free"] == 1
+
+
+@pytest.mark.parametrize(("mode", "result"), [(1, 8), (2, 5)])
+def test_proactive_compaction_stops_where_free_memory_is_whole_enough(tmp_path, dtb, mode, result):
+    # mm/compaction.c __compact_finished(): MIGRATE_SYNC_LIGHT of a whole zone is kcompactd's own; a zone's score, how
+    # much of its free memory is in small blocks, is far below 80. A write to compact_memory ends when the scanners meet
+    records = [(1, pa.GFP_KERNEL, 0, 0), (17, 0, 0xFFFFFFFF, 0x80000000 | mode), (17, 0, 0x60000, result)]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run()
+    assert replay.traffic.ends[2][1] == result
+    assert (replay.traffic.ends[2][0] == 0x60000) == (mode == 1)
+
+
+def test_a_page_of_a_contiguous_range_moves_to_the_one_that_was_asked_for_it(tmp_path, dtb):
+    # alloc_migration_target(); another task may ask for pages before the copy is made
+    k = prepare(dtb, build_with(), dtb_addr=DTB_PA)
+    run(k, until="mem_init")
+    target = pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_RETRY_MAYFAIL
+    old, new, others = (pa.alloc_pages(k, mask, 0) for mask in (target, target, pa.GFP_HIGHUSER_MOVABLE))
+    records = [(1, target, 0, old), (8, 0x6F000, 0x6F400, 4), (1, target, 0, new),
+               (1, pa.GFP_HIGHUSER_MOVABLE, 0, others), (19, old, new, 0), (9, 0x6F000, 0x6F400, 0xFFFFFFF0)]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run()
+    assert replay.answers[4, 2] == new
+    assert replay.score()[2] is None
+
+
+def test_a_page_that_is_asked_for_as_a_slab_would_be_is_not_taken_for_one(tmp_path, dtb):
+    # the mask of a slab of GFP_KERNEL, and then a mark: no interrupt makes one, so no object was waited for
+    with tarfile.open(GOLDEN / "recordings/kc-slub-256.tar.xz") as archive:
+        words = memoryview(archive.extractfile("kc-slub-256/mmtrace.bin").read()).cast("I")
+    boot = [tuple(words[i:i + 4]) for i in range(0, 4 * 30000, 4)]
+    replay = PageReplay(write(tmp_path / "boot", dtb, boot), build_with())
+    replay.run()
+    cache = next(found for found in replay.caches()["state"]
+                 if found["size"] == found["object_size"] == 64 and len(found["cpu"][0]["freelist"]) > 1)
+    mask = pa.GFP_KERNEL | pa.__GFP_NOWARN | pa.__GFP_NORETRY
+    expected = cache["cpu"][0]["freelist"][0]
+    records = [*boot, (1, mask, 0, 0), (70, 0, 8, 1), (21, cache["addr"], expected, pa.GFP_KERNEL)]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run()
+    assert replay.answers[len(records) - 1, 2] == expected
