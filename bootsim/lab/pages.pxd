@@ -15,7 +15,7 @@ cdef class PageTraffic:
     cdef list free_pages         # compaction's free pages, in list order
     cdef list isolated           # blocks taken since that list was used up: (pfn, order)
     cdef uint32_t last_isolated
-    cdef uint32_t last_target
+    cdef uint32_t last_target    # what alloc_migration_target() was answered last
     cdef bint undoing            # inside alloc_contig_range(): isolation ends
     cdef readonly list contig
     cdef public object driver    # whose run() does the records that come between compaction's steps; None: this
@@ -66,6 +66,8 @@ cdef class PageTraffic:
     cdef int priority(self, CompactControl *cc) noexcept
     cdef uint32_t hand_over(self, Py_ssize_t i, uint32_t gfp_mask, uint32_t order) noexcept
     cdef Py_ssize_t next_step(self)
+    cdef (uint32_t, uint32_t) isolated_for(self, uint32_t start, uint32_t end) noexcept
+    cdef bint in_contig(self, uint32_t pfn)
     cdef int meanwhile(self) noexcept
     cdef bint gives_back(self, uint32_t kind, uint32_t pfn)
     cdef bint is_next(self, uint32_t kind, uint32_t a) noexcept

@@ -94,7 +94,7 @@ cdef class PageTraffic:
             self.request(i, events[i, 1], events[i, 2], events[i, 3], answers)
         elif kind == FREE_ONE:
             self.free_one(events[i, 1], events[i, 3])
-        elif kind == COMPACT and events[i, 3] > LEFT_ALONE and self.contig_now is None and self.cc == NULL:
+        elif kind == COMPACT and events[i, 3] > LEFT_ALONE and self.cc == NULL:
             self.events, self.answers = events, answers
             return self.compact(i)
         elif self.map(events, i, answers):
@@ -284,7 +284,7 @@ cdef class PageTraffic:
             g.map[i].private_ = 0
             g.map[i].refcount = 1
         self.last_isolated = pfn if order >= g.pageblock_order else NO_PAGE
-        if self.contig_now is not None:
+        if self.in_contig(pfn):
             self.contig_now[3] = self.contig_now[3] or not self.undoing
         else:
             self.isolated.append((pfn, order))
@@ -306,8 +306,8 @@ cdef class PageTraffic:
 
     cdef int moved(self, Py_ssize_t i, uint32_t old, uint32_t new, uint32_t result, uint32_t[:, ::1] answers) except -1:
         # In a contiguous range the new page is the one that alloc_migration_target() asked for last; compaction takes
-        # it from its own list, which split_map_pages() made of the blocks taken: the last block's last page comes first.
-        if self.contig_now is not None:
+        # it from its own list, which split_map_pages() made of the blocks taken: the last one's last page comes first.
+        if self.in_contig(old):
             answers[i, 2] = self.last_target
         else:
             if not self.free_pages:
@@ -460,19 +460,37 @@ cdef class PageTraffic:
         return NO_PAGE
 
     cdef Py_ssize_t next_step(self):
-        # Where compaction's next record is: that of a step, or of a page that it gives back.
+        # Where compaction's next record is: that of a step, or of a page that it gives back. What happens to pages of a
+        # contiguous range that another task is about to take is that range's.
         cdef Py_ssize_t i = self.at
-        cdef uint32_t kind
-        cdef bint contig = self.contig_now is not None
+        cdef uint32_t kind, pfn, start = 0, end = 0
+        if self.contig_now is not None:
+            start, end = self.isolated_for(self.contig_now[0], self.contig_now[1])
         while i < self.events.shape[0]:
-            kind = self.events[i, 0]
-            if kind == CONTIG_ENTER or kind == CONTIG_LEAVE:
-                contig = kind == CONTIG_ENTER
-            elif not contig and (kind in (ISOLATE_FREE, COMPACT, LRU_ISOLATED, MOVED, TURN_LIST)
-                                 or self.gives_back(kind, self.events[i, 1])):
+            kind, pfn = self.events[i, 0], self.events[i, 1]
+            if kind == CONTIG_ENTER:
+                start, end = self.isolated_for(pfn, self.events[i, 2])
+            elif kind == CONTIG_LEAVE:
+                start = end = 0
+            elif kind in (ISOLATE_FREE, LRU_ISOLATED, MOVED):
+                if not start <= pfn < end:
+                    break
+            elif kind in (COMPACT, TURN_LIST) or self.gives_back(kind, pfn):
                 break
             i += 1
         return i
+
+    cdef (uint32_t, uint32_t) isolated_for(self, uint32_t start, uint32_t end) noexcept:
+        # pfn_max_align_down(), pfn_max_align_up(): the pageblocks that alloc_contig_range() isolates
+        cdef uint32_t mask = (<uint32_t>1 << max(self.p.g.max_order - 1, self.p.g.pageblock_order)) - 1
+        return start & ~mask, (end + mask) & ~mask
+
+    cdef bint in_contig(self, uint32_t pfn):
+        cdef uint32_t start, end
+        if self.contig_now is None:
+            return False
+        start, end = self.isolated_for(self.contig_now[0], self.contig_now[1])
+        return start <= pfn < end
 
     cdef int meanwhile(self) noexcept:
         # What is recorded before compaction's next step.

@@ -171,8 +171,8 @@ def test_a_page_of_a_contiguous_range_moves_to_the_one_that_was_asked_for_it(tmp
     run(k, until="mem_init")
     target = pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_RETRY_MAYFAIL
     old, new, others = (pa.alloc_pages(k, mask, 0) for mask in (target, target, pa.GFP_HIGHUSER_MOVABLE))
-    records = [(1, target, 0, old), (8, 0x6F000, 0x6F400, 4), (1, target, 0, new),
-               (1, pa.GFP_HIGHUSER_MOVABLE, 0, others), (19, old, new, 0), (9, 0x6F000, 0x6F400, 0xFFFFFFF0)]
+    records = [(1, target, 0, old), (8, old, old + 1, 4), (1, target, 0, new), (1, pa.GFP_HIGHUSER_MOVABLE, 0, others),
+               (19, old, new, 0), (9, old, old + 1, 0xFFFFFFF0)]
     replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
     replay.run()
     assert replay.answers[4, 2] == new
@@ -194,3 +194,17 @@ def test_a_page_that_is_asked_for_as_a_slab_would_be_is_not_taken_for_one(tmp_pa
     replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
     replay.run()
     assert replay.answers[len(records) - 1, 2] == expected
+
+
+def test_compaction_goes_on_while_another_task_takes_a_contiguous_range(tmp_path, dtb):
+    # kcompactd and cma_alloc() in turns: what happens outside the pageblocks that are isolated is compaction's
+    mask, pfns, singles = every_other_page(dtb)
+    source, free = singles[3], singles[-1]
+    blocks = free & ~0x3FF, (free & ~0x3FF) + 0x400
+    outside = next(pfn for pfn in reversed(singles) if not blocks[0] <= pfn < blocks[1])
+    records = [(1, mask, 0, pfn) for pfn in pfns] + [(2, outside, 0, 0)]
+    records += [(17, 0, 0xFFFFFFFF, 0x80000002), (8, *blocks, 4), (18, source, 1, 2), (11, outside, 0, 0),
+                (9, *blocks, 0xFFFFFFF0), (19, source, outside, 0), (17, 0, 0, 5)]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run(len(records) - 1)
+    assert replay.answers[len(records) - 2, 2] == outside
