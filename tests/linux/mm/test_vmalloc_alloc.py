@@ -181,7 +181,7 @@ def test_registers_are_mapped_page_by_page_and_aligned_to_their_size(k):
 def test_ram_is_no_register(k):
     base = k.mm.phys_offset + 16 * MIB
     assert ioremap(k, base, PAGE) == 0
-    assert said(k, "WARNING: CPU: 0 PID: 0 at arch/arm/mm/ioremap.c:288")
+    assert said(k, "WARNING: CPU: 0 PID: 1 at arch/arm/mm/ioremap.c:288")
     assert k.translate(arch_memremap_wb(k, base, PAGE)).pa == base
 
 
