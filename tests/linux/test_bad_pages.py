@@ -6,7 +6,9 @@ import pytest
 
 import bootsim
 from bootsim.inputs.configfile import load_build
+from bootsim.linux.include.linux.slab import kfree, kmalloc, ksize
 from bootsim.linux.mm import page_alloc as pa
+from bootsim.linux.mm.slab_common import SlabError
 
 GFP_KERNEL = 0xCC0
 
@@ -85,3 +87,13 @@ def test_fields_of_a_page_can_be_written():
     assert "flags: 0x10(lru)" in texts(k)
     with pytest.raises(pa.PageFrameError, match="is not to be written"):
         page.zone = "HighMem"
+
+
+def test_a_page_that_only_says_that_it_is_a_slab_is_told():
+    k = boot()
+    page = k.page(pa.alloc_pages(k, GFP_KERNEL, 0))
+    page.flags |= 1 << 9
+    for call in (kfree, ksize):
+        with pytest.raises(SlabError, match="somebody wrote its struct page"):
+            call(k, page.va)
+    assert kmalloc(k, 100)

@@ -256,7 +256,7 @@ cdef class SlabAllocator:
         pfn = self.head_page(va)
         page = &self.g.map[pfn] if pfn != NO_PAGE else NULL
         if page != NULL and page.flags & PG_slab:
-            return self.free(self.cache_at[page.mapping], va)
+            return self.free(self.cache_of(page.mapping), va)
         if page == NULL or not page.flags & PG_head:
             kernel_bug(self.k, "mm/slub.c:4118", "kfree")
             return 0
@@ -276,7 +276,7 @@ cdef class SlabAllocator:
             return 0
         page = &self.g.map[pfn]
         if page.flags & PG_slab:
-            return (<KmemCache>self.cache_at[page.mapping]).object_size
+            return self.cache_of(page.mapping).object_size
         if not page.flags & PG_head:
             slab_warning(self.k, "mm/slub.c:4096", func="__ksize")
             return PAGE_SIZE
@@ -489,6 +489,14 @@ cdef class SlabAllocator:
         return self.page_va(pfn)
 
     # ---------------------------------------------------------------- from an object to its slab
+
+    cdef KmemCache cache_of(self, uint32_t va):
+        # the cache that a slab's page names
+        s = self.cache_at.get(va)
+        if s is None:
+            raise SlabError(f"the page says that it is a slab of the cache at {va:#x}, where none is: somebody wrote "
+                            "its struct page; the kernel would go on in whatever lies there")
+        return s
 
     cdef KmemCache virt_to_cache(self, uint32_t va):
         cdef uint32_t pfn = self.head_page(va)

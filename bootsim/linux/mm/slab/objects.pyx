@@ -300,12 +300,12 @@ cdef class Slab(SlabSlabs):
         if pfn == NO_PAGE or not self.g.map[pfn].flags & PG_slab:
             slab_warning(self.k, "mm/slab.h:435", "virt_to_cache: Object is not a Slab page!", func="kfree", once=True)
             return 0
-        return self.free(self.cache_at[self.g.map[pfn].mapping], va)
+        return self.free(self.cache_of(self.g.map[pfn].mapping), va)
 
     cdef uint32_t ksize(self, uint32_t va) except? 1:
         cdef uint32_t pfn = self.head_page(va) if va > ZERO_SIZE_PTR else NO_PAGE
         if pfn != NO_PAGE and self.g.map[pfn].flags & PG_slab:
-            return (<KmemCache>self.cache_at[self.g.map[pfn].mapping]).object_size
+            return self.cache_of(self.g.map[pfn].mapping).object_size
         if va > ZERO_SIZE_PTR:
             slab_warning(self.k, "mm/slab.h:435", "virt_to_cache: Object is not a Slab page!", func="__ksize",
                          once=True)
@@ -322,7 +322,7 @@ cdef class Slab(SlabSlabs):
         cdef SlabPage *slab
         if pfn == NO_PAGE or not self.g.map[pfn].flags & PG_slab:
             return None
-        s = self.cache_at[self.g.map[pfn].mapping]
+        s = self.cache_of(self.g.map[pfn].mapping)
         slab = self.slab_at(pfn)
         index = (va - slab.s_mem & 0xFFFFFFFF) // s.size
         if index >= s.num:

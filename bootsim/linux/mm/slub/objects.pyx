@@ -402,7 +402,7 @@ cdef class Slub(SlubSlabs):
             if cache is None and not self.g.map[pfn].flags & PG_slab:
                 self.kfree(va)
                 continue
-            s = self.cache_at[self.g.map[pfn].mapping] if cache is None else cache
+            s = self.cache_of(self.g.map[pfn].mapping) if cache is None else cache
             if not s.debug:
                 self.slab_of(s, va)
             taken, skipped, lookahead = [va], [], 3
@@ -446,7 +446,7 @@ cdef class Slub(SlubSlabs):
         cdef SlubCache s
         if pfn == NO_PAGE or not self.g.map[pfn].flags & PG_slab:
             return SlubSlabs.ksize(self, va)
-        s = self.cache_at[self.g.map[pfn].mapping]
+        s = self.cache_of(self.g.map[pfn].mapping)
         if self.slub_debug and s.flags & (SLAB_RED_ZONE | SLAB_POISON):
             return s.object_size
         return s.inuse if s.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_STORE_USER) else s.size
@@ -479,7 +479,7 @@ cdef class Slub(SlubSlabs):
         if pfn == NO_PAGE or not self.g.map[pfn].flags & PG_slab:
             return ""
         page = &self.g.map[pfn]
-        s = self.cache_at[page.mapping]
+        s = self.cache_of(page.mapping)
         i = min((va - self.page_va(pfn)) // s.size, objects_of(page) - 1)
         object_ = self.page_va(pfn) + i * s.size + (s.red_left_pad if s.debug else 0)
         vacant = object_ in self.free_objects(s, page.index) or any(

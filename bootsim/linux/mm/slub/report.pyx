@@ -187,7 +187,7 @@ cdef class SlubReport:
         cdef SlubCache s
         if pfn == NO_PAGE or not self.a.g.map[pfn].flags & PG_slab:
             return None
-        s = self.a.cache_at[self.a.g.map[pfn].mapping]
+        s = self.a.cache_of(self.a.g.map[pfn].mapping)
         offset = (va - self.a.page_va(pfn)) % s.size
         zone = s.red_left_pad if s.debug and s.flags & SLAB_RED_ZONE else 0
         return "SLUB object", s, offset - zone, self.a.ksize(va)
