@@ -73,6 +73,7 @@ class BuildExt(build_ext):
             compiler_directives=DIRECTIVES,
             show_all_warnings=False,
             shared_utility_qualified_name=COMMON,
+            nthreads=os.cpu_count() or 1,
         )
         for extension, from_cython in zip(self.extensions, made, strict=True):
             extension.sources = from_cython.sources
