@@ -10,6 +10,8 @@ from bootsim.errors import InputError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
+    from typing import Any
 
     from _typeshed import SupportsRead
 
@@ -28,16 +30,30 @@ def read_file(path: str | os.PathLike[str], expected: str, most_bytes: int = MOS
 
 def read_packed(path: str | os.PathLike[str], expected: str, most_bytes: int = MOST_BYTES) -> bytes:
     """Return the bytes of a file, unpacked where it is packed with gzip or xz. Raises InputError."""
+    with open_packed(path) as file:
+        return read_stream(file, str(path), expected, most_bytes)
+
+
+@contextlib.contextmanager
+def open_packed(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Open a file to be read, unpacked where its content is packed with gzip or xz; `-` is standard input as it is.
+
+    Raises InputError, also for what is found when it is read.
+    """
     import gzip
     import lzma
+    import sys
     import zlib
 
     try:
+        if str(path) == "-":
+            yield sys.stdin.buffer
+            return
         with Path(path).open("rb") as file:
             head = file.peek(6)
             with (gzip.open(file) if head.startswith(b"\x1f\x8b") else lzma.open(file)
                   if head.startswith(b"\xfd7zXZ\0") else contextlib.nullcontext(file)) as plain:
-                return read_stream(plain, str(path), expected, most_bytes)
+                yield plain
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: cannot be decompressed: {error}") from None
     except OSError as error:

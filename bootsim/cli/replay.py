@@ -79,12 +79,15 @@ def replay(
     import_structlog_lazily()
     if state is not None:
         directory.check_target(state)
+    if str(recording) != "-" and not recording.exists():
+        raise InputError(f"{recording}: not there; expected a recording's folder, a text trace, or - for standard "
+                         "input")
     of_recordings = next((name for name, value in (("--json", as_json), ("--report", report)) if value), None)
     if of_recordings and not recording.is_dir():
         raise InputError(f"{of_recordings}: not for a text trace")
     if report is not None:
         files.target_of(report)
-    if str(recording) == "-" or recording.is_file():
+    if str(recording) == "-" or not recording.is_dir():
         from bootsim.cli.demand import replay_text
 
         if answers is not None:
@@ -100,7 +103,7 @@ def replay(
         if given:
             raise InputError(f"{given}: not for the recording of a process")
         sys.exit(replay_process(recording, config, slab, answers, report))
-    given = next((name for name, value in (("--tree", tree), ("--mem", mem)) if value), None)
+    given = next((name for name, value in (("--tree", tree), ("--mem", mem), ("--all", everything)) if value), None)
     if given:
         raise InputError(f"{given}: only for a text trace; a recording has its own board")
     found = Recording(recording)
@@ -119,8 +122,8 @@ def replay(
     if state is not None:
         stage = Stage(found.last_stage, run.state(), None, None)
         dtb = read_file(found.dtb, "a device tree blob")
-        directory.write(state, [stage], dtb=dtb, dmesg="", meta={"recording": recording.name})
-        files.write(state / "objects.json", json.dumps(run.caches()).encode())
+        directory.write(state, [stage], dtb=dtb, dmesg="", meta={"recording": recording.name},
+                        objects=run.caches())
     lives = {name: told for name, told in (("page", None if page is None else run.life_of(page)),
                                            ("object", None if object_va is None else run.life_of_object(object_va)))
              if told is not None}

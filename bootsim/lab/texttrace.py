@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import gzip
-import lzma
 import re
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError
 from bootsim.escape import escaped
 from bootsim.linux.mm.page_alloc import gfp_flags_of
+from bootsim.reading import open_packed
 
 if TYPE_CHECKING:
     import os
@@ -88,16 +84,11 @@ class TextTrace:
 
     def _lines(self) -> Iterator[str]:
         # a trace may be any number of lines, as long as its reader likes to wait; but a line is one
-        name = str(self.path)
-        try:
-            with (contextlib.nullcontext(sys.stdin.buffer) if name == "-" else gzip.open(name) if name.endswith(".gz")
-                  else lzma.open(name) if name.endswith(".xz") else Path(name).open("rb")) as file:
-                while line := file.readline(_LINE_BYTES + 1):
-                    if len(line) > _LINE_BYTES:
-                        raise InputError(f"{name}: a line of more than {_LINE_BYTES >> 10} KiB, expected a trace")
-                    yield line.decode("utf-8", "replace")
-        except (OSError, EOFError, lzma.LZMAError) as error:
-            raise InputError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+        with open_packed(self.path) as file:
+            while line := file.readline(_LINE_BYTES + 1):
+                if len(line) > _LINE_BYTES:
+                    raise InputError(f"{self.path}: a line of more than {_LINE_BYTES >> 10} KiB, expected a trace")
+                yield line.decode("utf-8", "replace")
 
 
 def number(trace: TextTrace, event: TraceEvent, field: str) -> int:

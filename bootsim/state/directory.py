@@ -322,13 +322,21 @@ def check_target(path: str | os.PathLike[str]) -> None:
 
 
 def write(
-    path: str | os.PathLike[str], stages: Iterable[Stage], *, dtb: bytes, dmesg: str, meta: Mapping[str, Any]
+    path: str | os.PathLike[str], stages: Iterable[Stage], *, dtb: bytes, dmesg: str, meta: Mapping[str, Any],
+    objects: Any = None,
 ) -> None:
     """Write a state directory at `path` in one step: a reader sees the old one, or none, or the whole new one.
 
+    `objects`, the caches of the slab allocator, make the file objects.json.
     Raises InputError where `check_target` does, or when the file system refuses.
     """
-    files.write_folder(path, lambda parts: _fill(parts, stages, dtb, dmesg, meta), check_target)
+
+    def fill(folder: Path) -> None:
+        _fill(folder, stages, dtb, dmesg, meta)
+        if objects is not None:
+            (folder / "objects.json").write_text(json.dumps(objects))
+
+    files.write_folder(path, fill, check_target)
 
 
 def _fill(folder: Path, stages: Iterable[Stage], dtb: bytes, dmesg: str, meta: Mapping[str, Any]) -> None:
@@ -354,7 +362,7 @@ def _written_by_bootsim(folder: Path) -> bool:
 
 
 def _is_ours(name: str) -> bool:
-    fixed = name in ("boot.dtb", "dmesg.log", "stages.json", "meta.json")
+    fixed = name in ("boot.dtb", "dmesg.log", "stages.json", "meta.json", "objects.json")
     return fixed or name.endswith((".l1.bin", ".l2.bin"))
 
 

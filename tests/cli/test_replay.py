@@ -1,5 +1,11 @@
 """`bootsim replay` of text traces: what is told, what is written, what is refused."""
 
+import gzip
+import json
+import lzma
+import shutil
+from pathlib import Path
+
 import pytest
 
 ALLOC = " init-1 [000] .... 1.5: mm_page_alloc: page=c pfn=100 order=2 migratetype=0 gfp_flags=GFP_KERNEL\n"
@@ -44,3 +50,56 @@ def test_a_recording_has_its_own_board(bootsim, tmp_path):
     done = bootsim("replay", tmp_path, "--tree", "vexpress.dts")
     assert done.exit_code == 2
     assert "--tree: only for a text trace" in done.stderr
+
+
+@pytest.mark.parametrize("option", [("--mem", "64M"), ("--all",)])
+def test_what_is_for_text_traces_alone(bootsim, tmp_path, option):
+    done = bootsim("replay", tmp_path, *option)
+    assert done.exit_code == 2
+    assert f"{option[0]}: only for a text trace" in done.stderr
+
+
+def test_what_is_not_there_is_no_recording_and_no_trace(bootsim, tmp_path):
+    done = bootsim("replay", tmp_path / "nothing", "--tree", "vexpress.dts")
+    assert done.exit_code == 2
+    assert done.stderr.endswith("nothing: not there; expected a recording's folder, a text trace, or - for standard "
+                                "input\n")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_a_packed_trace_is_known_by_its_content(bootsim, trace, pack):
+    trace.write_bytes(pack(ALLOC.encode()))
+    done = bootsim("replay", trace, "--tree", "vexpress.dts", "--mem", "64M")
+    assert done.exit_code == 0, done.stderr
+    assert "1 requests for 4 pages" in done.stdout
+
+
+def broken_packings():
+    text = "".join(ALLOC.replace("pfn=100", f"pfn={i * 4}") for i in range(2000)).encode()
+    for pack in (gzip.compress, lzma.compress):
+        packed = pack(text)
+        yield packed[: len(packed) // 2]
+        yield packed[:14] + b"\xff" * 40 + packed[54:]  # the beginning of the data, behind the head
+
+
+@pytest.mark.parametrize("packed", list(broken_packings()))
+def test_a_broken_packing_is_told(bootsim, trace, packed):
+    trace.write_bytes(packed)
+    done = bootsim("replay", trace, "--tree", "vexpress.dts", "--mem", "64M")
+    assert done.exit_code == 2
+    assert f"{trace}: cannot be decompressed: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.golden
+def test_a_state_is_written_again_over_itself(bootsim, unpack, tmp_path):
+    golden = Path(__file__).parents[1] / "golden"
+    recording = unpack("recordings/kc-slub-256", tmp_path) / "kc-slub-256"
+    for _ in range(2):
+        done = bootsim("replay", recording, "--config", golden / "builds/k3slub.yaml", "--at", "26000",
+                       "--state", tmp_path / "s")
+        assert done.exit_code == 0, done.stderr
+    assert json.loads((tmp_path / "s/objects.json").read_text())["allocator"] == "slub"
+    shutil.copy(recording / "meta.json", tmp_path / "s/other.json")
+    done = bootsim("replay", recording, "--config", golden / "builds/k3slub.yaml", "--state", tmp_path / "s")
+    assert "holds other.json, which is not part of a state directory" in done.stderr

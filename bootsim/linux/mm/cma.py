@@ -320,7 +320,7 @@ def cma_release(k: Kernel, area: Cma, pfn: int, count: int, *, free: bool = True
     """
     from bootsim.linux.mm.page_alloc import free_contig_range
 
-    if k.build.config.CMA_DEBUG:
+    if free and k.build.config.CMA_DEBUG:
         printk(k, KERN_DEBUG, "cma: cma_release(page (ptrval))", func="cma_release")
     end = area.base_pfn + area.count
     if not area.bitmap or count < 0 or not area.base_pfn <= pfn < end:
