@@ -29,16 +29,19 @@ def _slab(held: Held) -> Any:
     return slab
 
 
-def _files(held: Held, path: str) -> dict[str, str]:
+def _files(held: Held, path: str) -> dict[str, str | None]:
     # what is at a path below /sys/kernel/slab: a cache's files, or one of them
     slab = _slab(held)
     name, _, file = path.partition("/")
     cache = next((s for s in slab.slab_caches if name == s.name or name in s.aliases), None)
     if cache is None or not hasattr(slab, "sysfs"):
         raise InputError(f"/sys/kernel/slab/{path}: no such cache in this build's allocator")
-    files: dict[str, str] = slab.sysfs(cache)
+    files: dict[str, str | None] = slab.sysfs(cache)
     if file and file not in files:
         raise InputError(f"/sys/kernel/slab/{path}: there are {', '.join(files)}")
+    if file and files[file] is None:
+        raise InputError(f"/sys/kernel/slab/{path}: the kernel answers with -ENOSYS: the cache has no SLAB_STORE_USER "
+                         "(slub_debug=U)")
     return {file: files[file]} if file else files
 
 
@@ -54,7 +57,8 @@ def lines(held: Held, path: str | None = None) -> Iterator[str]:
     """Yield the file's lines; of a cache's folder, each file with what it says."""
     if path is not None:
         files = _files(held, path)
-        yield from files.values() if "/" in path else (f"{name} {text}" for name, text in files.items())
+        shown = {name: "-ENOSYS" if text is None else text for name, text in files.items()}
+        yield from shown.values() if "/" in path else (f"{name} {text}" for name, text in shown.items())
         return
     slab = _slab(held)
     config = held.build.config

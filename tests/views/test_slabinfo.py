@@ -58,3 +58,46 @@ def test_a_cache_has_a_line_and_a_folder(k):
         show(k, "/sys/kernel/slab/y")
     with pytest.raises(InputError, match="there are slab_size"):
         show(k, "/sys/kernel/slab/x/nonsense")
+
+
+# mm/slub.c slab_attrs[] of a kernel with SLUB_DEBUG, without NUMA, SLUB_STATS and FAILSLAB, and without ZONE_DMA
+ATTRIBUTES = [
+    "slab_size", "object_size", "objs_per_slab", "order", "min_partial", "cpu_partial", "objects", "objects_partial",
+    "partial", "cpu_slabs", "ctor", "aliases", "align", "hwcache_align", "reclaim_account", "destroy_by_rcu", "shrink",
+    "slabs_cpu_partial", "total_objects", "slabs", "sanity_checks", "trace", "red_zone", "poison", "store_user",
+    "validate", "alloc_calls", "free_calls", "usersize",
+]
+
+
+def test_a_folder_has_the_files_that_the_build_gives_it(k):
+    def make(_va):
+        pass
+
+    kmem_cache_create(k, "x", 1000, 0, 0, make)
+    lines = show(k, "/sys/kernel/slab/x")
+    assert [line.split(" ")[0] for line in lines] == ATTRIBUTES
+    assert {"ctor make", "shrink ", "validate ", "alloc_calls -ENOSYS"} <= set(lines)
+    assert show(k, "/sys/kernel/slab/x/ctor") == ["make"]
+    assert show(k, "/sys/kernel/slab/kmalloc-64/shrink") == [""]
+    with pytest.raises(InputError, match=r"x/free_calls: the kernel answers with -ENOSYS.*slub_debug=U"):
+        show(k, "/sys/kernel/slab/x/free_calls")
+
+
+def test_who_allocated_and_freed_is_told_where_it_is_kept():
+    build = load_build("3G/1G")
+    k = bootsim.prepare("vexpress-ca15", build.replace(config=build.config.replace(SLUB_DEBUG=True)), smp=4,
+                        cmdline="slub_debug=U,x")
+    bootsim.run(k)
+    s = kmem_cache_create(k, "x", 1000)
+    assert show(k, "/sys/kernel/slab/x/alloc_calls") == ["No data"]
+    objects = []
+    for cpu in (0, 1, 3):
+        k.mm.pgdat.cpu = cpu
+        objects.append(kmem_cache_alloc(k, s, GFP_KERNEL))
+    assert show(k, "/sys/kernel/slab/x/alloc_calls")[0].split() == ["3", "_stext", "age=0/1/2", "pid=1", "cpus=0-1,3"]
+    kmem_cache_free(k, s, objects[2])
+    assert kmem_cache_alloc(k, s, GFP_KERNEL) == objects[2]
+    # ages count allocations and frees: two of them since the free, five since there was nothing
+    free_calls = [line.split() for text in show(k, "/sys/kernel/slab/x/free_calls") for line in text.split("\n")]
+    assert free_calls == [["2", "<not-available>", "age=5", "pid=0", "cpus=0"],
+                          ["1", "_stext", "age=1", "pid=1", "cpus=3"]]

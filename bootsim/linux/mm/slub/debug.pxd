@@ -12,6 +12,7 @@ cdef class SlubDebug(Slub):
 
     cdef int fill(self, uint32_t va, int value, uint32_t length) except -1
     cdef int init_object(self, SlubCache s, uint32_t va, int value) except -1
+    cdef tuple track_of(self, SlubCache s, uint32_t va, int item)
     cdef int set_track(self, SlubCache s, uint32_t va, int item) except -1
     cdef bint check_bytes(self, SlubCache s, uint32_t pfn, uint32_t va, str what, uint32_t start, int value,
                           uint32_t length) except -1

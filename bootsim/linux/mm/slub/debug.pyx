@@ -17,6 +17,7 @@ from bootsim.page cimport PAGE_SIZE
 
 from bootsim.linux.kernel.printk import KERN_INFO
 from bootsim.linux.mm.slub import slab_flags
+from bootsim.linux.mm.slub.report import symbol_of
 
 cdef enum:
     RED_INACTIVE = 0xBB
@@ -49,6 +50,41 @@ cdef class SlubDebug(Slub):
     cdef int tell_owner(self, SlubCache s, uint32_t va) except -1:
         self.report().print_tracking(s, va)
         return 0
+
+    cdef tuple track_of(self, SlubCache s, uint32_t va, int item):
+        # struct track: the caller's address, processor, process, time
+        track = self.memory.read(self.pa(va + info_end(s) + item * self.track_bytes), self.track_bytes)
+        return tuple([int.from_bytes(track[at:][:4], "little")
+                      for at in (0, *range(len(track) - 12, len(track), 4))])
+
+    cdef str list_locations(self, SlubCache s, int item):
+        # alloc_calls_show(), free_calls_show()
+        cdef uint32_t pfn, va
+        if not s.flags & SLAB_STORE_USER:
+            return None
+        places = {}
+        self.flush_all(s)
+        for pfn in self.slabs_in(s.partial.first) + self.slabs_in(s.full.first):
+            vacant = self.free_objects(s, self.g.map[pfn].index)
+            va = self.page_va(pfn) + s.red_left_pad
+            for _ in range(objects_of(&self.g.map[pfn])):
+                if va not in vacant:
+                    caller, cpu, pid, when = self.track_of(s, va, item)
+                    places.setdefault(caller, []).append((self.clock - when & 0xFFFFFFFF, pid - (pid >> 31 << 32), cpu, when))
+                va += s.size
+        return "\n".join(self.location(caller, places[caller]) for caller in sorted(places)) or "No data"
+
+    def location(self, uint32_t caller, list tracks not None):
+        """A line of list_locations(): how many objects, their ages, processes, processors.
+
+        Source: mm/slub.c list_locations()
+        """
+        # of those without a time the first is looked at alone
+        ages, pids, cpus = ([track[i] for at, track in enumerate(tracks) if not at or track[3]] for i in range(3))
+        age = f"{min(ages)}" + (f"/{sum(ages) // len(tracks)}/{max(ages)}" if sum(ages) != min(ages) else "")
+        pid = f"{min(pids)}" if min(pids) == max(pids) else f"{min(pids)}-{max(pids)}"
+        line = f"{len(tracks):7} {symbol_of(self.k, caller) if caller else '<not-available>'} age={age} pid={pid}"
+        return f"{line} cpus={bitmap_list(set(cpus))}" if self.k.nr_online_cpus > 1 else line
 
     # ---------------------------------------------------------------- what lies where
 
@@ -291,3 +327,13 @@ cdef class SlubDebug(Slub):
                 self.check_object(s, pfn, va, RED_INACTIVE)
                 va += s.size
         return 0
+
+
+def bitmap_list(bits):
+    """Write a set of numbers as ranges, "0-2,5".
+
+    Source: lib/vsprintf.c bitmap_list_string()
+    """
+    first = [bit for bit in sorted(bits) if bit - 1 not in bits]
+    last = [bit for bit in sorted(bits) if bit + 1 not in bits]
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in zip(first, last, strict=True))

@@ -523,10 +523,10 @@ cdef class Slub(SlubSlabs):
                 f" : tunables {0:4} {0:4} {0:4} : slabdata {s.nr_slabs:6} {s.nr_slabs:6} {0:6}")
 
     def sysfs(self, SlubCache s not None):
-        """What the files of /sys/kernel/slab/<cache> say, by name, without the line's end.
+        """What the files of /sys/kernel/slab/<cache> say, by name, without the line's end; None for -ENOSYS.
 
         Source: mm/slub.c slab_attrs[], show_slab_objects()
-        Differs: alloc_calls and free_calls are left out, and what only a write does (shrink, validate).
+        Differs: nothing is written to one; the events of CONFIG_SLUB_STATS are not counted.
         """
         cdef uint32_t cpu, pages = 0, objects = 0, slabs = 0
         cdef KmemCacheCpu *c
@@ -541,23 +541,23 @@ cdef class Slub(SlubSlabs):
         inuse = sum([inuse_of(&self.g.map[<uint32_t>pfn]) for pfn in self.slabs_in(s.partial.first)])
         files = {
             "slab_size": s.size, "object_size": s.object_size, "objs_per_slab": s.oo & 0xFFFF, "order": s.oo >> 16,
-            "min_partial": s.min_partial, "cpu_partial": s.cpu_partial, "objects_partial": inuse,
-            "partial": s.nr_partial, "cpu_slabs": slabs, "slabs_cpu_partial": f"{objects}({pages}){each}",
+            "min_partial": s.min_partial, "cpu_partial": s.cpu_partial,
+            "objects": s.total_objects - self.count_free(s) if self.slub_debug else 0, "objects_partial": inuse,
+            "partial": s.nr_partial, "cpu_slabs": slabs, "ctor": getattr(s.ctor, "__name__", "") if s.ctor else "",
             "aliases": max(s.refcount - 1, 0), "align": s.align, "hwcache_align": s.flags & SLAB_HWCACHE_ALIGN != 0,
-            "reclaim_account": s.flags & SLAB_RECLAIM_ACCOUNT != 0, "usersize": s.usersize,
-            "destroy_by_rcu": s.flags & SLAB_TYPESAFE_BY_RCU != 0,
+            "reclaim_account": s.flags & SLAB_RECLAIM_ACCOUNT != 0,
+            "destroy_by_rcu": s.flags & SLAB_TYPESAFE_BY_RCU != 0, "shrink": "",
+            "slabs_cpu_partial": f"{objects}({pages}){each}",
         }
-        if self.zone_dma:
-            files["cache_dma"] = s.flags & SLAB_CACHE_DMA != 0
         if self.slub_debug:
             flags = (("sanity_checks", SLAB_CONSISTENCY_CHECKS), ("trace", SLAB_TRACE), ("red_zone", SLAB_RED_ZONE),
                      ("poison", SLAB_POISON), ("store_user", SLAB_STORE_USER))
-            files.update((name, s.flags & flag != 0) for name, flag in flags)
-            files["slabs"], files["total_objects"] = s.nr_slabs, s.total_objects
-            files["objects"] = s.total_objects - self.count_free(s)
-        else:
-            files["objects"] = 0
-        return {name: str(int(value) if isinstance(value, bool) else value) for name, value in files.items()}
+            files |= {"total_objects": s.total_objects, "slabs": s.nr_slabs}
+            files |= {name: s.flags & flag != 0 for name, flag in flags}
+            files |= {"validate": "", "alloc_calls": self.list_locations(s, 0), "free_calls": self.list_locations(s, 1)}
+        files |= ({"cache_dma": s.flags & SLAB_CACHE_DMA != 0} if self.zone_dma else {}) | {"usersize": s.usersize}
+        return {name: value if value is None else f"{value:d}" if isinstance(value, bool) else f"{value}"
+                for name, value in files.items()}
 
     def check(self):
         """What is wrong with the slabs and lists: one line a fault; none on a machine nobody misused."""

@@ -104,6 +104,7 @@ cdef class SlubSlabs(SlabAllocator):
 
     # Hooks of CONFIG_SLUB_DEBUG: nothing happens here, SlubDebug overrides them.
     cdef int setup_object(self, SlubCache s, uint32_t va) except -1
+    cdef str list_locations(self, SlubCache s, int item)
     cdef int setup_page_debug(self, SlubCache s, uint32_t pfn) except -1
     cdef int setup_first_object(self, SlubCache s, uint32_t va) except -1
     cdef bint alloc_debug_processing(self, SlubCache s, uint32_t pfn, uint32_t va) except -1
