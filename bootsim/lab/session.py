@@ -454,10 +454,11 @@ class Session:
                 yield f"held since {held.place}: {held.call}"
 
     def _slab(self, pfn: int) -> Any:
-        # the cache whose slab begins at a frame, or None: page->slab_cache lies where others have their mapping
+        # the cache whose slab begins at a frame, or None: page->slab_cache lies where others have their mapping.
+        # Pages of SLOB are of no cache.
         info = page_info(self.k, pfn)
-        is_slab = info["flags"] & PG_slab and self.k.mm.slab is not None
-        return self.k.mm.slab.cache_at.get(info["mapping"]) if is_slab and self.k.mm.slab is not None else None
+        is_slab = info["flags"] & PG_slab and self.k.mm.slab is not None and not self.k.build.config.SLOB
+        return self.k.mm.slab.cache_at.get(info["mapping"]) if is_slab else None
 
     def holders(self) -> list[Held]:
         """Return who got memory through this session and still has it, oldest first."""

@@ -212,6 +212,7 @@ _ZONE = {"name": text, "start_pfn": _pages, "spanned": _pages, "present": _pages
          "nr_free_pages": _pages}  # fmt: skip
 _ZONE_TOO: dict[str, Callable[[Any, str], Any]] = {  # what a captured zone may lack
     "watermark": lambda value, at: listing(value, at, number, 3, 3),
+    "watermark_boost": _pages,
     "lowmem_reserve": lambda value, at: listing(value, at, number, 0, _MAX_ZONES),
     "free_area": _free_area,
     "pcp": _pcp,

@@ -20,7 +20,8 @@ def text(k: Kernel, name: str, *arguments: int) -> tuple[str, str | None]:
     """
     view = catalog.vtop_at(*arguments) if arguments else catalog.find(name)
     if view is None or (view.name == "vtop" and not arguments):
-        files = ", ".join(view.path or view.name for view in catalog.VIEWS.values() if view.name != "vtop")
-        raise InputError(f"no view {name!r}; there are {files}")
+        views = (*(view for view in catalog.VIEWS.values() if view.name != "vtop"), catalog.SLABINFO, catalog.SWAPS)
+        files = ", ".join(view.path or view.name for view in views)
+        raise InputError(f"no view {name!r}; there are {files}, {catalog.SLAB_FILES}CACHE, /proc/PID/maps")
     held = LiveState(k, END)
     return "\n".join(view.lines(held)), view.missing(held)

@@ -74,7 +74,8 @@ def data(held: Held) -> list[dict[str, Any]]:
 
 def _zone(zone: dict[str, Any], stats: dict[str, int], online: int, smp: bool) -> dict[str, Any]:
     keys = ("count", "high", "batch")
-    wmark_min, low, high = zone.get("watermark", (0, 0, 0))
+    # min_wmark_pages() and the others, with the boost
+    wmark_min, low, high = (mark + zone.get("watermark_boost", 0) for mark in zone.get("watermark", (0, 0, 0)))
     threshold = stat_threshold(zone["managed"], online) if smp and any((wmark_min, low, high)) else 0
     return {
         "zone": zone["name"],

@@ -15,7 +15,10 @@ from bootsim.lab.picture import free_by_block, memory_map
 from bootsim.lab.prompt import Prompt
 from bootsim.lab.session import Session
 from bootsim.linux.mm import page_alloc as pa
-from bootsim.views import alive
+from bootsim.state import directory
+from bootsim.state.snapshot import Stage
+from bootsim.views import alive, catalog
+from bootsim.views.held import DirectoryState
 
 
 @pytest.fixture
@@ -405,6 +408,38 @@ def test_a_picture_of_the_node_has_every_list():
                 assert [text.split()[1] for text in pages] == [f"{pfns[0]:#x}" for pfns in area["lists"] if pfns]
     assert set(boxes(lab.picture("HighMem"))) < set(found)
     assert "free_area[10] of Normal" in repr(drawing)
+
+
+def test_zoneinfo_and_mem_info_agree_on_boosted_watermarks(tmp_path):
+    lab = Session(bootsim.boot("vexpress.dts", mem="64M"), alive.text)
+
+    def marks():
+        words = str(lab.cat("/proc/zoneinfo")).partition("Node 0, zone  HighMem")[0].split()
+        return [int(words[words.index(name) + 1]) for name in ("min", "low", "high")]
+
+    before = marks()
+    while lab.alloc_pages(lab.GFP_KERNEL | lab.__GFP_NORETRY | lab.__GFP_NOWARN):
+        pass  # stealing pageblocks of movable pages boosts the watermarks by one pageblock
+    boosted = marks()
+    assert boosted == [mark + 1024 for mark in before]
+    assert lab.alloc_pages(lab.GFP_KERNEL | lab.__GFP_NORETRY) is None
+    told = next(r.text for r in lab.k.log.records if r.text.startswith("Normal free:"))
+    assert [int(re.search(rf"{name}:(\d+)kB", told)[1]) // 4 for name in ("min", "low", "high")] == boosted
+    directory.write(tmp_path / "s", [Stage("end", {"zones": lab.k.zones}, None, None)], dtb=b"", dmesg="", meta={})
+    of_files = DirectoryState(directory.StateDirectory(tmp_path / "s"), "end", lab.k.build)
+    assert f"        min      {boosted[0]}" in list(catalog.find("zoneinfo").lines(of_files))
+
+
+@pytest.mark.parametrize("allocator", ["slub", "slab", "slob"])
+def test_an_object_is_of_its_cache_but_with_slob(allocator):
+    lab = Session(bootsim.boot("vexpress.dts", slab=allocator, mem="128M"), alive.text)
+    va = lab.kmalloc(200, lab.GFP_KERNEL)
+    told = lab.kmem(va)
+    assert ("slab of <KmemCache kmalloc-256" in told) == (allocator != "slob")
+    assert ("in SLOB page" in told) == (allocator == "slob")
+    assert "kmem_cache" not in told
+    pfn = lab.k.virt_to_phys(va) >> 12
+    assert (pfn, 1, "" if allocator == "slob" else "kmalloc-256") in lab.k.mm.slab.slabs()
 
 
 @pytest.mark.parametrize("allocator", ["slub", "slab", "slob"])

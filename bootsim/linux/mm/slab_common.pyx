@@ -298,6 +298,7 @@ cdef class SlabAllocator:
         cdef Page *map = self.g.map
         cdef uint32_t pfn = self.g.base
         cdef uint32_t pages
+        slob = self.k.build.config.SLOB
         found = []
         while pfn < self.g.end:
             pages = 1
@@ -305,7 +306,8 @@ cdef class SlabAllocator:
                 pages = <uint32_t>1 << map[pfn].private_
             elif map[pfn].flags & PG_slab:
                 pages = <uint32_t>1 << (map[pfn + 1].prev & 0xFF) if map[pfn].flags & PG_head else 1
-                found.append((pfn, pages, getattr(self.cache_at.get(map[pfn].mapping), "name", "")))
+                cache = None if slob else self.cache_at.get(map[pfn].mapping)
+                found.append((pfn, pages, getattr(cache, "name", "")))
             pfn += pages
         return found
 

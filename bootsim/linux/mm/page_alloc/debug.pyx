@@ -37,6 +37,7 @@ def _zone_snapshot(Pglist p not None, uint32_t i, uint32_t nr_cpus):
         "name": p.zone_names[i], "start_pfn": zone.start_pfn, "spanned": zone.spanned_pages,
         "present": zone.present_pages, "managed": zone.managed_pages, "nr_free_pages": zone.vm_stat[NR_FREE_PAGES],
         "watermark": [zone.watermark[0], zone.watermark[1], zone.watermark[2]],
+        **({"watermark_boost": zone.watermark_boost} if zone.watermark_boost else {}),
         "lowmem_reserve": [zone.lowmem_reserve[j] for j in range(g.nr_zones)],
         "free_area": [{
             "nr_free": zone.nr_free[order],

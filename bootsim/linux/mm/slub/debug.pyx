@@ -70,7 +70,8 @@ cdef class SlubDebug(Slub):
             for _ in range(objects_of(&self.g.map[pfn])):
                 if va not in vacant:
                     caller, cpu, pid, when = self.track_of(s, va, item)
-                    places.setdefault(caller, []).append((self.clock - when & 0xFFFFFFFF, pid - (pid >> 31 << 32), cpu, when))
+                    age = self.clock - when & 0xFFFFFFFF
+                    places.setdefault(caller, []).append((age, pid - (pid >> 31 << 32), cpu, when))
                 va += s.size
         return "\n".join(self.location(caller, places[caller]) for caller in sorted(places)) or "No data"
 
