@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bootsim.linux.mm.cma import cma_alloc, cma_declare_contiguous, cma_init_reserved_mem, cma_release
+from bootsim.linux.mm.cma import Cma, cma_alloc, cma_declare_contiguous, cma_init_reserved_mem, cma_release
 from bootsim.linux.mm.memblock import memblock_reserve
 
 MIB = 1 << 20
@@ -101,3 +101,41 @@ def test_without_reserved_mem_the_kernel_reserves_and_no_more(board):
                    build={"OF_RESERVED_MEM": False})
     assert k.of.reserved_mem == []
     assert (0x70000000, 0x100000) in [(r.base, r.size) for r in k.mm.memblock.reserved.regions]
+
+
+def area_of(base_pfn, count, order_per_bit):
+    area = Cma(base_pfn, count, order_per_bit, "area")
+    area.bitmap = bytearray(count >> order_per_bit)
+    return area
+
+
+def take(k, area, count, align, busy=()):
+    def contig(_k, start, end, _migratetype):
+        return -16 if any(start <= pfn < end for pfn in busy) else 0
+
+    return cma_alloc(k, area, count, align, contig=contig)
+
+
+def test_frames_are_aligned_not_bits(k):
+    # 8 MiB, where the area begins in the middle of them
+    assert take(k, area_of(0x400, 8192, 0), 1, 11) == 0x800
+    assert take(k, area_of(0x400, 8192, 3), 1, 11) == 0x800
+    assert take(k, area_of(0x400, 8192, 3), 1, 2) == 0x400
+
+
+def test_a_bit_stands_for_several_pages(k):
+    area = area_of(0x400, 4096, 2)
+    assert take(k, area, 5, 0) == 0x400
+    assert area.set_bits == [[0, 2]]
+    assert take(k, area, 4, 0) == 0x408
+    assert take(k, area, 4096, 0) is None
+    assert cma_release(k, area, 0x400, 5, free=False)
+    assert area.set_bits == [[2, 1]]
+
+
+def test_a_busy_range_leaves_no_bits_behind(k):
+    area = area_of(0x400, 4096, 0)
+    assert take(k, area, 8, 3, busy=(0x401, 0x40F)) == 0x410
+    assert area.set_bits == [[16, 8]]
+    assert take(k, area, 4096 - 24, 0, busy=range(0x418, 0x1400)) is None
+    assert area.set_bits == [[16, 8]]
