@@ -457,8 +457,8 @@ class Session:
         # the cache whose slab begins at a frame, or None: page->slab_cache lies where others have their mapping.
         # Pages of SLOB are of no cache.
         info = page_info(self.k, pfn)
-        is_slab = info["flags"] & PG_slab and self.k.mm.slab is not None and not self.k.build.config.SLOB
-        return self.k.mm.slab.cache_at.get(info["mapping"]) if is_slab else None
+        allocator = None if self.k.build.config.SLOB else self.k.mm.slab
+        return allocator.cache_at.get(info["mapping"]) if info["flags"] & PG_slab and allocator is not None else None
 
     def holders(self) -> list[Held]:
         """Return who got memory through this session and still has it, oldest first."""
