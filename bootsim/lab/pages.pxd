@@ -69,9 +69,10 @@ cdef class PageTraffic:
     cdef (uint32_t, uint32_t) isolated_for(self, uint32_t start, uint32_t end) noexcept
     cdef bint in_contig(self, uint32_t pfn)
     cdef int meanwhile(self) noexcept
+    cdef bint compacts_too(self) except -1
     cdef bint gives_back(self, uint32_t kind, uint32_t pfn)
     cdef bint is_next(self, uint32_t kind, uint32_t a) noexcept
     cdef int done(self) noexcept
     cdef int astray(self, str what) noexcept
     cdef int finish(self, int result, int64_t migrate_pfn) except -1
-    cdef int turn_list(self, uint32_t pfn, uint32_t tail, uint32_t order) except -1
+    cdef int turn(self, uint32_t pfn, uint32_t tail, uint32_t order) except -1

@@ -17,6 +17,7 @@ from bootsim.lab.kinds cimport (
     LRU_ISOLATED, MOVED, PAGEBLOCK, PAGESET, PUT_BACK, REQUEST, STEAL, THRESHOLD, TURN_LIST, WATERMARKS)
 from bootsim.lab.mappings cimport is_mapping
 from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER, compact_zone
+from bootsim.linux.mm.compaction.skip cimport turn_list
 from bootsim.linux.mm.compaction.skip cimport COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT
 from bootsim.linux.mm.page_alloc cimport (
     COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_PARTIAL_SKIPPED, MIGRATE_SYNC_LIGHT,
@@ -54,11 +55,8 @@ cdef class PageTraffic:
 
     def __init__(self, Pglist pgdat not None):
         self.p = pgdat
-        self.free_pages = []
-        self.isolated = []
-        self.contig = []
-        self.last_isolated = NO_PAGE
-        self.last_target = NO_PAGE
+        self.free_pages, self.isolated, self.contig = [], [], []
+        self.last_isolated = self.last_target = NO_PAGE
         self.taken = set()
         self.ends = {}
         self.captured = NO_PAGE
@@ -222,7 +220,7 @@ cdef class PageTraffic:
         elif kind == MOVED:
             self.moved(i, a, b, c, answers)
         elif kind == TURN_LIST:
-            self.turn_list(a, b, c)
+            self.turn(a, b, c)
         return 0
 
     cdef int free_block(self, uint32_t pfn, uint32_t order, uint32_t fpi_flags) except -1:
@@ -317,9 +315,7 @@ cdef class PageTraffic:
             answers[i, 2] = self.free_pages[0] if self.free_pages else NO_PAGE
             if self.free_pages and not result:
                 del self.free_pages[0]
-        answers[i, 3] = 0 if answers[i, 2] != NO_PAGE else result
-        if result:
-            answers[i, 3] = result
+        answers[i, 3] = result
         if answers[i, 2] != new:
             self.differs(i, f"page {old:#x} moved to {new:#x} in the recording, {answers[i, 2]:#x} here")
         return 0
@@ -342,23 +338,16 @@ cdef class PageTraffic:
         self.done()
         return result
 
-    cdef int turn_list(self, uint32_t pfn, uint32_t tail, uint32_t order) except -1:
+    cdef int turn(self, uint32_t pfn, uint32_t tail, uint32_t order) except -1:
         # move_freelist_head(), move_freelist_tail(): the list begins, or ends, with this page
         cdef Pgdat *g = self.p.g
-        cdef uint32_t head, first, last, at
+        cdef uint32_t head, at
         if not self.holds(pfn, 0) or order >= g.max_order or block_of(g, pfn) != pfn or g.map[pfn].private_ != order:
             return 0
         head = free_list_of(zone_of(g, pfn), order, MIGRATE_MOVABLE)
         at = g.map[pfn].next if tail else pfn  # what will be first
-        if at == head or g.map[head].next == at:
-            return 0
-        first, last = g.map[head].next, g.map[head].prev
-        g.map[last].next = first
-        g.map[first].prev = last
-        g.map[head].next = at
-        g.map[head].prev = g.map[at].prev
-        g.map[g.map[at].prev].next = head
-        g.map[at].prev = head
+        if at != head and g.map[head].next != at:
+            turn_list(g, head, at)
         return 0
 
     # ------------------------------------------------------------------ compaction
@@ -486,27 +475,44 @@ cdef class PageTraffic:
         return start & ~mask, (end + mask) & ~mask
 
     cdef bint in_contig(self, uint32_t pfn):
-        cdef uint32_t start, end
-        if self.contig_now is None:
-            return False
-        start, end = self.isolated_for(self.contig_now[0], self.contig_now[1])
+        cdef uint32_t start = 0, end = 0
+        if self.contig_now is not None:
+            start, end = self.isolated_for(self.contig_now[0], self.contig_now[1])
         return start <= pfn < end
 
     cdef int meanwhile(self) noexcept:
-        # What is recorded before compaction's next step.
+        # What is recorded before compaction's next step: also whole compactions of other tasks.
         try:
-            end = self.next_step()
-            while self.at < end:
-                run = self.run if self.driver is None else self.driver.run
-                self.at = run(self.events, self.answers, self.at, end)
-                if self.at < end:
-                    if self.own is not None:
-                        self.own(self.at)
-                    self.at += 1
+            while True:
+                end = self.next_step()
+                while self.at < end:
+                    run = self.run if self.driver is None else self.driver.run
+                    self.at = run(self.events, self.answers, self.at, end)
+                    if self.at < end:
+                        if self.own is not None:
+                            self.own(self.at)
+                        self.at += 1
+                if self.owners.stop or not self.compacts_too():
+                    break
         except Exception as error:
             self.error = error
             self.owners.stop = True
         return 0
+
+    cdef bint compacts_too(self) except -1:
+        # Whether another task's compaction comes next, which is done.
+        cdef Pgdat *g = self.p.g
+        cdef CompactControl *cc = self.cc
+        cdef CompactControl *capturing = g.capturing
+        cdef uint32_t captured = g.captured
+        cdef set taken = self.taken
+        if (self.at >= self.events.shape[0] or self.events[self.at, 0] != COMPACT
+                or self.events[self.at, 3] <= LEFT_ALONE):
+            return False
+        self.compact(self.at)
+        self.cc, self.taken, self.owners.stop = cc, taken, False
+        g.capturing, g.captured = capturing, captured
+        return True
 
     cdef bint gives_back(self, uint32_t kind, uint32_t pfn):
         # Compaction ends, and frees what it took and did not need.
@@ -526,9 +532,7 @@ cdef class PageTraffic:
         cdef Pgdat *g = self.p.g
         if not self.owners.stop:
             self.owners.stop = True
-            self.wrong += 1
-            if self.first_wrong is None:
-                self.first_wrong = (self.at, f"compaction: {what}")
+            self.differs(self.at, f"compaction: {what}")
             pfn = g.map[self.cc.freepages].next
             while pfn != self.cc.freepages:
                 self.free_pages.append(pfn)

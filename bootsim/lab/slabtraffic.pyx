@@ -8,7 +8,7 @@ although one that fits is there. And when the reaper finds free_touched set, and
 in order, and through a node every four seconds, which the records of the arrays before and after it show.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from bootsim.lab.kinds cimport (
     ARRAYS, ASKED, CACHE, CHANGE, CREATED, DRAINED, EMPTIED, FREE_BLOCK, FREE_LIMIT, FREE_ONE, GET, GIVEN_BACK, KMALLOC,
@@ -21,6 +21,7 @@ from bootsim.linux.mm.slab.objects cimport Slab
 from bootsim.linux.mm.slab.structs cimport SLABS_FREE, ArrayCache, SlabCache, off_slab
 from bootsim.linux.mm.slab_common cimport FULL, ZERO_SIZE_PTR, KmemCache, get_order
 
+from bootsim.lab.objects import USERCOPY
 from bootsim.linux.mm.slab_common import SlabError
 
 cdef enum:
@@ -51,10 +52,12 @@ cdef class SlabTraffic:
     cdef set emptied                # caches whose shared array is drained whole: a shrink, not the reaper
     cdef uint32_t hz
     cdef uint32_t reaps             # how often the reaper came
-    cdef uint32_t first_reap        # when it came first, in jiffies
+    cdef int64_t first_reap         # when it came first, in jiffies
     cdef Py_ssize_t last_reap       # its last record
     cdef list to_reap               # caches it has still to come to, the next one last
     cdef dict next_reap             # by cache: when its node is due
+    cdef set guessed                # those of which that is a guess: when they were made is not known
+    cdef list visited               # what its visits to caches showed this time
     cdef set came                   # caches whose node it came to this time, as records show
     cdef readonly Py_ssize_t wrong
     cdef readonly object first_wrong
@@ -73,6 +76,8 @@ cdef class SlabTraffic:
         self.first_reap = self.hz
         self.to_reap = []
         self.next_reap = {}
+        self.guessed = set()
+        self.visited = []
         self.came = set()
         self.rodata_end = k.build.symbols.end_rodata
 
@@ -282,25 +287,40 @@ cdef class SlabTraffic:
     cdef int reaped_up_to(self, SlabCache s) except -1:
         # the caches before `s`, or all
         while self.to_reap and self.to_reap[len(self.to_reap) - 1] is not s:
-            self.reaped_node(self.to_reap.pop())
+            self.visited.append(self.visit(self.to_reap.pop()))
+        if not self.to_reap and self.visited:
+            self.end_of_round()
         return 0
 
-    cdef int reaped_node(self, SlabCache s) except -1:
-        # The reaper has been at this cache: did it come to the node?
+    cdef tuple visit(self, SlabCache s):
+        # What the reaper's visit showed: when the node was due, whether it came to the node, whether it passed it by
+        # for certain, and whether the node was touched.
         cdef uint32_t interval = 4 * self.hz
-        cdef uint32_t now = self.first_reap + 2 * self.hz * (self.reaps - 1)
         cdef bint came = s.va in self.came
-        cdef uint32_t due = self.next_reap.get(s, interval + s.va % interval)
+        cdef bint touched = s.free_touched
+        cdef bint passed = not came and ((s.shared_array != NULL and s.shared_array.avail)
+                                         or (not touched and s.lists[SLABS_FREE].first != NO_PAGE))
         self.came.discard(s.va)
-        if came and due > now and due <= now + self.hz:
-            self.first_reap += self.hz
-        elif not came:
-            if due > now or (s.shared_array != NULL and s.shared_array.avail):
-                return 0
-            if not s.free_touched and s.lists[SLABS_FREE].first != NO_PAGE:
-                return 0
-        self.next_reap[s] = now + interval
-        s.free_touched = False
+        if not passed:
+            s.free_touched = False  # for now
+        return s, self.next_reap.get(s, interval + s.va % interval), came, passed, touched
+
+    cdef int end_of_round(self) except -1:
+        # The time was not before that at which any node it came to was due, and before that of all it passed by: so it
+        # is known better for those of which no record tells anything.
+        cdef int64_t guess = self.first_reap + 2 * self.hz * (self.reaps - 1)
+        known = [seen for seen in self.visited if seen[0] not in self.guessed]
+        least = max((due for _, due, came, _, _ in known if came), default=0)
+        most = min((due for _, due, _, passed, _ in known if passed), default=guess + 1)
+        now = max(min(guess, most - 1), least)
+        self.first_reap += now - guess
+        for s, due, came, passed, touched in self.visited:
+            if came or (not passed and due <= now):
+                self.next_reap[s] = now + 4 * self.hz
+                self.guessed.discard(s)
+            elif touched:
+                (<SlabCache>s).free_touched = True
+        self.visited.clear()
         return 0
 
     # ---------------------------------------------------------------- caches
@@ -325,6 +345,7 @@ cdef class SlabTraffic:
         self.made.va = va
         self.made.name = self.name_of(va, size, name_va)
         self.made.name_va = name_va
+        self.made.usersize = self.made.name in USERCOPY
         self.made.size = self.made.object_size = size
         self.made.align = self.slab.calculate_alignment(flags, align, size)
         self.made.ctor = ctor
@@ -370,6 +391,7 @@ cdef class SlabTraffic:
             self.slab.add(s)
             if self.reaps:  # made after the reaper came last, when exactly is not known
                 self.next_reap[s] = self.first_reap + self.hz * (2 * self.reaps + 3) + s.va % (4 * self.hz)
+                self.guessed.add(s)
         answers[i, 1] = 0 if s is None else s.va
         if answers[i, 1] != real:
             self.differs(i, f"cache {real:#x} in the recording, {answers[i, 1]:#x} here")
@@ -412,6 +434,7 @@ cdef class SlabTraffic:
         if what == 2:
             del self.slab.cache_at[cache_va]
             self.next_reap.pop(s, None)
+            self.guessed.discard(s)
         return 0
 
     cdef str name_of(self, uint32_t va, uint32_t size, uint32_t name_va):

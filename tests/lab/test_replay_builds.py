@@ -208,3 +208,16 @@ def test_compaction_goes_on_while_another_task_takes_a_contiguous_range(tmp_path
     replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
     replay.run(len(records) - 1)
     assert replay.answers[len(records) - 2, 2] == outside
+
+
+def test_compaction_goes_on_after_another_tasks(tmp_path, dtb):
+    # kcompactd sleeps, and somebody else compacts the zone meanwhile
+    mask, pfns, singles = every_other_page(dtb)
+    source, free = singles[3], singles[-1]
+    records = [(1, mask, 0, pfn) for pfn in pfns] + [(2, free, 0, 0)]
+    records += [(17, 0, 0xFFFFFFFF, 0x80000002), (17, 0, 0xFFFFFFFF, 0x80000001), (17, 0, 0x60000, 8),
+                (18, source, 1, 2), (11, free, 0, 0), (19, source, free, 0), (17, 0, 0, 5)]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run(len(records) - 1)
+    assert replay.traffic.ends[len(records) - 5] == (0x60000, 8)
+    assert replay.answers[len(records) - 2, 2] == free

@@ -104,21 +104,41 @@ def test_the_reaper_clears_a_node_that_is_due(recording):
     # The recording has one round of the reaper, a second after the boot began; these are the rounds after 3 and 5.
     first = next(i for i in range(end) if replay.records[i, 0] == 66)
     later = {replay.records[i, 1] for i in range(first, end) if replay.records[i, 0] == 54}
-    with_records(replay, [(66, kmem_cache, 0, 0), (70, 0, 0, 0)] * 2)
-    replay.run(end)
+    replay.run()
     before = {c["addr"]: c for c in replay.caches()["state"]}
+    due = {va for va in before if va not in later and 400 + va % 400 <= 500}
+    drained = [va for va in due if before[va]["node"]["shared"] and before[va]["node"]["shared"]["avail"]]
+    came = [(66, kmem_cache, 0, 0), (70, 0, 0, 0)]
+    with_records(replay, [*came, *((60, va, 1, 1) for va in drained), *came])
     replay.run(end + 2)
     assert {c["addr"]: c["node"]["free_touched"] for c in replay.caches()["state"]} == {
         va: c["node"]["free_touched"] for va, c in before.items()}  # 4 seconds are not over
     replay.run()
     for cache in replay.caches()["state"]:
-        node = before[cache["addr"]]["node"]
-        due = cache["addr"] not in later and 400 + cache["addr"] % 400 <= 500
-        shown = node["shared"] is not None and node["shared"]["avail"]  # it would have been drained
-        cleared = node["free_touched"] and due and not shown
-        assert cache["node"]["free_touched"] == (0 if cleared else node["free_touched"]), cache["name"]
+        touched = before[cache["addr"]]["node"]["free_touched"]
+        assert cache["node"]["free_touched"] == (0 if cache["addr"] in due else touched), cache["name"]
     left = sum(c["node"]["free_touched"] for c in replay.caches()["state"])
     assert 0 < left < sum(c["node"]["free_touched"] for c in before.values())
+
+
+@pytest.mark.parametrize("recording", ["kl-slab-1024"], indirect=True)
+def test_what_the_reaper_passed_by_tells_when_it_came(recording):
+    # a node is due at 400 + va % 400; one with objects in its shared array that was not drained was not due
+    replay = replay_of(recording)
+    end = len(replay.records)
+    kmem_cache = replay.objects.allocator.kmem_cache.va
+    replay.run()
+    before = {c["addr"]: c for c in replay.caches()["state"]}
+    with_records(replay, [(66, kmem_cache, 0, 0), (70, 0, 0, 0)] * 2)
+    made = next(i for i in range(end) if replay.records[i, 0] == 66)
+    later = {replay.records[i, 1] for i in range(made, end) if replay.records[i, 0] == 54}
+    passed = [400 + va % 400 for va, c in before.items()
+              if va not in later and c["node"]["shared"] and c["node"]["shared"]["avail"]]
+    assert min(passed) <= 500
+    replay.run()
+    for cache in replay.caches()["state"]:
+        if cache["addr"] not in later and 400 + cache["addr"] % 400 >= min(passed):
+            assert cache["node"]["free_touched"] == before[cache["addr"]]["node"]["free_touched"], cache["name"]
 
 
 @pytest.mark.parametrize("recording", ["kl-slab-1024"], indirect=True)
