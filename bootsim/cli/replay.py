@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -67,14 +67,9 @@ def replay(
     """Replay a recording; the help text is `_HELP`."""
     from bootsim import files
     from bootsim.errors import EXIT_DIFFERS, InputError
-    from bootsim.inputs.configfile import load_build
     from bootsim.lab.processrecording import is_process_recording
-    from bootsim.lab.recording import Recording
-    from bootsim.lab.replay import PageReplay
     from bootsim.log import import_structlog_lazily
-    from bootsim.reading import read_file
     from bootsim.state import directory
-    from bootsim.state.snapshot import Stage
 
     import_structlog_lazily()
     if state is not None:
@@ -82,9 +77,8 @@ def replay(
     if str(recording) != "-" and not recording.exists():
         raise InputError(f"{recording}: not there; expected a recording's folder, a text trace, or - for standard "
                          "input")
-    of_recordings = next((name for name, value in (("--json", as_json), ("--report", report)) if value), None)
-    if of_recordings and not recording.is_dir():
-        raise InputError(f"{of_recordings}: not for a text trace")
+    if not recording.is_dir():
+        _refuse("not for a text trace", {"--json": as_json or None, "--report": report})
     if report is not None:
         files.target_of(report)
     if str(recording) == "-" or not recording.is_dir():
@@ -97,33 +91,17 @@ def replay(
     if is_process_recording(recording):
         from bootsim.cli.demand import replay_process
 
-        others = {"--json": as_json or None, "--state": state, "--at": at, "--page": page, "--object": object_va,
-                  "--tree": tree, "--mem": mem}
-        given = next((name for name, value in others.items() if value is not None), None)
-        if given:
-            raise InputError(f"{given}: not for the recording of a process")
+        _refuse("not for the recording of a process", {
+            "--json": as_json or None, "--state": state, "--at": at, "--page": page, "--object": object_va,
+            "--tree": tree, "--mem": mem})
         sys.exit(replay_process(recording, config, slab, answers, report))
-    given = next((name for name, value in (("--tree", tree), ("--mem", mem), ("--all", everything)) if value), None)
-    if given:
-        raise InputError(f"{given}: only for a text trace; a recording has its own board")
-    found = Recording(recording)
-    build = load_build(config) if config else found.build()
-    run = PageReplay(found, build if slab is None else _with_slab(build, slab))
-    for note in run.notes:
-        click.echo(f"bootsim: {note}", err=True)
-    total = len(run.records)
-    progress = _progress(total) if sys.stderr.isatty() else None
-    if report is None:
-        run.run(at, progress)
-    else:
-        _write_report(report, run, at, page, recording.resolve().name, progress)
+    _refuse("only for a text trace; a recording has its own board",
+            {"--tree": tree, "--mem": mem, "--all": everything or None})
+    run = _run(recording, config, slab, at, page, report)
     if answers is not None:
         files.write(answers, run.answers.tobytes())
     if state is not None:
-        stage = Stage(found.last_stage, run.state(), None, None)
-        dtb = read_file(found.dtb, "a device tree blob")
-        directory.write(state, [stage], dtb=dtb, dmesg="", meta={"recording": recording.name},
-                        objects=run.caches())
+        _write_state(state, run, recording.name)
     lives = {name: told for name, told in (("page", None if page is None else run.life_of(page)),
                                            ("object", None if object_va is None else run.life_of_object(object_va)))
              if told is not None}
@@ -134,6 +112,45 @@ def replay(
             click.echo("\n".join(told) or f"nothing happened to {name} {which}")
     if not agree:
         sys.exit(EXIT_DIFFERS)
+
+
+def _refuse(why: str, options: dict[str, Any]) -> None:
+    # the first of the options that was given
+    from bootsim.errors import InputError
+
+    given = next((name for name, value in options.items() if value is not None), None)
+    if given is not None:
+        raise InputError(f"{given}: {why}")
+
+
+def _run(recording: Path, config: str | None, slab: str | None, at: int | None, page: int | None,
+         report: str | None) -> PageReplay:  # fmt: skip
+    from bootsim.inputs.configfile import load_build
+    from bootsim.lab.recording import Recording
+    from bootsim.lab.replay import PageReplay
+
+    found = Recording(recording)
+    build = load_build(config) if config else found.build()
+    run = PageReplay(found, build if slab is None else _with_slab(build, slab))
+    for note in run.notes:
+        click.echo(f"bootsim: {note}", err=True)
+    progress = _progress(len(run.records)) if sys.stderr.isatty() else None
+    if report is None:
+        run.run(at, progress)
+    else:
+        _write_report(report, run, at, page, recording.resolve().name, progress)
+    return run
+
+
+def _write_state(state: Path, run: PageReplay, name: str) -> None:
+    from bootsim.reading import read_file
+    from bootsim.state import directory
+    from bootsim.state.snapshot import Stage
+
+    found = run.recording
+    stage = Stage(found.last_stage, run.state(), None, None)
+    dtb = read_file(found.dtb, "a device tree blob")
+    directory.write(state, [stage], dtb=dtb, dmesg="", meta={"recording": name}, objects=run.caches())
 
 
 def _with_slab(build: KernelBuild, slab: str) -> KernelBuild:
