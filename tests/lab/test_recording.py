@@ -10,6 +10,7 @@ import pytest
 from bootsim.errors import InputError
 from bootsim.hw.machine import Machine
 from bootsim.inputs.configfile import load_build
+from bootsim.lab import kinds
 from bootsim.lab.recording import Recording
 from bootsim.lab.replay import PageReplay
 from bootsim.linux import Kernel
@@ -125,6 +126,21 @@ def test_a_page_has_a_life(replayed):
     told = replayed.life_of(replayed.records[freed, 1])
     assert any("handed out" in line for line in told)
     assert any(line.startswith(f"{freed}: freed to the lists of cpu") for line in told)
+
+
+def test_a_life_ends_where_a_block_or_an_object_ends(replayed):
+    records = replayed.records
+    freed = next(i for i in range(60000, replayed.at) if records[i, 0] == kinds.FREE_BLOCK and records[i, 2])
+    first, pages = records[freed, 1], 1 << records[freed, 2]
+    heard = {pfn: freed in [i for i, _, _ in replayed.story_of(pfn)]
+             for pfn in (first - 1, first, first + pages - 1, first + pages)}
+    assert list(heard.values()) == [False, True, True, False]
+    sizes = {records[i, 1]: records[i, 2] for i in range(replayed.at) if records[i, 0] == kinds.CACHE}
+    got = next(i for i in range(60000, replayed.at) if records[i, 0] == kinds.GET and records[i, 1] in sizes)
+    va, size = replayed.answers[got, 2], sizes[records[got, 1]]
+    heard = {at: any(line.startswith(f"{got}: ") for line in replayed.life_of_object(at))
+             for at in (va - 1, va, va + size - 1, va + size)}
+    assert list(heard.values()) == [False, True, True, False]
 
 
 @pytest.mark.parametrize("seed", [24, 202, 3])
