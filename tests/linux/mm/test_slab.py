@@ -158,6 +158,12 @@ def test_the_reaper_lets_what_was_used_be_for_one_round(k):
     assert row(k, s)["cpu"][0]["avail"] == held - (held + 1) // 2  # (120 + 4) / 5 are more than it holds
 
 
+def test_a_node_keeps_a_slab_and_a_batch_for_each_processor_and_one_more(k):
+    s = kmem_cache_create(k, "cache", 64, 0, SLAB_TYPESAFE_BY_RCU)
+    found = row(k, s)
+    assert found["node"]["free_limit"] == (1 + k.nr_online_cpus) * found["cpu"][0]["batchcount"] + s.num
+
+
 def test_the_indices_of_free_objects_are_bytes_in_ram(k):
     s = kmem_cache_create(k, "cache", 1000, 0, SLAB_TYPESAFE_BY_RCU)
     kmem_cache_alloc(k, s, GFP_KERNEL)

@@ -204,3 +204,18 @@ def test_a_constructor_and_zeroed_memory_exclude_each_other(k):
     assert kmem_cache_alloc(k, s, GFP_KERNEL | 0x100)
     assert kmem_cache_alloc(k, s, GFP_KERNEL | 0x100)
     assert sum("mm/slob.c:616" in record.text for record in k.log.records[start:]) == 1
+
+
+def test_the_next_search_begins_at_the_page_that_gave_the_last_block(k):
+    one, two = kmem_cache_create(k, "one", 128), kmem_cache_create(k, "two", 248)
+    objects = [kmem_cache_alloc(k, one, GFP_KERNEL) for _ in range(200)]
+    while objects[-1] % 4096 != 4096 - 128:  # until the last page is full, too
+        objects.append(kmem_cache_alloc(k, one, GFP_KERNEL))
+    full = sorted({va & -4096 for va in objects[50:150]})[:3]
+    held = [[va for va in objects if va & -4096 == page] for page in full]
+    for of_page in held:  # a page that was full comes first in its list: the first of the three is now the last
+        kmem_cache_free(k, one, of_page[0])
+    for va in held[0][1:4]:
+        kmem_cache_free(k, one, va)
+    assert kmem_cache_alloc(k, two, GFP_KERNEL) & -4096 == full[0]  # the others have holes of 128 bytes
+    assert kmem_cache_alloc(k, one, GFP_KERNEL) & -4096 == full[0]
