@@ -197,3 +197,14 @@ def test_a_track_that_was_written_over_is_told_as_a_number(k):
     poke(k, a + 20, b"\x6b" * 12)  # the red zone, the free pointer, and who allocated the object
     kmem_cache_free(k, s, a)
     assert any(line.startswith("INFO: Allocated in 0x6b6b6b6b ") for line in told(k, since))
+
+
+def test_writing_between_two_objects_is_found_when_the_object_is_freed(k):
+    s = kmem_cache_create(k, "x", 20)
+    a = kmem_cache_alloc(k, s, GFP_KERNEL)
+    last = a + s.size - s.red_left_pad - 1  # behind the tracks, before the next object's red zone
+    poke(k, last, b"\0")
+    start = len(k.log.records)
+    kmem_cache_free(k, s, a)
+    assert any("Object padding overwritten" in text for text in told(k, start))
+    assert f"FIX x: Restoring 0x{last:08x}-0x{last:08x}=0x5a" in told(k, start)
