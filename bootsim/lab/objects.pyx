@@ -53,6 +53,7 @@ cdef class RecordedPages(PageSource):
     cdef bint slab[LATELY]      # of a slab; others are kmalloc()'s, or whoever's
     cdef uint32_t next
     cdef bint oldest_first
+    cdef PageTraffic traffic
     cdef readonly Py_ssize_t missing
 
     cdef void answered(self, uint32_t gfp_mask, uint32_t order, uint32_t pfn, bint slab) noexcept:
@@ -77,6 +78,11 @@ cdef class RecordedPages(PageSource):
             self.missing += 1
             return NO_PAGE
         self.open[i] = False
+        # after a wrong answer it may be free by now, or somebody else's
+        if self.pfn[i] != NO_PAGE and (not self.traffic.in_use(self.pfn[i], self.order[i])
+                                       or self.traffic.has_slab(self.pfn[i], self.order[i])):
+            self.missing += 1
+            return NO_PAGE
         return self.pfn[i]
 
     cdef int free(self, uint32_t pfn, uint32_t order, bint by_rcu) except -1:
@@ -115,6 +121,7 @@ cdef class ObjectTraffic:
         self.pages = pages
         self.g = pages.p.g
         self.source = RecordedPages(k)
+        self.source.traffic = pages
         self.slub = new_allocator(k, self.source)
         self.slub.freelist_random = False  # their objects have records of their own
         self.renamed = {}
@@ -211,9 +218,15 @@ cdef class ObjectTraffic:
     cdef int before_free(self, const uint32_t[:, ::1] events, uint32_t[:, ::1] answers, Py_ssize_t i) except -1:
         # A slab's page is freed: what frees it comes later in the recording, and must come first here.
         cdef uint32_t pfn = events[i, 1]
+        cdef uint32_t order = events[i, 2] if events[i, 0] == FREE_BLOCK else 0
+        cdef uint32_t inside
         cdef Py_ssize_t j, end
-        if pfn < self.g.base or pfn >= self.g.end or not self.g.map[pfn].flags & PG_slab:
+        if not self.pages.has_slab(pfn, order):
             return 0
+        for inside in range(pfn + 1, pfn + (<uint32_t>1 << order)):
+            if self.g.map[inside].flags & PG_slab:
+                self.differs(i, f"the recording frees slab {inside:#x} within a block, which holds objects here")
+                self.drop_slab(inside)
         j = max(i, self.done)
         end = min(events.shape[0], j + LOOK_AHEAD)
         while j < end and self.g.map[pfn].flags & PG_slab:
@@ -241,11 +254,10 @@ cdef class ObjectTraffic:
         # after a wrong answer: forget a slab that the recorded kernel gave back
         cdef SlubCache s = self.slub.cache_at.get(self.g.map[pfn].mapping)
         cdef Page *page = &self.g.map[pfn]
-        if s is not None and not page.private_ >> 31 and page.index:
-            self.slub.remove_partial(s, pfn)
-        elif s is not None and page.private_ >> 31:
-            self.slub.flush_cpu_slab(s, self.g.cpu)
-            if page.flags & PG_slab and page.index:
+        if s is not None:
+            if page.private_ >> 31:
+                self.slub.flush_cpu_slab(s, self.g.cpu)
+            if page.flags & PG_slab and pfn in self.slub.slabs_in(s.partial.first):
                 self.slub.remove_partial(s, pfn)
         page.flags &= ~<uint32_t>PG_slab
         page.mapping = 0

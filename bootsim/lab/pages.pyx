@@ -23,7 +23,7 @@ from bootsim.linux.mm.page_alloc cimport (
     COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_PARTIAL_SKIPPED, MIGRATE_SYNC_LIGHT,
     FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
     MIGRATE_ISOLATE, MIGRATE_MOVABLE, NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_on_pcp, PG_reserved,
-    MOVABLE_LRU, NOT_MOVABLE, CompactControl, Page, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone,
+    PG_slab, MOVABLE_LRU, NOT_MOVABLE, CompactControl, Page, PageBuddy, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone,
     alloc_pages_nodemask, block_of, drain_pages_zone_of, free_list_of, free_pages_ok, free_unref_page_of,
     get_pageblock, gfp_migratetype, isolate_contig, isolate_free_page, move_block, prep_new_page, put_free_block,
     take_free_page, unreserve_highatomic_pageblock, zone_of)
@@ -150,6 +150,26 @@ cdef class PageTraffic:
         cdef Pgdat *g = self.p.g
         return (order < g.max_order and g.span_start[0] <= pfn and <int64_t>pfn + (<int64_t>1 << order) <= g.end)
 
+    cdef bint in_use(self, uint32_t pfn, uint32_t order) noexcept:
+        # Whether no page of a block lies in a list of free ones: after a wrong answer, some may.
+        cdef Pgdat *g = self.p.g
+        cdef uint32_t i
+        if not self.holds(pfn, order) or block_of(g, pfn) != NO_PAGE:
+            return False
+        for i in range(pfn, pfn + (<uint32_t>1 << order)):
+            if PageBuddy(&g.map[i]) or g.map[i].flags & PG_on_pcp:
+                return False
+        return True
+
+    cdef bint has_slab(self, uint32_t pfn, uint32_t order) noexcept:
+        # whether a page of a block is a slab's, or its first page
+        cdef uint32_t i
+        if self.holds(pfn, order):
+            for i in range(pfn, pfn + (<uint32_t>1 << order)):
+                if self.p.g.map[i].flags & PG_slab:
+                    return True
+        return False
+
     cdef int free_one(self, uint32_t pfn, uint32_t cpu) except -1:
         cdef Pgdat *g = self.p.g
         cdef Page *page
@@ -159,8 +179,8 @@ cdef class PageTraffic:
         if self.contig_now is not None and get_pageblock(g, pfn) == MIGRATE_ISOLATE:
             self.take_contig()
         page = &g.map[pfn]
-        if page.flags & PG_on_pcp or block_of(g, pfn) != NO_PAGE:
-            return 0  # after a wrong answer
+        if not self.in_use(pfn, 0):
+            return 0
         if page.flags & PG_reserved:
             page.flags &= ~<uint32_t>PG_reserved
             zone_of(g, pfn).managed_pages += 1
@@ -227,7 +247,7 @@ cdef class PageTraffic:
         cdef Pgdat *g = self.p.g
         if not self.holds(pfn, order):
             raise ValueError(f"the recording frees block {pfn:#x} of order {order}, which the machine has not")
-        if block_of(g, pfn) != NO_PAGE or g.map[pfn].flags & PG_on_pcp:
+        if not self.in_use(pfn, order):
             return 0
         g.map[pfn].refcount = 0
         free_pages_ok(g, pfn, order, fpi_flags)

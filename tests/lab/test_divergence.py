@@ -1,6 +1,7 @@
 """Where a replay first differs: recordings of real kernels with one answer altered, and what is told of that moment."""
 
 import json
+import random
 import shutil
 import struct
 from pathlib import Path
@@ -9,10 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from bootsim.cli.group import cli
+from bootsim.errors import InputError
 from bootsim.inputs.configfile import load_build
 from bootsim.lab.divergence import around
 from bootsim.lab.recording import Recording
 from bootsim.lab.replay import PageReplay
+from bootsim.linux.mm.slab_common import SlabError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 BUILDS = {"kc-slub-256": "k3slub", "kl-slab-1024": "k3slab", "kl-slobu-256": "k3slobu"}
@@ -143,3 +146,27 @@ def test_the_command_tells_it_in_text_and_in_json(altered):
     good = json.loads(CliRunner().invoke(cli, [*words, "--at", str(record), "--json"]).stdout)
     assert good["first_difference"] is None
     assert good["agree"] == good["answers"]
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("seed", range(2))
+def test_wrong_pages_do_not_break_the_lists(recordings, tmp_path, seed):
+    """Pages that the recording frees and takes are others': the replay goes on, or says what cannot be."""
+    rng = random.Random(seed)
+    folder = tmp_path / "kc-slub-256"
+    shutil.copytree(recordings / folder.name, folder)
+    records = list(struct.iter_unpack("<4I", Recording(folder).records.tobytes()))
+    for kind, word in ((1, 3), (2, 1), (3, 1)) * 8:
+        at = [i for i, record in enumerate(records) if record[0] == kind]
+        one, other = rng.choice(at), rng.choice(at)
+        record = list(records[one])
+        record[word] = records[other][word]
+        records[one] = tuple(record)
+    (folder / "mmtrace.bin").write_bytes(b"".join(struct.pack("<4I", *record) for record in records))
+    replay = PageReplay(Recording(folder), load_build(GOLDEN / "builds/k3slub.yaml"))
+    try:
+        replay.run()
+    except (SlabError, InputError) as error:
+        assert "run in a circle" in str(error) or "which the machine has not" in str(error)
+    else:
+        assert replay.score()[2] is not None

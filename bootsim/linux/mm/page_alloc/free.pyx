@@ -59,14 +59,15 @@ cdef void free_pcppages_bulk(Pgdat *g, Zone *zone, int32_t count, PerCpuPages *p
     cdef Page *map = g.map
     cdef uint32_t mt = 0
     cdef uint32_t head = g.tmp_list
-    cdef uint32_t list_, pfn, next_
+    cdef uint32_t list_, pfn, next_, empty, moved = 0
     cdef int32_t batch_free = 0
     if count > pcp.count:
         count = pcp.count
     list_init(map, head)
-    while count:
+    while count > 0:
         # Round-robin over the types; every empty list met lets the next one give a page more.
-        while True:
+        empty = 0
+        while empty < MIGRATE_PCPTYPES:
             batch_free += 1
             mt += 1
             if mt == MIGRATE_PCPTYPES:
@@ -74,6 +75,10 @@ cdef void free_pcppages_bulk(Pgdat *g, Zone *zone, int32_t count, PerCpuPages *p
             list_ = pcp.lists + mt
             if not list_empty(map, list_):
                 break
+            empty += 1
+        else:  # pages were taken off these lists behind their back; the kernel would look for them for ever
+            pcp.count = 0
+            break
         if batch_free == MIGRATE_PCPTYPES:
             batch_free = count
         while True:
@@ -83,6 +88,7 @@ cdef void free_pcppages_bulk(Pgdat *g, Zone *zone, int32_t count, PerCpuPages *p
             pcp.count -= 1
             if not g.checks_lists or not check_free_page(g, pfn):
                 list_add_tail(map, pfn, head)
+                moved += 1
             count -= 1
             if count == 0:
                 break
@@ -90,7 +96,8 @@ cdef void free_pcppages_bulk(Pgdat *g, Zone *zone, int32_t count, PerCpuPages *p
             if batch_free == 0 or list_empty(map, list_):
                 break
     pfn = map[head].next
-    while pfn != head:
+    while pfn != head and moved:  # a page that was there twice makes a circle
+        moved -= 1
         next_ = map[pfn].next
         mt = map[pfn].index
         if zone.nr_isolate_pageblock:
