@@ -13,6 +13,7 @@ lacks it, and such a cache is not shared), and, in recordings without record 54,
 
 from libc.stdint cimport uint32_t
 
+from bootsim.lab.blocks cimport has_slab, holds, in_use
 from bootsim.lab.kinds cimport (
     ASKED, CACHE, CACHE_NAME, CHANGE, CREATED, FLUSH, FREE_BLOCK, FREE_ONE, FURTHER, GET, KMALLOC, MARK, PUT, REQUEST,
     TURN_LIST)
@@ -53,7 +54,7 @@ cdef class RecordedPages(PageSource):
     cdef bint slab[LATELY]      # of a slab; others are kmalloc()'s, or whoever's
     cdef uint32_t next
     cdef bint oldest_first
-    cdef PageTraffic traffic
+    cdef Pgdat *g
     cdef readonly Py_ssize_t missing
 
     cdef void answered(self, uint32_t gfp_mask, uint32_t order, uint32_t pfn, bint slab) noexcept:
@@ -79,8 +80,8 @@ cdef class RecordedPages(PageSource):
             return NO_PAGE
         self.open[i] = False
         # after a wrong answer it may be free by now, or somebody else's
-        if self.pfn[i] != NO_PAGE and (not self.traffic.in_use(self.pfn[i], self.order[i])
-                                       or self.traffic.has_slab(self.pfn[i], self.order[i])):
+        if self.pfn[i] != NO_PAGE and (not in_use(self.g, self.pfn[i], self.order[i])
+                                       or has_slab(self.g, self.pfn[i], self.order[i])):
             self.missing += 1
             return NO_PAGE
         return self.pfn[i]
@@ -121,7 +122,7 @@ cdef class ObjectTraffic:
         self.pages = pages
         self.g = pages.p.g
         self.source = RecordedPages(k)
-        self.source.traffic = pages
+        self.source.g = self.g
         self.slub = new_allocator(k, self.source)
         self.slub.freelist_random = False  # their objects have records of their own
         self.renamed = {}
@@ -182,7 +183,7 @@ cdef class ObjectTraffic:
 
     cdef int answered(self, uint32_t gfp_mask, uint32_t order, uint32_t pfn, bint slab) except -1:
         # the recorded page is the replay's too, by now; one that cannot be, in a broken recording, is none
-        if pfn != NO_PAGE and (not self.pages.holds(pfn, order) or self.g.map[pfn].flags & PG_slab):
+        if pfn != NO_PAGE and (not holds(self.g, pfn, order) or self.g.map[pfn].flags & PG_slab):
             pfn = NO_PAGE
         self.source.answered(gfp_mask, order, pfn, slab)
         return 0
@@ -221,7 +222,7 @@ cdef class ObjectTraffic:
         cdef uint32_t order = events[i, 2] if events[i, 0] == FREE_BLOCK else 0
         cdef uint32_t inside
         cdef Py_ssize_t j, end
-        if not self.pages.has_slab(pfn, order):
+        if not has_slab(self.g, pfn, order):
             return 0
         for inside in range(pfn + 1, pfn + (<uint32_t>1 << order)):
             if self.g.map[inside].flags & PG_slab:

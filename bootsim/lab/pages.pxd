@@ -48,9 +48,6 @@ cdef class PageTraffic:
                      uint32_t[:, ::1] answers) except -1
     cdef int differs(self, Py_ssize_t i, str what) except -1
     cdef int go_on_with(self, uint32_t ours, uint32_t real, uint32_t order) except -1
-    cdef bint holds(self, uint32_t pfn, uint32_t order) noexcept
-    cdef bint in_use(self, uint32_t pfn, uint32_t order) noexcept
-    cdef bint has_slab(self, uint32_t pfn, uint32_t order) noexcept
     cdef int free_one(self, uint32_t pfn, uint32_t cpu) except -1
     cdef int take_contig(self) except -1
     cdef int rare(self, Py_ssize_t i, uint32_t kind, uint32_t a, uint32_t b, uint32_t c,

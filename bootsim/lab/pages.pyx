@@ -17,13 +17,14 @@ from bootsim.lab.kinds cimport (
     LRU_ISOLATED, MOVED, PAGEBLOCK, PAGESET, PUT_BACK, REQUEST, STEAL, THRESHOLD, TURN_LIST, WATERMARKS)
 from bootsim.lab.mappings cimport is_mapping
 from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER, compact_zone
+from bootsim.lab.blocks cimport holds, in_use
 from bootsim.linux.mm.compaction.skip cimport turn_list
 from bootsim.linux.mm.compaction.skip cimport COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT
 from bootsim.linux.mm.page_alloc cimport (
     COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_PARTIAL_SKIPPED, MIGRATE_SYNC_LIGHT,
     FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
-    MIGRATE_ISOLATE, MIGRATE_MOVABLE, NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_on_pcp, PG_reserved,
-    PG_slab, MOVABLE_LRU, NOT_MOVABLE, CompactControl, Page, PageBuddy, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone,
+    MIGRATE_ISOLATE, MIGRATE_MOVABLE, NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_reserved,
+    MOVABLE_LRU, NOT_MOVABLE, CompactControl, Page, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone,
     alloc_pages_nodemask, block_of, drain_pages_zone_of, free_list_of, free_pages_ok, free_unref_page_of,
     get_pageblock, gfp_migratetype, isolate_contig, isolate_free_page, move_block, prep_new_page, put_free_block,
     take_free_page, unreserve_highatomic_pageblock, zone_of)
@@ -141,45 +142,21 @@ cdef class PageTraffic:
         if ours != NO_PAGE:
             g.map[ours].refcount = 0
             free_pages_ok(g, ours, order, 0)
-        if self.holds(real, order):
+        if holds(self.p.g, real, order):
             take_free_page(g, real, order)
         g.nr_bad = 0
         return 0
 
-    cdef bint holds(self, uint32_t pfn, uint32_t order) noexcept:
-        cdef Pgdat *g = self.p.g
-        return (order < g.max_order and g.span_start[0] <= pfn and <int64_t>pfn + (<int64_t>1 << order) <= g.end)
-
-    cdef bint in_use(self, uint32_t pfn, uint32_t order) noexcept:
-        # Whether no page of a block lies in a list of free ones: after a wrong answer, some may.
-        cdef Pgdat *g = self.p.g
-        cdef uint32_t i
-        if not self.holds(pfn, order) or block_of(g, pfn) != NO_PAGE:
-            return False
-        for i in range(pfn, pfn + (<uint32_t>1 << order)):
-            if PageBuddy(&g.map[i]) or g.map[i].flags & PG_on_pcp:
-                return False
-        return True
-
-    cdef bint has_slab(self, uint32_t pfn, uint32_t order) noexcept:
-        # whether a page of a block is a slab's, or its first page
-        cdef uint32_t i
-        if self.holds(pfn, order):
-            for i in range(pfn, pfn + (<uint32_t>1 << order)):
-                if self.p.g.map[i].flags & PG_slab:
-                    return True
-        return False
-
     cdef int free_one(self, uint32_t pfn, uint32_t cpu) except -1:
         cdef Pgdat *g = self.p.g
         cdef Page *page
-        if not self.holds(pfn, 0):
+        if not holds(self.p.g, pfn, 0):
             raise ValueError(f"the recording frees page {pfn:#x}, which the machine has not")
         self.last_isolated = NO_PAGE
         if self.contig_now is not None and get_pageblock(g, pfn) == MIGRATE_ISOLATE:
             self.take_contig()
         page = &g.map[pfn]
-        if not self.in_use(pfn, 0):
+        if not in_use(self.p.g, pfn, 0):
             return 0
         if page.flags & PG_reserved:
             page.flags &= ~<uint32_t>PG_reserved
@@ -196,7 +173,7 @@ cdef class PageTraffic:
         cdef Pgdat *g = self.p.g
         cdef uint32_t start = self.contig_now[0]
         cdef uint32_t end = self.contig_now[1]
-        if not self.contig_now[3] and self.holds(start, 0) and self.holds(end - 1, 0):
+        if not self.contig_now[3] and holds(self.p.g, start, 0) and holds(self.p.g, end - 1, 0):
             self.contig_now[3] = isolate_contig(g, start, end)
         return 0
 
@@ -220,7 +197,7 @@ cdef class PageTraffic:
         elif kind == ISOLATE_FREE:
             self.isolate(a, b)
         elif kind == PUT_BACK:
-            if self.last_isolated == a and self.holds(a, b):
+            if self.last_isolated == a and holds(self.p.g, a, b):
                 put_free_block(g, a, b, c, FPI_SKIP_REPORT_NOTIFY | FPI_TO_TAIL)
             self.last_isolated = NO_PAGE
         elif kind == STEAL:
@@ -245,9 +222,9 @@ cdef class PageTraffic:
 
     cdef int free_block(self, uint32_t pfn, uint32_t order, uint32_t fpi_flags) except -1:
         cdef Pgdat *g = self.p.g
-        if not self.holds(pfn, order):
+        if not holds(self.p.g, pfn, order):
             raise ValueError(f"the recording frees block {pfn:#x} of order {order}, which the machine has not")
-        if not self.in_use(pfn, order):
+        if not in_use(self.p.g, pfn, order):
             return 0
         g.map[pfn].refcount = 0
         free_pages_ok(g, pfn, order, fpi_flags)
@@ -259,7 +236,7 @@ cdef class PageTraffic:
         # What is an answer (an allocation that steals or reserves a block) was done by the request itself, or will be.
         cdef Pgdat *g = self.p.g
         cdef uint32_t old
-        if not self.holds(pfn, 0):
+        if not holds(self.p.g, pfn, 0):
             return 0
         old = get_pageblock(g, pfn)
         if migratetype == MIGRATE_ISOLATE:
@@ -295,7 +272,7 @@ cdef class PageTraffic:
     cdef int isolate(self, uint32_t pfn, uint32_t order) except -1:
         cdef Pgdat *g = self.p.g
         cdef uint32_t i
-        if not self.holds(pfn, order) or block_of(g, pfn) != pfn or g.map[pfn].private_ != order:
+        if not holds(self.p.g, pfn, order) or block_of(g, pfn) != pfn or g.map[pfn].private_ != order:
             return 0  # after a wrong answer
         isolate_free_page(g, pfn, order)
         for i in range(pfn, pfn + (<uint32_t>1 << order)):
@@ -362,7 +339,7 @@ cdef class PageTraffic:
         # move_freelist_head(), move_freelist_tail(): the list begins, or ends, with this page
         cdef Pgdat *g = self.p.g
         cdef uint32_t head, at
-        if not self.holds(pfn, 0) or order >= g.max_order or block_of(g, pfn) != pfn or g.map[pfn].private_ != order:
+        if not holds(g, pfn, 0) or order >= g.max_order or block_of(g, pfn) != pfn or g.map[pfn].private_ != order:
             return 0
         head = free_list_of(zone_of(g, pfn), order, MIGRATE_MOVABLE)
         at = g.map[pfn].next if tail else pfn  # what will be first

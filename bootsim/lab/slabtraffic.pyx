@@ -10,6 +10,7 @@ in order, and through a node every four seconds, which the records of the arrays
 
 from libc.stdint cimport int64_t, uint32_t
 
+from bootsim.lab.blocks cimport holds
 from bootsim.lab.kinds cimport (
     ARRAYS, ASKED, CACHE, CHANGE, CREATED, DRAINED, EMPTIED, FREE_BLOCK, FREE_LIMIT, FREE_ONE, GET, GIVEN_BACK, KMALLOC,
     NEW_SLAB, PUT, REQUEST, TURN_LIST, UNTOUCHED)
@@ -104,13 +105,13 @@ cdef class SlabTraffic:
             if self.pages.is_for_caller(kind, events[i, 2]):
                 return i
             if kind < CACHE or kind == TURN_LIST:
-                if (kind == FREE_ONE or kind == FREE_BLOCK) and self.pages.holds(events[i, 1], 0):
+                if (kind == FREE_ONE or kind == FREE_BLOCK) and holds(self.g, events[i, 1], 0):
                     self.g.map[events[i, 1]].flags &= ~<uint32_t>PG_slab
                     self.g.map[events[i, 1]].mapping = 0
                 if kind == REQUEST:
                     self.pages.one(events, i, answers)
                     self.lately.page(events[i, 1], events[i, 2],
-                                     events[i, 3] if self.pages.holds(events[i, 3], events[i, 2]) else NO_PAGE)
+                                     events[i, 3] if holds(self.g, events[i, 3], events[i, 2]) else NO_PAGE)
                 else:
                     i = self.pages.one(events, i, answers)  # compaction is many records
                     continue

@@ -6,6 +6,7 @@ record 51, which comes behind that of the object (21); an interrupt between the 
 
 from libc.stdint cimport uint32_t
 
+from bootsim.lab.blocks cimport holds
 from bootsim.lab.kinds cimport (
     ASKED, CACHE, CHANGE, CREATED, FREE_ONE, GET, KMALLOC, PUT, PUT_BY_RCU, REQUEST, TURN_LIST)
 from bootsim.lab.pages cimport PageTraffic, check_records
@@ -72,12 +73,12 @@ cdef class SlobTraffic:
             if self.pages.is_for_caller(kind, events[i, 2]):
                 return i
             if kind < CACHE or kind == TURN_LIST:
-                if kind == FREE_ONE and self.pages.holds(events[i, 1], 0):
+                if kind == FREE_ONE and holds(self.g, events[i, 1], 0):
                     self.g.map[events[i, 1]].flags &= ~<uint32_t>PG_slab
                 if kind == REQUEST:
                     self.pages.one(events, i, answers)
                     self.lately.page(events[i, 1], events[i, 2],
-                                     events[i, 3] if self.pages.holds(events[i, 3], events[i, 2]) else NO_PAGE)
+                                     events[i, 3] if holds(self.g, events[i, 3], events[i, 2]) else NO_PAGE)
                 else:
                     i = self.pages.one(events, i, answers)  # compaction is many records
                     continue

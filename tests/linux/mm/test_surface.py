@@ -52,6 +52,7 @@ MODULES = [
 ]
 # Handed on by `cimport` alone: nothing in them can be called from Python.
 WITHOUT_FUNCTIONS = {
+    "bootsim.lab.blocks",
     "bootsim.lab.kinds",
     "bootsim.lab.recorded",
     "bootsim.linux.arch.arm.asm.pgtable_2level",

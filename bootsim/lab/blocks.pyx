@@ -1,0 +1,31 @@
+"""What is known of a block of pages that a recording names: after a wrong answer it may be any."""
+
+from libc.stdint cimport int64_t, uint32_t
+
+from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_on_pcp, PG_slab, PageBuddy, Pgdat, block_of
+
+
+cdef bint holds(const Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
+    # whether the machine has it
+    return order < g.max_order and g.span_start[0] <= pfn and <int64_t>pfn + (<int64_t>1 << order) <= g.end
+
+
+cdef bint in_use(const Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
+    # whether no page of it lies in a list of free ones
+    cdef uint32_t i
+    if not holds(g, pfn, order) or block_of(g, pfn) != NO_PAGE:
+        return False
+    for i in range(pfn, pfn + (<uint32_t>1 << order)):
+        if PageBuddy(&g.map[i]) or g.map[i].flags & PG_on_pcp:
+            return False
+    return True
+
+
+cdef bint has_slab(const Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
+    # whether a page of it is a slab's first
+    cdef uint32_t i
+    if holds(g, pfn, order):
+        for i in range(pfn, pfn + (<uint32_t>1 << order)):
+            if g.map[i].flags & PG_slab:
+                return True
+    return False
