@@ -4,7 +4,7 @@ Addresses are virtual; None is the kernel's NULL.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memmove
 
 from bootsim.errno cimport EINVAL, ENOMEM
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_ZERO, GFP_KERNEL
@@ -246,7 +246,7 @@ def krealloc(k, va, uint32_t new_size, uint32_t flags):
         return old
     new = a.kmalloc(new_size, flags)
     if new and old > ZERO_SIZE_PTR:
-        memcpy(a.at(new), a.at(old), size)
+        memmove(a.at(new), a.at(old), size)
     if new:
         a.kfree(old)
     return new or None
