@@ -3,6 +3,7 @@
 import os
 import signal
 import tarfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,9 @@ def unpack():
         return place
 
     return put
+
+
+@pytest.fixture(scope="session")
+def recorded(unpack, tmp_path_factory):
+    """recorded(NAME): the folder of a recording, for all tests: nobody writes there."""
+    return cache(lambda name: unpack(f"recordings/{name}", tmp_path_factory.mktemp("recordings")) / name)

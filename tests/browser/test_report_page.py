@@ -463,7 +463,7 @@ def test_the_first_tab_stop_skips_to_the_overview(single):
 
 
 @pytest.fixture(scope="module", params=["allocators", "processes"])
-def life(unpack, tmp_path_factory, request):
+def life(recorded, tmp_path_factory, request):
     """The page of a recording's life: of allocators, of their beginning; of processes."""
     golden = Path(__file__).parents[1] / "golden"
     folder = tmp_path_factory.mktemp("life")
@@ -472,9 +472,8 @@ def life(unpack, tmp_path_factory, request):
         done = CliRunner().invoke(cli, words)
         assert done.exit_code == 0, done.output
         return folder / "life.html"
-    unpack("recordings/kc-slub-256", folder)
     words = ["--config", str(golden / "builds/k3slub.yaml"), "--report", str(folder / "life.html"), "--at", "120000"]
-    done = CliRunner().invoke(cli, ["replay", str(folder / "kc-slub-256"), *words])
+    done = CliRunner().invoke(cli, ["replay", str(recorded("kc-slub-256")), *words])
     assert done.exit_code == 0, done.output
     return folder / "life.html"
 

@@ -92,9 +92,9 @@ def test_a_broken_packing_is_told(bootsim, trace, packed):
 
 
 @pytest.mark.golden
-def test_a_state_is_written_again_over_itself(bootsim, unpack, tmp_path):
+def test_a_state_is_written_again_over_itself(bootsim, recorded, tmp_path):
     golden = Path(__file__).parents[1] / "golden"
-    recording = unpack("recordings/kc-slub-256", tmp_path) / "kc-slub-256"
+    recording = recorded("kc-slub-256")
     for _ in range(2):
         done = bootsim("replay", recording, "--config", golden / "builds/k3slub.yaml", "--at", "26000",
                        "--state", tmp_path / "s")

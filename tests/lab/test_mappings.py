@@ -3,17 +3,13 @@
 import contextlib
 import json
 import random
-from pathlib import Path
 
 import pytest
 
 from bootsim.errors import InputError
-from bootsim.inputs.configfile import load_build
 from bootsim.lab.recording import Recording
-from bootsim.lab.replay import MAPPING_ANSWER_WORDS, PageReplay
+from bootsim.lab.replay import MAPPING_ANSWER_WORDS
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-BUILDS = {"kl-slab-1024": "k3slab", "kl-slobu-256": "k3slobu", "kc-slub-256": "k3slub"}
 WINDOWS = {40, 41, 42}
 RANGES = {31, 37, 46, 47, 53}
 KINDS = {
@@ -21,20 +17,7 @@ KINDS = {
     "kl-slobu-256": WINDOWS | RANGES | {50},
     "kc-slub-256": RANGES | {42},
 }
-LAB = [name for name in BUILDS if name.startswith("kl")]
-
-
-@pytest.fixture(scope="module")
-def recordings(unpack, tmp_path_factory):
-    place = tmp_path_factory.mktemp("recordings")
-    for name in BUILDS:
-        unpack(f"recordings/{name}", place)
-    return place
-
-
-@pytest.fixture(scope="module")
-def builds():
-    return {name: load_build(GOLDEN / f"builds/{build}.yaml") for name, build in BUILDS.items()}
+LAB = [name for name in KINDS if name.startswith("kl")]
 
 
 def changed(path, change):
@@ -53,20 +36,20 @@ def answers(replay):
 
 
 @pytest.fixture(scope="module")
-def real(recordings):
+def real(recorded):
     """Of each recording the answers of its mappings, by record and word."""
     found = {}
-    for name in BUILDS:
-        rows = Recording(recordings / name).records
+    for name in KINDS:
+        rows = Recording(recorded(name)).records
         found[name] = {(i, word): rows[i, word] for i in range(len(rows))
                        for word in MAPPING_ANSWER_WORDS.get(rows[i, 0], ())}
     return found
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("name", list(BUILDS))
-def test_every_answer_is_the_real_kernels(recordings, builds, real, name):
-    replay = PageReplay(Recording(recordings / name), builds[name])
+@pytest.mark.parametrize("name", list(KINDS))
+def test_every_answer_is_the_real_kernels(recorded, replay_of, real, name):
+    replay = replay_of(recorded(name))
     replay.run()
     assert answers(replay) == real[name]
     assert {replay.records[i, 0] for i, _ in real[name]} == KINDS[name]
@@ -74,21 +57,21 @@ def test_every_answer_is_the_real_kernels(recordings, builds, real, name):
 
 
 @pytest.mark.golden
-def test_the_state_at_the_end_is_the_real_kernels(recordings, builds):
+def test_the_state_at_the_end_is_the_real_kernels(recorded, replay_of):
     name = "kc-slub-256"
-    replay = PageReplay(Recording(recordings / name), builds[name])
+    replay = replay_of(recorded(name))
     replay.run()
-    end = json.loads((recordings / name / "stages.json").read_text())["end"]
+    end = json.loads((recorded(name) / "stages.json").read_text())["end"]
     assert replay.state()["vmap"] == end["vmap"]
     assert replay.state()["kmap"] == end["kmap"]
 
 
 @pytest.mark.golden
 @pytest.mark.parametrize("name", LAB)
-def test_an_altered_answer_changes_nothing(recordings, builds, real, name):
+def test_an_altered_answer_changes_nothing(recorded, replay_of, real, name):
     """One recorded answer of each kind is another: the replay's stay the real kernel's, and so do all that follow."""
     rng = random.Random(name)
-    rows = Recording(recordings / name).records
+    rows = Recording(recorded(name)).records
     picked = {}
     for i, word in real[name]:
         picked.setdefault(rows[i, 0], []).append((i, word))
@@ -98,13 +81,13 @@ def test_an_altered_answer_changes_nothing(recordings, builds, real, name):
         def alter(rows, at=at):
             rows[at] ^= 0x1000
 
-        replay = PageReplay(changed(recordings / name, alter), builds[name])
+        replay = replay_of(changed(recorded(name), alter))
         replay.run()
         assert answers(replay) == real[name], (rows[at[0], 0], at)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_broken_recording_is_told_and_nothing_worse(recordings, builds, seed):
+def test_a_broken_recording_is_told_and_nothing_worse(recorded, replay_of, seed):
     rng = random.Random(seed)
 
     def alter(rows):
@@ -114,7 +97,7 @@ def test_a_broken_recording_is_told_and_nothing_worse(recordings, builds, seed):
             rows[at, rng.randrange(4)] = rng.choice((0, 0xFFFFFFFF, 40, rng.randrange(1 << 32)))
 
     name = LAB[seed % 2]
-    replay = PageReplay(changed(recordings / name, alter), builds[name])
+    replay = replay_of(changed(recorded(name), alter))
     with contextlib.suppress(InputError):
         replay.run()
     assert replay.mappings.snapshot()["vmap"]["busy"]

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import random
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,6 @@ from bootsim.hw.machine import Machine
 from bootsim.inputs.configfile import load_build
 from bootsim.lab import kinds
 from bootsim.lab.recording import Recording
-from bootsim.lab.replay import PageReplay
 from bootsim.linux import Kernel
 from bootsim.linux.mm.cma import Cma, bitmap_find_next_zero_area_off, cma_release
 
@@ -41,19 +39,9 @@ def test_a_range_beyond_the_area_is_not_its_own():
     assert area.set_bits == [[0, 2], [6, 10]]
 
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-
-
 @pytest.fixture(scope="module")
-def recording(unpack, tmp_path_factory):
-    return unpack("recordings/kc-slub-256", tmp_path_factory.mktemp("recordings")) / "kc-slub-256"
-
-
-@pytest.fixture(scope="module")
-def replayed(recording):
-    replay = PageReplay(Recording(recording), load_build(GOLDEN / "builds/k3slub.yaml"))
-    replay.run()
-    return replay
+def recording(recorded):
+    return recorded("kc-slub-256")
 
 
 @pytest.mark.golden
@@ -74,14 +62,14 @@ def test_compaction_takes_and_moves_what_the_real_kernel_did(replayed):
 
 @pytest.mark.golden
 @pytest.mark.parametrize(("kind", "word"), [(11, 1), (19, 1), (19, 2), (17, 2)])
-def test_another_step_of_compaction_is_found_out(recording, kind, word):
+def test_another_step_of_compaction_is_found_out(recording, replay_of, kind, word):
     changed = Recording(recording)
     words = bytearray(changed.records.tobytes())
     changed.records = memoryview(words).cast("I", shape=[len(words) // 16, 4])
     first = next(i for i in range(len(words) // 16) if changed.records[i, 0] == 17)
     at = next(i for i in range(first + 1, len(words) // 16) if changed.records[i, 0] == kind)
     changed.records[at, word] ^= 0x10
-    replay = PageReplay(changed, load_build(GOLDEN / "builds/k3slub.yaml"))
+    replay = replay_of(changed)
     replay.run(at + 1)
     assert replay.traffic.first_wrong is not None
     assert replay.traffic.first_wrong[0] <= at
@@ -144,7 +132,7 @@ def test_a_life_ends_where_a_block_or_an_object_ends(replayed):
 
 
 @pytest.mark.parametrize("seed", [24, 202, 3])
-def test_a_broken_recording_is_told_and_nothing_worse(recording, seed):
+def test_a_broken_recording_is_told_and_nothing_worse(recording, replay_of, seed):
     broken = Recording(recording)
     words = bytearray(broken.records.tobytes())
     broken.records = memoryview(words).cast("I", shape=[len(words) // 16, 4])
@@ -152,7 +140,7 @@ def test_a_broken_recording_is_told_and_nothing_worse(recording, seed):
     for _ in range(200):
         at = rng.randrange(26000, 60000)
         broken.records[at, rng.randrange(1, 4)] = rng.choice((0, 0xFFFFFFFF, rng.randrange(1 << 32)))
-    replay = PageReplay(broken, load_build(GOLDEN / "builds/k3slub.yaml"))
+    replay = replay_of(broken)
     with contextlib.suppress(InputError):
         replay.run(60000)
     right, asked, first = replay.score()
@@ -162,13 +150,13 @@ def test_a_broken_recording_is_told_and_nothing_worse(recording, seed):
 
 
 @pytest.mark.parametrize(("kind", "word"), [(1, 3), (21, 2), (51, 3), (54, 1)])
-def test_a_wrong_recording_is_found_out(recording, kind, word):
+def test_a_wrong_recording_is_found_out(recording, replay_of, kind, word):
     changed = Recording(recording)
     words = bytearray(changed.records.tobytes())
     changed.records = memoryview(words).cast("I", shape=[len(words) // 16, 4])
     at = [i for i in range(len(words) // 16) if changed.records[i, 0] == kind][100 if kind == 21 else 30]
     changed.records[at, word] ^= 0x10
-    replay = PageReplay(changed, load_build(GOLDEN / "builds/k3slub.yaml"))
+    replay = replay_of(changed)
     replay.run(at + 1)
     _, _, first = replay.score()
     assert first is not None

@@ -3,34 +3,17 @@
 import contextlib
 import random
 import struct
-from pathlib import Path
 
 import pytest
 
 from bootsim.errors import InputError
-from bootsim.inputs.configfile import load_build
-from bootsim.lab.recording import Recording
-from bootsim.lab.replay import PageReplay
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-BUILDS = {"kl-slab-1024": "k3slab", "kl-slobu-256": "k3slobu"}
 KINDS = {"kl-slab-1024": (1, 21, 51, 54, 62, 64), "kl-slobu-256": (1, 21, 51, 54)}
 
 
-@pytest.fixture(scope="module", params=list(BUILDS))
-def recording(request, unpack, tmp_path_factory):
-    return unpack(f"recordings/{request.param}", tmp_path_factory.mktemp("recordings")) / request.param
-
-
-def replay_of(recording):
-    return PageReplay(Recording(recording), load_build(GOLDEN / f"builds/{BUILDS[recording.name]}.yaml"))
-
-
-@pytest.fixture(scope="module")
-def replayed(recording):
-    replay = replay_of(recording)
-    replay.run()
-    return replay
+@pytest.fixture(scope="module", params=list(KINDS))
+def recording(request, recorded):
+    return recorded(request.param)
 
 
 @pytest.mark.golden
@@ -61,7 +44,7 @@ def test_an_object_of_the_allocator_has_an_owner(replayed):
 
 
 @pytest.mark.parametrize("kind", [21, 51, 64])
-def test_the_recorded_answer_is_not_what_the_replay_answers(recording, kind):
+def test_the_recorded_answer_is_not_what_the_replay_answers(recording, replay_of, kind):
     replay = replay_of(recording)
     at = [i for i in range(len(replay.records)) if replay.records[i, 0] == kind]
     if not at:
@@ -77,7 +60,7 @@ def test_the_recorded_answer_is_not_what_the_replay_answers(recording, kind):
     assert replay.objects.first_wrong[0] == changed
 
 
-def test_a_replay_goes_on_after_a_wrong_answer(recording):
+def test_a_replay_goes_on_after_a_wrong_answer(recording, replay_of):
     replay = replay_of(recording)
     at = [i for i in range(len(replay.records)) if replay.records[i, 0] == 21]
     records = bytearray(replay.records.tobytes())
@@ -97,7 +80,7 @@ def with_records(replay, more):
 
 
 @pytest.mark.parametrize("recording", ["kl-slab-1024"], indirect=True)
-def test_the_reaper_clears_a_node_that_is_due(recording):
+def test_the_reaper_clears_a_node_that_is_due(recording, replay_of):
     replay = replay_of(recording)
     end = len(replay.records)
     kmem_cache = replay.objects.allocator.kmem_cache.va  # the oldest: the reaper comes to it last
@@ -122,7 +105,7 @@ def test_the_reaper_clears_a_node_that_is_due(recording):
 
 
 @pytest.mark.parametrize("recording", ["kl-slab-1024"], indirect=True)
-def test_what_the_reaper_passed_by_tells_when_it_came(recording):
+def test_what_the_reaper_passed_by_tells_when_it_came(recording, replay_of):
     # a node is due at 400 + va % 400; one with objects in its shared array that was not drained was not due
     replay = replay_of(recording)
     end = len(replay.records)
@@ -142,7 +125,7 @@ def test_what_the_reaper_passed_by_tells_when_it_came(recording):
 
 
 @pytest.mark.parametrize("recording", ["kl-slab-1024"], indirect=True)
-def test_a_cache_without_memory_for_its_array_is_not_made(recording):
+def test_a_cache_without_memory_for_its_array_is_not_made(recording, replay_of):
     replay = replay_of(recording)
     end = len(replay.records)
     slab = replay.objects.allocator
@@ -170,7 +153,7 @@ def test_a_cache_without_memory_for_its_array_is_not_made(recording):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_broken_recording_breaks_nothing_else(recording, seed):
+def test_a_broken_recording_breaks_nothing_else(recording, replay_of, seed):
     replay = replay_of(recording)
     rnd = random.Random(seed)
     records = bytearray(replay.records.tobytes())

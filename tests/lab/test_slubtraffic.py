@@ -1,28 +1,15 @@
 """Recorded objects of SLUB with all its checks (slub_debug=FZPU), answered by the replay."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from bootsim.inputs.configfile import load_build
-from bootsim.lab.recording import Recording
-from bootsim.lab.replay import PageReplay
-
-GOLDEN = Path(__file__).parents[1] / "golden"
 RUNNING = ("tid", "touched")  # what only a running clock decides
 
 
 @pytest.fixture(scope="module")
-def recording(unpack, tmp_path_factory):
-    return unpack("recordings/kl-slubdebug-64", tmp_path_factory.mktemp("recordings")) / "kl-slubdebug-64"
-
-
-@pytest.fixture(scope="module")
-def replayed(recording):
-    replay = PageReplay(Recording(recording), load_build(GOLDEN / "builds/k3slubc.yaml"))
-    replay.run()
-    return replay
+def recording(recorded):
+    return recorded("kl-slubdebug-64")
 
 
 def without_clocks(found):

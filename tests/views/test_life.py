@@ -20,8 +20,8 @@ NAME = "kc-slub-256"
 
 
 @pytest.fixture(scope="module")
-def recording(unpack, tmp_path_factory):
-    return unpack(f"recordings/{NAME}", tmp_path_factory.mktemp("recordings")) / NAME
+def recording(recorded):
+    return recorded(NAME)
 
 
 @pytest.fixture(scope="module")
