@@ -93,7 +93,8 @@ def replay_process(path: Path, config: str | None, slab: str | None, answers: Pa
         click.echo(f"{replay.taken} pages of the program's own code are mapped because the marks have them: "
                    "no operation tells which code it ran")
     for fd in sorted(recording.read_only):
-        click.echo(f"{recording.files.get(fd, fd)} was opened for reading only, as its mappings and a refused one tell")
+        click.echo(f"{recording.files.get(fd, fd)} was opened for reading only, as a mapping tells that was "
+                   "refused or may never be writable")
     if replay.first is not None:
         words, got = replay.first
         click.echo(f"first difference: {json.dumps(words)}: here {got}")

@@ -59,7 +59,10 @@ class ProcessRecording:
             marks = json.loads(read_packed(file, "the marks of a recorded process", MOST_BYTES))
             for mark in marks:
                 for task in mark["tasks"].values():
-                    _ = [(v["start"], v["end"], v["flags"], v["pgoff"], v["file"]) for v in task["mm"]["vmas"]]
+                    for v in task["mm"]["vmas"]:
+                        numbers = all(isinstance(v[name], int) for name in ("start", "end", "flags", "pgoff"))
+                        if not numbers or not isinstance(v["file"], str | None):
+                            raise ValueError(f"a mapping of something else than numbers and a file's name: {v}")
                 int(mark["mark"])
             if len(marks[0]["tasks"]) != 1:
                 raise ValueError("one process is expected at the first mark")
@@ -79,7 +82,7 @@ class ProcessRecording:
                 words = json.loads(line)
                 self._take(words)
                 needed = _ARGUMENTS.get(words.get("op", ""), "").split()
-                if any(not isinstance(words[name], int | str) for name in needed):
+                if any(not isinstance(words[name], str if name == "access" else int) for name in needed):
                     raise ValueError("an argument is no number")
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InputError(f"{self.path / 'console.log'}: operation {number}: {line[:60]}: {error!r}") from None

@@ -92,9 +92,12 @@ def test_a_refused_mapping_tells_how_a_file_was_opened(tmp_path):
     [
         ("marks.json", "[]", "marks.json"),
         ("marks.json", '[{"mark": 1, "tasks": {"1": {}}}]', "marks.json"),
+        ("marks.json", '[{"mark": 1, "tasks": {"1": {"mm": {"vmas": [{"start": 0, "end": 4096, "flags": "rw", '
+         '"pgoff": 0, "file": null}]}}}}]', r"marks\.json.*a mapping of something else than numbers"),
         ("console.log", "nothing", "@@BEGIN"),
         ("console.log", '@@BEGIN vmlab\n{"op":"mmap","who":0}\n@@END', "operation 1"),
         ("console.log", '@@BEGIN vmlab\n{"op":\n@@END', "operation 1"),
+        ("console.log", '@@BEGIN vmlab\n{"op":"munmap","who":0,"addr":4096,"len":"x","ret":0}\n@@END', "is no number"),
     ],
 )
 def test_a_broken_recording_is_one_line(tmp_path, name, text, told):
