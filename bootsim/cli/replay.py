@@ -77,26 +77,23 @@ def replay(
     if str(recording) != "-" and not recording.exists():
         raise InputError(f"{recording}: not there; expected a recording's folder, a text trace, or - for standard "
                          "input")
-    if not recording.is_dir():
-        _refuse("not for a text trace", {"--json": as_json or None, "--report": report})
-    if report is not None:
-        files.target_of(report)
     if str(recording) == "-" or not recording.is_dir():
         from bootsim.cli.demand import replay_text
 
-        if answers is not None:
-            raise InputError("--answers: a text trace has no answers to give")
+        _refuse("not for a text trace", {"--json": as_json, "--report": report, "--answers": answers})
         sys.exit(replay_text(recording, tree, config, slab, mem, state=state, at=at, page=page, object_va=object_va,
                              everything=everything))
+    if report is not None:
+        files.target_of(report)
     if is_process_recording(recording):
         from bootsim.cli.demand import replay_process
 
         _refuse("not for the recording of a process", {
-            "--json": as_json or None, "--state": state, "--at": at, "--page": page, "--object": object_va,
-            "--tree": tree, "--mem": mem})
+            "--json": as_json, "--state": state, "--at": at, "--page": page, "--object": object_va,
+            "--tree": tree, "--mem": mem, "--all": everything})
         sys.exit(replay_process(recording, config, slab, answers, report))
     _refuse("only for a text trace; a recording has its own board",
-            {"--tree": tree, "--mem": mem, "--all": everything or None})
+            {"--tree": tree, "--mem": mem, "--all": everything})
     run = _run(recording, config, slab, at, page, report)
     if answers is not None:
         files.write(answers, run.answers.tobytes())
@@ -118,7 +115,7 @@ def _refuse(why: str, options: dict[str, Any]) -> None:
     # the first of the options that was given
     from bootsim.errors import InputError
 
-    given = next((name for name, value in options.items() if value is not None), None)
+    given = next((name for name, value in options.items() if value is not None and value is not False), None)
     if given is not None:
         raise InputError(f"{given}: {why}")
 

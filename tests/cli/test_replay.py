@@ -36,7 +36,7 @@ def test_from_standard_input_a_failed_request_is_an_answer(bootsim, trace):
 
 @pytest.mark.parametrize(("options", "told"), [
     ((), "expected --tree TREE"),
-    (("--tree", "vexpress.dts", "--answers", "x"), "--answers: a text trace has no answers"),
+    (("--tree", "vexpress.dts", "--answers", "x"), "--answers: not for a text trace"),
     (("--tree", "nothing.dts"), "nothing.dts"),
     (("--tree", "vexpress.dts", "--page", "me"), "'me' is not a number"),
 ])
@@ -57,6 +57,13 @@ def test_what_is_for_text_traces_alone(bootsim, tmp_path, option):
     done = bootsim("replay", tmp_path, *option)
     assert done.exit_code == 2
     assert f"{option[0]}: only for a text trace" in done.stderr
+
+
+def test_a_process_has_no_call_sites(bootsim, tmp_path):
+    (tmp_path / "marks.json").write_text("[]")
+    done = bootsim("replay", tmp_path, "--all")
+    assert done.exit_code == 2
+    assert "--all: not for the recording of a process" in done.stderr
 
 
 def test_what_is_not_there_is_no_recording_and_no_trace(bootsim, tmp_path):
