@@ -173,12 +173,6 @@ class Mistakes:
     def do_cmafree(self, name, _cache, _words, count, *_):
         self.say(f"= {int(cma_release(self.k, self.k.mm.cma_areas[0], self.page(name).pfn, count))}")
 
-    def do_exhaust(self, *_):
-        """Take every page there is, so that nothing but reserves is left."""
-        for order in range(self.k.mm.max_order - 1, -1, -1):
-            while pa.alloc_pages(self.k, 0xCC0 | 0x2000 | 0x10000, order) is not None:
-                pass
-
     def do_usercopy(self, name, _cache, _words, length, to_user, *_):
         check_object_size(self.k, self.value(name), length, bool(to_user))
 
@@ -233,10 +227,9 @@ class Mistakes:
 
 
 def mistakes(text):
-    """Name: (steps, whether it is made alone)."""
+    """The steps of each mistake by its name."""
     found = {}
     for part in text.split("mistake ")[1:]:
         head, *steps = part.splitlines()
-        name, _, alone = head.partition(" ")
-        found[name] = ([step for step in steps if step and step[0] != "#"], bool(alone))
+        found[head.partition(" ")[0]] = [step for step in steps if step and step[0] != "#"]
     return found

@@ -1,7 +1,7 @@
 """Each mistake that a driver can make is told in a real kernel's words, and the machine goes on.
 
-The words in tests/golden/mistakes are of kernels with SLUB, SLAB and its checks, and CONFIG_DEBUG_VM. Addresses are
-compared as pages in the order in which they are named, and places in them.
+The words in tests/golden/mistakes are of kernels with SLUB, SLAB and its checks, SLOB, and CONFIG_DEBUG_VM. Addresses
+are compared as pages in the order in which they are named, and places in them.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def test_mistakes_are_told_in_the_kernels_words(run):
     for name, real in RUNS[run].items():
         if name == "layout":
             continue
-        told, real = (plain(lines, poisoned) for lines in (maker.make(TEXT[name][0]), real))
+        told, real = (plain(lines, poisoned) for lines in (maker.make(TEXT[name]), real))
         if k.build.config.SLOB:  # which gives whatever hole is there, and a boot leaves many
             told, real = ([re.sub(r"page \d+ \+\w+", "", line) for line in lines] for lines in (told, real))
         if told[:len(real)] != real or (len(told) > len(real) and name != "random-traffic"):
