@@ -47,6 +47,7 @@ def extensions() -> list[Extension]:
     if os.environ.get("BOOTSIM_PURE", "0") not in ("", "0"):
         return []
     macros = [("CYTHON_TRACE", "1"), ("CYTHON_TRACE_NOGIL", "1")] if TRACE else []
+    # gcc's joining of neighbouring stores makes an object with its free slower: 5.3 ns, 5.0 without it
     flags = ["-O1", "-g"] if DEBUG else ["-O2", "-g0", "-fno-tree-slp-vectorize"]
     sanitizer = ["-fsanitize=address", "-fno-omit-frame-pointer"] if ASAN else []
     if "CFLAGS" in os.environ:
