@@ -336,14 +336,18 @@ cdef class PageTraffic:
         return result
 
     cdef int turn(self, uint32_t pfn, uint32_t tail, uint32_t order) except -1:
-        # move_freelist_head(), move_freelist_tail(): the list begins, or ends, with this page
+        # move_freelist_head(), move_freelist_tail(): the list of movable blocks begins, or ends, with this one of its own
         cdef Pgdat *g = self.p.g
         cdef uint32_t head, at
-        if not holds(g, pfn, 0) or order >= g.max_order or block_of(g, pfn) != pfn or g.map[pfn].private_ != order:
+        if not holds(g, pfn, 0) or order >= g.max_order:
             return 0
         head = free_list_of(zone_of(g, pfn), order, MIGRATE_MOVABLE)
-        at = g.map[pfn].next if tail else pfn  # what will be first
-        if at != head and g.map[head].next != at:
+        at = g.map[head].next
+        while at not in (head, pfn):
+            at = g.map[at].next
+        if at == pfn and tail:
+            at = g.map[pfn].next
+        if at != head:
             turn_list(g, head, at)
         return 0
 

@@ -10,9 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from bootsim.cli.group import cli
+from bootsim.lab import kinds
 from bootsim.lab.divergence import around
+from bootsim.lab.pages import PageTraffic
 from bootsim.lab.recording import Recording
-from bootsim.linux.mm.page_alloc import check_buddy_invariants
+from bootsim.linux.mm.page_alloc import MIGRATE_MOVABLE, check_buddy_invariants, zones_snapshot
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -159,3 +161,31 @@ def test_wrong_pages_do_not_break_the_lists(recorded, replay_of, tmp_path, seed)
     assert replay.score()[2] is not None
     assert check_buddy_invariants(replay.k.mm.pgdat) == []
     assert replay.objects.allocator.check() == []
+
+
+@pytest.mark.parametrize("tail", [0, 1])
+def test_a_list_is_turned_to_a_block_of_its_own_alone(lab, tail):
+    """Record 58 with each free block of the machine: the movable list of its order alone begins, or ends, with it."""
+    k = lab.k
+    for mask in (lab.GFP_KERNEL, lab.GFP_HIGHUSER_MOVABLE) * 2:
+        for page in [lab.alloc_page(mask) for _ in range(300)][::2]:
+            lab.__free_page(page)
+    turned = left = 0
+    for z, zone in enumerate(zones_snapshot(k)):
+        for order, area in enumerate(zone["free_area"]):
+            for mt, blocks in enumerate(area["lists"]):
+                for pfn in blocks[:20]:
+                    was = zones_snapshot(k)
+                    events = memoryview(bytearray(struct.pack("=4I", kinds.TURN_LIST, pfn, tail, order)))
+                    events = events.cast("I", shape=[1, 4])
+                    PageTraffic(k.mm.pgdat).run(events, memoryview(bytearray(16)).cast("I", shape=[1, 4]), 0, 1)
+                    mine = was[z]["free_area"][order]["lists"][mt]
+                    if mt == MIGRATE_MOVABLE:
+                        at = mine.index(pfn) + tail
+                        was[z]["free_area"][order]["lists"][mt] = mine[at:] + mine[:at]
+                        turned += len(mine) > 1
+                    else:
+                        left += 1
+                    assert zones_snapshot(k) == was
+    assert turned > 5
+    assert left > 20

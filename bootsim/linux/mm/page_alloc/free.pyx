@@ -59,15 +59,14 @@ cdef void free_pcppages_bulk(Pgdat *g, Zone *zone, int32_t count, PerCpuPages *p
     cdef Page *map = g.map
     cdef uint32_t mt = 0
     cdef uint32_t head = g.tmp_list
-    cdef uint32_t list_, pfn, next_, empty, moved = 0
+    cdef uint32_t list_, pfn, next_
     cdef int32_t batch_free = 0
     if count > pcp.count:
         count = pcp.count
     list_init(map, head)
-    while count > 0:
+    while count:
         # Round-robin over the types; every empty list met lets the next one give a page more.
-        empty = 0
-        while empty < MIGRATE_PCPTYPES:
+        while True:
             batch_free += 1
             mt += 1
             if mt == MIGRATE_PCPTYPES:
@@ -75,10 +74,6 @@ cdef void free_pcppages_bulk(Pgdat *g, Zone *zone, int32_t count, PerCpuPages *p
             list_ = pcp.lists + mt
             if not list_empty(map, list_):
                 break
-            empty += 1
-        else:  # pages were taken off these lists behind their back; the kernel would look for them for ever
-            pcp.count = 0
-            break
         if batch_free == MIGRATE_PCPTYPES:
             batch_free = count
         while True:
@@ -88,7 +83,6 @@ cdef void free_pcppages_bulk(Pgdat *g, Zone *zone, int32_t count, PerCpuPages *p
             pcp.count -= 1
             if not g.checks_lists or not check_free_page(g, pfn):
                 list_add_tail(map, pfn, head)
-                moved += 1
             count -= 1
             if count == 0:
                 break
@@ -96,8 +90,7 @@ cdef void free_pcppages_bulk(Pgdat *g, Zone *zone, int32_t count, PerCpuPages *p
             if batch_free == 0 or list_empty(map, list_):
                 break
     pfn = map[head].next
-    while pfn != head and moved:  # a page that was there twice makes a circle
-        moved -= 1
+    while pfn != head:
         next_ = map[pfn].next
         mt = map[pfn].index
         if zone.nr_isolate_pageblock:
