@@ -18,13 +18,12 @@ cdef class Slub(SlubSlabs):
     cdef void initialize(self, SlubCache s, uint32_t va, uint32_t gfp_mask) noexcept
     cdef uint32_t page_of(self, uint32_t va) except? 0
     cdef uint32_t slab_of(self, SlubCache s, uint32_t va) except? 0
-    cdef int free_elsewhere(self, SlubCache s, uint32_t va, KmemCacheCpu *c) except -1
+    cdef int free_elsewhere(self, SlubCache s, uint32_t va) except -1
     cdef int free_checked(self, SlubCache s, uint32_t va) except -1
     cdef int free_linked(self, SlubCache s, list objects) except -1
     cdef int slab_free(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1
     cdef int do_slab_free(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1
-    cdef int move_slab(self, SlubCache s, KmemCacheCpu *c, uint32_t pfn, uint32_t prior, uint32_t inuse) except -1
-    cdef int slow_free(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1
+    cdef int move_slab(self, SlubCache s, uint32_t pfn, uint32_t prior, uint32_t inuse) except -1
     cdef int free_detached(self, SlubCache s, uint32_t pfn, list objects) except -1
     cdef uint32_t count_free(self, SlubCache s)
     cdef list slab_faults(self, SlubCache s, uint32_t pfn, uint32_t lockless, bint frozen)

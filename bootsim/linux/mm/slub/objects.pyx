@@ -16,8 +16,8 @@ from bootsim.linux.mm.slab_common cimport (
     SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TRACE, SLAB_TYPESAFE_BY_RCU, KmemCache,
     check_own, get_order)
 from bootsim.linux.mm.slub.slabs cimport (
-    LIST_END, TO_TAIL, KmemCacheCpu, SlubCache, SlubSlabs, cpu_partial_full, inuse_of, object_number, objects_of,
-    push_cpu_partial, use_no_slab, use_slab)
+    LIST_END, TO_TAIL, KmemCacheCpu, SlubCache, SlubSlabs, inuse_of, object_number, objects_of,
+    put_cpu_partial, use_no_slab, use_slab)
 
 from bootsim.linux.kernel.printk import KERN_WARNING, printk
 from bootsim.linux.mm.page_alloc import format_gfp_flags
@@ -75,6 +75,25 @@ cdef inline uint32_t its_slab(Slub self, SlubCache s, uint32_t va) noexcept:
     if page.flags & PG_slab and page.mapping == s.va and object_number(s, va - self.page_va(pfn)) < objects_of(page):
         return pfn
     return NO_PAGE
+
+
+cdef inline int slow_free(Slub self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1:
+    # __slab_free() after free_debug_processing()
+    cdef Page *map = self.g.map
+    cdef Page *page = &map[pfn]
+    cdef uint32_t prior, counters, inuse
+    prior, counters = page.index, page.private_
+    inuse = counters - count & 0xFFFF
+    counters = (counters & 0xFFFF0000U) | inuse
+    self.set_freepointer(s, tail, prior)
+    page.index = head
+    if not (prior or counters & FROZEN) and s.has_cpu_partial:
+        page.private_ = counters | FROZEN
+        return put_cpu_partial(self, s, &s.cpus[self.g.cpu], map, pfn, counters, True)
+    page.private_ = counters
+    if counters & FROZEN or (inuse and prior):
+        return 0
+    return self.move_slab(s, pfn, prior, inuse)
 
 
 cdef class Slub(SlubSlabs):
@@ -273,29 +292,12 @@ cdef class Slub(SlubSlabs):
             c.freelist = va
             c.tid += self.tid_step
             return 0
-        return self.free_elsewhere(<SlubCache>cache, va, c)
+        return self.free_elsewhere(<SlubCache>cache, va)
 
-    cdef int free_elsewhere(self, SlubCache s, uint32_t va, KmemCacheCpu *c) except -1:
-        # slow_free() of one object of a plain cache, to another slab than the one in use here
-        cdef Page *map = self.g.map
+    cdef int free_elsewhere(self, SlubCache s, uint32_t va) except -1:
+        # an object of a plain cache, to another slab than the one in use here
         cdef uint32_t pfn = its_slab(self, s, va)
-        cdef uint32_t prior, counters
-        cdef Page *page
-        if pfn == NO_PAGE:
-            return self.slab_of(s, va)
-        page = &map[pfn]
-        prior, counters = page.index, page.private_
-        counters = counters - 1 if counters & 0xFFFF else counters | 0xFFFF
-        bootsim_le32_store(self.at(va + s.offset), prior)
-        page.index = va
-        if not (prior or counters & FROZEN) and s.cpu_partial and not cpu_partial_full(s, c, map):
-            page.private_ = counters | FROZEN
-            push_cpu_partial(c, map, pfn, counters)
-            return 0
-        page.private_ = counters
-        if counters & FROZEN or (prior and counters & 0xFFFF):
-            return 0
-        return self.move_slab(s, c, pfn, prior, counters & 0xFFFF)
+        return self.slab_of(s, va) if pfn == NO_PAGE else slow_free(self, s, pfn, va, va, 1)
 
     cdef int free_checked(self, SlubCache s, uint32_t va) except -1:
         # with what options of the build and debugging want beside
@@ -334,7 +336,9 @@ cdef class Slub(SlubSlabs):
     cdef int do_slab_free(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1:
         cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
         if pfn != c.page:
-            return self.slow_free(s, pfn, head, tail, count)
+            if s.debug and not self.free_debug_processing(s, pfn, head, tail, count):
+                return 0
+            return slow_free(self, s, pfn, head, tail, count)
         if self.hardened and tail == c.freelist:
             kernel_bug(self.k, "mm/slub.c:305", "set_freepointer")
             return 0
@@ -343,26 +347,8 @@ cdef class Slub(SlubSlabs):
         c.tid += self.tid_step
         return 0
 
-    cdef int slow_free(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1:
-        # __slab_free(); free() has its middle once more, for one object and without debugging
-        cdef Page *page = &self.g.map[pfn]
-        cdef uint32_t prior, counters, inuse
-        if s.debug and not self.free_debug_processing(s, pfn, head, tail, count):
-            return 0
-        prior, counters = page.index, page.private_
-        inuse = counters - count & 0xFFFF
-        self.set_freepointer(s, tail, prior)
-        page.index = head
-        page.private_ = (counters & 0xFFFF0000U) | inuse
-        if counters & FROZEN or (inuse and prior):
-            return 0
-        return self.move_slab(s, &s.cpus[self.g.cpu], pfn, prior, inuse)
-
-    cdef int move_slab(self, SlubCache s, KmemCacheCpu *c, uint32_t pfn, uint32_t prior, uint32_t inuse) except -1:
-        # the end of __slab_free(), for a slab that was full or is empty now
-        if s.has_cpu_partial and not prior:
-            self.g.map[pfn].private_ |= FROZEN
-            return self.put_cpu_partial(s, c, pfn, True)
+    cdef int move_slab(self, SlubCache s, uint32_t pfn, uint32_t prior, uint32_t inuse) except -1:
+        # the end of __slab_free(): the slab was full, or is empty now
         if not inuse and s.nr_partial >= s.min_partial:
             if prior:
                 self.remove_partial(s, pfn)

@@ -96,6 +96,7 @@ cdef class SlubSlabs(SlabAllocator):
     cdef uint32_t get_partial_node(self, SlubCache s, KmemCacheCpu *c) except? 1
     cdef int deactivate_slab(self, SlubCache s, uint32_t pfn, uint32_t freelist, KmemCacheCpu *c) except -1
     cdef int unfreeze_partials(self, SlubCache s, KmemCacheCpu *c) except -1
+    cdef int drain_cpu_partial(self, SlubCache s, KmemCacheCpu *c, uint32_t pfn) except -1
     cdef int flush_cpu_slab(self, SlubCache s, uint32_t cpu) except -1
     cdef int flush_all(self, SlubCache s) except -1
     cdef int shrink_node(self, SlubCache s) except -1
@@ -114,12 +115,6 @@ cdef class SlubSlabs(SlabAllocator):
     cdef bint freelist_corrupted(self, SlubCache s, uint32_t pfn, uint32_t *freelist, uint32_t next_) except -1
     cdef int list_slab_objects(self, SlubCache s, uint32_t pfn) except -1
     cdef int tell_owner(self, SlubCache s, uint32_t va) except -1
-
-    cdef inline int put_cpu_partial(self, SlubCache s, KmemCacheCpu *c, uint32_t pfn, bint drain) except -1:
-        if drain and cpu_partial_full(s, c, self.g.map):
-            self.unfreeze_partials(s, c)
-        push_cpu_partial(c, self.g.map, pfn, self.g.map[pfn].private_)
-        return 0 if s.cpu_partial else self.unfreeze_partials(s, c)
 
     cdef inline uint32_t freelist_ptr(self, SlubCache s, uint32_t ptr, uint32_t at) noexcept:
         # FREELIST_HARDENED: what is stored is the pointer, the cache's number and the swapped place of the pointer
@@ -146,19 +141,19 @@ cdef inline void use_no_slab(KmemCacheCpu *c) noexcept nogil:
     c.objects = 0
 
 
-cdef inline bint cpu_partial_full(SlubCache s, const KmemCacheCpu *c, const Page *map) noexcept:
-    return c.partial != LIST_END and map[c.partial].prev >> 16 > s.cpu_partial
-
-
-cdef inline void push_cpu_partial(KmemCacheCpu *c, Page *map, uint32_t pfn, uint32_t counters) noexcept nogil:
+cdef inline int put_cpu_partial(SlubSlabs self, SlubCache s, KmemCacheCpu *c, Page *map, uint32_t pfn,
+                                uint32_t counters, bint drain) except -1:
     # pages and pobjects are two shorts on 32 bits
     cdef uint32_t old = c.partial
     cdef uint32_t both = (counters & 0x7FFF0000) - (counters << 16)
     if old != LIST_END:
+        if drain and map[old].prev >> 16 > s.cpu_partial:
+            return self.drain_cpu_partial(s, c, pfn)
         both += map[old].prev
     map[pfn].prev = (both & 0xFFFF0000U) | (both + 1 & 0xFFFF)
     map[pfn].next = old
     c.partial = pfn
+    return 0 if s.cpu_partial else self.unfreeze_partials(s, c)
 
 
 cdef inline uint32_t object_number(SlubCache s, uint32_t offset) noexcept:

@@ -460,7 +460,7 @@ cdef class SlubSlabs(SlabAllocator):
                 map[pfn].private_ = (map[pfn].private_ & ~<uint32_t>0xFFFF) | objects_of(&map[pfn])
                 map[pfn].index = 0
             else:
-                self.put_cpu_partial(s, c, pfn, False)
+                put_cpu_partial(self, s, c, map, pfn, map[pfn].private_, False)
             if not s.has_cpu_partial or available > s.cpu_partial // 2:
                 break
             pfn = next_
@@ -516,6 +516,11 @@ cdef class SlubSlabs(SlabAllocator):
             discard = map[pfn].next
             self.discard_slab(s, pfn)
         return 0
+
+    cdef int drain_cpu_partial(self, SlubCache s, KmemCacheCpu *c, uint32_t pfn) except -1:
+        # put_cpu_partial() when there are enough
+        self.unfreeze_partials(s, c)
+        return put_cpu_partial(self, s, c, self.g.map, pfn, self.g.map[pfn].private_, False)
 
     cdef int flush_cpu_slab(self, SlubCache s, uint32_t cpu) except -1:
         cdef KmemCacheCpu *c = &s.cpus[cpu]
