@@ -336,7 +336,7 @@ cdef class PageTraffic:
         return result
 
     cdef int turn(self, uint32_t pfn, uint32_t tail, uint32_t order) except -1:
-        # move_freelist_head(), move_freelist_tail(): the list of movable blocks begins, or ends, with this one of its own
+        # move_freelist_head(), move_freelist_tail(): the list begins, or ends, with this block, if it is its own
         cdef Pgdat *g = self.p.g
         cdef uint32_t head, at
         if not holds(g, pfn, 0) or order >= g.max_order:

@@ -279,8 +279,8 @@ cdef int reenter_anon_vmas(VmAreaStruct vma, VmAreaStruct next_, bint adjust_nex
     return 0
 
 
-cdef int remove_vma_struct(UserMm mm, VmAreaStruct vma, VmAreaStruct gone) except -1:
-    # `gone` was merged into vma: out of the lists, its file and its anon_vmas.
+cdef int remove_vma_struct(UserMm mm, VmAreaStruct gone) except -1:
+    # `gone` was merged into its neighbour: out of the lists, its file and its anon_vmas.
     mm.leave(gone)
     unlink_list(mm, gone)
     if gone.vm_file is not None:
@@ -311,7 +311,7 @@ cdef int64_t vma_adjust(VmAreaStruct vma, uint32_t start, uint32_t end, uint32_t
         start_changed, end_changed = start != vma.vm_start, end != vma.vm_end
         anon = move_bounds(vma, next_, start, end, pgoff, change.adjust_next)
         if change.remove_next:
-            remove_vma_struct(mm, vma, next_)
+            remove_vma_struct(mm, next_)
         elif insert is not None:
             insert_vm_struct(mm, insert)
         else:
@@ -325,7 +325,7 @@ cdef int64_t vma_adjust(VmAreaStruct vma, uint32_t start, uint32_t end, uint32_t
             reenter_anon_vmas(vma, next_, change.adjust_next != 0)
         if not change.remove_next:
             return 0
-        forget_merged(mm, vma, next_)
+        forget_merged(mm, next_)
         next_ = vma if change.remove_next == 3 else vma.vm_next
         if change.remove_next != 2:
             break
@@ -364,7 +364,7 @@ cdef int import_for(VmAreaStruct vma, VmAreaStruct next_, Change *change) except
     return 0
 
 
-cdef int forget_merged(UserMm mm, VmAreaStruct vma, VmAreaStruct gone) except -1:
+cdef int forget_merged(UserMm mm, VmAreaStruct gone) except -1:
     # The rest of a merged VMA goes: file reference, anon_vma_merge().
     if gone.vm_file is not None:
         fput(gone.vm_file)

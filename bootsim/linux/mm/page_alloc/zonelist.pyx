@@ -99,7 +99,7 @@ cdef uint32_t isolate_free_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept
 
 # ------------------------------------------------------------------ requests
 
-cdef inline uint32_t take_first(Pgdat *g, Zone *zone, PerCpuPages *pcp, uint32_t head) noexcept nogil:
+cdef inline uint32_t take_first(Pgdat *g, PerCpuPages *pcp, uint32_t head) noexcept nogil:
     # of a per-cpu list that is not empty
     cdef uint32_t pfn = g.map[head].next
     list_del(g.map, pfn)
@@ -117,7 +117,7 @@ cdef uint32_t rmqueue_pcplist(Pgdat *g, Zone *zone, uint32_t mt, uint32_t alloc_
             pcp.count += rmqueue_bulk(g, zone, pcp.batch, head, mt, alloc_flags)
             if list_empty(g.map, head):
                 return NO_PAGE
-        pfn = take_first(g, zone, pcp, head)
+        pfn = take_first(g, pcp, head)
         if not g.checks_pcp or not check_new_page(g, pfn):
             break
     count_vm_events(g, PGALLOC + zone.index, 1)
@@ -196,7 +196,7 @@ cdef uint32_t get_page_from_freelist(Pgdat *g, uint32_t gfp_mask, uint32_t order
     if (list_empty(g.map, head) or zone.boosted_watermark
             or not enough_for_one(g, zone, highest_zoneidx, alloc_flags)):
         return walk_zonelist(g, gfp_mask, order, alloc_flags)
-    pfn = take_first(g, zone, pcp, head)
+    pfn = take_first(g, pcp, head)
     count_vm_events(g, PGALLOC + zone.index, 1)
     prep_single_page(&g.map[pfn], alloc_flags)
     return pfn

@@ -16,7 +16,7 @@ from bootsim.linux.mm.slab_common cimport (
     SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TRACE, SLAB_TYPESAFE_BY_RCU, KmemCache,
     check_own, get_order)
 from bootsim.linux.mm.slub.slabs cimport (
-    LIST_END, TO_TAIL, KmemCacheCpu, SlubCache, SlubSlabs, inuse_of, object_number, objects_of,
+    FROZEN, LIST_END, TO_TAIL, KmemCacheCpu, SlubCache, SlubSlabs, inuse_of, object_number, objects_of,
     put_cpu_partial, use_no_slab, use_slab)
 
 from bootsim.linux.kernel.printk import KERN_WARNING, printk
@@ -25,7 +25,6 @@ from bootsim.linux.mm.slab_common import SlabError, kernel_bug, slab_warning
 from bootsim.linux.mm.slub.slabs import struct_sizes
 
 cdef enum:
-    FROZEN = 0x80000000U
     # where the two first descriptors lie, in the image, is not known; these stand for them
     BOOT_KMEM_CACHE_NODE = 1
     BOOT_KMEM_CACHE = 2

@@ -16,6 +16,7 @@ from bootsim.linux.mm.slab_common cimport KmemCache, SlabAllocator
 
 cdef enum:
     LIST_END = 0x7FFFFFFF
+    FROZEN = 0x80000000U            # of a page's counters: the slab is a CPU's, and in no list of the node
     OBJECT_POISON = 0x80000000U     # __OBJECT_POISON of flags: the object itself is poisoned
     DEBUG_FLAGS = 0x100 | 0x400 | 0x800 | 0x10000 | 0x200000   # SLAB_DEBUG_FLAGS
     TO_HEAD = 0

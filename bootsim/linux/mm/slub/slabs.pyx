@@ -18,10 +18,8 @@ from bootsim.linux.mm.page_alloc.gfp cimport (
     __GFP_NOWARN, __GFP_RECLAIM, __GFP_RECLAIMABLE, GFP_CONSTRAINT_MASK, GFP_KERNEL, GFP_NOWAIT, GFP_RECLAIM_MASK,
     GFP_SLAB_BUG_MASK)
 from bootsim.linux.mm.slab_common cimport (
-    SLAB_CONSISTENCY_CHECKS,
-    DOWN, SLAB_CACHE_DMA, SLAB_CACHE_DMA32, SLAB_POISON, SLAB_RECLAIM_ACCOUNT,
-    SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, UP, KmemCache, PageSource, SlabAllocator, fix_flags,
-    get_order)
+    DOWN, SLAB_CACHE_DMA, SLAB_CACHE_DMA32, SLAB_CONSISTENCY_CHECKS, SLAB_POISON, SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE,
+    SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, UP, KmemCache, PageSource, SlabAllocator, fix_flags, get_order)
 from bootsim.page cimport PAGE_SIZE
 
 from bootsim.errors import KernelPanic
@@ -33,7 +31,6 @@ cdef enum:
     MAX_PARTIAL = 10
     MAX_OBJS_PER_PAGE = 32767
     SHRINK_PROMOTE_MAX = 32
-    FROZEN = 0x80000000U
 
 
 # ------------------------------------------------------------------ lists of slabs, and their counters
@@ -511,11 +508,7 @@ cdef class SlubSlabs(SlabAllocator):
                 discard = pfn
             else:
                 self.add_partial(s, pfn, TO_TAIL)
-        while discard != LIST_END:
-            pfn = discard
-            discard = map[pfn].next
-            self.discard_slab(s, pfn)
-        return 0
+        return self.discard_slabs(s, discard)
 
     cdef int drain_cpu_partial(self, SlubCache s, KmemCacheCpu *c, uint32_t pfn) except -1:
         # put_cpu_partial() when there are enough

@@ -14,7 +14,7 @@ from bootsim.linux.mm.page_alloc.structs cimport Pgdat
 from bootsim.linux.mm.swapfile.info cimport *
 
 
-cdef uint32_t head_page(Pgdat *g, SwapInfo si, uint32_t offset) noexcept nogil:
+cdef uint32_t head_page(SwapInfo si, uint32_t offset) noexcept nogil:
     # vmalloc_to_page(swap_map + offset)
     return si.map_pfns[offset >> 12]
 
@@ -28,7 +28,7 @@ cdef bint attach(Pgdat *g, SwapInfo si, uint32_t offset, unsigned char count, ui
 
     Source: mm/swapfile.c add_swap_count_continuation()
     """
-    cdef uint32_t head = head_page(g, si, offset)
+    cdef uint32_t head = head_page(si, offset)
     cdef uint32_t page
     if g.map[head].private_ == 0:
         list_init(g.map, head)
@@ -51,7 +51,7 @@ cdef bint swap_count_continued(Pgdat *g, SwapInfo si, uint32_t offset, unsigned 
 
     Source: mm/swapfile.c swap_count_continued()
     """
-    cdef uint32_t head = head_page(g, si, offset)
+    cdef uint32_t head = head_page(si, offset)
     cdef uint32_t page
     if g.map[head].private_ != SWP_CONTINUED:
         return False
@@ -95,7 +95,7 @@ cdef int64_t continued_count(Pgdat *g, SwapInfo si, uint32_t offset, unsigned ch
     # All users of a slot. Source: mm/swapfile.c swp_swapcount()
     cdef int64_t total = count & ~COUNT_CONTINUED
     cdef int64_t n = SWAP_MAP_MAX + 1
-    cdef uint32_t page = head_page(g, si, offset)
+    cdef uint32_t page = head_page(si, offset)
     while count & COUNT_CONTINUED:
         page = g.map[page].next
         count = digit(si, page, offset)[0]
@@ -106,7 +106,7 @@ cdef int64_t continued_count(Pgdat *g, SwapInfo si, uint32_t offset, unsigned ch
 
 cdef void detach(Pgdat *g, SwapInfo si, uint32_t offset) noexcept:
     # Free the pages behind that of swap_map. Source: mm/swapfile.c free_swap_count_continuations()
-    cdef uint32_t head = head_page(g, si, offset)
+    cdef uint32_t head = head_page(si, offset)
     cdef uint32_t page
     if g.map[head].private_ != SWP_CONTINUED:
         return
