@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bootsim.lab.session import Session
 
 _PACKAGE = str(Path(__file__).parents[1])
-_NEAR = 3  # calls from here to where an argument of the wrong kind is found out; one that lies deeper is a bug
+NEAR = 3  # calls from a person's to where an argument of the wrong kind is found out; one that lies deeper is a bug
 
 
 class Held(NamedTuple):
@@ -59,13 +59,16 @@ class Bound:
         try:
             answer = self._function(self._session.k, *args, **options)
         except (TypeError, OverflowError, ValueError) as error:
-            if len(traceback.extract_tb(error.__traceback__)) > _NEAR:
+            if len(traceback.extract_tb(error.__traceback__)) > NEAR:
                 raise
             raise InputError(f"{self.__name__}(): {error}") from None
         except AttributeError as error:
-            if error.name != "pgdat":
-                raise
-            raise InputError(f"{self.__name__}(): no zones yet; bootmem_init() makes them") from None
+            if error.name == "pgdat":
+                raise InputError(f"{self.__name__}(): no zones yet; bootmem_init() makes them") from None
+            listed = [value for each in args if isinstance(each, list | tuple) for value in each]
+            if any(error.obj is value for value in (*args, *options.values(), *listed)):
+                raise InputError(f"{self.__name__}(): {error}") from None
+            raise
         self._session.heard(self.__name__, self._words(args, options), args, answer)
         return answer
 

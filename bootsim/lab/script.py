@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import traceback
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootsim.errors import EXIT_DIFFERS, BootsimError, InputError
+from bootsim.lab.bound import NEAR
 from bootsim.reading import read_file
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ class Script:
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}") from None
         except SyntaxError as error:
-            raise InputError(f"{path}:{error.lineno}: {error.msg}") from None
+            line = f":{error.lineno}" if error.lineno else ""
+            raise InputError(f"{path}{line}: {error.msg}") from None
         except ValueError as error:
             raise InputError(f"{path}: {error}") from None
 
@@ -63,7 +66,10 @@ class Script:
             said = f": {error}" if str(error) else ""
             raise AssertionFailed(f"{self._place(error)}: {self._line(error)}{said}") from None
         except Exception as error:
-            if _frames(error)[-1].filename.startswith(_PACKAGE):
+            frames = reversed(_frames(error))
+            inside = sum(1 for _ in takewhile(lambda frame: frame.filename.startswith(_PACKAGE), frames))
+            wrong_use = isinstance(error, (TypeError, ValueError, OverflowError, LookupError, AttributeError))
+            if inside > (NEAR if wrong_use else 0):
                 raise
             raise InputError(f"{self._place(error)}: {type(error).__name__}: {error}") from None
 

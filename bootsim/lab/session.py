@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from bootsim.linux import Kernel
 
 
-
 class Session:
     """A machine with the kernel's functions as attributes; `names()` has everything a shell or script may write bare.
 
@@ -100,7 +99,7 @@ class Session:
 
     def cat(self, name: str) -> Text:
         """Return a file of the kernel's as it is now, by its path ("/proc/buddyinfo") or the view's name."""
-        if text("cat", name).startswith("/proc/") and name.split("/")[2].isdigit():
+        if text("cat", name).startswith("/proc/") and name.split("/")[2].isdecimal():
             return self._of_process(name)
         if name.startswith("/proc/sys/vm/"):
             return Text(self.sysctl(name.removeprefix("/proc/sys/vm/")))

@@ -32,7 +32,15 @@ def test_a_script_that_holds(bootsim, script):
     ("__free_pages(1, 0)\n", 2, "work.py:1: pfn 0x1 order 0"),
     ("back()\n", 2, "work.py:1: back() undoes lines of a prompt"),
     ("import sys\nsys.exit(70)\n", 2, "work.py:2: sys.exit(70)"),
-    ("\0", 2, "work.py"),
+    ("\0", 2, "work.py: "),
+    ("split_page(None, 1)\n", 2, "work.py:1: split_page(): 'NoneType' object has no attribute 'pfn'"),
+    ("vmap([None], 1, VM_MAP, PAGE_KERNEL())\n", 2, "work.py:1: vmap(): 'NoneType' object has no attribute 'pfn'"),
+    ("cma_alloc(5, 5, 5)\n", 2, "work.py:1: cma_alloc(): 'int' object has no attribute 'bitmap'"),
+    ("lab.nothing\n", 2, "work.py:1: AttributeError: no function or constant 'nothing'"),
+    ("k.zone('x')\n", 2, "work.py:1: KeyError: 'x'"),
+    ("k.page(-1)\n", 2, "work.py:1: OverflowError"),
+    ("process(nothing=1)\n", 2, "work.py:1: TypeError"),
+    ("cat('/proc/\N{SUPERSCRIPT TWO}/maps')\n", 2, "work.py:1: no view"),
 ])
 def test_a_script_that_does_not(bootsim, script, text, code, told):
     done = bootsim("run", "vexpress.dts", script(text))
@@ -54,10 +62,14 @@ def test_a_bug_is_a_bug(script, monkeypatch):
     def broken(self):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(Session, "holders", broken)
+    def deep(self, calls=3):
+        return deep(self, calls - 1) if calls else len(None)
+
     monkeypatch.setattr("bootsim.lab.script._PACKAGE", __file__)
-    done = CliRunner().invoke(cli, ["run", "vexpress.dts", str(script("holders()\n"))])
-    assert done.exit_code == 70
+    for call in (broken, deep):
+        monkeypatch.setattr(Session, "holders", call)
+        done = CliRunner().invoke(cli, ["run", "vexpress.dts", str(script("holders()\n"))])
+        assert done.exit_code == 70
 
 
 def test_a_script_that_is_not_there(bootsim, tmp_path):
