@@ -37,15 +37,10 @@ def boot(request: pytest.FixtureRequest) -> Callable[..., Kernel]:
     from bootsim.errors import KernelPanic
     from bootsim.state.recorder import Recorder
 
-    folder = request.path.parent
-
-    def beside(name: Any) -> Any:
-        path = folder / name if isinstance(name, (str, Path)) else None
-        return path if path is not None and path.is_file() else name
-
     def booted(dts: Any, config: Any = "3G/1G", **inputs: Any) -> Kernel:
         until, stages = inputs.pop("until", None), inputs.pop("stages", False)
-        k = bootsim.prepare(beside(dts), beside(config), observer=Recorder() if stages else None, **inputs)
+        files = _beside(request.path.parent, {**inputs, "dts": dts, "config": config})
+        k = bootsim.prepare(**files, observer=Recorder() if stages else None)
         try:
             bootsim.run(k, until=until)
         except KernelPanic as panic:
@@ -55,6 +50,19 @@ def boot(request: pytest.FixtureRequest) -> Callable[..., Kernel]:
         return k
 
     return booted
+
+
+def _beside(folder: Path, inputs: dict[str, Any]) -> dict[str, Any]:
+    # the arguments of a boot, with the files and folders that are there beside the test
+
+    def found(name: Any) -> Any:
+        if isinstance(name, (tuple, list)):  # an initrd with its address, folders of includes
+            return type(name)(map(found, name))
+        path = folder / name if isinstance(name, (str, os.PathLike)) else None
+        return path if path is not None and path.exists() else name
+
+    files = ("dts", "config", "initrd", "efi_memmap", "include_dirs")
+    return inputs | {name: found(inputs[name]) for name in files if name in inputs}
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.File | None:
@@ -157,7 +165,10 @@ class CheckItem(pytest.Item):
 
 
 class ScriptCollector(pytest.File):
-    """A script as one test. Its first line names tree and options: `# bootsim: vexpress.dts --mem 1G`."""
+    """A script as one test. Its first line names tree and options: `# bootsim: vexpress.dts --mem 1G`.
+
+    Names of files are relative to the script's folder, then to the current one.
+    """
 
     def collect(self) -> Iterator[ScriptItem]:
         """Yield the test."""
@@ -181,8 +192,7 @@ class ScriptItem(pytest.Item):
         if not script.arguments:
             raise InputError(f"{self.path}:1: expected `{FIRST_LINE} TREE [OPTIONS]`, as `bootsim run` takes them")
         tree, inputs = parsed(script.arguments, f"{self.path}:1")
-        beside = self.path.parent / tree
-        k = bootsim.prepare(str(beside) if beside.is_file() else tree, **inputs)
+        k = bootsim.prepare(**_beside(self.path.parent, {**inputs, "dts": tree}))
         bootsim.run(k)
         script.run(Session(k, alive.text))
 

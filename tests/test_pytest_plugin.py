@@ -105,3 +105,16 @@ def test_a_script_that_is_named_is_one_test_too(run):
     code, output = run("boards/good.bootsim.py", **{"good.bootsim.py": script})
     assert code == 0, output
     assert "1 passed" in output
+
+
+def test_files_are_those_beside_the_test(run):
+    build = (ROOT / "configs/3g-1g.yaml").read_text().replace('name: "3G/1G"', "name: mine")
+    holds = "assert (k.build.name, k.initrd_start) == ('mine', 0xc4000000), k\n"
+    script = f"# bootsim: board.dts --config mine.yaml --initrd rd@0x64000000 -I ../boards\n{holds}"
+    test = f"""def test_it(boot):
+    k = boot("board.dts", "mine.yaml", initrd=("rd", 0x64000000), include_dirs=["../boards"])
+    {holds}"""
+    files = {"mine.yaml": build, "rd": "x" * 8192, "beside.bootsim.py": script, "test_it.py": test}
+    code, output = run(**files)
+    assert code == 0, output
+    assert "2 passed" in output
