@@ -45,9 +45,10 @@ def replay_text(
         end = Stage(list(STAGES)[-1], {"zones": zones(k), "tables": tables}, l1, l2)
         directory.write(state, [end], dtb=blob, dmesg=console(k), meta={"build": k.build.name, "trace": path.name})
     click.echo("\n".join(view.lines(demand, everything=everything)))
-    if page is not None or object_va is not None:
-        what = f"page {page:#x}" if page is not None else f"object {object_va:#010x}"
-        click.echo("\n".join(demand.life) or f"nothing happened to {what}")
+    asked = [f"page {page:#x}"] if page is not None else []
+    asked += [f"object {object_va:#010x}"] if object_va is not None else []
+    if asked:
+        click.echo("\n".join(demand.life) or f"nothing happened to {' or '.join(asked)}")
     return EXIT_DIFFERS if demand.refused_here else 0
 
 

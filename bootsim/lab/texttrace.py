@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 # " init-1  [000] ....  1.166238: mm_page_free: page=cefd2904 pfn=324217 order=0", with or without the column of marks,
 # the thread group and "kmem:" before the name.
 _LINE = re.compile(
-    r"\s*(?P<task>.*)-(?P<pid>\d+)\s+(?:\(\s*[-\d]+\)\s+)?\[(?P<cpu>\d+)\]\s+(?:\S+\s+)?(?P<time>\d+(?:\.\d+)?):\s+"
-    r"(?:kmem:)?(?P<name>\w+):\s+(?P<rest>.*)"
+    r"(?P<task>.*)-(?P<pid>\d+)\s+(?:\(\s*[-\d]+\)\s+)?\[(?P<cpu>\d{1,5})\]\s+(?:\S+\s+)?"
+    r"(?P<time>\d{1,20}(?:\.\d+)?):\s+(?:kmem:)?(?P<name>\w+):\s+(?P<rest>.*)"
 )
 _LINE_BYTES = 1 << 16
 _LOST = re.compile(r"CPU:\s*\d+ \[(?:LOST (\d+) )?EVENTS(?: DROPPED)?\]", re.IGNORECASE)
@@ -92,13 +92,16 @@ class TextTrace:
 
 
 def number(trace: TextTrace, event: TraceEvent, field: str) -> int:
-    """Return a number as an event has it: decimal, or hexadecimal with 0x. Raises InputError."""
+    """Return a number as an event has it: decimal, or hexadecimal with 0x. Raises InputError, also below zero."""
     text = event.fields[field]
     try:
-        return int(text, 16 if text.lower().startswith("0x") else 10)
+        found = int(text, 16 if text.lower().startswith("0x") else 10)
     except ValueError:
+        found = -1
+    if found < 0:
         raise InputError(f"{trace.path}:{event.line}: {event.name}: {field}={escaped(text)}, expected a "
-                         "number") from None
+                         "number")
+    return found
 
 
 def pointer(trace: TextTrace, event: TraceEvent) -> int:
@@ -114,6 +117,9 @@ def gfp_mask(trace: TextTrace, event: TraceEvent) -> int:
     """Return a request's mask out of the names the kernel writes. Raises InputError for a name that 5.10 has not."""
     text = event.fields["gfp_flags"]
     try:
-        return gfp_flags_of(text)
+        mask = gfp_flags_of(text)
+        if mask >> 32:
+            raise ValueError("expected 32 bits")
     except ValueError as error:
         raise InputError(f"{trace.path}:{event.line}: gfp_flags={escaped(text)}: {error}") from None
+    return mask

@@ -1,8 +1,8 @@
 """A traced system's demand, put to another machine."""
 
-import gzip
 import lzma
 import re
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 import bootsim
 from bootsim.errors import InputError
 from bootsim.lab.demand import Demand
-from bootsim.lab.texttrace import TextTrace
+from bootsim.lab.texttrace import _LINE, TextTrace
 from bootsim.linux.mm.page_alloc import check_buddy_invariants, format_gfp_flags, gfp_flags_of
 from bootsim.views.demand import lines
 
@@ -123,6 +123,11 @@ def test_forms_of_a_line(tmp_path, line):
     ("nothing\n", "no event of kmem: in it"),
     (" a-1 [000] 1.0: mm_page_alloc: page=1 pfn=5\n", ":1: mm_page_alloc without order, gfp_flags"),
     (alloc("x1"), "pfn=x1, expected a number"),
+    (alloc(1, -1), "order=-1, expected a number"),
+    (alloc(-5), "pfn=-5, expected a number"),
+    (alloc(1, flags="0x100000000"), "gfp_flags=0x100000000: expected 32 bits"),
+    (alloc(1, cpu=int("9" * 4000)), "no event of kmem: in it"),
+    (alloc(1, time="9" * 400), "no event of kmem: in it"),
     (alloc(1, 16), "order=16, expected less than 16"),
     (alloc(1, flags="GFP_MAGIC"), "Linux 5.10 has no flag 'GFP_MAGIC'"),
     (" a-1 [000] 1.0: kfree: call_site=f ptr=me", "ptr=me, expected an address"),
@@ -141,18 +146,16 @@ def test_lost_events_other_events_and_unknown_processors_are_told(demand):
     assert "sched_switch (1)" in told
 
 
-def test_packed_files(tmp_path):
-    for name, pack in (("t.gz", gzip.compress), ("t.xz", lzma.compress)):
-        (tmp_path / name).write_bytes(pack(alloc(7).encode()))
-        assert len(list(TextTrace(tmp_path / name))) == 1
-    (tmp_path / "bad.xz").write_bytes(b"no xz")
-    with pytest.raises(InputError, match=r"bad\.xz"):
-        list(TextTrace(tmp_path / "bad.xz"))
-
-
 def test_a_line_that_does_not_end_is_no_trace():
     with pytest.raises(InputError, match="/dev/zero: a line of more than 64 KiB, expected a trace"):
         list(TextTrace("/dev/zero"))
+
+
+@pytest.mark.parametrize("part", [" ", "-1", " -1 ", "-1 [0] ", "-1 [0] 1: "])
+def test_a_long_line_of_something_else_is_read_in_no_time(part):
+    line, began = part * (60000 // len(part)), time.process_time()
+    assert _LINE.match(line) is None
+    assert time.process_time() - began < 1  # with two ways to read each space: a minute
 
 
 def test_masks_go_to_names_and_back():
