@@ -17,6 +17,7 @@ from bootsim.reading import read_file, read_packed
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
 _ARGUMENTS = {  # what an operation needs beside `op`
     "mmap": "who addr len prot flags fd off ret", "munmap": "who addr len ret", "mprotect": "who addr len prot ret",
@@ -32,6 +33,27 @@ _ARGUMENTS = {  # what an operation needs beside `op`
 def is_process_recording(path: Path) -> bool:
     """Whether a folder holds the marks of processes, not a trace of pages."""
     return any((path / name).is_file() for name in ("marks.json", "marks.json.xz"))
+
+
+def _numbers(found: dict[str, Any], needed: Iterable[str], *others: str) -> None:
+    # raises KeyError where a number is missing, ValueError where one of them, or of others that are there, is none
+    if not isinstance(found, dict):
+        raise TypeError(f"{found!r}, expected an object")
+    for name in (*needed, *(name for name in others if name in found)):
+        bits = 31 if name.startswith("sysctl_") else 32
+        if not isinstance(found[name], int) or not 0 <= found[name] < 1 << bits:
+            raise ValueError(f"{name} is {found[name]!r}, expected a number of {bits} bits")
+
+
+def _check_mm(mm: dict[str, Any]) -> None:
+    _numbers(mm, ("mmap_base", "start_brk"), "brk", "start_stack", "def_flags", "task_size")
+    for v in mm["vmas"]:
+        _numbers(v, ("start", "end", "flags", "pgoff"), "size")
+        if not isinstance(v["file"], str | None):
+            raise ValueError(f"file is {v['file']!r}, expected its name")
+    for e in mm.get("ptes", ()):
+        _numbers(e, ("va", "linux", "hw"))
+        _numbers(e.get("page", {}), (), "mapping")
 
 
 class ProcessRecording:
@@ -58,12 +80,12 @@ class ProcessRecording:
         try:
             marks = json.loads(read_packed(file, "the marks of a recorded process", MOST_BYTES))
             for mark in marks:
-                for task in mark["tasks"].values():
-                    for v in task["mm"]["vmas"]:
-                        numbers = all(isinstance(v[name], int) for name in ("start", "end", "flags", "pgoff"))
-                        if not numbers or not isinstance(v["file"], str | None):
-                            raise ValueError(f"a mapping of something else than numbers and a file's name: {v}")
-                int(mark["mark"])
+                for pid, task in mark["tasks"].items():
+                    _check_mm(task["mm"])
+                    _numbers(task.get("rlimit", {}), (), "stack", "data", "memlock", "as")
+                    int(pid)
+                _numbers(mark, ("mark",))
+                _numbers(mark.get("kernel", {}), (), "stack_guard_gap", "mmap_min_addr", "sysctl_max_map_count")
             if len(marks[0]["tasks"]) != 1:
                 raise ValueError("one process is expected at the first mark")
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:

@@ -206,8 +206,11 @@ class ProcessReplay:
                 e = mapped.get(va)
                 if e is None:
                     continue
-                anon = bool(e.get("page", {}).get("mapping", 0) & 1)
-                self.pages.install(vma, va, e["linux"] & PAGE_SIZE - 1, anon, e["linux"] >> PAGE_SHIFT == zero)
+                anon, is_zero = bool(e.get("page", {}).get("mapping", 0) & 1), e["linux"] >> PAGE_SHIFT == zero
+                if not anon and not is_zero and vma.vm_file is None:
+                    raise InputError(f"{self.recording.path}: {va:#x} has a page of a file, and no file that is known "
+                                     "is mapped there")
+                self.pages.install(vma, va, e["linux"] & PAGE_SIZE - 1, anon, is_zero)
         for vma in mm:
             if vma.vm_file is not None and vma.vm_flags & VM_EXEC and not vma.vm_flags & VM_WRITE:
                 self._passed_over(vma, mapped)
