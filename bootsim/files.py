@@ -25,6 +25,8 @@ Name = str | os.PathLike[str]
 def target_of(path: Name) -> Path:
     """Return where a file named `path` goes, links followed. Raises InputError when it cannot go there."""
     given = Path(path)
+    if str(given) == "-":
+        raise InputError("-: expected the name of a file; that of standard output is /dev/stdout")
     if _is_stream(given):
         return given
     target = Path(os.path.realpath(path))

@@ -55,6 +55,8 @@ def test_where_no_file_can_go(tmp_path):
         files.write(tmp_path, "x")
     with pytest.raises(InputError, match="/dev/full: No space left"):
         files.write("/dev/full", "x")
+    with pytest.raises(InputError, match="-: expected the name of a file; that of standard output is /dev/stdout"):
+        files.write("-", "x")
 
 
 def test_links_stay_links_and_pipes_are_written_to(tmp_path):

@@ -47,8 +47,8 @@ LOADER_OPTIONS = (
                  help="A variable of U-Boot's environment that decides where things lie (fdt_high, initrd_high, "
                  "bootm_low, bootm_size, ...), or what decides beside it (top, version, ...). Repeatable."),
     click.option("--atags", metavar="WORDS",
-                 help="ATAGs of an old loader, which the decompressor writes into the appended tree: "
-                 "mem=SIZE@BASE,initrd=SIZE@BASE,serial=NUMBER,cmdline=TEXT, the command line last."),
+                 help="ATAGs of an old loader, which the decompressor writes into the appended tree: mem=SIZE@BASE, "
+                 "initrd=SIZE@BASE, serial=NUMBER, cmdline=TEXT, with commas between them and the command line last."),
     click.option("--efi-memmap", metavar="FILE",
                  help="Boot through UEFI with the memory map of this log, which a kernel with efi=debug wrote."),
     click.option("--dtb-addr", type=ADDRESS, metavar="ADDR", help="Physical address of the device tree blob."),

@@ -39,13 +39,18 @@ _HELP = """Replay a recording of a real kernel's memory traffic, and tell how ma
       bootsim replay traces/kl-slub-256
       bootsim replay traces/kl-slub-256 --answers answers.bin --state end
       bootsim replay traces/kl-slub-256 --at 40000 --page 0x61930
-      bootsim replay traces/kl-slub-256 --object 0xc1805bc0
+      bootsim replay traces/kl-slub-256 --object 0xc1805bc0 --json | jq .object
+      bootsim replay traces/kl-slub-256 --report life.html --page 0x61930
       trace-cmd report -F kmem | bootsim replay - --tree board.dtb --mem 256M
-      bootsim replay trace.txt --tree board.dtb --object 0xc1a0adc0
+      bootsim replay trace.txt --tree board.dtb --slab slob --object 0xc1a0adc0 --all
     """
 
 
-@click.command(help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+_EXITS = ("Exit codes: 0 every answer agrees (of a text trace: every request was answered), 1 not, 2 bad input, 3 the "
+          "kernel panicked at boot.")
+
+
+@click.command(help=_HELP, epilog=_EXITS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("recording", type=click.Path(path_type=Path))
 @click.option("--config", metavar="BUILD", help="The kernel build, as for boot.")
 @SLAB_OPTION
@@ -83,8 +88,9 @@ def replay(
         _refuse("not for a text trace", {"--json": as_json, "--report": report, "--answers": answers})
         sys.exit(replay_text(recording, tree, config, slab, mem, state=state, at=at, page=page, object_va=object_va,
                              everything=everything))
-    if report is not None:
-        files.target_of(report)
+    for file in (report, answers):
+        if file is not None:
+            files.target_of(file)
     if is_process_recording(recording):
         from bootsim.cli.demand import replay_process
 

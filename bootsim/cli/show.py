@@ -52,7 +52,7 @@ _ADDRESS = re.compile(r"(0x)?[0-9a-fA-F]+")
 def _help() -> str:
     from bootsim.views.catalog import VIEWS
 
-    return _HELP.format(views="\n".join(f"      {view.name:<20}{view.about}" for view in VIEWS.values()))
+    return _HELP.format(views="\n".join(f"      {view.name:<24}{view.about}" for view in VIEWS.values()))
 
 
 def _known_stages(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -104,6 +104,7 @@ class ProcessRecording:
                 words = json.loads(line)
                 self._take(words)
                 needed = _ARGUMENTS.get(words.get("op", ""), "").split()
+                needed += ["mark"] if "mark" in words else []
                 if any(not isinstance(words[name], str if name == "access" else int) for name in needed):
                     raise ValueError("an argument is no number")
             except (ValueError, KeyError, TypeError, AttributeError) as error:

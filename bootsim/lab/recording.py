@@ -27,6 +27,9 @@ class Recording:
         self.path = Path(path)
         if not self.path.is_dir():
             raise InputError(f"{self.path}: no folder; a recording is a folder with mmtrace.bin.xz and boot.dtb")
+        if not (self.path / "meta.json").exists():
+            raise InputError(f"{self.path}: no recording: expected boot.dtb, meta.json and mmtrace.bin.xz in it, or of "
+                             "a process console.log and marks.json")
         self.meta = self._json("meta.json")
         data = self._data()
         if len(data) % RECORD_BYTES or not data:

@@ -73,6 +73,21 @@ def test_what_is_not_there_is_no_recording_and_no_trace(bootsim, tmp_path):
                                 "input\n")
 
 
+def test_a_folder_of_something_else_is_no_recording(bootsim, tmp_path):
+    done = bootsim("replay", tmp_path)
+    assert done.exit_code == 2
+    assert "no recording: expected boot.dtb, meta.json and mmtrace.bin.xz in it, or of a process" in done.stderr
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("option", ["--answers", "--report"])
+def test_where_no_file_can_go_nothing_is_replayed(bootsim, recorded, tmp_path, option):
+    for file, told in ((tmp_path, "is a directory"), (tmp_path / "no/file", "parent directory"), ("-", "/dev/stdout")):
+        done = bootsim("replay", recorded("kc-slub-256"), "--config", "none", option, file)
+        assert done.exit_code == 2
+        assert told in done.stderr
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
 def test_a_packed_trace_is_known_by_its_content(bootsim, trace, pack):
     trace.write_bytes(pack(ALLOC.encode()))

@@ -98,6 +98,7 @@ def test_a_refused_mapping_tells_how_a_file_was_opened(tmp_path):
         ("console.log", "nothing", "@@BEGIN"),
         ("console.log", '@@BEGIN vmlab\n{"op":"mmap","who":0}\n@@END', "operation 1"),
         ("console.log", '@@BEGIN vmlab\n{"op":\n@@END', "operation 1"),
+        ("console.log", '@@BEGIN vmlab\n{"mark":[1]}\n@@END', "is no number"),
         ("console.log", '@@BEGIN vmlab\n{"op":"munmap","who":0,"addr":4096,"len":"x","ret":0}\n@@END', "is no number"),
     ],
 )
