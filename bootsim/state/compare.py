@@ -16,11 +16,13 @@ from bootsim.state.directory import LogOnly, StateDirectory
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_STAMP = re.compile(r"^(<\d+>)?\[\s*\d+\.\d+\](\[\s*[TC]\d+\])?\s*")
+_STAMP = re.compile(r"^(<\d+>)?\[(?:\s*\d+\.\d+|\w{3} \w{3} [ \d]\d [\d:]{8} \d{4})\](\[\s*[TC]\d+\])?\s*")
 _CALLER = re.compile(r"^(memblock_\w+: .*) \S+$")
 _SMP = re.compile(r"SMP: Total of (\d{1,4}) processors activated")
 _EARLY_FREE = re.compile(r"^(printk: early log buf free: ).*")
 _TRACE = re.compile(r"Modules linked in:|CPU: \d+ PID: ")
+# KERN_DEBUG: what dmesg shows and a console, whose lines a replay keeps, leaves out
+_DEBUG = re.compile(r"On node \d+ totalpages: |\w+ zone: \d+ pages\b|pcpu-alloc: |cma: \w+\((?:limit|size) ")
 _LATE = ("SLUB: ", "Freeing unused kernel ", "Freeing initrd memory")
 _LIMITS = ("lowmem_limit", "high_memory", "max_low_pfn", "min_low_pfn", "max_pfn")
 _ZONE_NUMBERS = ("name", "start_pfn", "spanned", "present", "managed", "nr_free_pages")
@@ -46,6 +48,8 @@ def compare(real: StateDirectory | LogOnly, replay: StateDirectory) -> Iterator[
     theirs, ours = log_lines(real.log), log_lines(replay.log)
     if theirs and not theirs[0].startswith("Booting Linux"):
         ours = ours[-len(theirs) :]  # a real log that overflowed has lost its oldest lines
+    if isinstance(real, LogOnly) and not any(map(_DEBUG.match, ours)):
+        theirs = [line for line in theirs if not _DEBUG.match(line)]
     yield _in_order("dmesg lines", theirs, ours)
     for stage, fields in real.stages.items():
         mine = replay.stages.get(stage, {})

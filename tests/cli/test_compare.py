@@ -7,6 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from bootsim import boot
 from bootsim.cli.group import cli
 
 
@@ -43,6 +44,29 @@ def test_a_bare_serial_log_will_do(capture, replay, tmp_path):
     result = run("compare", log, replay)
     assert result.exit_code == 0, result.output
     assert result.output.startswith("ok   dmesg lines")
+
+
+def test_what_dmesg_shows_and_a_console_does_not_is_no_difference(replay, capture, tmp_path):
+    k = boot(capture / "boot.dtb")
+    whole = [line for record in k.log.records if record.kernel for line in record.text.split("\n")]
+    assert any(record.level == 7 for record in k.log.records)
+    for stamp in ("", "[    0.000000] ", "[Thu Jan  1 00:00:07 1970] "):
+        (tmp_path / "dmesg").write_text("".join(f"{stamp}{line}\n" for line in whole))
+        result = run("compare", tmp_path / "dmesg", replay)
+        assert result.exit_code == 0, result.output
+    (tmp_path / "dmesg").write_text("".join(f"{line}\n" for line in whole if not line.startswith("Initmem")))
+    assert run("compare", tmp_path / "dmesg", replay).exit_code == 1
+
+
+def test_a_log_with_everything_is_held_against_a_replay_with_everything(capture, tmp_path):
+    words = ("--cmdline", "console=ttyAMA0 ignore_loglevel")
+    assert run("boot", capture / "boot.dtb", *words, "--state", tmp_path / "whole", "-q").exit_code == 0
+    log = (tmp_path / "whole/dmesg.log").read_text()
+    assert "LIFO batch:" in log
+    (tmp_path / "dmesg").write_text(log.replace("LIFO batch:", "LIFO batch:1"))
+    result = run("compare", tmp_path / "dmesg", tmp_path / "whole")
+    assert result.exit_code == 1
+    assert "+ Normal zone: " in result.output
 
 
 def test_a_difference_is_shown_and_gives_exit_1(capture, replay, tmp_path):
