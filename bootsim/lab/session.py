@@ -490,14 +490,15 @@ class Session:
     def remember(self, most: int = 32) -> None:
         """Keep the machine and the bare names as they are, for `back`; the prompt calls it before each line."""
         self.past.append((self.k.copy(), dict(self.held), dict(self.bare or {})))
-        del self.past[:-most]
+        del self.past[: -most - 1]  # the last one is of the line that will say back()
 
     def back(self) -> None:
         """Undo the last line of the prompt: the machine and all names are as before it. Raises InputError."""
-        if len(self.past) < 2:  # the last one is of the line that says back()
-            at_prompt = "back(): no line to undo"
-            raise InputError(at_prompt if self.past else "back() undoes lines of a prompt; use branch()")
-        self.past.pop()
+        if not self.past:
+            raise InputError("back() undoes lines of a prompt; use branch()")
+        self.past.pop()  # of the line that says back()
+        if not self.past:
+            raise InputError("back(): no line to undo")
         self.k, self.held, known = self.past.pop()
         if self.bare is not None:
             self.bare.clear()

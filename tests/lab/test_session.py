@@ -162,8 +162,12 @@ def test_back_is_of_prompts(lab):
 
 
 def test_the_past_is_bounded(lab):
-    typed(lab, *["x = 1"] * 40)
-    assert len(lab.past) == 32
+    bare = typed(lab, *[f"x = {i}" for i in range(40)], *["back()"] * 32)
+    assert bare["x"] == 7
+    for _ in range(2):
+        with pytest.raises(InputError, match="no line to undo"):
+            typed(lab, "back()")
+    assert bare["x"] == 7
 
 
 def test_a_branch_is_a_machine_of_its_own(lab):
