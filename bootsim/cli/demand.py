@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -39,7 +40,10 @@ def replay_text(
     blob = k.machine.ram.read(k.machine.dtb_pa, int.from_bytes(k.machine.ram.read(k.machine.dtb_pa + 4, 4), "big"))
     bootsim.run(k)
     demand = Demand(k, TextTrace(path), page=page, object_va=object_va)
-    demand.run(at)
+    terminal = sys.stderr.isatty()
+    demand.run(at, (lambda done: click.echo(f"\r{done} events", nl=False, err=True)) if terminal else None)
+    if terminal:
+        click.echo("\r\033[K", nl=False, err=True)
     if state is not None:
         tables, l1, l2 = page_tables(k)
         end = Stage(list(STAGES)[-1], {"zones": zones(k), "tables": tables}, l1, l2)

@@ -16,6 +16,8 @@ from bootsim.linux.mm.page_alloc import __free_pages as free_pages
 from bootsim.linux.mm.page_alloc import alloc_pages, nr_free_pages, split_page
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bootsim.lab.texttrace import TextTrace, TraceEvent
     from bootsim.linux import Kernel
 
@@ -69,12 +71,14 @@ class Demand:
         self.fewest_free_line = 0
         self.cpus_unknown: set[int] = set()
 
-    def run(self, stop: int | None = None) -> None:
-        """Handle the trace's events, or the first `stop` of them. Raises InputError."""
+    def run(self, stop: int | None = None, told: Callable[[int], None] | None = None) -> None:
+        """Handle the trace's events, or the first `stop` of them; `told` hears how many. Raises InputError."""
         for event in self.trace:
             if stop is not None and self.events >= stop:
                 break
             self.events += 1
+            if told is not None and not self.events & 0x3FFF:
+                told(self.events)
             self.first_time = event.time if self.first_time is None else self.first_time
             self.last_time = event.time
             if event.name in PAGES:
