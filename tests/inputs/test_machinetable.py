@@ -64,6 +64,9 @@ _ARRAY = re.compile(r"char (?:const )?\*\s*(?:const )?(\w+)\[\]\s*(?:__\w+\s*)*=
 _COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 
 
+LATER_GONE = {("INTEGRATOR_CP_DT", "init_early"): "intcp_init_early"}  # hooks that a later 5.10.y has not
+
+
 def source_descriptors(arm):
     """(symbol, name, dt_compat, dma_zone_size is there, hooks) of every descriptor with dt_compat in arch/arm."""
     for path in [arm / "kernel" / "devtree.c", *sorted(arm.glob("mach-*/*.c"))]:
@@ -74,7 +77,7 @@ def source_descriptors(arm):
             fields = dict(re.findall(r"\.(\w+)\s*=\s*(?:smp_ops\(|smp_init_ops\()?(\w+)", body))
             if "dt_compat" in fields or symbol == "GENERIC_DT":
                 compat = arrays[fields["dt_compat"]] if "dt_compat" in fields else ""
-                hooks = tuple(fields.get(hook) for hook in HOOKS)
+                hooks = tuple(fields.get(hook, LATER_GONE.get((symbol, hook))) for hook in HOOKS)
                 yield symbol, name, compat, "dma_zone_size" in fields, hooks
 
 

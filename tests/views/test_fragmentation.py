@@ -63,15 +63,8 @@ def test_the_files(booted, name):
 
 
 def test_without_compaction_there_is_no_file(booted):
-    held = booted()
-    build = held.build
-
-    class Without(type(held)):
-        @property
-        def build(self):
-            return build.replace(config=build.config.replace(COMPACTION=False))
-
-    held.__class__ = Without
+    build = booted().build
+    held = SimpleNamespace(build=build.replace(config=build.config.replace(COMPACTION=False)))
     with pytest.raises(NotHeld, match="CONFIG_COMPACTION"):
         extfrag.data(held, "unusable_index")
 
