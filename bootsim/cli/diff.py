@@ -88,9 +88,10 @@ def diff(ctx: click.Context, /, names: tuple[str, ...], form: str, show: tuple[s
 def _sides(boots: tuple[str, ...], options: Mapping[str, Any], steps: bool) -> list[Side]:
     if len(boots) > 2:
         raise click.UsageError(f"{len(boots)} boots given, expected one or two")
-    crowded = [name for name, values in options.items() if name not in FOR_BOTH and len(values) > 2]
-    if crowded:
-        raise click.UsageError(f"--{crowded[0].replace('_', '-')} given more than twice")
+    times = {name: len(values) for name, values in options.items() if name not in FOR_BOTH}
+    crowded = next((name for name, count in times.items() if count > 2), None)
+    if crowded is not None:
+        raise click.UsageError(f"--{crowded.replace('_', '-')} given more than twice")
     first, second = _inputs(options, 0), _inputs(options, 1)
     if len(boots) == 2:
         return _pair(boots, (first, second), steps)
@@ -98,7 +99,7 @@ def _sides(boots: tuple[str, ...], options: Mapping[str, Any], steps: bool) -> l
     if Path(name).is_dir():
         second = _inputs(options, -1)
         return _pair((name, name), ({}, second), steps, replay_second=True)
-    if first == second:
+    if 2 not in times.values():
         raise click.UsageError("one boot given and no option twice: nothing to compare with")
     return _pair((name, name), (first, second), steps)
 

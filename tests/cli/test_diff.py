@@ -318,6 +318,11 @@ def test_fewer_boots_than_needed_are_told(bootsim):
     assert "Not all settled within 3 boots; --boots allows more." in result.stdout
 
 
+def test_an_option_given_twice_with_one_value_makes_two_boots(bootsim):
+    result = bootsim("diff", "vexpress.dts", "--mem", "1G", "--mem", "1G")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "the same")
+
+
 @pytest.mark.parametrize("args", [("vexpress.dts",), ("vexpress.dts", "--mem", "1G"), ("nowhere.dts", "vexpress.dts"),
                                   ("vexpress.dts", "--config", "3G/1G", "--config", "9G/9G"),
                                   ("vexpress.dts", *("--mem", "1G") * 3), ("a", "b", "c")])  # fmt: skip
