@@ -1,6 +1,7 @@
 # The replay of page traffic, for the replay of objects.
 from libc.stdint cimport int64_t, uint32_t
 
+from bootsim.lab.contigrange cimport ContigRange
 from bootsim.lab.mappings cimport MappingTraffic
 from bootsim.linux.mm.page_alloc cimport CompactControl, PageOwners, Pglist
 
@@ -11,12 +12,11 @@ cdef int check_records(const uint32_t[:, ::1] events, const uint32_t[:, ::1] ans
 
 cdef class PageTraffic:
     cdef Pglist p
-    cdef object contig_now       # inside alloc_contig_range(): its entry of `contig`
+    cdef ContigRange contig_now  # inside alloc_contig_range(): its entry of `contig`
     cdef list free_pages         # compaction's free pages, in list order
     cdef list isolated           # blocks taken since that list was used up: (pfn, order)
     cdef uint32_t last_isolated
     cdef uint32_t last_target    # what alloc_migration_target() was answered last
-    cdef bint undoing            # inside alloc_contig_range(): isolation ends
     cdef readonly list contig
     cdef public object driver    # whose run() does the records that come between compaction's steps; None: this
     cdef public object own       # what does those that are the caller's
@@ -49,7 +49,6 @@ cdef class PageTraffic:
     cdef int differs(self, Py_ssize_t i, str what) except -1
     cdef int go_on_with(self, uint32_t ours, uint32_t real, uint32_t order) except -1
     cdef int free_one(self, uint32_t pfn, uint32_t cpu) except -1
-    cdef int take_contig(self) except -1
     cdef int rare(self, Py_ssize_t i, uint32_t kind, uint32_t a, uint32_t b, uint32_t c,
                   const uint32_t[:, ::1] events, uint32_t[:, ::1] answers) except -1
     cdef int free_block(self, uint32_t pfn, uint32_t order, uint32_t fpi_flags) except -1
@@ -62,10 +61,10 @@ cdef class PageTraffic:
     cdef int moves(self, uint32_t old, uint32_t new_) noexcept
     cdef Py_ssize_t compact(self, Py_ssize_t i) except -1
     cdef int ask(self, Py_ssize_t i, CompactControl *cc) except -1
+    cdef int woken_for(self, Py_ssize_t i, CompactControl *cc) except -1
     cdef int priority(self, CompactControl *cc) noexcept
     cdef uint32_t hand_over(self, Py_ssize_t i, uint32_t gfp_mask, uint32_t order) noexcept
     cdef Py_ssize_t next_step(self)
-    cdef (uint32_t, uint32_t) isolated_for(self, uint32_t start, uint32_t end) noexcept
     cdef bint in_contig(self, uint32_t pfn)
     cdef int meanwhile(self) noexcept
     cdef bint compacts_too(self) except -1

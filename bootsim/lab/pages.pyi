@@ -1,11 +1,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from bootsim.lab.contigrange import ContigRange
 from bootsim.lab.mappings import MappingTraffic
 from bootsim.linux.mm.page_alloc import Pglist
 
 class PageTraffic:
-    contig: list[list[int]]
+    contig: list[ContigRange]
     asked: int
     wrong: int
     first_wrong: tuple[int, str] | None

@@ -16,17 +16,18 @@ from bootsim.lab.kinds cimport (
     BOOST, CMA_ALLOC, CMA_RELEASE, COMPACT, CONTIG_ENTER, CONTIG_LEAVE, DRAIN, FOLD, FREE_BLOCK, FREE_ONE, ISOLATE_FREE,
     LRU_ISOLATED, MOVED, PAGEBLOCK, PAGESET, PUT_BACK, REQUEST, STEAL, THRESHOLD, TURN_LIST, WATERMARKS)
 from bootsim.lab.mappings cimport is_mapping
-from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER, compact_zone
+from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER, compact_zone, compaction_suitable_of
 from bootsim.lab.blocks cimport holds, in_use
-from bootsim.linux.mm.compaction.skip cimport turn_list
-from bootsim.linux.mm.compaction.skip cimport COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT
+from bootsim.lab.contigrange cimport ContigRange, isolated_for
+from bootsim.linux.mm.compaction.skip cimport (
+    COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, STAYS_LAST, turn_list)
 from bootsim.linux.mm.page_alloc cimport (
-    COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_PARTIAL_SKIPPED, MIGRATE_SYNC_LIGHT,
+    COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_CONTINUE, COMPACT_PARTIAL_SKIPPED, MIGRATE_SYNC_LIGHT,
     FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
     MIGRATE_ISOLATE, MIGRATE_MOVABLE, NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_reserved,
     MOVABLE_LRU, NOT_MOVABLE, CompactControl, Page, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone,
     alloc_pages_nodemask, block_of, drain_pages_zone_of, free_list_of, free_pages_ok, free_unref_page_of,
-    get_pageblock, gfp_migratetype, isolate_contig, isolate_free_page, move_block, prep_new_page, put_free_block,
+    get_pageblock, gfp_migratetype, isolate_free_page, move_block, prep_new_page, put_free_block,
     take_free_page, unreserve_highatomic_pageblock, zone_of)
 from bootsim.linux.mm.page_alloc.gfp cimport GFP_USER, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_RETRY_MAYFAIL
 
@@ -50,8 +51,8 @@ cdef class PageTraffic:
     """One kernel's page allocator under recorded traffic, from record to record.
 
     `asked` and `wrong` count requests and answers that differ from the recorded ones; `first_wrong` is the first
-    difference as a tuple of the record's index and a sentence. `contig` holds [start, end, migrate type, taken] of
-    each alloc_contig_range() since the last answer of CMA.
+    difference as a tuple of the record's index and a sentence. `contig` holds each alloc_contig_range() since the last
+    answer of CMA.
     """
 
     def __init__(self, Pglist pgdat not None):
@@ -154,7 +155,7 @@ cdef class PageTraffic:
             raise ValueError(f"the recording frees page {pfn:#x}, which the machine has not")
         self.last_isolated = NO_PAGE
         if self.contig_now is not None and get_pageblock(g, pfn) == MIGRATE_ISOLATE:
-            self.take_contig()
+            self.contig_now.take()
         page = &g.map[pfn]
         if not in_use(self.p.g, pfn, 0):
             return 0
@@ -165,16 +166,6 @@ cdef class PageTraffic:
         page.page_type = 0
         page.flags &= ~<uint32_t>PG_head
         free_unref_page_of(g, pfn)
-        return 0
-
-    cdef int take_contig(self) except -1:
-        # Older recordings do not tell that the free pages of a contiguous range were taken (11): they are, before the
-        # first of those beyond its ends is given back, or isolation ends.
-        cdef Pgdat *g = self.p.g
-        cdef uint32_t start = self.contig_now[0]
-        cdef uint32_t end = self.contig_now[1]
-        if not self.contig_now[3] and holds(self.p.g, start, 0) and holds(self.p.g, end - 1, 0):
-            self.contig_now[3] = isolate_contig(g, start, end)
         return 0
 
     cdef int rare(self, Py_ssize_t i, uint32_t kind, uint32_t a, uint32_t b, uint32_t c,
@@ -188,12 +179,17 @@ cdef class PageTraffic:
         elif kind == PAGEBLOCK:
             self.pageblock(events, i, a, b)
         elif kind == CONTIG_ENTER:
-            self.contig_now = [a, b, c, False]
-            self.undoing = False
+            self.contig_now = ContigRange.__new__(ContigRange)
+            self.contig_now.g, self.contig_now.start, self.contig_now.end = g, a, b
             self.contig.append(self.contig_now)
         elif kind == CONTIG_LEAVE:
-            answers[i, 3] = 0 if self.contig_now is not None and self.contig_now[3] else 0xFFFFFFF0U
+            answers[i, 3] = 0 if self.contig_now is not None and self.contig_now.taken else 0xFFFFFFF0U
+            if self.contig_now is not None:
+                self.contig_now.leave(c)
             self.contig_now = None
+        elif kind == LRU_ISOLATED:
+            if self.in_contig(a):
+                self.contig_now.finds_movable(a)
         elif kind == ISOLATE_FREE:
             self.isolate(a, b)
         elif kind == PUT_BACK:
@@ -241,10 +237,12 @@ cdef class PageTraffic:
         old = get_pageblock(g, pfn)
         if migratetype == MIGRATE_ISOLATE:
             move_block(g, pfn, MIGRATE_ISOLATE, True)
+            if self.in_contig(pfn):
+                self.contig_now.isolated += 1
         elif old == MIGRATE_ISOLATE:
             if self.contig_now is not None:
-                self.take_contig()
-                self.undoing = True
+                self.contig_now.take()
+                self.contig_now.undoing = True
             # unset_migratetype_isolate(): a block that was taken whole is put back after this
             move_block(g, pfn, migratetype, self.last_isolated != pfn)
         elif old == MIGRATE_HIGHATOMIC and self.contig_now is None and migratetype != MIGRATE_HIGHATOMIC:
@@ -280,7 +278,7 @@ cdef class PageTraffic:
             g.map[i].refcount = 1
         self.last_isolated = pfn if order >= g.pageblock_order else NO_PAGE
         if self.in_contig(pfn):
-            self.contig_now[3] = self.contig_now[3] or not self.undoing
+            self.contig_now.takes_block()
         else:
             self.isolated.append((pfn, order))
         return 0
@@ -303,6 +301,7 @@ cdef class PageTraffic:
         # In a contiguous range the new page is the one that alloc_migration_target() asked for last; compaction takes
         # it from its own list, which split_map_pages() made of the blocks taken: the last one's last page comes first.
         if self.in_contig(old):
+            self.contig_now.last_result = result
             answers[i, 2] = self.last_target
         else:
             if not self.free_pages:
@@ -416,7 +415,20 @@ cdef class PageTraffic:
             if ahead < self.events.shape[0]:
                 cc.gfp_mask = self.events[ahead, 1]
             self.priority(cc)
-        cc.highest_zoneidx = g.gfp_zone[cc.gfp_mask & GFP_ZONEMASK] if cc.direct_compaction else g.nr_zones - 1
+        cc.highest_zoneidx = g.gfp_zone[cc.gfp_mask & GFP_ZONEMASK]
+        return 0 if cc.direct_compaction else self.woken_for(i, cc)
+
+    cdef int woken_for(self, Py_ssize_t i, CompactControl *cc) except -1:
+        # Up to which zone kcompactd was woken for, no record tells. Whether it found the zone suitable does.
+        cdef Py_ssize_t ahead = i + 1
+        cdef bint leaves
+        while ahead < self.events.shape[0] and self.events[ahead, 0] != COMPACT:
+            ahead += 1
+        leaves = ahead < self.events.shape[0] and self.events[ahead, 2] == 0 and self.events[ahead, 3] <= LEFT_ALONE
+        cc.highest_zoneidx = self.p.g.nr_zones - 1
+        while cc.highest_zoneidx > cc.zone.index and leaves == (
+                compaction_suitable_of(self.p.g, cc.zone, cc.order, 0, cc.highest_zoneidx) == COMPACT_CONTINUE):
+            cc.highest_zoneidx -= 1
         return 0
 
     cdef int priority(self, CompactControl *cc) noexcept:
@@ -455,11 +467,11 @@ cdef class PageTraffic:
         cdef Py_ssize_t i = self.at
         cdef uint32_t kind, pfn, start = 0, end = 0
         if self.contig_now is not None:
-            start, end = self.isolated_for(self.contig_now[0], self.contig_now[1])
+            start, end = isolated_for(self.p.g, self.contig_now.start, self.contig_now.end)
         while i < self.events.shape[0]:
             kind, pfn = self.events[i, 0], self.events[i, 1]
             if kind == CONTIG_ENTER:
-                start, end = self.isolated_for(pfn, self.events[i, 2])
+                start, end = isolated_for(self.p.g, pfn, self.events[i, 2])
             elif kind == CONTIG_LEAVE:
                 start = end = 0
             elif kind in (ISOLATE_FREE, LRU_ISOLATED, MOVED):
@@ -470,16 +482,8 @@ cdef class PageTraffic:
             i += 1
         return i
 
-    cdef (uint32_t, uint32_t) isolated_for(self, uint32_t start, uint32_t end) noexcept:
-        # pfn_max_align_down(), pfn_max_align_up(): the pageblocks that alloc_contig_range() isolates
-        cdef uint32_t mask = (<uint32_t>1 << max(self.p.g.max_order - 1, self.p.g.pageblock_order)) - 1
-        return start & ~mask, (end + mask) & ~mask
-
     cdef bint in_contig(self, uint32_t pfn):
-        cdef uint32_t start = 0, end = 0
-        if self.contig_now is not None:
-            start, end = self.isolated_for(self.contig_now[0], self.contig_now[1])
-        return start <= pfn < end
+        return self.contig_now is not None and self.contig_now.isolates(pfn)
 
     cdef int meanwhile(self) noexcept:
         # What is recorded before compaction's next step: also whole compactions of other tasks.
@@ -596,5 +600,5 @@ cdef void told(void *self, int what, uint32_t a, uint32_t b, uint32_t c) noexcep
                 traffic.astray(f"takes the free block {a:#x} of order {b}, in the recording another one, or none")
         elif traffic.is_next(TURN_LIST, a):
             traffic.done()
-        else:
+        elif b != STAYS_LAST:
             traffic.astray(f"turns the list of order {c} to {a:#x}, in the recording otherwise")

@@ -147,7 +147,7 @@ class PageReplay:
 
     def _cma_alloc(self, i: int, count: int, where: int) -> None:
         # The ranges that it tried were records (8, 9): what became of them here is known, the rest is the bitmap's.
-        tried = {(start, end): taken for start, end, _, taken in self.traffic.contig}
+        tried = {(one.start, one.end): one.taken for one in self.traffic.contig}
         self.traffic.contig.clear()
 
         def contig(_k: Kernel, start: int, end: int, _migratetype: int) -> int:
@@ -193,6 +193,7 @@ class PageReplay:
                 "first_pfn": pfns[0] if pfns else 0,
                 "order": k.mm.pageblock_order,
                 "migratetype": [pa.get_pageblock_migratetype(k, max(pfn, first)) for pfn in pfns],
+                "skip": [int(pa.is_pageblock_skipped(k, max(pfn, first))) for pfn in pfns],
             } if pfns else {}
         areas = [{"name": area.name, "base_pfn": area.base_pfn, "count": area.count,
                   "order_per_bit": area.order_per_bit, "set_bits": area.set_bits} for area in k.mm.cma_areas]

@@ -221,3 +221,75 @@ def test_compaction_goes_on_after_another_tasks(tmp_path, dtb):
     replay.run(len(records) - 1)
     assert replay.traffic.ends[len(records) - 5] == (0x60000, 8)
     assert replay.answers[len(records) - 2, 2] == free
+
+
+def skipped(replay):
+    """The first pages of the pageblocks of lowmem that compaction is to pass by."""
+    found = replay.state()["zones"][0]["pageblocks"]
+    return [found["first_pfn"] + (i << found["order"]) for i, skip in enumerate(found["skip"]) if skip]
+
+
+@pytest.mark.parametrize(("tail", "expected"), [
+    ([(9, 0x62200, 0x63600, 0)], [0x62400, 0x62C00, 0x63000, 0x63400]),
+    ([(19, 0x62810, 0x60100, 0xFFFFFFF5), (9, 0x62200, 0x63600, 0xFFFFFFF0)], [0x62400]),
+    ([(1, pa.GFP_USER, 0, 0xFFFFFFFF), (9, 0x62200, 0x63600, 0xFFFFFFF4)], [0x62400]),
+], ids=["taken", "a page does not move", "nowhere to move to"])
+def test_pageblocks_looked_through_for_a_contiguous_range_are_passed_by_later(tmp_path, dtb, tail, expected):
+    # mm/compaction.c isolate_migratepages_block(): those that begin in the range and have nothing to move, up to the
+    # page that the range could not get rid of; no_set_skip_hint is not asked there
+    blocks = range(0x62000, 0x63800, 0x400)
+    records = [(1, pa.GFP_KERNEL, 0, 0), (8, 0x62200, 0x63600, 1), *((5, pfn, 5, 0) for pfn in blocks),
+               (18, 0x62810, 0, 2), *tail[:-1], *((5, pfn, 1, 0) for pfn in blocks), tail[-1]]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run()
+    assert skipped(replay) == expected
+
+
+def test_a_range_that_could_not_be_isolated_was_not_looked_through(tmp_path, dtb):
+    records = [(1, pa.GFP_KERNEL, 0, 0), (8, 0x62000, 0x62800, 1), (5, 0x62000, 5, 0), (5, 0x62000, 1, 0),
+               (9, 0x62000, 0x62800, 0xFFFFFFF0)]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run()
+    assert skipped(replay) == []
+
+
+def in_pieces(dtb, free):
+    """A machine without free memory but for one block of eight pages and `free` single pages: the records of it."""
+    k = prepare(dtb, build_with(), dtb_addr=DTB_PA)
+    run(k, until="mem_init")
+    mask = pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_NOWARN | pa.__GFP_NORETRY
+    pfns = []
+    while (pfn := pa.alloc_pages(k, mask, 0)) is not None:
+        pfns.append(pfn)
+    low = sorted(pfn for pfn in pfns if pa.page_zone_name(k, pfn) == "Normal")
+    have = set(low)
+    block = next(pfn for pfn in low if not pfn & 7 and have.issuperset(range(pfn, pfn + 8)))
+    singles = [pfn for pfn in low if pfn > block + 8 and not pfn & 1 and pfn + 1 in have][-free:]
+    return [(1, mask, 0, pfn) for pfn in pfns], block, [(3, pfn, 0, 0) for pfn in (*singles, *range(block, block + 8))]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_list_that_need_not_be_turned_may_have_a_record(tmp_path, dtb, told):
+    # mm/compaction.c move_freelist_tail() of the only block of its list
+    taken, block, freed = in_pieces(dtb, 60)
+    records = [*taken, *freed, (17, 0, 4, 0x80000001), *[(58, block, 1, 3)] * told, (17, 0, 0, 6)]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run()
+    assert len(records) - 1 in replay.traffic.ends  # written by the scanners' own run alone
+
+
+@pytest.mark.parametrize(("short", "ends"), [(False, (0x60800, 6)), (True, (0, 1))])
+def test_up_to_which_zone_kcompactd_was_woken_for_is_seen_from_what_it_did(tmp_path, dtb, short, ends):
+    # __compaction_suitable() keeps the zone's lowmem_reserve for requests of higher zones: with less, kcompactd goes on
+    # if it was woken for this zone, and leaves if it was for a higher one
+    build, probe = build_with(), prepare(dtb, build_with(), dtb_addr=DTB_PA)
+    run(probe, until="mem_init")
+    pa.init_per_zone_wmark_min(probe)
+    zone = pa.zones_snapshot(probe)[0]
+    assert zone["lowmem_reserve"][2] > 100
+    taken, _, freed = in_pieces(dtb, zone["watermark"][1] + 2 * 16 + 50)
+    records = [*taken, *freed, (7, 0, 0, 0), (17, 0, 4, 0x80000001), (17, 0, *ends)]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build)
+    replay.run()
+    assert replay.traffic.ends[len(records) - 1][1] == ends[1]
+    assert short == (replay.traffic.ends[len(records) - 1][0] == 0)

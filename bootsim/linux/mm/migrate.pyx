@@ -12,7 +12,7 @@ from bootsim.errno cimport EAGAIN, EBUSY, ENOMEM
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
-from bootsim.linux.mm.page_alloc.node cimport Pglist, check_pfn, check_pfn_range
+from bootsim.linux.mm.page_alloc.node cimport Pglist, check_pfn, check_pfn_range, round_up
 from bootsim.linux.mm.page_alloc.report cimport alloc_failed, tell_events_so_far
 from bootsim.linux.mm.page_alloc.slowpath cimport alloc_pages_nodemask
 from bootsim.linux.mm.page_alloc.structs cimport *
@@ -255,23 +255,35 @@ cdef int migrate_pages(k, Pglist p, list batch, bint quiet) except? -2:
     return -ENOMEM if no_target else failed
 
 
+cdef inline bint starts_pageblock(const Pgdat *g, uint32_t pfn) noexcept nogil:
+    return not pfn & ((<uint32_t>1 << g.pageblock_order) - 1)
+
+
 cdef int migrate_range(k, Pglist p, uint32_t start, uint32_t end) except 1:
     # What may move in [start, end) goes elsewhere, up to 32 pages at a time, but for clean pages of files, which are
     # dropped; 0 or -errno.
     cdef Pgdat *g = p.g
     cdef uint32_t pfn = start
     cdef list batch
-    cdef int ret = 0, tries
+    cdef int ret = 0, tries, kind
+    cdef bint in_vain = False  # the pageblock was looked through from its start, and nothing in it can be moved
     if g.owners.drain != NULL:
         g.owners.drain(g.owners.self, True)
     while pfn < end and not g.owners.stop:
         batch = []
         while pfn < end and len(batch) < CLUSTER:
-            if (not PageBuddy(&g.map[pfn])
-                    and g.owners.movable(g.owners.self, pfn, MIGRATE_SYNC, GFP_KERNEL) != NOT_MOVABLE
-                    and g.owners.isolate(g.owners.self, pfn, MIGRATE_SYNC)):
-                batch.insert(0, pfn)
+            if starts_pageblock(g, pfn):
+                in_vain = True
+            if not PageBuddy(&g.map[pfn]):
+                kind = g.owners.movable(g.owners.self, pfn, MIGRATE_SYNC, GFP_KERNEL)
+                if kind == MOVABLE_LRU:
+                    in_vain = False
+                if kind != NOT_MOVABLE and g.owners.isolate(g.owners.self, pfn, MIGRATE_SYNC):
+                    in_vain = False
+                    batch.insert(0, pfn)
             pfn += 1
+            if in_vain and (pfn == end or starts_pageblock(g, pfn)):
+                set_pageblock_skip(g, page_zone(g, pfn - 1), pfn - 1, True)
         count_vm_events(g, COMPACTISOLATED, len(batch))
         tries = 0
         while batch and tries < TRIES:
@@ -288,13 +300,21 @@ cdef int migrate_range(k, Pglist p, uint32_t start, uint32_t end) except 1:
 def empty_range(k, uint32_t start, uint32_t end):
     """Move what may move out of [start, end), whose pageblocks are isolated; 0 or -errno. Raises what a holder raises.
 
-    Source: mm/page_alloc.c __alloc_contig_migrate_range(), mm/migrate.c migrate_pages()
+    A pageblock of which the range holds the start, and in it nothing that may move, is one that compaction passes by
+    from then on.
+
+    Source: mm/page_alloc.c __alloc_contig_migrate_range(), mm/migrate.c migrate_pages(), mm/compaction.c
+        isolate_migratepages_range()
     """
     cdef Pglist p = k.mm.pgdat
+    cdef uint32_t pfn
     cdef int ret = 0
     check_pfn_range(p.g, start, end)
     if p.g.owners != NULL and p.g.owners.frees:
         ret = migrate_range(k, p, start, end)
         p.raise_death()
         raise_what_a_holder_raised(p)
+    else:
+        for pfn in range(round_up(start, <uint32_t>1 << p.g.pageblock_order), end, 1 << p.g.pageblock_order):
+            set_pageblock_skip(p.g, page_zone(p.g, pfn), pfn, True)
     return ret

@@ -203,3 +203,21 @@ def test_what_may_not_move_is_refused(k):
         holders.let_go(pa.alloc_pages(k, pa.GFP_KERNEL, 0))
     with pytest.raises(pa.PageFrameError, match="expected a zone"):
         fragmentation_index(k, 9, 1)
+
+
+def test_a_contiguous_range_without_pages_to_move_is_passed_by_later(k):
+    # mm/compaction.c isolate_migratepages_block() sets the hint of a pageblock that it looked through from its start
+    area = k.mm.cma_areas[0]
+    kept = fill(k, 0.97)
+    first, last = area.base_pfn + 1024, area.base_pfn + 2048
+    assert [holder for holder in kept if first <= holder.pfn < first + 64]
+    assert pa.alloc_contig_range(k, first, first + 64, pa.MIGRATE_CMA) == 0  # pages moved away
+    assert not pa.is_pageblock_skipped(k, first)
+    assert pa.alloc_contig_range(k, last + 128, last + 160, pa.MIGRATE_CMA) == 0  # from its middle
+    assert not pa.is_pageblock_skipped(k, last)
+    for holder in [holder for holder in kept if last <= holder.pfn < last + 64]:
+        page_holders(k).let_go(holder.pfn)
+        pa.__free_pages(k, holder.pfn, 0)
+    pa.drain_all_pages(k)
+    assert pa.alloc_contig_range(k, last, last + 64, pa.MIGRATE_CMA) == 0
+    assert pa.is_pageblock_skipped(k, last)

@@ -106,9 +106,10 @@ cdef int64_t isolate_migratepages_block(Pgdat *g, CompactControl *cc, int64_t lo
 
 
 cdef void move_freelist_tail(Pgdat *g, uint32_t head, uint32_t freepage, uint32_t order) noexcept nogil:
-    if g.map[head].prev != freepage:
+    cdef bint turns = g.map[head].prev != freepage
+    if turns:
         turn_list(g, head, g.map[freepage].next)
-    tell_owners(g, TURNED_LIST, freepage, 1, order)
+    tell_owners(g, TURNED_LIST, freepage, 1 if turns else STAYS_LAST, order)
 
 
 cdef bint suitable_migration_source(Pgdat *g, CompactControl *cc, int64_t pfn) noexcept nogil:

@@ -64,7 +64,12 @@ from bootsim.linux.mm.page_alloc.boot import (
     reset_all_zones_managed_pages,
 )
 from bootsim.linux.mm.page_alloc.contig import alloc_contig_range, free_contig_range, take_isolated_range
-from bootsim.linux.mm.page_alloc.debug import check_buddy_invariants, page_info, zones_snapshot
+from bootsim.linux.mm.page_alloc.debug import (
+    check_buddy_invariants,
+    is_pageblock_skipped,
+    page_info,
+    zones_snapshot,
+)
 from bootsim.linux.mm.page_alloc.gfp import (
     __GFP_ACCOUNT,
     __GFP_ATOMIC,

@@ -71,6 +71,16 @@ def page_info(k, uint32_t pfn):
     }
 
 
+def is_pageblock_skipped(k, uint32_t pfn):
+    """Whether compaction's scanners are to pass the pageblock that holds `pfn` by.
+
+    Source: include/linux/pageblock-flags.h get_pageblock_skip()
+    """
+    cdef Pglist p = k.mm.pgdat
+    check_pfn(p.g, pfn, 0)
+    return get_pageblock_skip(p.g, page_zone(p.g, pfn), pfn)
+
+
 # ------------------------------------------------------------------ invariants
 
 def check_buddy_invariants(Pglist pgdat not None):

@@ -1,0 +1,4 @@
+class ContigRange:
+    start: int
+    end: int
+    taken: bool
