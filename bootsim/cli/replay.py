@@ -178,9 +178,10 @@ def _tell(run: PageReplay, name: str, lives: dict[str, list[str]], *, as_json: b
     found = None if first is None else around(run.recording, run.k.build, *first)
     if as_json:
         click.echo(json.dumps({"recording": name, "agree": right, "answers": asked, "replayed": run.at,
-                               "records": total, "first_difference": found, **lives}))
+                               "records": total, "untold": run.untold(), "first_difference": found, **lives}))
     else:
         click.echo(f"{name}: {right} of {asked} answers agree, {run.at} of {total} records")
+        click.echo("".join(f"{line}\n" for line in run.untold()), nl=False)
         if first is not None and found is not None:
             record, real, ours = first
             click.echo(f"first difference: record {record}: {_words(real)} in the recording, {_words(ours)} here")

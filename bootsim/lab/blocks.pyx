@@ -1,8 +1,18 @@
-"""What is known of a block of pages that a recording names: after a wrong answer it may be any."""
+"""What is known of records, and of a block of pages that one names: after a wrong answer it may be any."""
 
 from libc.stdint cimport int64_t, uint32_t
 
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_on_pcp, PG_slab, PageBuddy, Pgdat, block_of
+
+
+cdef int check_records(const uint32_t[:, ::1] events, const uint32_t[:, ::1] answers, Py_ssize_t start,
+                       Py_ssize_t stop) except -1:
+    # some records are handled with those that come after `stop`, and answered
+    if events.shape[1] != 4 or answers.shape[1] != 4 or events.shape[0] != answers.shape[0]:
+        raise ValueError("expected records of four words, and a row for the answer to each")
+    if stop > events.shape[0] or start < 0:
+        raise ValueError("more records asked for than there are")
+    return 0
 
 
 cdef bint holds(const Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:

@@ -13,11 +13,11 @@ lacks it, and such a cache is not shared), and, in recordings without record 54,
 
 from libc.stdint cimport uint32_t
 
-from bootsim.lab.blocks cimport has_slab, holds, in_use
+from bootsim.lab.blocks cimport check_records, has_slab, holds, in_use
 from bootsim.lab.kinds cimport (
     ASKED, CACHE, CACHE_NAME, CHANGE, CREATED, FLUSH, FREE_BLOCK, FREE_ONE, FURTHER, GET, KMALLOC, MARK, PUT, REQUEST,
     TURN_LIST)
-from bootsim.lab.pages cimport PageTraffic, check_records
+from bootsim.lab.pages cimport PageTraffic
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page, Pgdat
 from bootsim.linux.mm.page_alloc.gfp cimport (
     __GFP_BITS_MASK, __GFP_COMP, __GFP_HIGHMEM, __GFP_NORETRY, __GFP_NOWARN)

@@ -2,12 +2,9 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from bootsim.lab.contigrange cimport ContigRange
+from bootsim.lab.hints cimport SkipHints
 from bootsim.lab.mappings cimport MappingTraffic
 from bootsim.linux.mm.page_alloc cimport CompactControl, PageOwners, Pglist
-
-
-cdef int check_records(const uint32_t[:, ::1] events, const uint32_t[:, ::1] answers, Py_ssize_t start,
-                       Py_ssize_t stop) except -1
 
 
 cdef class PageTraffic:
@@ -18,6 +15,7 @@ cdef class PageTraffic:
     cdef uint32_t last_isolated
     cdef uint32_t last_target    # what alloc_migration_target() was answered last
     cdef readonly list contig
+    cdef readonly SkipHints hints
     cdef public object driver    # whose run() does the records that come between compaction's steps; None: this
     cdef public object own       # what does those that are the caller's
     cdef public MappingTraffic mappings     # what does those of kernel mappings; None: they are passed over
@@ -35,6 +33,7 @@ cdef class PageTraffic:
     cdef int prio                # that it is at; -1: there is none
     cdef uint32_t prio_zone      # the zone it compacted last, and the best result of this round over the zones
     cdef int prio_result
+    cdef readonly list strayed   # the records at which compaction went another way than the recorded one
     cdef readonly dict ends      # how compactions ended: by the index of the record, (migrate scanner's pfn, result)
     cdef object error            # raised below it
     cdef readonly Py_ssize_t asked
@@ -71,6 +70,7 @@ cdef class PageTraffic:
     cdef bint gives_back(self, uint32_t kind, uint32_t pfn)
     cdef bint is_next(self, uint32_t kind, uint32_t a) noexcept
     cdef int done(self) noexcept
+    cdef int strays(self, Py_ssize_t i, str what) except -1
     cdef int astray(self, str what) noexcept
     cdef int finish(self, int result, int64_t migrate_pfn) except -1
     cdef int turn(self, uint32_t pfn, uint32_t tail, uint32_t order) except -1

@@ -2,11 +2,13 @@ from collections.abc import Callable
 from typing import Any
 
 from bootsim.lab.contigrange import ContigRange
+from bootsim.lab.hints import SkipHints
 from bootsim.lab.mappings import MappingTraffic
 from bootsim.linux.mm.page_alloc import Pglist
 
 class PageTraffic:
     contig: list[ContigRange]
+    hints: SkipHints
     asked: int
     wrong: int
     first_wrong: tuple[int, str] | None
@@ -15,5 +17,6 @@ class PageTraffic:
     own: Callable[[int], None] | None
     held: bytearray | None
     mappings: MappingTraffic | None
+    strayed: list[int]
     ends: dict[int, tuple[int, int]]
     def run(self, events: memoryview, answers: memoryview, start: int, stop: int) -> int: ...

@@ -17,10 +17,11 @@ from bootsim.lab.kinds cimport (
     LRU_ISOLATED, MOVED, PAGEBLOCK, PAGESET, PUT_BACK, REQUEST, STEAL, THRESHOLD, TURN_LIST, WATERMARKS)
 from bootsim.lab.mappings cimport is_mapping
 from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER, compact_zone, compaction_suitable_of
-from bootsim.lab.blocks cimport holds, in_use
+from bootsim.lab.blocks cimport check_records, holds, in_use
 from bootsim.lab.contigrange cimport ContigRange, isolated_for
+from bootsim.lab.hints cimport SkipHints
 from bootsim.linux.mm.compaction.skip cimport (
-    COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, STAYS_LAST, turn_list)
+    COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, FOUND_NOTHING, STAYS_LAST, turn_list)
 from bootsim.linux.mm.page_alloc cimport (
     COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_CONTINUE, COMPACT_PARTIAL_SKIPPED, MIGRATE_SYNC_LIGHT,
     FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
@@ -37,32 +38,23 @@ cdef enum:
     GFP_MIGRATION_TARGET = GFP_USER | __GFP_MOVABLE | __GFP_RETRY_MAYFAIL
 
 
-cdef int check_records(const uint32_t[:, ::1] events, const uint32_t[:, ::1] answers, Py_ssize_t start,
-                       Py_ssize_t stop) except -1:
-    # some records are handled with those that come after `stop`, and answered
-    if events.shape[1] != 4 or answers.shape[1] != 4 or events.shape[0] != answers.shape[0]:
-        raise ValueError("expected records of four words, and a row for the answer to each")
-    if stop > events.shape[0] or start < 0:
-        raise ValueError("more records asked for than there are")
-    return 0
-
-
 cdef class PageTraffic:
     """One kernel's page allocator under recorded traffic, from record to record.
 
     `asked` and `wrong` count requests and answers that differ from the recorded ones; `first_wrong` is the first
-    difference as a tuple of the record's index and a sentence. `contig` holds each alloc_contig_range() since the last
-    answer of CMA.
+    difference as a tuple of the record's index and a sentence; `strayed` has the records at which a compaction went
+    another way. `contig` holds each alloc_contig_range() since the last answer of CMA.
     """
 
     def __init__(self, Pglist pgdat not None):
         self.p = pgdat
         self.free_pages, self.isolated, self.contig = [], [], []
         self.last_isolated = self.last_target = NO_PAGE
-        self.taken = set()
-        self.ends = {}
+        self.taken, self.ends, self.strayed = set(), {}, []
         self.captured = NO_PAGE
         self.prio = -1
+        self.hints = SkipHints.__new__(SkipHints)
+        self.hints.g = pgdat.g
         self.owners.self = <void *>self
         self.owners.movable = &movable
         self.owners.isolate = &isolate
@@ -173,9 +165,8 @@ cdef class PageTraffic:
         cdef Pgdat *g = self.p.g
         if kind == FREE_BLOCK:
             self.free_block(a, b, c)
-        elif kind == DRAIN:
-            if a < g.nr_cpus and b < g.nr_zones:
-                drain_pages_zone_of(g, a, &g.zones[b])
+        elif kind == DRAIN and a < g.nr_cpus and b < g.nr_zones:
+            drain_pages_zone_of(g, a, &g.zones[b])
         elif kind == PAGEBLOCK:
             self.pageblock(events, i, a, b)
         elif kind == CONTIG_ENTER:
@@ -187,9 +178,8 @@ cdef class PageTraffic:
             if self.contig_now is not None:
                 self.contig_now.leave(c)
             self.contig_now = None
-        elif kind == LRU_ISOLATED:
-            if self.in_contig(a):
-                self.contig_now.finds_movable(a)
+        elif kind == LRU_ISOLATED and self.in_contig(a):
+            self.contig_now.finds_movable(a)
         elif kind == ISOLATE_FREE:
             self.isolate(a, b)
         elif kind == PUT_BACK:
@@ -199,14 +189,12 @@ cdef class PageTraffic:
         elif kind == STEAL:
             g.movable_seen[g.nr_movable_seen & 15] = b & 0xFFFF
             g.nr_movable_seen += 1
-        elif kind == BOOST:
-            if c == 1 and a < g.nr_zones:
-                g.zones[a].watermark_boost = b
+        elif kind == BOOST and c == 1 and a < g.nr_zones:
+            g.zones[a].watermark_boost = b
         elif kind == FOLD:
             self.fold(i, a, answers)
-        elif kind == THRESHOLD:
-            if a < g.nr_zones and b < g.nr_cpus:
-                g.zones[a].pageset[b].stat_threshold = <int32_t>c
+        elif kind == THRESHOLD and a < g.nr_zones and b < g.nr_cpus:
+            g.zones[a].pageset[b].stat_threshold = <int32_t>c
         elif kind == COMPACT:
             self.isolated.clear()
             self.free_pages.clear()
@@ -349,8 +337,6 @@ cdef class PageTraffic:
         if at != head:
             turn_list(g, head, at)
         return 0
-
-    # ------------------------------------------------------------------ compaction
 
     cdef Py_ssize_t compact(self, Py_ssize_t i) except -1:
         """The two scanners run; each thing they do is held against the recording's next record of it.
@@ -499,6 +485,9 @@ cdef class PageTraffic:
                         self.at += 1
                 if self.owners.stop or not self.compacts_too():
                     break
+            if (self.cc != NULL and not self.cc.ignore_skip_hint and self.at < self.events.shape[0]
+                    and self.events[self.at, 0] == LRU_ISOLATED and holds(self.p.g, self.events[self.at, 1], 0)):
+                self.hints.found_a_page(self.events[self.at, 1])
         except Exception as error:
             self.error = error
             self.owners.stop = True
@@ -531,13 +520,17 @@ cdef class PageTraffic:
         self.at += 1
         return self.meanwhile()
 
+    cdef int strays(self, Py_ssize_t i, str what) except -1:
+        self.strayed.append(i)
+        return self.differs(i, what)
+
     cdef int astray(self, str what) noexcept:
         # The recording's own steps are taken over from here on.
         cdef uint32_t pfn
         cdef Pgdat *g = self.p.g
         if not self.owners.stop:
             self.owners.stop = True
-            self.differs(self.at, f"compaction: {what}")
+            self.strays(self.at, f"compaction: {what}")
             pfn = g.map[self.cc.freepages].next
             while pfn != self.cc.freepages:
                 self.free_pages.append(pfn)
@@ -545,19 +538,19 @@ cdef class PageTraffic:
         return 0
 
     cdef int finish(self, int result, int64_t migrate_pfn) except -1:
-        cdef Py_ssize_t i = self.at
+        cdef Py_ssize_t i
         if self.owners.stop:
             return 0
         self.meanwhile()
         i = self.at
         if i >= self.events.shape[0] or self.events[i, 0] != COMPACT or self.events[i, 3] > LEFT_ALONE:
-            self.differs(i, f"compaction ends with {result} at {migrate_pfn:#x}, in the recording it goes on")
+            self.strays(i, f"compaction ends with {result} at {migrate_pfn:#x}, in the recording it goes on")
             return 0
         self.answers[i, 2], self.answers[i, 3] = <uint32_t>migrate_pfn, result
         self.ends[i] = (self.answers[i, 2], self.answers[i, 3])
         if self.events[i, 2] != self.answers[i, 2] or self.events[i, 3] != self.answers[i, 3]:
-            self.differs(i, f"compaction ends with {result} at {migrate_pfn:#x}, in the recording with "
-                         f"{self.events[i, 3]} at {self.events[i, 2]:#x}")
+            self.strays(i, f"compaction ends with {result} at {migrate_pfn:#x}, in the recording with "
+                        f"{self.events[i, 3]} at {self.events[i, 2]:#x}")
         self.at = i + 1
         return 0
 
@@ -598,6 +591,8 @@ cdef void told(void *self, int what, uint32_t a, uint32_t b, uint32_t c) noexcep
                 traffic.done()
             else:
                 traffic.astray(f"takes the free block {a:#x} of order {b}, in the recording another one, or none")
+        elif what == FOUND_NOTHING:
+            traffic.hints.found_nothing(a)
         elif traffic.is_next(TURN_LIST, a):
             traffic.done()
         elif b != STAYS_LAST:

@@ -177,6 +177,19 @@ class PageReplay:
                 first = (i, [self.records[i, w] for w in range(4)], [self.answers[i, w] for w in range(4)])
         return right, total, first
 
+    def untold(self) -> list[str]:
+        """What the replay had to take as given although no record tells it, as sentences."""
+        hints, strayed = self.traffic.hints, self.traffic.strayed
+        told = []
+        if hints.untold:
+            told.append(f"{hints.untold} of compaction's hints to pass a pageblock by rest on there being no page in "
+                        "it that was on an LRU list and could not be taken, which no record tells; "
+                        f"{hints.shown_wrong} of them turned out otherwise")
+        if strayed:
+            told.append(f"compaction went another way than the recorded one in {len(strayed)} places, first at record "
+                        f"{strayed[0]}; from each on the recorded steps were taken")
+        return told
+
     def state(self) -> dict[str, Any]:
         """Zones with their pageblocks, and CMA areas with their bitmaps, in the recording's own form."""
         return {**self.state_of(self.k), **self.mappings.snapshot()}

@@ -10,11 +10,11 @@ in order, and through a node every four seconds, which the records of the arrays
 
 from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.lab.blocks cimport holds
+from bootsim.lab.blocks cimport check_records, holds
 from bootsim.lab.kinds cimport (
     ARRAYS, ASKED, CACHE, CHANGE, CREATED, DRAINED, EMPTIED, FREE_BLOCK, FREE_LIMIT, FREE_ONE, GET, GIVEN_BACK, KMALLOC,
     NEW_SLAB, PUT, REQUEST, TURN_LIST, UNTOUCHED)
-from bootsim.lab.pages cimport PageTraffic, check_records
+from bootsim.lab.pages cimport PageTraffic
 from bootsim.lab.recorded cimport Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pgdat
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_COMP

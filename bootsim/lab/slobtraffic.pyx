@@ -6,10 +6,10 @@ record 51, which comes behind that of the object (21); an interrupt between the 
 
 from libc.stdint cimport uint32_t
 
-from bootsim.lab.blocks cimport holds
+from bootsim.lab.blocks cimport check_records, holds
 from bootsim.lab.kinds cimport (
     ASKED, CACHE, CHANGE, CREATED, FREE_ONE, GET, KMALLOC, PUT, PUT_BY_RCU, REQUEST, TURN_LIST)
-from bootsim.lab.pages cimport PageTraffic, check_records
+from bootsim.lab.pages cimport PageTraffic
 from bootsim.lab.recorded cimport Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pgdat
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_COMP

@@ -293,3 +293,24 @@ def test_up_to_which_zone_kcompactd_was_woken_for_is_seen_from_what_it_did(tmp_p
     replay.run()
     assert replay.traffic.ends[len(records) - 1][1] == ends[1]
     assert short == (replay.traffic.ends[len(records) - 1][0] == 0)
+
+
+@pytest.mark.parametrize(("order", "mode", "wrong"), [(4, 1, 1), (0xFFFFFFFF, 2, 0)])
+def test_a_hint_that_no_record_tells_is_counted_and_given_up_when_shown_wrong(tmp_path, dtb, order, mode, wrong):
+    # isolate_migratepages_block() marks a pageblock without movable pages, but not if one on an LRU list could not be
+    # taken; a compaction that asks for the hints and takes a page of it shows that it was not marked
+    taken, _, freed = in_pieces(dtb, 60)
+    records = [*taken, *freed, (17, 0, 4, 0x80000001), (17, 0, 0x68400, 6), (17, 0, order, 0x80000000 | mode),
+               (18, 0x62010, 0, 2)]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run(len(records) - 2)
+    assert replay.traffic.wrong == 0
+    assert 0x62000 in skipped(replay)
+    hints = replay.traffic.hints
+    assert 20 < hints.untold < len(skipped(replay))  # those without a page in use are known
+    assert (hints.shown_wrong, replay.traffic.strayed) == (0, [])
+    replay.run()
+    assert hints.shown_wrong == wrong
+    assert (0x62000 in skipped(replay)) == (not wrong)
+    assert replay.untold()[0].endswith(f"{hints.shown_wrong} of them turned out otherwise")
+    assert "first at record" in replay.untold()[1]  # the recording ends before the next step

@@ -99,6 +99,7 @@ cdef int64_t isolate_migratepages_block(Pgdat *g, CompactControl *cc, int64_t lo
     if low_pfn == end_pfn and (not nr_isolated or cc.rescan):
         if valid_pfn >= 0 and not skip_updated:
             set_pageblock_skip(g, cc.zone, valid_pfn, True)
+            tell_owners(g, FOUND_NOTHING, valid_pfn, 0, 0)
         update_cached_migrate(g, cc, low_pfn)
     cc.total_migrate_scanned += nr_scanned
     count_vm_events(g, COMPACTISOLATED, nr_isolated)

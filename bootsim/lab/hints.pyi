@@ -1,0 +1,3 @@
+class SkipHints:
+    untold: int
+    shown_wrong: int
