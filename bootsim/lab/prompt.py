@@ -77,12 +77,11 @@ def _readline(names: Any) -> Any:
 
     readline.set_completer(rlcompleter.Completer(names).complete)
     readline.parse_and_bind("tab: complete")
-    file = Path.home() / _HISTORY
-    with contextlib.suppress(OSError):
-        readline.read_history_file(file)
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: of a user who has no home
+        readline.read_history_file(Path.home() / _HISTORY)
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, RuntimeError):
             readline.set_history_length(1000)
-            readline.write_history_file(file)
+            readline.write_history_file(Path.home() / _HISTORY)

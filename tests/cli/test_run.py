@@ -98,5 +98,14 @@ def test_the_prompt(bootsim, monkeypatch, tmp_path):
     assert "kmem: 1099511627776 is no address" in done.output
 
 
+def test_the_prompt_of_a_user_without_a_home(bootsim, monkeypatch):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("bootsim.lab.prompt.Path.home", home)
+    done = bootsim("shell", "vexpress.dts", input="1 + 1\n")
+    assert (done.exit_code, "2" in done.stdout) == (0, True)
+
+
 def test_the_prompt_of_a_tree_that_is_not_there(bootsim):
     assert bootsim("shell", "none.dts").exit_code == 2
