@@ -18,6 +18,7 @@
 #   make uboot-test
 #                 a real U-Boot in QEMU, with random trees and environments, against the replay; SEED=N, COUNT=N
 #   make mmu-test page tables of every kind in QEMU, its walks, faults and accesses against the replay's; SEED=N, COUNT=N
+#   make causes   what `bootsim diff` says makes each effect, for all pairs of fourteen decisions, against boots
 #   make conformance
 #                 real kernels, built and booted here, against the replay; see docs/conformance.md
 #   make differential
