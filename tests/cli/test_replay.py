@@ -3,7 +3,9 @@
 import gzip
 import json
 import lzma
+import re
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,22 @@ def test_what_is_not_there_is_no_recording_and_no_trace(bootsim, tmp_path):
     assert done.exit_code == 2
     assert done.stderr.endswith("nothing: not there; expected a recording's folder, a text trace, or - for standard "
                                 "input\n")
+
+
+@pytest.mark.golden
+def test_the_recordings_to_try(bootsim, tmp_path, monkeypatch):
+    root = Path(__file__).parents[2]
+    (tmp_path / "tests").symlink_to(root / "tests")
+    monkeypatch.chdir(tmp_path)
+    commands = re.search(r"```sh\n(.*?)```", (root / "docs/recordings.md").read_text(), re.DOTALL)[1]
+    tar, *replays = [line.split() for line in commands.splitlines()]
+    with tarfile.open(tar[2]) as archive:
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall()
+    assert len(replays) == 3
+    for replay in replays:
+        done = bootsim(*replay[1:])
+        assert done.exit_code == 0, done.stderr
 
 
 def test_a_folder_of_something_else_is_no_recording(bootsim, tmp_path):
