@@ -92,12 +92,17 @@ def guarded() -> Iterator[None]:
 
 
 def occupy_standard_files() -> None:
-    """Open nothing where a standard file is closed, or the next file to be opened would take its place."""
+    """Open nothing where a standard file is closed, or the next file to be opened would take its place.
+
+    A closed standard input is an empty one.
+    """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    if sys.stdin is None:
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
 
 
 def complain(text: str) -> None:

@@ -52,6 +52,18 @@ def test_a_closed_standard_output(place, command):
     assert (done.returncode, done.stderr) == (2, "bootsim: error: standard output: closed\n")
 
 
+@pytest.mark.parametrize(("command", "code", "told"), [
+    (("boot", "-"), 2, "bootsim: error: <stdin>: empty, expected a device tree: source text or a blob\n"),
+    (("show", "-", "iomem"), 2, "bootsim: error: <stdin>: empty, expected a device tree: source text or a blob\n"),
+    (("replay", "-", "--tree", "vexpress.dts"), 2, "bootsim: error: -: no event of kmem: in it"),
+    (("shell", "vexpress.dts"), 0, "<Kernel 3G/1G"),
+], ids=lambda words: words[0] if isinstance(words, tuple) else "")
+def test_a_closed_standard_input_is_an_empty_one(place, command, code, told):
+    done = run(*command, cwd=place, preexec_fn=lambda: os.close(0))
+    assert done.returncode == code
+    assert done.stderr.startswith(told)
+
+
 def test_what_needs_no_standard_output_does_without(place):
     done = run("boot", "vexpress.dts", "-q", "--state", "s", cwd=place, stdout=None, preexec_fn=lambda: os.close(1))
     assert (done.returncode, done.stderr) == (0, "")
