@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from bootsim.errors import InputError
 from bootsim.lab.texttrace import PAGES, gfp_mask, number, pointer
 from bootsim.linux.mm.page_alloc import __GFP_COMP as GFP_COMP
+from bootsim.linux.mm.page_alloc import PageFrameError, alloc_pages, nr_free_pages, split_page
 from bootsim.linux.mm.page_alloc import __free_pages as free_pages
-from bootsim.linux.mm.page_alloc import alloc_pages, nr_free_pages, split_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,10 @@ class Demand:
         for block in {id(b): b for b in map(self.held.get, pages) if b is not None}.values():
             self.gaps += 1
             self._give_back(block)
-        own = alloc_pages(self.k, mask, order)
+        try:
+            own = alloc_pages(self.k, mask, order)
+        except PageFrameError as error:
+            raise InputError(f"{self.trace.path}:{event.line}: {error}") from None
         if own is None:
             self.refused_here += 1
             self.first_refused = self.first_refused or event
@@ -157,9 +160,10 @@ class Demand:
         for page in range(block.pfn, block.pfn + (1 << block.order)):
             one = None if own is None else own + page - block.pfn
             self.held[page] = Block(page, 0, one, block.task, compound=False)
-        for page in pages:
+        freed = [page for page in pages if block.pfn <= page < block.pfn + (1 << block.order)]
+        for page in freed:
             self._give_back(self.held[page])
-        return None if own is None else own + pages.start - block.pfn
+        return None if own is None else own + freed[0] - block.pfn
 
     def _object(self, event: TraceEvent) -> None:
         address = pointer(self.trace, event)

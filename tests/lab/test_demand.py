@@ -128,6 +128,7 @@ def test_forms_of_a_line(tmp_path, line):
     (alloc(1, flags="0x100000000"), "gfp_flags=0x100000000: expected 32 bits"),
     (alloc(1, cpu=int("9" * 4000)), "no event of kmem: in it"),
     (alloc(1, time="9" * 400), "no event of kmem: in it"),
+    (alloc(1, flags="__GFP_MOVABLE|__GFP_RECLAIMABLE"), ":1: gfp mask 0x18: "),
     (alloc(1, 16), "order=16, expected less than 16"),
     (alloc(1, flags="GFP_MAGIC"), "Linux 5.10 has no flag 'GFP_MAGIC'"),
     (" a-1 [000] 1.0: kfree: call_site=f ptr=me", "ptr=me, expected an address"),
@@ -149,6 +150,12 @@ def test_lost_events_other_events_and_unknown_processors_are_told(demand):
 def test_a_line_that_does_not_end_is_no_trace():
     with pytest.raises(InputError, match="/dev/zero: a line of more than 64 KiB, expected a trace"):
         list(TextTrace("/dev/zero"))
+
+
+def test_what_is_freed_may_begin_in_one_block_and_end_outside_of_it(demand):
+    found = demand(alloc(4, 2), alloc(8, 2), free(7, 1), free(2, 1), free(11, 1))
+    assert (found.held_pages, found.freed_pages, found.unseen) == (5, 3, 3)
+    assert check_buddy_invariants(found.k.mm.pgdat) == []
 
 
 @pytest.mark.parametrize("part", [" ", "-1", " -1 ", "-1 [0] ", "-1 [0] 1: "])
