@@ -84,6 +84,8 @@ def replay_process(path: Path, config: str | None, slab: str | None, answers: Pa
     tell_prepared(k)
     bootsim.run(k)
     replay = ProcessReplay(recording, k)
+    for note in replay.notes:
+        click.echo(f"bootsim: {note}", err=True)
     if report is None:
         replay.run()
     else:

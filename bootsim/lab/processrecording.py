@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,11 @@ from bootsim.lab.recording import MOST_BYTES
 from bootsim.linux.include.linux.errno import EACCES
 from bootsim.linux.include.linux.mm import VM_MAYSHARE, VM_MAYWRITE
 from bootsim.linux.include.linux.mman import MAP_SHARED, PROT_WRITE
+from bootsim.page import PAGE_SIZE
 from bootsim.reading import read_file, read_packed
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
 
 _ARGUMENTS = {  # what an operation needs beside `op`
     "mmap": "who addr len prot flags fd off ret", "munmap": "who addr len ret", "mprotect": "who addr len prot ret",
@@ -30,30 +31,51 @@ _ARGUMENTS = {  # what an operation needs beside `op`
 }  # fmt: skip
 
 
+def _words(names: str) -> dict[str, Any]:
+    return dict.fromkeys(names.split(), range(1 << 32))
+
+
+# What the replay reads of the marks, and of the files' line: str is a text or null, a name with ? may be missing,
+# {int: form} has numbers for names.
+_VMA = _words("start end flags pgoff ?size ?anon_vma") | {"file": str, "?fs": str}
+_ENTRY = _words("va linux hw") | {"?page": _words("?mapping")}
+_MM = _words("mmap_base start_brk ?brk ?start_stack ?def_flags ?task_size") | {"vmas": [_VMA], "?ptes": [_ENTRY]}
+_KERNEL = _words("?stack_guard_gap ?mmap_min_addr") | {"?sysctl_max_map_count": range(1 << 31)}
+_TASK = {"mm": _MM, "?rlimit": _words("?stack ?data ?memlock ?as")}
+_MARKS = [_words("mark ?empty_zero_page_pfn") | {"tasks": {int: _TASK}, "?kernel": _KERNEL}]
+_ABOUT = {"?pages": [range(1 << 32)], "?registers": {int: range(1 << 32)}, "?size": range(1 << 32), "?device": str,
+          "?fs": str}  # fmt: skip
+_FILES = {"?files": {int: str}, "?about": {int: _ABOUT}}
+
+
+def _fit(value: Any, form: Any, where: str = "") -> None:
+    """Raise ValueError with the place of what does not have the form."""
+    if isinstance(form, range):
+        if type(value) is not int or value not in form:
+            raise ValueError(f"{where}: {value!r} is no number below {form.stop:#x}")
+    elif form is str:
+        if not isinstance(value, str | None):
+            raise ValueError(f"{where}: {value!r} is no text")
+    elif not isinstance(value, type(form)):
+        raise ValueError(f"{where}: {value!r:.60} is no {'list' if isinstance(form, list) else 'object'}")
+    elif isinstance(form, list):
+        for i, one in enumerate(value):
+            _fit(one, form[0], f"{where}[{i}]")
+    elif int in form:
+        for name, one in value.items():
+            _fit(int(name), range(1 << 32), where)
+            _fit(one, form[int], f"{where}.{name}")
+    else:
+        for name, one in form.items():
+            if name.lstrip("?") in value:
+                _fit(value[name.lstrip("?")], one, f"{where}.{name.lstrip('?')}")
+            elif not name.startswith("?"):
+                raise ValueError(f"{where}: has no {name}")
+
+
 def is_process_recording(path: Path) -> bool:
     """Whether a folder holds the marks of processes, not a trace of pages."""
     return any((path / name).is_file() for name in ("marks.json", "marks.json.xz"))
-
-
-def _numbers(found: dict[str, Any], needed: Iterable[str], *others: str) -> None:
-    # raises KeyError where a number is missing, ValueError where one of them, or of others that are there, is none
-    if not isinstance(found, dict):
-        raise TypeError(f"{found!r}, expected an object")
-    for name in (*needed, *(name for name in others if name in found)):
-        bits = 31 if name.startswith("sysctl_") else 32
-        if not isinstance(found[name], int) or not 0 <= found[name] < 1 << bits:
-            raise ValueError(f"{name} is {found[name]!r}, expected a number of {bits} bits")
-
-
-def _check_mm(mm: dict[str, Any]) -> None:
-    _numbers(mm, ("mmap_base", "start_brk"), "brk", "start_stack", "def_flags", "task_size")
-    for v in mm["vmas"]:
-        _numbers(v, ("start", "end", "flags", "pgoff"), "size")
-        if not isinstance(v["file"], str | None):
-            raise ValueError(f"file is {v['file']!r}, expected its name")
-    for e in mm.get("ptes", ()):
-        _numbers(e, ("va", "linux", "hw"))
-        _numbers(e.get("page", {}), (), "mapping")
 
 
 class ProcessRecording:
@@ -79,13 +101,13 @@ class ProcessRecording:
         file = plain if plain.exists() else packed
         try:
             marks = json.loads(read_packed(file, "the marks of a recorded process", MOST_BYTES))
-            for mark in marks:
-                for pid, task in mark["tasks"].items():
-                    _check_mm(task["mm"])
-                    _numbers(task.get("rlimit", {}), (), "stack", "data", "memlock", "as")
-                    int(pid)
-                _numbers(mark, ("mark",))
-                _numbers(mark.get("kernel", {}), (), "stack_guard_gap", "mmap_min_addr", "sysctl_max_map_count")
+            _fit(marks, _MARKS)
+            first = [v for task in marks[0]["tasks"].values() for v in task["mm"]["vmas"]] if marks else []
+            ends = [end for v in first for end in (v["start"], v["end"])]
+            if any(end % PAGE_SIZE for end in ends) or any(a >= b for a, b in zip(ends[::2], ends[1::2], strict=True)):
+                raise ValueError("at the first mark, a mapping is not of whole pages")
+            if any(a > b for a, b in pairwise(ends)):
+                raise ValueError("at the first mark, two mappings overlap or are not in order")
             if len(marks[0]["tasks"]) != 1:
                 raise ValueError("one process is expected at the first mark")
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
@@ -102,6 +124,7 @@ class ProcessRecording:
                 continue
             try:
                 words = json.loads(line)
+                _fit(words, _FILES)
                 self._take(words)
                 needed = _ARGUMENTS.get(words.get("op", ""), "").split()
                 needed += ["mark"] if "mark" in words else []

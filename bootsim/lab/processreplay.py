@@ -17,7 +17,6 @@ from bootsim.linux.include.linux.fs import S_IFCHR, File, FileOperations, Inode
 from bootsim.linux.include.linux.mm import VM_DONTEXPAND, VM_EXEC, VM_GROWSDOWN, VM_WRITE
 from bootsim.linux.kernel.fork.dup import copy_process, do_exit
 from bootsim.linux.kernel.fork.init import processes
-from bootsim.linux.kernel.printk import step
 from bootsim.linux.kernel.signal import system_call
 from bootsim.linux.mm.filemap import DiskOperations, disk_file, disk_inode
 from bootsim.linux.mm.madvise import madvise
@@ -116,13 +115,14 @@ class Device(FileOperations):
 class ProcessReplay:
     """A recording on a booted kernel `k`. `run()` makes all operations; `marks` are then what was found.
 
-    `answers` counts the operations whose answer can be compared, and those that agree; `first` is the first that does
-    not: the operation's words and our answer.
+    Of `asked` operations, whose answers can be compared, `agree` have the recorded one; `first` is the first that has
+    another: the operation's words and our answer. `notes` tell what the recording leaves open.
     """
 
     def __init__(self, recording: ProcessRecording, k: Kernel) -> None:
         self.recording = recording
         self.k = k
+        self.notes: list[str] = []
         room = processes(k)
         self.pages: ProcessPages = room.pages  # type: ignore[assignment]
         facts = recording.marks[0].get("kernel", {})
@@ -139,7 +139,8 @@ class ProcessReplay:
         self.taken = 0
         # nobody can have opened for writing what runs
         self._running = {v["file"] for v in self._at_first if v["flags"] & VM_EXEC}
-        self.files = {fd: self._file(fd) for fd in recording.files}
+        self.files = {fd: self._file(path, recording.about.get(fd, {}), fd in recording.read_only)
+                      for fd, path in recording.files.items()}
         self.tasks: list[Task] = [self._first()]
         first = self.tasks[0].mm
         self.code = {v.vm_start for v in first or () if v.vm_file is not None}  # where the program itself lies
@@ -150,8 +151,7 @@ class ProcessReplay:
 
     # ------------------------------------------------------------------ what there is at the first mark
 
-    def _file(self, fd: int) -> File:
-        path, about = self.recording.files[fd], self.recording.about.get(fd, {})
+    def _file(self, path: str, about: dict[str, Any], read_only: bool) -> File:
         if "device" in about:
             self._take_frames(about.get("pages", ()))
             return File(path, Inode(about.get("size", WHOLE), S_IFCHR | 0o666), Device(about, self.pages))
@@ -159,16 +159,26 @@ class ProcessReplay:
         if about.get("fs", "tmpfs" if path.startswith("/dev/") else "disk") == "tmpfs":
             return shmem_kernel_file_setup(self.pages, size, path, filled=True)
         file = disk_file(self.pages, path, disk_inode(self.pages, b"", size),
-                         path.rpartition("/")[2] not in self._running and fd not in self.recording.read_only)
+                         path.rpartition("/")[2] not in self._running and not read_only)
         file.f_op = Ext4(self.pages)
         return file
+
+    def _mapped_files(self) -> dict[str, File]:
+        # of the first mark, by name; one that nobody has open (a program that runs) is known by its mappings alone
+        by_name = {file.path.rpartition("/")[2]: file for file in self.files.values()}
+        for v in self._at_first:
+            name = v["file"]
+            if name and name != "dev/zero" and name not in by_name:
+                self.notes.append(f"{name}, which is mapped at the first mark, is no open file of the recording: taken "
+                                  "for one that is wholly in the page cache")
+                by_name[name] = self._file(f"/{name}", {"fs": v.get("fs"), "size": v.get("size", WHOLE)}, True)
+        return by_name
 
     def _take_frames(self, frames: Iterable[int]) -> None:
         # the recorded device's own frames: a mapping's vm_pgoff tells them
         for pfn in frames:
             if not self.pages.take_frame(pfn):
-                step(self.k, "frame {pfn:#x}, a device's in the recording, is in use here: both have it",
-                     func="replay", pfn=pfn)
+                self.notes.append(f"frame {pfn:#x}, a device's in the recording, is in use here: both have it")
 
     def _first(self) -> Task:
         (pid, recorded), = self.recording.marks[0]["tasks"].items()
@@ -179,7 +189,7 @@ class ProcessReplay:
             if name in recorded.get("rlimit", {}):
                 task.setrlimit(resource, recorded["rlimit"][name])
         special = VmOperationsStruct("special_mapping_vmops", close=lambda _: None)
-        by_name = {file.path.rpartition("/")[2]: file for file in self.files.values()}
+        by_name = self._mapped_files()
         for v in recorded["mm"]["vmas"]:
             file, ops = by_name.get(v["file"] or ""), special if v["flags"] & 0x40000 else None
             if v["file"] == "dev/zero":
@@ -206,10 +216,10 @@ class ProcessReplay:
                 e = mapped.get(va)
                 if e is None:
                     continue
-                anon, is_zero = bool(e.get("page", {}).get("mapping", 0) & 1), e["linux"] >> PAGE_SHIFT == zero
-                if not anon and not is_zero and vma.vm_file is None:
-                    raise InputError(f"{self.recording.path}: {va:#x} has a page of a file, and no file that is known "
-                                     "is mapped there")
+                anon = bool(e.get("page", {}).get("mapping", 0) & 1)
+                is_zero = e["linux"] >> PAGE_SHIFT == zero
+                if vma.vm_file is None and not anon and not is_zero:
+                    raise InputError(f"{self.recording.path}: mark 1: {va:#x} has a page of a file, its mapping none")
                 self.pages.install(vma, va, e["linux"] & PAGE_SIZE - 1, anon, is_zero)
         for vma in mm:
             if vma.vm_file is not None and vma.vm_flags & VM_EXEC and not vma.vm_flags & VM_WRITE:

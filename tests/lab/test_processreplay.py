@@ -90,11 +90,27 @@ def test_a_refused_mapping_tells_how_a_file_was_opened(tmp_path):
     assert done.exit_code == 0  # the answer agrees, and no mapping is there that the marks have not
 
 
+VMA = '{"start": 0, "end": %s, "flags": %s, "pgoff": 0, "file": null}'
+
+
+def marks(flags, end=4096):
+    return ('[{"mark": 1, "tasks": {"1": {"mm": {"mmap_base": 8192, "start_brk": 0, "vmas": ['
+            + VMA % (end, flags) + "]}}}}]")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
         ("marks.json", "[]", "marks.json"),
         ("marks.json", '[{"mark": 1, "tasks": {"1": {}}}]', "marks.json"),
+        ("marks.json", marks('"rw"'), r"\.tasks\.1\.mm\.vmas\[0\]\.flags: 'rw' is no number below 0x100000000"),
+        ("marks.json", marks(-1), "flags: -1 is no number below 0x100000000"),
+        ("marks.json", marks(3, end=1), "a mapping is not of whole pages"),
+        ("marks.json", marks(3, end=0), "a mapping is not of whole pages"),
+        ("marks.json", marks(3).replace("}]}", "}, " + VMA % (4096, 3) + "]}"), "two mappings overlap"),
+        ("marks.json", marks(3).replace('"start_brk"', '"start"'), r"tasks\.1\.mm: has no start_brk"),
+        ("console.log", '@@BEGIN vmlab\n{"files":{"3":7}}\n@@END', "operation 1.*7 is no text"),
+        ("console.log", '@@BEGIN vmlab\n{"about":{"3":{"pages":["x"]}}}\n@@END', "'x' is no number"),
         ("console.log", "nothing", "@@BEGIN"),
         ("console.log", '@@BEGIN vmlab\n{"op":"mmap","who":0}\n@@END', "operation 1"),
         ("console.log", '@@BEGIN vmlab\n{"op":\n@@END', "operation 1"),
@@ -159,6 +175,41 @@ def test_a_wrong_number_of_a_process_is_bad_input(tmp_path):
     (tmp_path / "r/console.log").write_text(log)
     done = CliRunner().invoke(cli, ["replay", str(tmp_path / "r")])
     assert done.exit_code == 2
+
+
+def first_mark_of(folder):
+    """What the replay makes of the recording's first mark: its mappings, and its entries by address."""
+    k = bootsim.boot("vexpress.dts", config="3G/1G", mem="256M", smp=1, cmdline="norandmaps")
+    replay = ProcessReplay(ProcessRecording(folder), k)
+    replay.run()
+    (task,) = replay.marks[0]["tasks"].values()
+    return task["mm"]["vmas"], {e["va"]: e["linux"] & 0xFFF for e in task["mm"]["ptes"]}
+
+
+@pytest.mark.golden
+def test_a_program_that_nobody_has_open_is_mapped_all_the_same(tmp_path):
+    shutil.copytree(RECORDINGS / "vm-3gh", tmp_path / "r")
+    log = (tmp_path / "r/console.log").read_text()
+    assert '"3":"/sbin/init",' in log
+    (tmp_path / "r/console.log").write_text(log.replace('"3":"/sbin/init",', ""))
+    assert first_mark_of(tmp_path / "r") == first_mark_of(RECORDINGS / "vm-3gh")
+    told = CliRunner().invoke(cli, ["replay", str(tmp_path / "r")])
+    assert told.exit_code == 1
+    assert "bootsim: init, which is mapped at the first mark, is no open file of the recording" in told.stderr
+
+
+@pytest.mark.golden
+def test_a_files_page_without_a_file_is_bad_input(tmp_path):
+    shutil.copytree(RECORDINGS / "vm-3gh", tmp_path / "r")
+    (packed,) = (tmp_path / "r").glob("marks.json.xz")
+    marks = json.loads(lzma.decompress(packed.read_bytes()))
+    for task in marks[0]["tasks"].values():
+        for v in task["mm"]["vmas"]:
+            v["file"] = None
+    packed.write_bytes(lzma.compress(json.dumps(marks).encode()))
+    done = CliRunner().invoke(cli, ["replay", str(tmp_path / "r")])
+    assert done.exit_code == 2
+    assert "has a page of a file, its mapping none" in str(done.exception) + done.output
 
 
 def test_a_build_with_other_room_for_programs_is_refused():

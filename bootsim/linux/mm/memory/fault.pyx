@@ -502,7 +502,7 @@ cdef class ProcessPages(TablePages):
         self.lru_add_drain()
 
     def install(self, VmAreaStruct vma not None, uint32_t addr, uint32_t low_bits, bint anon, bint zero=False):
-        """Put an entry with these low bits where a recording has one; its page is made, or is the file's."""
+        """Put an entry with these low bits where a recording has one; its page is made, or the file's, if there is one."""
         cdef uint32_t ptep = self.pte_alloc(vma.vm_mm, addr)
         cdef uint32_t pfn
         if zero:
@@ -513,6 +513,8 @@ cdef class ProcessPages(TablePages):
             self.add_new_anon_rmap(pfn, vma, addr)
             self.lru.lru_cache_add_now(pfn)
             vma.vm_mm.rss[MM_ANONPAGES] += 1
+        elif vma.vm_file is None:
+            return
         else:
             pfn = self.page_of(vma, linear_page_index(vma, addr), False)
             if pfn == NO_PAGE:
