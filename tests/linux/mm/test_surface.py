@@ -53,6 +53,8 @@ MODULES = [
 # Handed on by `cimport` alone: nothing in them can be called from Python.
 WITHOUT_FUNCTIONS = {
     "bootsim.lab.blocks",
+    "bootsim.lab.contigrange",
+    "bootsim.lab.hints",
     "bootsim.lab.kinds",
     "bootsim.lab.recorded",
     "bootsim.linux.arch.arm.asm.pgtable_2level",
