@@ -16,7 +16,7 @@ from bootsim.lab.kinds cimport (
     BOOST, CMA_ALLOC, CMA_RELEASE, COMPACT, CONTIG_ENTER, CONTIG_LEAVE, DRAIN, FOLD, FREE_BLOCK, FREE_ONE, ISOLATE_FREE,
     LRU_ISOLATED, MOVED, PAGEBLOCK, PAGESET, PUT_BACK, REQUEST, STEAL, THRESHOLD, TURN_LIST, WATERMARKS)
 from bootsim.lab.mappings cimport is_mapping
-from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER, compact_zone, compaction_suitable_of
+from bootsim.linux.mm.compaction.compact cimport compact_zone, compaction_suitable_of
 from bootsim.lab.blocks cimport check_records, holds, in_use
 from bootsim.lab.contigrange cimport ContigRange, isolated_for
 from bootsim.lab.hints cimport SkipHints
@@ -30,7 +30,8 @@ from bootsim.linux.mm.page_alloc cimport (
     alloc_pages_nodemask, block_of, drain_pages_zone_of, free_list_of, free_pages_ok, free_unref_page_of,
     get_pageblock, gfp_migratetype, isolate_free_page, move_block, prep_new_page, put_free_block,
     take_free_page, unreserve_highatomic_pageblock, zone_of)
-from bootsim.linux.mm.page_alloc.gfp cimport GFP_USER, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_RETRY_MAYFAIL
+from bootsim.linux.mm.page_alloc.gfp cimport (
+    GFP_USER, PAGE_ALLOC_COSTLY_ORDER, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_RETRY_MAYFAIL)
 
 cdef enum:
     LEFT_ALONE = 0x7FFFFFFF     # a mode of record 17 without its mark

@@ -35,7 +35,7 @@ cdef enum:
     PGROTATED
     DROP_PAGECACHE
     DROP_SLAB
-    VM_OOM_KILL             # OOM_KILL; that is one of the allocator's own events here
+    OOM_KILL
     PGMIGRATE_SUCCESS
     PGMIGRATE_FAIL
     THP_MIGRATION_SUCCESS

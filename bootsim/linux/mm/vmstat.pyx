@@ -55,7 +55,7 @@ cdef tuple _GENERAL = (
     ("slabs_scanned", SLABS_SCANNED), ("kswapd_inodesteal", KSWAPD_INODESTEAL),
     ("kswapd_low_wmark_hit_quickly", KSWAPD_LOW_WMARK_HIT_QUICKLY),
     ("kswapd_high_wmark_hit_quickly", KSWAPD_HIGH_WMARK_HIT_QUICKLY), ("pageoutrun", PAGEOUTRUN),
-    ("pgrotated", PGROTATED), ("drop_pagecache", DROP_PAGECACHE), ("drop_slab", DROP_SLAB), ("oom_kill", VM_OOM_KILL),
+    ("pgrotated", PGROTATED), ("drop_pagecache", DROP_PAGECACHE), ("drop_slab", DROP_SLAB), ("oom_kill", OOM_KILL),
 )
 cdef tuple _MIGRATION = (
     ("pgmigrate_success", PGMIGRATE_SUCCESS), ("pgmigrate_fail", PGMIGRATE_FAIL),

@@ -2,9 +2,6 @@ from libc.stdint cimport int64_t, uint32_t
 
 from bootsim.linux.mm.page_alloc.structs cimport CompactControl, Pgdat, Zone
 
-cpdef enum:
-    PAGE_ALLOC_COSTLY_ORDER = 3     # include/linux/mmzone.h; blocks larger than 2**3 pages are costly to make
-
 cdef int compact_zone(Pgdat *g, CompactControl *cc) noexcept nogil
 cdef int try_to_compact_pages(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint32_t alloc_flags, int prio,
                               uint32_t *capture) noexcept nogil

@@ -1,1 +1,1 @@
-PAGE_ALLOC_COSTLY_ORDER: int
+

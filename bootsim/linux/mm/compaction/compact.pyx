@@ -74,7 +74,8 @@ cdef int64_t isolate_migratepages_block(Pgdat *g, CompactControl *cc, int64_t lo
             continue
         failed = True
         if PageCompound(&g.map[low_pfn]) and not cc.alloc_contig:
-            low_pfn += (<int64_t>1 << compound_order(g, low_pfn)) - 1
+            if compound_order(g, low_pfn) < g.max_order:
+                low_pfn += (<int64_t>1 << compound_order(g, low_pfn)) - 1
         else:
             kind = g.owners.movable(g.owners.self, low_pfn, cc.mode, cc.gfp_mask)
             if kind == MOVABLE_LRU and not skip_updated:
@@ -466,7 +467,7 @@ cdef int try_to_compact_pages(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint3
     cdef uint32_t i, highest_zoneidx = g.gfp_zone[gfp_mask & GFP_ZONEMASK]
     cdef int status, rc = COMPACT_SKIPPED
     cdef Zone *zone
-    if not g.compaction or not gfp_mask & __GFP_IO:
+    if not gfp_mask & __GFP_IO:
         return COMPACT_SKIPPED
     for i in range(g.zonelist_from[highest_zoneidx], g.nr_zonelist):
         zone = &g.zones[g.zonelist[i]]

@@ -1,7 +1,6 @@
 # What compaction remembers: when to try again, where its scanners stopped, which pageblocks to skip (mm/compaction.c).
 from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.structs cimport *
@@ -111,17 +110,8 @@ cdef inline bint is_migrate_movable(uint32_t mt) noexcept nogil:
     return mt == MIGRATE_CMA or mt == MIGRATE_MOVABLE
 
 
-cdef inline uint32_t compound_order(const Pgdat *g, uint32_t pfn) noexcept nogil:
-    # of the head; a tail page answers 0
-    return g.map[pfn + 1].prev & 0xFF if g.map[pfn].flags & PG_head else 0
-
-
 cdef inline bint pageblock_skip_persistent(const Pgdat *g, uint32_t pfn) noexcept nogil:
-    if not PageCompound(&g.map[pfn]):
-        return False
-    if PageTail(&g.map[pfn]):
-        pfn = g.map[pfn].next & ~<uint32_t>TAIL_MARK
-    return compound_order(g, pfn) >= g.pageblock_order
+    return PageCompound(&g.map[pfn]) and compound_order(g, compound_head(g, pfn)) >= g.pageblock_order
 
 
 cdef inline void reset_cached_positions(const Pgdat *g, Zone *zone) noexcept nogil:

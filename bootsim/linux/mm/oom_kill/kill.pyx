@@ -13,13 +13,13 @@ from bootsim.linux.kernel.signal cimport SIGKILL
 from bootsim.linux.mm.memory.tables cimport MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES, MM_SWAPENTS
 from bootsim.linux.mm.mmap.structs cimport Processes, Task, UserMm
 from bootsim.linux.mm.oom_kill.reap cimport MMF_OOM_SKIP, MMF_OOM_VICTIM
-from bootsim.linux.mm.page_alloc.core cimport count_vm_events, tell
+from bootsim.linux.mm.page_alloc.core cimport count_vm_events, tell, tell_nobody_killed
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_FS
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.report cimport comm_of_current, tell_events_so_far
-from bootsim.linux.mm.page_alloc.structs cimport OOM_KILL
+from bootsim.linux.mm.page_alloc.structs cimport OOM_WAITS
 from bootsim.linux.mm.util cimport get_mm_rss
-from bootsim.linux.mm.vmstat cimport VM_OOM_KILL
+from bootsim.linux.mm.vmstat cimport OOM_KILL
 
 from copy import deepcopy
 from weakref import ProxyType, proxy
@@ -169,7 +169,7 @@ def _kill(k, Task victim, message):
     # Source: mm/oom_kill.c __oom_kill_process()
     cdef UserMm mm = victim.mm
     cdef Task other
-    count_vm_events((<Pglist>k.mm.pgdat).g, VM_OOM_KILL, 1)
+    count_vm_events((<Pglist>k.mm.pgdat).g, OOM_KILL, 1)
     victim.fatal_signal_pending = True
     mark_oom_victim(victim)
     printk(k, KERN_ERR, "{message}: Killed process {pid} ({comm}) total-vm:{total_vm}kB, anon-rss:{anon}kB, "
@@ -235,8 +235,7 @@ def out_of_memory(k, oc):
         return True
     _skip_those_in_the_kernel(k, current)
     if not oc.gfp_mask & __GFP_FS:
-        step(k, "without __GFP_FS nobody is killed: the kernel would try on until somebody frees memory; nobody does "
-             "here", func="out_of_memory", level=KERN_WARNING)
+        tell((<Pglist>k.mm.pgdat).g, OOM_WAITS, 0, 0)
         return False
     if room.sysctl_panic_on_oom:
         dump_header(k, oc, None)
@@ -299,7 +298,7 @@ cdef class OomKiller:
     def act(self, uint32_t gfp_mask, uint32_t order):
         """Kill somebody for a request; whether to try again. Raises KernelPanic."""
         if not self.k.processes.tasks:
-            tell(self.pglist.g, OOM_KILL, order, 0)
+            tell_nobody_killed(self.pglist.g, gfp_mask, order)
             return False
         tell_events_so_far(self.k, self.pglist)
         if self.swapoff:

@@ -84,6 +84,11 @@ cdef inline uint32_t compound_head(const Pgdat *g, uint32_t pfn) noexcept nogil:
     return g.map[pfn].next & ~<uint32_t>TAIL_MARK if PageTail(&g.map[pfn]) else pfn
 
 
+cdef inline uint32_t compound_order(const Pgdat *g, uint32_t pfn) noexcept nogil:
+    # of the head; a tail page answers 0
+    return g.map[pfn + 1].prev & 0xFF if g.map[pfn].flags & PG_head else 0
+
+
 # ------------------------------------------------------------------ zones and pageblocks
 
 cdef inline bint zone_spans_pfn(const Zone *zone, uint32_t pfn) noexcept nogil:
@@ -196,14 +201,14 @@ cdef inline bint page_expected_state(const Page *page, uint32_t check_flags) noe
 cdef inline bint check_free_page(Pgdat *g, uint32_t pfn) noexcept nogil:
     if page_expected_state(&g.map[pfn], PAGE_FLAGS_CHECK_AT_FREE):
         return False
-    bad_page(g, pfn, PAGE_FLAGS_CHECK_AT_FREE, 0)
+    bad_page(g, pfn, page_bad_reason(&g.map[pfn], PAGE_FLAGS_CHECK_AT_FREE))
     return True
 
 
 cdef inline bint check_new_page(Pgdat *g, uint32_t pfn) noexcept nogil:
     if page_expected_state(&g.map[pfn], PAGE_FLAGS_CHECK_AT_PREP):
         return False
-    bad_page(g, pfn, PAGE_FLAGS_CHECK_AT_PREP, 0)
+    bad_page(g, pfn, page_bad_reason(&g.map[pfn], PAGE_FLAGS_CHECK_AT_PREP))
     return True
 
 

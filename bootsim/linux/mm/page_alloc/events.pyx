@@ -2,33 +2,38 @@
 
 from libc.stdint cimport uint32_t
 
+from bootsim.linux.mm.page_alloc.core cimport compound_head
+from bootsim.linux.mm.page_alloc.gfp cimport __GFP_FS
 from bootsim.linux.mm.page_alloc.structs cimport *
 
-cdef inline int page_bad_reason(const Page *page, uint32_t flags) noexcept nogil:
-    # An index of BAD_REASONS. As in the kernel, the last matching reason wins.
-    cdef int reason = 0
+cdef const char *page_bad_reason(const Page *page, uint32_t flags) noexcept nogil:
+    # As in the kernel, the last matching reason wins.
+    cdef const char *reason = NULL
     if page.page_type:
-        reason = 1
+        reason = b"nonzero mapcount"
     if page.mapping:
-        reason = 2
+        reason = b"non-NULL mapping"
     if page.refcount:
-        reason = 3
+        reason = b"nonzero _refcount"
     if page.flags & flags:
-        reason = 5 if flags == PAGE_FLAGS_CHECK_AT_PREP else 4
+        if flags == PAGE_FLAGS_CHECK_AT_PREP:
+            reason = b"PAGE_FLAGS_CHECK_AT_PREP flag(s) set"
+        else:
+            reason = b"PAGE_FLAGS_CHECK_AT_FREE flag(s) set"
     return reason
 
 
 cdef void look_at(const Pgdat *g, uint32_t pfn, BadPage *seen) noexcept nogil:
-    cdef uint32_t head_pfn = g.map[pfn].next & ~<uint32_t>TAIL_MARK if g.map[pfn].next & TAIL_MARK else pfn
+    cdef uint32_t head_pfn = compound_head(g, pfn)
     seen.pfn, seen.page = pfn, g.map[pfn]
     seen.head_pfn, seen.head = head_pfn, g.map[head_pfn]
 
 
-cdef void bad_page(Pgdat *g, uint32_t pfn, uint32_t flags, int reason) noexcept nogil:
-    # `flags`: those it must not have; `reason`: another one. What does not fit is counted.
+cdef void bad_page(Pgdat *g, uint32_t pfn, const char *reason) noexcept nogil:
+    # What does not fit is counted.
     if g.nr_bad < MAX_BAD_PAGES:
         look_at(g, pfn, &g.bad[g.nr_bad])
-        g.bad[g.nr_bad].reason = reason if reason else page_bad_reason(&g.map[pfn], flags)
+        g.bad[g.nr_bad].reason = reason
     g.nr_bad += 1
     g.map[pfn].page_type = 0
 
@@ -46,3 +51,11 @@ cdef void tell(Pgdat *g, uint32_t what, uint32_t a, uint32_t b) noexcept nogil:
         g.events[g.nr_events].b = b
         g.events[g.nr_events].times = 1
         g.nr_events += 1
+
+
+cdef void tell_nobody_killed(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
+    # out_of_memory() of a machine without processes
+    if gfp_mask & __GFP_FS:
+        tell(g, OOM_DEADLOCK, order, 0)
+    else:
+        tell(g, OOM_WAITS, 0, 0)

@@ -10,27 +10,31 @@ cdef enum:
     CLEARED_WHEN_FREED = PAGE_FLAGS_CHECK_AT_PREP | PG_poisoned
 
 
-cdef int tail_fault(const Pgdat *g, uint32_t head_pfn, uint32_t pfn) noexcept nogil:
-    # free_tail_pages_check(): an index of BAD_REASONS
+cdef const char *tail_fault(const Pgdat *g, uint32_t head_pfn, uint32_t pfn) noexcept nogil:
+    # free_tail_pages_check(): why a tail page is bad, or NULL
     cdef const Page *page = &g.map[pfn]
     if pfn == head_pfn + 1 and page.mapping != 0xFFFFFFFFU:
-        return 6
+        return b"nonzero compound_mapcount"
     if pfn > head_pfn + 2 and page.mapping != TAIL_MAPPING:
-        return 7
+        return b"corrupted mapping in tail page"
     if not PageTail(page):
-        return 8
-    return 9 if compound_head(g, pfn) != head_pfn else 0
+        return b"PageTail not set"
+    if compound_head(g, pfn) != head_pfn:
+        return b"compound_head not consistent"
+    return NULL
 
 
 cdef void free_tail_pages(Pgdat *g, uint32_t pfn, uint32_t order, int *bad) noexcept nogil:
     cdef bint compound = PageCompound(&g.map[pfn])
     cdef uint32_t i
     cdef Page *page
+    cdef const char *fault
     for i in range(pfn + 1, pfn + (<uint32_t>1 << order)):
         page = &g.map[i]
         if compound:
-            if g.debug_vm and tail_fault(g, pfn, i):
-                bad_page(g, i, 0, tail_fault(g, pfn, i))
+            fault = tail_fault(g, pfn, i) if g.debug_vm else NULL
+            if fault != NULL:
+                bad_page(g, i, fault)
                 bad[0] += 1
             page.mapping = 0
             page.next &= ~<uint32_t>TAIL_MARK

@@ -56,3 +56,5 @@ cpdef enum:
     MIGRATE_HIGHATOMIC = 3
     MIGRATE_CMA = 4
     MIGRATE_ISOLATE = 5
+
+    PAGE_ALLOC_COSTLY_ORDER = 3     # blocks of more than 2**3 pages are costly to make

@@ -47,5 +47,6 @@ MIGRATE_RECLAIMABLE: Final[int]
 MIGRATE_HIGHATOMIC: Final[int]
 MIGRATE_CMA: Final[int]
 MIGRATE_ISOLATE: Final[int]
+PAGE_ALLOC_COSTLY_ORDER: Final[int]
 def format_gfp_flags(gfp_mask: int) -> str: ...
 def gfp_flags_of(text: str) -> int: ...

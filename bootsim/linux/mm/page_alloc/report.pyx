@@ -21,11 +21,6 @@ _PAGE_FLAG_NAMES = (
     ("private", 13), ("private_2", 14), ("writeback", 15), ("head", 16), ("mappedtodisk", 17), ("reclaim", 18),
     ("swapbacked", 19), ("unevictable", 20), ("mlocked", 21),
 )
-# Why a page is bad, by the answers of page_bad_reason() and tail_fault().
-BAD_REASONS = ("", "nonzero mapcount", "non-NULL mapping", "nonzero _refcount",
-               "PAGE_FLAGS_CHECK_AT_FREE flag(s) set", "PAGE_FLAGS_CHECK_AT_PREP flag(s) set",
-               "nonzero compound_mapcount", "corrupted mapping in tail page", "PageTail not set",
-               "compound_head not consistent")
 _MAX_SHOWN = 60  # within a minute; the clock of a boot stands still
 
 
@@ -51,7 +46,7 @@ cdef log_bad_pages(k, Pglist p):
             bad = &p.g.bad[i]
             printk(k, KERN_ALERT, "BUG: Bad page state in process {comm}  pfn:{pfn:05x}", func="bad_page",
                    comm=comm_of_current(k), pfn=bad.pfn)
-            dump(k, p, bad, BAD_REASONS[bad.reason])
+            dump(k, p, bad, None if bad.reason == NULL else bad.reason.decode("ascii"))
         add_taint(k, TAINT_BAD_PAGE)
 
 
@@ -79,7 +74,7 @@ cdef dump(k, Pglist p, const BadPage *bad, reason):
            "index:{index:#x} pfn:{pfn:#x}", func=func, page=struct_page_va(k, p, bad.pfn), refcount=head.refcount,
            mapcount=mapcount, mapping=mapping, index=bad.page.index, pfn=bad.pfn)
     if PageCompound(&bad.page):
-        order = p.g.map[bad.head_pfn + 1].prev & 0xFF
+        order = compound_order(p.g, bad.head_pfn)
         printk(k, KERN_WARNING, "head:{head:08x} order:{order} compound_mapcount:{mapcount}{pincount}", func=func,
                head=struct_page_va(k, p, bad.head_pfn), order=order,
                mapcount=<int32_t>(p.g.map[bad.head_pfn + 1].mapping + 1),
@@ -159,9 +154,13 @@ cdef tell_event(k, Pglist p, AllocEvent event):
     elif event.what == UNRESERVED:
         step(k, "the pageblock of pfn {pfn:#x} in zone {zone} is no longer kept for high-order atomic requests",
              func="unreserve_highatomic_pageblock", pfn=b, zone=p.zone_names[a])
-    elif event.what == OOM_KILL:
-        step(k, "the OOM killer acts here, for order {order}: there is no process that it could kill",
+    elif event.what == OOM_DEADLOCK:
+        step(k, 'out of memory, order {order}, and no process is there to be killed: the kernel would say "Out of '
+             'memory and no killable processes..." and panic, "System is deadlocked on memory"; here the request fails',
              func="out_of_memory", order=a, level=KERN_WARNING)
+    elif event.what == OOM_WAITS:
+        step(k, "without __GFP_FS nobody is killed: the kernel would try on until somebody frees memory; nobody does "
+             "here, and the request fails", func="out_of_memory", level=KERN_WARNING)
     elif event.what == TOOK_RESERVES:
         step(k, "__GFP_NOFAIL: pages from the reserves of zone {zone}", func="__alloc_pages_slowpath",
              zone=p.zone_names[a])

@@ -2,8 +2,7 @@
 
 from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.linux.mm.compaction.compact cimport (
-    PAGE_ALLOC_COSTLY_ORDER, __compaction_suitable, try_to_compact_pages)
+from bootsim.linux.mm.compaction.compact cimport __compaction_suitable, try_to_compact_pages
 from bootsim.linux.mm.compaction.skip cimport (
     COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, compaction_defer_reset)
 from bootsim.linux.mm.page_alloc.core cimport *
@@ -155,9 +154,10 @@ cdef uint32_t __alloc_pages_direct_reclaim(Pgdat *g, uint32_t gfp_mask, uint32_t
     return pfn
 
 
-cdef uint32_t __alloc_pages_may_oom(Pgdat *g, uint32_t gfp_mask, uint32_t order,
-                                    bint *did_some_progress) noexcept nogil:
-    # Without processes nobody can be killed. For a request that must not fail the kernel then opens the reserves.
+cdef uint32_t __alloc_pages_may_oom(Pgdat *g, uint32_t gfp_mask, uint32_t order, bint *did_some_progress,
+                                    bint *at_an_end) noexcept nogil:
+    # Differs: where the kernel would panic or try on for ever, it is `at_an_end`, and the request fails; one that must
+    # not fail is still given what the kernel gives it when somebody was killed.
     cdef uint32_t pfn = get_page_from_freelist(g, (gfp_mask | __GFP_HARDWALL) & ~<uint32_t>__GFP_DIRECT_RECLAIM, order,
                                                WMARK_HIGH | ALLOC_CPUSET)
     did_some_progress[0] = False
@@ -165,9 +165,10 @@ cdef uint32_t __alloc_pages_may_oom(Pgdat *g, uint32_t gfp_mask, uint32_t order,
             or g.gfp_zone[gfp_mask & GFP_ZONEMASK] < g.gfp_zone[0]):
         return pfn
     if g.oom == NULL:
-        tell(g, OOM_KILL, order, 0)
+        tell_nobody_killed(g, gfp_mask, order)
     else:
         did_some_progress[0] = g.oom.out_of_memory(g.oom.self, gfp_mask, order)
+    at_an_end[0] = not did_some_progress[0]
     if gfp_mask & __GFP_NOFAIL:
         pfn = get_page_from_freelist(g, gfp_mask, order, ALLOC_NO_WATERMARKS | ALLOC_CPUSET)
         if pfn != NO_PAGE:
@@ -196,7 +197,7 @@ cdef uint32_t __alloc_pages_direct_compact(Pgdat *g, uint32_t gfp_mask, uint32_t
     cdef uint32_t pfn = NO_PAGE
     cdef Zone *zone
     result[0] = COMPACT_SKIPPED
-    if not order or g.owners == NULL or not g.owners.frees:
+    if not order or not g.compaction or g.owners == NULL or not g.owners.frees:
         return NO_PAGE  # nothing may move, or a recording tells when
     result[0] = try_to_compact_pages(g, gfp_mask, order, alloc_flags, prio, &pfn)
     tell(g, DIRECT_COMPACT, order, result[0])
@@ -220,8 +221,9 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
     cdef int compact_priority = COMPACT_PRIO_SYNC_LIGHT
     cdef int compact_result
     cdef uint32_t reserve_flags
-    cdef bint did_some_progress
+    cdef bint did_some_progress, at_an_end = False
     cdef bint costly_order = order > PAGE_ALLOC_COSTLY_ORDER
+    cdef bint can_compact = g.compaction and gfp_mask & __GFP_IO
     if gfp_mask & __GFP_ATOMIC and gfp_mask & __GFP_DIRECT_RECLAIM:
         tell(g, ATOMIC_AND_SLEEPS, 0, 0)
         gfp_mask &= ~<uint32_t>__GFP_ATOMIC
@@ -231,7 +233,7 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
     pfn = get_page_from_freelist(g, gfp_mask, order, alloc_flags)
     if pfn != NO_PAGE:
         return pfn
-    if (gfp_mask & __GFP_DIRECT_RECLAIM and gfp_mask & __GFP_IO and not __gfp_pfmemalloc_flags(g, gfp_mask)
+    if (gfp_mask & __GFP_DIRECT_RECLAIM and can_compact and not __gfp_pfmemalloc_flags(g, gfp_mask)
             and (costly_order or order > 0 and gfp_migratetype(g, gfp_mask) != MIGRATE_MOVABLE)):
         pfn = __alloc_pages_direct_compact(g, gfp_mask, order, alloc_flags, COMPACT_PRIO_ASYNC, &compact_result)
         if pfn != NO_PAGE:
@@ -255,15 +257,15 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
         pfn = __alloc_pages_direct_compact(g, gfp_mask, order, alloc_flags, compact_priority, &compact_result)
         if pfn != NO_PAGE:
             return pfn
-        if gfp_mask & __GFP_NORETRY or costly_order and not (gfp_mask & __GFP_RETRY_MAYFAIL and gfp_mask & __GFP_IO):
+        if gfp_mask & __GFP_NORETRY or costly_order and not (gfp_mask & __GFP_RETRY_MAYFAIL and can_compact):
             break
         if should_reclaim_retry(g, gfp_mask, order, alloc_flags, did_some_progress, &no_progress_loops):
             continue
-        if did_some_progress and gfp_mask & __GFP_IO and g.compaction and should_compact_retry(
+        if did_some_progress and can_compact and should_compact_retry(
                 g, gfp_mask, order, alloc_flags, compact_result, &compact_priority, &compaction_retries):
             continue
-        pfn = __alloc_pages_may_oom(g, gfp_mask, order, &did_some_progress)
-        if pfn != NO_PAGE:
+        pfn = __alloc_pages_may_oom(g, gfp_mask, order, &did_some_progress, &at_an_end)
+        if pfn != NO_PAGE or at_an_end:
             return pfn
         if not did_some_progress or (current_is_victim(g) and (
                 alloc_flags & ALLOC_OOM or gfp_mask & __GFP_NOMEMALLOC)):

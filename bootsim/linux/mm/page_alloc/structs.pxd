@@ -116,7 +116,7 @@ cdef struct Zone:           # struct zone
 
 cdef struct BadPage:        # one "BUG: Bad page state", until Python can log it
     uint32_t pfn
-    int reason
+    const char *reason      # NULL: none is known
     Page page
     uint32_t head_pfn       # of its compound page, or itself
     Page head
@@ -127,7 +127,8 @@ cdef enum:                  # what a request did beside taking pages, and what `
     DIRECT_RECLAIM          # order, pages that were reclaimed
     DIRECT_COMPACT          # order, COMPACT_*
     UNRESERVED              # zone, first page that moved
-    OOM_KILL                # order
+    OOM_DEADLOCK            # order: nobody can be killed, and the kernel would panic
+    OOM_WAITS               # without __GFP_FS nobody is killed, and the kernel would try on for ever
     TOOK_RESERVES           # zone: __GFP_NOFAIL took what is kept for others
     NOFAIL_WAITS            # order: the kernel would try on for ever
     ATOMIC_AND_SLEEPS       # the two exclude each other

@@ -33,7 +33,7 @@ def setup_slub_max_order(k: Kernel, text: str) -> bool:
 
 
 def _max_order(k: Kernel) -> int:
-    from bootsim.linux.mm.compaction.compact import PAGE_ALLOC_COSTLY_ORDER  # loaded with the page allocator
+    from bootsim.linux.mm.page_alloc.gfp import PAGE_ALLOC_COSTLY_ORDER  # loaded with the page allocator
 
     order: int = k.options.get("slub_max_order", PAGE_ALLOC_COSTLY_ORDER)
     return order

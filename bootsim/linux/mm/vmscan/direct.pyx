@@ -6,12 +6,12 @@ from libc.string cimport memset
 
 from copy import deepcopy
 
-from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER, compaction_suitable_of
+from bootsim.linux.mm.compaction.compact cimport compaction_suitable_of
 from bootsim.linux.mm.compaction.skip cimport compact_gap
 from bootsim.linux.mm.memory.tables cimport TablePages
 from bootsim.linux.mm.mmap.structs cimport Task
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events
-from bootsim.linux.mm.page_alloc.gfp cimport __GFP_IO, GFP_ZONEMASK
+from bootsim.linux.mm.page_alloc.gfp cimport __GFP_IO, GFP_ZONEMASK, PAGE_ALLOC_COSTLY_ORDER
 from bootsim.linux.mm.page_alloc.zonelist cimport zone_watermark_ok_of
 from bootsim.linux.mm.page_alloc.slowpath cimport MAX_RECLAIM_RETRIES
 from bootsim.linux.mm.page_alloc.structs cimport *

@@ -8,11 +8,11 @@
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from bootsim.linux.mm.compaction.compact cimport PAGE_ALLOC_COSTLY_ORDER, compaction_suitable_of
+from bootsim.linux.mm.compaction.compact cimport compaction_suitable_of
 from bootsim.linux.mm.compaction.skip cimport compact_gap
 from bootsim.linux.mm.mmap.structs cimport VM_EXEC
 from bootsim.linux.mm.page_alloc.core cimport count_vm_events, list_add, list_del, page_zone
-from bootsim.linux.mm.page_alloc.gfp cimport __GFP_IO
+from bootsim.linux.mm.page_alloc.gfp cimport __GFP_IO, PAGE_ALLOC_COSTLY_ORDER
 from bootsim.linux.mm.page_alloc.structs cimport *
 from bootsim.linux.mm.rmap.unmap cimport page_referenced
 from bootsim.linux.mm.swap cimport *

@@ -5,6 +5,7 @@ import re
 import pytest
 
 import bootsim
+from bootsim.inputs.configfile import load_build
 from bootsim.linux.include.linux import gfp
 from bootsim.linux.include.linux.mm_types import Page
 from bootsim.linux.mm import page_alloc as pa
@@ -99,6 +100,13 @@ def test_other_addresses_are_refused(k, addr):
         gfp.free_page(k, addr)
 
 
+DEADLOCK = ("bootsim: out of memory, order 0, and no process is there to be killed: the kernel would say "
+            '"Out of memory and no killable processes..." and panic, "System is deadlocked on memory"; here the '
+            "request fails")
+TRIES_ON = ("bootsim: without __GFP_FS nobody is killed: the kernel would try on until somebody frees memory; nobody "
+            "does here, and the request fails")
+
+
 def exhaust(k, mask, order):
     taken = []
     while (page := gfp.alloc_pages(k, mask | pa.__GFP_NOWARN, order)) is not None:
@@ -126,7 +134,7 @@ def test_a_failure_is_reported_with_the_state_of_memory(k):
     assert blocks.endswith(f"= {total}kB")
     assert "262144 pages RAM" in lines
     assert "65536 pages HighMem/MovableOnly" in lines
-    assert any("the OOM killer acts here, for order 3" in line for line in lines)
+    assert any(line.startswith("bootsim: out of memory, order 3, and no process is there") for line in lines)
     for page in taken:
         gfp.__free_pages(k, page, 3)
 
@@ -144,10 +152,35 @@ def test_a_request_that_may_sleep_is_told_of_reclaim(k):
     lines = told(k, start)
     assert any("kswapd is woken for order 0" in line for line in lines)
     assert any("direct reclaim for order 0" in line for line in lines)
-    assert any("the OOM killer acts" in line for line in lines)
+    assert any("System is deadlocked on memory" in line for line in lines)
     start = len(k.log.records)
     assert gfp.alloc_page(k, pa.GFP_NOWAIT | pa.__GFP_NOWARN) is None
     assert not any("direct reclaim" in line for line in told(k, start))
+
+
+@pytest.mark.parametrize(("mask", "words"), [
+    ("GFP_KERNEL", [DEADLOCK]), ("GFP_NOFS", [TRIES_ON]), ("GFP_NOIO", [TRIES_ON]), ("GFP_NOWAIT", []),
+    ("GFP_KERNEL|__GFP_NORETRY", []), ("GFP_KERNEL|__GFP_RETRY_MAYFAIL", []),
+])  # fmt: skip
+def test_what_the_kernel_would_do_with_nobody_to_kill(k, mask, words):
+    taken = exhaust(k, pa.GFP_KERNEL | pa.__GFP_NORETRY, 0)
+    start = len(k.log.records)
+    assert gfp.alloc_page(k, pa.gfp_flags_of(mask)) is None
+    assert [line for line in told(k, start) if "the kernel would" in line] == words
+    assert k.panicked is None
+    gfp.__free_page(k, taken.pop())
+    assert gfp.alloc_page(k, pa.GFP_ATOMIC) is not None
+
+
+def test_without_compaction_nothing_is_said_of_it():
+    build = load_build("3G/1G")
+    k = bootsim.boot("vexpress.dts", build.replace(config=build.config.replace(COMPACTION=False)), mem="64M")
+    exhaust(k, pa.GFP_KERNEL | pa.__GFP_NORETRY, 0)
+    start = len(k.log.records)
+    assert gfp.alloc_pages(k, pa.GFP_KERNEL | pa.__GFP_RETRY_MAYFAIL | pa.__GFP_NOWARN, 4) is None
+    lines = told(k, start)
+    assert not any("compaction" in line for line in lines)
+    assert any("direct reclaim for order 4, 1 times" in line for line in lines)  # it cannot compact: no second try
 
 
 def test_reserves_by_flags(k):
@@ -163,9 +196,10 @@ def test_reserves_by_flags(k):
     assert gfp.alloc_page(k, pa.GFP_KERNEL | pa.__GFP_NOFAIL) is not None
     exhaust(k, pa.GFP_ATOMIC | pa.__GFP_MEMALLOC, 0)
     assert left() < lower // 2
-    start = len(k.log.records)
-    assert gfp.alloc_page(k, pa.GFP_KERNEL | pa.__GFP_NOFAIL | pa.__GFP_NOWARN) is None
-    assert any("the kernel would try on" in line for line in told(k, start))
+    for mask, words in ((pa.GFP_KERNEL, DEADLOCK), (pa.GFP_NOFS, TRIES_ON)):
+        start = len(k.log.records)
+        assert gfp.alloc_page(k, mask | pa.__GFP_NOFAIL | pa.__GFP_NOWARN) is None
+        assert [line for line in told(k, start) if "the kernel would" in line] == [words]
 
 
 def test_masks_that_contradict_themselves(k):
