@@ -128,6 +128,7 @@ cdef class SlabAllocator:
     cdef KmemCache find_mergeable(self, uint32_t size, uint32_t align, uint32_t flags, str name, object ctor)
     cdef KmemCache alias(self, str name, uint32_t size, uint32_t align, uint32_t flags, object ctor)
     cdef KmemCache cache_of(self, uint32_t va)
+    cdef int clear(self, uint32_t va, uint32_t size) except -1
     cdef int create_boot_cache(self, KmemCache s, str name, uint32_t size, uint32_t flags, uint32_t useroffset,
                                uint32_t usersize) except -1
     cdef KmemCache create_kmalloc_cache(self, str name, uint32_t size, uint32_t flags)

@@ -4,12 +4,13 @@ Source: mm/slab_common.c, mm/slab.h, include/linux/slab.h
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from copy import deepcopy
 from weakref import ProxyType, proxy
 
 from bootsim.errno cimport ENOMEM
-from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_buddy, PG_head, PG_slab, Page
+from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_buddy, PG_head, PG_slab, Page, compound_order
 from bootsim.linux.mm.page_alloc.gfp cimport (
     __GFP_COMP, __GFP_DMA, __GFP_RECLAIMABLE, __GFP_ZERO, GFP_NOWAIT, GFP_SLAB_BUG_MASK)
 from bootsim.page cimport PAGE_SHIFT, PAGE_SIZE
@@ -260,7 +261,7 @@ cdef class SlabAllocator:
         if page == NULL or not page.flags & PG_head:
             kernel_bug(self.k, "mm/slub.c:4118", "kfree")
             return 0
-        return self.free_large(pfn, self.g.map[pfn + 1].prev & 0xFF)
+        return self.free_large(pfn, compound_order(self.g, pfn))
 
     cdef int free_large(self, uint32_t pfn, uint32_t order) except -1:
         self.large_pages -= <int64_t>1 << order
@@ -280,10 +281,13 @@ cdef class SlabAllocator:
         if not page.flags & PG_head:
             slab_warning(self.k, "mm/slub.c:4096", func="__ksize")
             return PAGE_SIZE
-        return <uint32_t>PAGE_SIZE << (self.g.map[pfn + 1].prev & 0xFF)
+        return <uint32_t>PAGE_SIZE << compound_order(self.g, pfn)
 
     def heap_object(self, uint32_t va):
-        """What copies to programs are checked against; SLOB has no such checks."""
+        """What copies to programs are checked against; SLOB has no such checks.
+
+        Source: security/Kconfig HAVE_HARDENED_USERCOPY_ALLOCATOR
+        """
         return None
 
     def snapshot(self):
@@ -305,7 +309,7 @@ cdef class SlabAllocator:
             if map[pfn].page_type & PG_buddy:
                 pages = <uint32_t>1 << map[pfn].private_
             elif map[pfn].flags & PG_slab:
-                pages = <uint32_t>1 << (map[pfn + 1].prev & 0xFF) if map[pfn].flags & PG_head else 1
+                pages = <uint32_t>1 << compound_order(self.g, pfn)
                 cache = None if slob else self.cache_at.get(map[pfn].mapping)
                 found.append((pfn, pages, getattr(cache, "name", "")))
             pfn += pages
@@ -499,6 +503,15 @@ cdef class SlabAllocator:
             raise SlabError(f"the page says that it is a slab of the cache at {va:#x}, where none is: somebody wrote "
                             "its struct page; the kernel would go on in whatever lies there")
         return s
+
+    cdef int clear(self, uint32_t va, uint32_t size) except -1:
+        # memset(), of what a list of free objects led to
+        cdef uint32_t offset = va - self.first_va
+        if offset >= self.nr_vas or size > self.nr_vas - offset:
+            raise SlabError(f"a free object is said to lie at {va:#x}, where no RAM is: somebody wrote into memory "
+                            "that was free; the kernel would take an oops as it clears it")
+        memset(self.at(va), 0, size)
+        return 0
 
     cdef KmemCache virt_to_cache(self, uint32_t va):
         cdef uint32_t pfn = self.head_page(va)

@@ -44,4 +44,3 @@ cdef class Slob(SlabAllocator):
     cdef int mark_rcu(self, KmemCache s, uint32_t va) except -1
     cdef uint32_t small_kmalloc(self, uint32_t size, uint32_t gfp_mask) except? 1
     cdef uint32_t kmalloc_size(self, uint32_t va) except? 0
-    cdef uint32_t order_of(self, uint32_t pfn) noexcept nogil

@@ -14,9 +14,9 @@ cimport cython
 from libc.stdint cimport int16_t, int32_t, int64_t, uint32_t
 from libc.stdlib cimport calloc
 from libc.stdlib cimport free as free_host
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
-from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_head, PG_slab
+from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, compound_order
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_COMP, __GFP_ZERO
 from bootsim.linux.mm.slab_common cimport (
     FULL, SLAB_PANIC, SLAB_TYPESAFE_BY_RCU, ZERO_SIZE_PTR, KmemCache, PageSource,
@@ -225,7 +225,7 @@ cdef class Slob(SlabAllocator):
                 return 0
             va = self.slob_page_alloc(i, size, align, align_offset)
         if gfp_mask & __GFP_ZERO:
-            memset(self.at(va), 0, size)
+            self.clear(va, size)
         return va
 
     cdef uint32_t new_slob_page(self, uint32_t gfp_mask, uint32_t head) except? 0xFFFFFFFEU:
@@ -413,14 +413,11 @@ cdef class Slob(SlabAllocator):
         if pfn == NO_PAGE:
             raise SlabError(f"kfree({va:#x}): no memory of the linear mapping")
         if not self.g.map[pfn].flags & PG_slab:
-            return self.free_large(pfn, self.order_of(pfn))
+            return self.free_large(pfn, compound_order(self.g, pfn))
         size = self.kmalloc_size(va)
         if not 0 < size < PAGE_SIZE:
             raise SlabError(f"kfree({va:#x}): the word before it, {size:#x}, is no size that kmalloc() writes there")
         return self.slob_free(va - self.kmalloc_min_size, size + self.kmalloc_min_size)
-
-    cdef uint32_t order_of(self, uint32_t pfn) noexcept nogil:
-        return self.g.map[pfn + 1].prev & 0xFF if self.g.map[pfn].flags & PG_head else 0
 
     cdef uint32_t ksize(self, uint32_t va) except? 1:
         cdef uint32_t pfn
@@ -430,7 +427,7 @@ cdef class Slob(SlabAllocator):
         if pfn == NO_PAGE:
             return 0
         if not self.g.map[pfn].flags & PG_slab:
-            return <uint32_t>PAGE_SIZE << self.order_of(pfn)
+            return <uint32_t>PAGE_SIZE << compound_order(self.g, pfn)
         return slob_units_of(self.kmalloc_size(va)) * SLOB_UNIT
 
     cdef int shrink(self, KmemCache s) except -1:

@@ -313,3 +313,33 @@ def test_what_nobody_can_know_of_a_build_is_said_when_its_allocator_starts(optio
         k = bootsim.prepare("vexpress.dts", build.replace(config=build.config.replace(**{option: on})))
         bootsim.run(k)
         assert any(said in record.text for record in k.log.records) is on
+
+
+def test_a_free_object_that_lies_nowhere_is_not_cleared(k):
+    s = kmem_cache_create(k, "large", 8192)
+    first, second = (kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(2))
+    kmem_cache_free(k, s, second)
+    kmem_cache_free(k, s, first)
+    end_of_memory = k.phys_to_virt(0xFFFFF800) & 0xFFFFFFFF
+    k.machine.ram.write32(k.virt_to_phys(first) + s.offset, end_of_memory)
+    assert kmem_cache_zalloc(k, s, GFP_KERNEL) == first
+    with pytest.raises(SlabError, match="where no RAM is"):
+        kmem_cache_zalloc(k, s, GFP_KERNEL)
+    assert kmem_cache_zalloc(k, s, GFP_KERNEL)
+
+
+def test_a_full_slab_among_the_partial_ones_stops_the_kernel(k):
+    s = kmem_cache_create(k, "x", 200)
+    objects = [kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(200)]
+    for va in objects[:5]:
+        kmem_cache_free(k, s, va)
+    kmem_cache_shrink(k, s)
+    page = k.page(k.virt_to_phys(objects[0]) >> 12)
+    inuse = page.private
+    page.private = inuse & ~0xFFFF | inuse >> 16
+    assert kmem_cache_shrink(k, s) == 1
+    assert "kernel BUG at mm/slub.c:4173!" in [record.text for record in k.log.records]
+    page.private = inuse
+    for va in objects[5:]:
+        kmem_cache_free(k, s, va)
+    assert kmem_cache_shrink(k, s) == 0

@@ -111,6 +111,35 @@ def test_freeing_twice_is_found(k):
     assert len({kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(100)}) == 100
 
 
+def test_counters_that_were_written_over_are_put_right(k):
+    s = kmem_cache_create(k, "x", 20)
+    a, b = (kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(2))
+    page = k.page(k.virt_to_phys(a) >> 12)
+    objects = page.private >> 16
+    page.private -= 3 << 16
+    since = len(k.log.records)
+    kmem_cache_free(k, s, a)
+    lines = told(k, since)
+    assert any(f"Wrong number of objects. Found {objects - 3} but should be {objects}" in line for line in lines)
+    assert "FIX x: Number of objects adjusted." in lines
+    counter = page.private & 0xFFFF
+    poke(k, a + s.offset, a.to_bytes(4, "little"))  # the list of free objects is a circle
+    since = len(k.log.records)
+    kmem_cache_free(k, s, b)
+    assert any(f"Wrong object count. Counter is {counter} but counted were -1" in line for line in told(k, since))
+    assert (page.private >> 16, page.private & 0xFFFF) == (objects, 0xFFFE)  # b is free, of 65535
+
+
+def test_the_kernel_cuts_what_it_says_of_a_slab(k):
+    s = kmem_cache_create(k, "x" * 90, 20)
+    kmem_cache_alloc(k, s, GFP_KERNEL)
+    since = len(k.log.records)
+    kmem_cache_destroy(k, s)
+    said = told(k, since)[1].partition(": ")[2]
+    assert len(said) == 99
+    assert said.startswith("Objects remaining in xxx")
+
+
 def test_a_destroyed_cache_names_what_is_left(k):
     s = kmem_cache_create(k, "x", 20)
     a = kmem_cache_alloc(k, s, GFP_KERNEL)

@@ -274,7 +274,7 @@ cdef class Slab(SlabSlabs):
             va = self.cache_alloc_debugcheck_after(s, self.slab_of(s, va), va)
         if va and (gfp_mask & __GFP_ZERO or (self.clears_allocated and s.ctor is None
                                            and not s.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON))):
-            memset(self.at(va), 0, s.object_size)
+            self.clear(va, s.object_size)
         return va
 
     cdef int free_checked(self, SlabCache s, uint32_t va) except -1:

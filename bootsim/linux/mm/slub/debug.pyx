@@ -7,12 +7,13 @@ An object of a cache with all of them, from the slab's start:
 
 from libc.stdint cimport uint32_t
 
-from bootsim.linux.mm.page_alloc cimport PG_head, PG_locked, PG_slab, Page
+from bootsim.linux.mm.page_alloc cimport PG_locked, PG_slab, Page, compound_order
 from bootsim.linux.mm.slab_common cimport (
     SLAB_CONSISTENCY_CHECKS, SLAB_POISON, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TRACE, PageSource, SlabAllocator)
 from bootsim.linux.mm.slub.objects cimport Slub
 from bootsim.linux.mm.slub.report cimport info_end, page_at, size_from_object, valid_pointer
-from bootsim.linux.mm.slub.slabs cimport OBJECT_POISON, SlubCache, inuse_of, objects_of
+from bootsim.linux.mm.slub.slabs cimport (
+    MAX_OBJS_PER_PAGE, OBJECT_POISON, SlubCache, inuse_of, objects_of, order_objects)
 from bootsim.page cimport PAGE_SIZE
 
 from bootsim.linux.kernel.printk import KERN_INFO
@@ -159,8 +160,7 @@ cdef class SlubDebug(Slub):
         return True
 
     cdef int slab_pad_check(self, SlubCache s, uint32_t pfn) except -1:
-        cdef uint32_t order = self.g.map[pfn + 1].prev & 0xFF if self.g.map[pfn].flags & PG_head else 0
-        cdef uint32_t length = <uint32_t>PAGE_SIZE << order
+        cdef uint32_t length = <uint32_t>PAGE_SIZE << compound_order(self.g, pfn)
         cdef uint32_t rest = length % s.size
         cdef uint32_t pad = self.page_va(pfn) + length - rest
         if not s.flags & SLAB_POISON or not rest:
@@ -177,8 +177,7 @@ cdef class SlubDebug(Slub):
 
     cdef bint check_slab(self, SlubCache s, uint32_t pfn) except -1:
         cdef Page *page = &self.g.map[pfn]
-        cdef uint32_t order = self.g.map[pfn + 1].prev & 0xFF if page.flags & PG_head else 0
-        cdef uint32_t most = (<uint32_t>PAGE_SIZE << order) // s.size
+        cdef uint32_t most = order_objects(compound_order(self.g, pfn), s.size)
         if not page.flags & PG_slab:
             self.report().slab_err(s, pfn, "Not a valid slab page")
             return False
@@ -194,7 +193,8 @@ cdef class SlubDebug(Slub):
     cdef bint on_freelist(self, SlubCache s, uint32_t pfn, uint32_t search) except -1:
         cdef Page *page = &self.g.map[pfn]
         cdef uint32_t fp = page.index
-        cdef uint32_t va = 0, count = 0
+        cdef uint32_t va = 0, count = 0, most
+        cdef int counted
         while fp and count <= objects_of(page):
             if fp == search:
                 return True
@@ -211,10 +211,16 @@ cdef class SlubDebug(Slub):
             va = fp
             fp = self.get_freepointer(s, va)
             count += 1
-        if inuse_of(page) != objects_of(page) - count:
+        most = min(order_objects(compound_order(self.g, pfn), s.size), <uint32_t>MAX_OBJS_PER_PAGE)
+        if objects_of(page) != most:
+            self.report().slab_err(s, pfn, f"Wrong number of objects. Found {objects_of(page)} but should be {most}")
+            page.private_ = (page.private_ & 0x8000FFFFU) | most << 16
+            self.report().slab_fix(s, "Number of objects adjusted.")
+        counted = <int>(objects_of(page) - count)  # -1 where the list is a circle
+        if <int>inuse_of(page) != counted:
             self.report().slab_err(s, pfn, f"Wrong object count. Counter is {inuse_of(page)} but counted were "
-                          f"{objects_of(page) - count}")
-            page.private_ = (page.private_ & ~<uint32_t>0xFFFF) | (objects_of(page) - count)
+                          f"{counted}")
+            page.private_ = (page.private_ & ~<uint32_t>0xFFFF) | (<uint32_t>counted & 0xFFFF)
             self.report().slab_fix(s, "Object count adjusted.")
         return search == 0
 
@@ -233,9 +239,8 @@ cdef class SlubDebug(Slub):
     # ---------------------------------------------------------------- what SLUB calls
 
     cdef int setup_page_debug(self, SlubCache s, uint32_t pfn) except -1:
-        cdef uint32_t order = self.g.map[pfn + 1].prev & 0xFF if self.g.map[pfn].flags & PG_head else 0
         if s.flags & SLAB_POISON:
-            self.fill(self.page_va(pfn), POISON_INUSE, <uint32_t>PAGE_SIZE << order)
+            self.fill(self.page_va(pfn), POISON_INUSE, <uint32_t>PAGE_SIZE << compound_order(self.g, pfn))
         return 0
 
     cdef int setup_object(self, SlubCache s, uint32_t va) except -1:

@@ -15,7 +15,7 @@ cdef class Slub(SlubSlabs):
     cdef void let_go(self, SlubCache s) noexcept
     cdef uint32_t alloc_from_new_slab(self, SlubCache s, uint32_t gfp_mask) except? 1
     cdef int out_of_memory(self, SlubCache s, uint32_t gfp_mask) except -1
-    cdef void initialize(self, SlubCache s, uint32_t va, uint32_t gfp_mask) noexcept
+    cdef int initialize(self, SlubCache s, uint32_t va, uint32_t gfp_mask) except -1
     cdef uint32_t page_of(self, uint32_t va) except? 0
     cdef uint32_t slab_of(self, SlubCache s, uint32_t va) except? 0
     cdef int free_elsewhere(self, SlubCache s, uint32_t va) except -1

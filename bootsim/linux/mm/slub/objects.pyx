@@ -161,15 +161,16 @@ cdef class Slub(SlubSlabs):
             self.initialize(s, va, gfp_mask)
         return va
 
-    cdef void initialize(self, SlubCache s, uint32_t va, uint32_t gfp_mask) noexcept:
+    cdef int initialize(self, SlubCache s, uint32_t va, uint32_t gfp_mask) except -1:
         cdef bint passed_over = s.ctor is not None or s.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON) != 0
         if self.init_on_free and not passed_over:
             memset(self.at(va + s.offset), 0, 4)
         if gfp_mask & __GFP_ZERO:
             if not self.init_on_alloc or s.ctor is None:
-                memset(self.at(va), 0, s.object_size)
+                self.clear(va, s.object_size)
         elif self.init_on_alloc and not passed_over:
-            memset(self.at(va), 0, s.object_size)
+            self.clear(va, s.object_size)
+        return 0
 
     cdef uint32_t slow_alloc(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c) except? 1:
         # ___slab_alloc()

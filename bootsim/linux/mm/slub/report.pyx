@@ -42,7 +42,10 @@ cdef Page *page_at(Slub a, uint32_t pfn) except NULL:
 
 
 def symbol_of(k, uint32_t va):
-    """The function that a track names; the address where no symbol is, as when something wrote over the track."""
+    """The function that a track names; the address where no symbol is, as when something wrote over the track.
+
+    Source: lib/vsprintf.c symbol_string(), of %pS
+    """
     try:
         return k.symbol(va).name
     except SymbolLookupError:
@@ -149,7 +152,7 @@ cdef class SlubReport:
 
         Source: mm/slub.c slab_err()
         """
-        self.slab_bug(s, why)
+        self.slab_bug(s, why[:99])
         self.print_page_info(pfn)
 
     def freelist_corrupted(self, SlubCache s not None, uint32_t pfn, uint32_t va, uint32_t next_):

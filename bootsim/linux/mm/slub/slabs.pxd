@@ -13,6 +13,7 @@ from libc.stdint cimport uint32_t
 from bootsim.hw.memory cimport bootsim_le32_load, bootsim_le32_store
 from bootsim.linux.mm.page_alloc cimport Page
 from bootsim.linux.mm.slab_common cimport KmemCache, SlabAllocator
+from bootsim.page cimport PAGE_SIZE
 
 cdef enum:
     LIST_END = 0x7FFFFFFF
@@ -21,6 +22,7 @@ cdef enum:
     DEBUG_FLAGS = 0x100 | 0x400 | 0x800 | 0x10000 | 0x200000   # SLAB_DEBUG_FLAGS
     TO_HEAD = 0
     TO_TAIL = 1
+    MAX_OBJS_PER_PAGE = 32767
 
 
 cdef struct SlabList:
@@ -162,6 +164,10 @@ cdef inline uint32_t object_number(SlubCache s, uint32_t offset) noexcept:
     # number times a power of two: multiplying by the inverse of the odd one, modulo 2**32, divides, if it divides.
     cdef uint32_t quotient = offset * s.inverse
     return quotient >> s.shift | quotient << (32 - s.shift & 31)
+
+
+cdef inline uint32_t order_objects(uint32_t order, uint32_t size) noexcept nogil:
+    return (<uint32_t>PAGE_SIZE << order) // size
 
 
 cdef inline uint32_t inuse_of(const Page *page) noexcept nogil:

@@ -12,24 +12,23 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
 from bootsim.errno cimport EINVAL
-from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_head, PG_slab, Page
+from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page, compound_order
 from bootsim.linux.mm.page_alloc.gfp cimport (
     __GFP_COMP, __GFP_DIRECT_RECLAIM, __GFP_DMA, __GFP_DMA32, __GFP_NOFAIL, __GFP_NOMEMALLOC, __GFP_NORETRY,
     __GFP_NOWARN, __GFP_RECLAIM, __GFP_RECLAIMABLE, GFP_CONSTRAINT_MASK, GFP_KERNEL, GFP_NOWAIT, GFP_RECLAIM_MASK,
-    GFP_SLAB_BUG_MASK)
+    GFP_SLAB_BUG_MASK, PAGE_ALLOC_COSTLY_ORDER)
 from bootsim.linux.mm.slab_common cimport (
     DOWN, SLAB_CACHE_DMA, SLAB_CACHE_DMA32, SLAB_CONSISTENCY_CHECKS, SLAB_POISON, SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE,
     SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, UP, KmemCache, PageSource, SlabAllocator, fix_flags, get_order)
 from bootsim.page cimport PAGE_SIZE
 
 from bootsim.errors import KernelPanic
-from bootsim.linux.mm.slab_common import SlabError
+from bootsim.linux.mm.slab_common import SlabError, kernel_bug
 
 cdef enum:
     GFP_KEPT = GFP_RECLAIM_MASK | GFP_CONSTRAINT_MASK   # what a slab's request keeps of its object's
     MIN_PARTIAL = 5
     MAX_PARTIAL = 10
-    MAX_OBJS_PER_PAGE = 32767
     SHRINK_PROMOTE_MAX = 32
 
 
@@ -81,10 +80,6 @@ cdef inline void list_splice(Page *map, SlabList *list_, SlabList *head) noexcep
     head.first = list_.first
 
 
-cdef inline uint32_t order_objects(uint32_t order, uint32_t size) noexcept nogil:
-    return (<uint32_t>PAGE_SIZE << order) // size
-
-
 cdef inline uint32_t align_up(uint32_t value, uint32_t unit) noexcept nogil:
     return (value + unit - 1) & ~(unit - 1)
 
@@ -130,7 +125,9 @@ cdef class SlubSlabs(SlabAllocator):
         self.init_on_free = k.mm.init_on_free.taken
         self.track_bytes = 80 if config.STACKTRACE else 16
         self.slub_min_order = min(k.options.get("slub_min_order", 0), 31)
-        self.slub_max_order = 0 if k.mm.debug_guardpage_minorder else k.options.get("slub_max_order", 3)
+        self.slub_max_order = k.options.get("slub_max_order", PAGE_ALLOC_COSTLY_ORDER)
+        if k.mm.debug_guardpage_minorder:
+            self.slub_max_order = 0
         self.slub_min_objects = k.options.get("slub_min_objects", 0)
         self.nr_cpu_ids = k.nr_cpu_ids
         self.tid_step = 1 << (config.NR_CPUS - 1).bit_length() if config.PREEMPT else 1
@@ -165,11 +162,13 @@ cdef class SlubSlabs(SlabAllocator):
     # What the kernel says of a cache that was made with checks it says whether or not slub_debug makes these.
 
     def report(self):
+        """Who tells of slabs and objects with which something is wrong."""
         from bootsim.linux.mm.slub.report import SlubReport  # no boot comes to this
 
         return SlubReport(self)
 
     def heap_object(self, uint32_t va):
+        """What usercopy asks of an address. Source: mm/slub.c __check_heap_object()"""
         return self.report().heap_object(va)
 
     cdef bint freelist_corrupted(self, SlubCache s, uint32_t pfn, uint32_t *freelist, uint32_t next_) except -1:
@@ -401,7 +400,7 @@ cdef class SlubSlabs(SlabAllocator):
 
     cdef int discard_slab(self, SlubCache s, uint32_t pfn) except -1:
         cdef Page *page = &self.g.map[pfn]
-        cdef uint32_t order = self.g.map[pfn + 1].prev & 0xFF if page.flags & PG_head else 0
+        cdef uint32_t order = compound_order(self.g, pfn)
         if self.slub_debug:
             s.nr_slabs -= 1
             s.total_objects -= objects_of(page)
@@ -535,9 +534,13 @@ cdef class SlubSlabs(SlabAllocator):
         cdef Page *map = self.g.map
         cdef SlabList promote[SHRINK_PROMOTE_MAX]
         cdef SlabList discard
-        cdef uint32_t pfn = s.partial.first
-        cdef uint32_t next_, nr_free
+        cdef uint32_t pfn, next_, nr_free
         cdef int i
+        for pfn in self.slabs_in(s.partial.first):
+            if inuse_of(&map[pfn]) >= objects_of(&map[pfn]):
+                kernel_bug(self.k, "mm/slub.c:4173", "__kmem_cache_shrink")
+                return 1
+        pfn = s.partial.first
         list_init(&discard)
         for i in range(SHRINK_PROMOTE_MAX):
             list_init(&promote[i])
