@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsim.causes import asked_by, cause, holders, memory_end, unheeded
-from bootsim.errors import KernelPanic
+from bootsim.errors import InputError, KernelPanic
 from bootsim.linux.include.linux.err import Err
 from bootsim.linux.include.linux.errno import EBUSY, EINVAL, ENOMEM, ENOSPC
 from bootsim.linux.kernel.panic import warn
@@ -254,11 +254,12 @@ def cma_alloc(k: Kernel, area: Cma, count: int, align: int, *, no_warn: bool = F
     """Take `count` contiguous pages of the area, aligned to 2**align pages; the first pfn, or None.
 
     `contig(k, start_pfn, end_pfn, migratetype)` takes a range and returns 0 or -errno; alloc_contig_range() does.
+    Raises InputError for an area of another machine.
     Source: mm/cma.c cma_alloc()
     """
     from bootsim.linux.mm.page_alloc import MIGRATE_CMA, alloc_contig_range
 
-    if align < 0 or not area.bitmap:
+    if not _is_own(k, area) or align < 0 or not area.bitmap:
         return None
     debug = k.build.config.CMA_DEBUG
     if debug:
@@ -266,6 +267,7 @@ def cma_alloc(k: Kernel, area: Cma, count: int, align: int, *, no_warn: bool = F
                count=count, align=align)
     if count < 1:
         return None
+    align = min(align, 32)  # of more, the kernel's mask has all bits, too
     mask = 0 if align <= area.order_per_bit else (1 << (align - area.order_per_bit)) - 1
     offset = (area.base_pfn & ((1 << align) - 1)) >> area.order_per_bit
     bits, ret, start = _bits(area, count), -ENOMEM, 0
@@ -295,6 +297,12 @@ def cma_alloc(k: Kernel, area: Cma, count: int, align: int, *, no_warn: bool = F
     return None if ret else pfn
 
 
+def _is_own(k: Kernel, area: Cma | None) -> bool:
+    if area is not None and not any(area is one for one in k.mm.cma_areas):
+        raise InputError(f"{area!r} is no contiguous area of this machine")
+    return area is not None
+
+
 def cma_debug_show_areas(k: Kernel, area: Cma) -> None:
     """Log which runs of an area are free: pages@first bit.
 
@@ -314,12 +322,15 @@ def cma_release(k: Kernel, area: Cma, pfn: int, count: int, *, free: bool = True
     """Give `count` pages from `pfn` on back to the area; False when they are not the area's.
 
     Without `free` only the bitmap changes, for those who free the pages one by one.
+    Raises InputError for an area of another machine.
     Source: mm/cma.c cma_release()
     Differs: a range that passes the area's end is not its own; the kernel checks that with CONFIG_DEBUG_VM alone, and
     stops.
     """
     from bootsim.linux.mm.page_alloc import free_contig_range
 
+    if not _is_own(k, area):
+        return False
     if free and k.build.config.CMA_DEBUG:
         printk(k, KERN_DEBUG, "cma: cma_release(page (ptrval))", func="cma_release")
     end = area.base_pfn + area.count

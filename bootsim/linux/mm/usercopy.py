@@ -21,6 +21,7 @@ def check_object_size(k: Kernel, ptr: int, n: int, to_user: bool) -> bool:
     Source: mm/usercopy.c __check_object_size()
     Differs: no stack of a task is known, so that none is looked at; HARDENED_USERCOPY_PAGESPAN is not modelled.
     """
+    ptr, n = ptr % ULONG, n % ULONG
     if not n or not k.build.config.HARDENED_USERCOPY or not k.options.get("hardened_usercopy", True):
         return True
     if ptr + n > ULONG:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bootsim.errors import InputError
 from bootsim.linux.mm.cma import Cma, cma_alloc, cma_declare_contiguous, cma_init_reserved_mem, cma_release
 from bootsim.linux.mm.memblock import memblock_reserve
 
@@ -96,6 +97,20 @@ def test_no_pages_are_given_back_at_once(board):
     assert cma_alloc(k, area, 0, 0) is None
 
 
+def test_only_areas_of_the_machine_give_pages(board):
+    k = board.boot("cma=16M", until=None)
+    area = k.mm.cma_areas[0]
+    other = k.copy()
+    with pytest.raises(InputError, match="no contiguous area of this machine"):
+        cma_alloc(other, area, 1, 0)
+    with pytest.raises(InputError, match="no contiguous area of this machine"):
+        cma_release(other, area, area.base_pfn, 1)
+    assert cma_alloc(k, None, 1, 0) is None
+    assert not cma_release(k, None, area.base_pfn, 1)
+    assert cma_alloc(k, area, 1, 1 << 40) is None
+    assert cma_alloc(k, area, 1, 0) is not None
+
+
 def test_without_reserved_mem_the_kernel_reserves_and_no_more(board):
     k = board.boot("", reserved="a@70000000 { reg = <0x70000000 0x100000>; }; b { size = <0x100000>; };",
                    build={"OF_RESERVED_MEM": False})
@@ -113,6 +128,7 @@ def take(k, area, count, align, busy=()):
     def contig(_k, start, end, _migratetype):
         return -16 if any(start <= pfn < end for pfn in busy) else 0
 
+    k.mm.cma_areas = [area]
     return cma_alloc(k, area, count, align, contig=contig)
 
 

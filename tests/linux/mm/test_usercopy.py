@@ -64,3 +64,12 @@ def test_without_the_checks_all_may_be_copied(cmdline, there):
     k = machine(cmdline, HARDENED_USERCOPY=there)
     assert check_object_size(k, 0, 100, True)
     assert check_object_size(k, part(k), 4000, True)
+
+
+def test_sizes_and_addresses_have_32_bits():
+    k = machine()
+    va = kmalloc(k, 100, GFP_KERNEL)
+    assert not check_object_size(k, va, -1, True)
+    assert f"Kernel memory exposure attempt detected from wrapped address (offset 0, size {va - 1})!" in [
+        record.text.removeprefix("usercopy: ") for record in k.log.records]
+    assert check_object_size(k, va + (1 << 32), 100, True)
