@@ -5,10 +5,22 @@ from __future__ import annotations
 import pytest
 
 import bootsim
+from bootsim.errors import KernelPanic
 from bootsim.inputs.configfile import load_build
-from bootsim.linux.include.linux.slab import kfree, kmalloc, ksize
+from bootsim.lab.session import Session
+from bootsim.linux.include.linux.slab import (
+    kfree,
+    kmalloc,
+    kmem_cache_alloc,
+    kmem_cache_create,
+    kmem_cache_destroy,
+    kmem_cache_free,
+    ksize,
+)
 from bootsim.linux.mm import page_alloc as pa
+from bootsim.linux.mm.compaction.api import compact_memory
 from bootsim.linux.mm.slab_common import SlabError
+from bootsim.views import alive
 
 GFP_KERNEL = 0xCC0
 
@@ -87,6 +99,90 @@ def test_fields_of_a_page_can_be_written():
     assert "flags: 0x10(lru)" in texts(k)
     with pytest.raises(pa.PageFrameError, match="is not to be written"):
         page.zone = "HighMem"
+
+
+def test_a_page_of_a_slab_stays_where_it_is():
+    k = boot()
+    s = kmem_cache_create(k, "x", 200)
+    va = kmem_cache_alloc(k, s, GFP_KERNEL)
+    page = k.page(k.virt_to_phys(va) >> 12)
+    for _ in range(2):
+        pa.__free_pages(k, page.pfn, 0)
+        assert "is on a list of a slab cache: freed behind its back" in k.log.records[-1].text
+        pa.free_contig_range(k, page.pfn, 1)
+    with pytest.raises(pa.PageFrameError, match="would be broken"):
+        page.flags = 0
+    kmem_cache_free(k, s, va)
+    kmem_cache_destroy(k, s)
+    pa.drain_all_pages(k)
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
+
+
+def test_a_page_of_a_process_stays_on_its_list():
+    lab = Session(boot(), alive.text)
+    p = lab.process()
+    addr = p.mmap(0, 32 * 4096, 3, 0x22)
+    for i in range(32):  # those that wait for their place on the list are no more than 15
+        p.write(addr + i * 4096, b"here")
+    pa.put_page(lab.k, p.pfn(addr))
+    assert "is on a list of pages in use (LRU)" in lab.k.log.records[-1].text
+    assert p.read(addr, 4) == b"here"
+    p.munmap(addr, 32 * 4096)
+    pa.drain_all_pages(lab.k)
+    assert pa.check_buddy_invariants(lab.k.mm.pgdat) == []
+
+
+def test_pages_that_are_free_in_part_are_not_freed_again():
+    k = boot()
+    pfn = pa.alloc_pages(k, GFP_KERNEL, 2)
+    pa.split_page(k, pfn, 2)
+    pa.__free_pages(k, pfn + 1, 0)
+    pa.set_page_count(k, pfn, 5)
+    pa.__free_pages(k, pfn, 2)
+    assert "is free already, as a whole or in part" in k.log.records[-1].text
+    pa.set_page_count(k, pfn + 1, 1)
+    with pytest.raises(pa.PageFrameError, match="is free already"):
+        pa.free_contig_range(k, pfn + 1, 1)
+    pa.set_page_count(k, pfn + 1, 0)
+    for each in (pfn, pfn + 2, pfn + 3):
+        pa.set_page_count(k, each, 1)
+        pa.__free_pages(k, each, 0)
+    pa.drain_all_pages(k)
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
+
+
+def test_the_fields_that_hold_free_pages_together_are_the_allocators():
+    k = boot()
+    page = k.page(pa.alloc_pages(k, GFP_KERNEL, 0))
+    with pytest.raises(pa.PageFrameError, match="the mark of a free block"):
+        page.mapcount = -129
+    pa.__free_pages(k, page.pfn, 0)
+    for field in ("index", "private", "mapcount"):
+        with pytest.raises(pa.PageFrameError, match="is free"):
+            setattr(page, field, 1 << 20)
+    with pytest.raises(pa.PageFrameError, match="zone 9"):
+        pa.drain_all_pages(k, 9)
+    pa.drain_all_pages(k)
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
+
+
+def test_compaction_passes_over_a_page_that_only_says_that_it_is_compound():
+    k = boot()
+    pages = [pa.alloc_pages(k, GFP_KERNEL, 0) for _ in range(40)]
+    for pfn in pages[::2]:
+        k.page(pfn).flags |= 1 << 16
+        pa.__free_pages(k, pfn + 1, 0)
+    compact_memory(k)
+    assert pa.check_buddy_invariants(k.mm.pgdat) == []
+
+
+def test_zones_that_exclude_each_other_are_looked_at_after_the_order():
+    k = boot(DEBUG_VM=True)
+    mask = GFP_KERNEL | pa.__GFP_DMA | pa.__GFP_HIGHMEM
+    assert pa.alloc_pages(k, mask, k.mm.max_order) is None
+    assert texts(k)[-1].endswith("__alloc_pages_nodemask")
+    assert pa.alloc_pages(k, mask, 0) is None
+    assert "kernel BUG at include/linux/gfp.h:457!" in texts(k)
 
 
 def test_a_page_that_only_says_that_it_is_a_slab_is_told():

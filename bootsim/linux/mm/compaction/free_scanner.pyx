@@ -31,7 +31,7 @@ cdef uint32_t isolate_freepages_block(Pgdat *g, CompactControl *cc, int64_t *sta
         cc.total_free_scanned += 1
         if PageCompound(&g.map[pfn]):
             order = compound_order(g, pfn)
-            pfn += (<int64_t>1 << order) - 1 + stride
+            pfn += stride + ((<int64_t>1 << order) - 1 if order < g.max_order else 0)
             continue
         if not PageBuddy(&g.map[pfn]):
             pfn += stride

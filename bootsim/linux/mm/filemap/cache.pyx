@@ -121,7 +121,10 @@ cdef class PageCache:
         return None if pfn == NO_PAGE or pfn == NO_MEMORY else pfn
 
     def holds(self, uint32_t index):
-        """Whether the file has anything at an index: in memory, on the disk or in a swap area."""
+        """Whether the file has anything at an index: in memory, on the disk or in a swap area.
+
+        Source: mm/filemap.c find_get_entry()
+        """
         return self.has(index) or index in self.shadows or index in self.swapped
 
     def write(self, uint64_t first, uint64_t count, bint dirty=True):

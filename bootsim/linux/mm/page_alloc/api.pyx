@@ -32,7 +32,7 @@ def alloc_pages(k, uint32_t gfp_mask, uint32_t order):
     """
     cdef Pglist p = k.mm.pgdat
     check_gfp(gfp_mask)
-    if p.g.debug_vm and GFP_ZONE_BAD >> (gfp_mask & GFP_ZONEMASK) & 1:
+    if p.g.debug_vm and order < p.g.max_order and GFP_ZONE_BAD >> (gfp_mask & GFP_ZONEMASK) & 1:
         stop_at(k, "include/linux/gfp.h:457", "gfp_zone")
         return None
     cdef uint32_t pfn = alloc_and_tell(k, p, gfp_mask, order)
@@ -106,8 +106,8 @@ def __free_pages(k, uint32_t pfn, uint32_t order):
 
     Raises PageFrameError for a block outside the memory map.
     Source: mm/page_alloc.c __free_pages()
-    Differs: a block of several pages that is free already stays as it is, which a line tells; the kernel would put
-        parts of it on its lists a second time, and they would be broken from then on.
+    Differs: a block of several pages that is free already stays as it is, and so does a page that a slab cache or an
+        LRU list has, which a line tells; the kernel's lists would be broken from then on.
     """
     drop_reference(k, k.mm.pgdat, pfn, order)
 
@@ -115,14 +115,20 @@ def __free_pages(k, uint32_t pfn, uint32_t order):
 cdef bint drop_reference(k, Pglist p, uint32_t pfn, uint32_t order) except -1:
     # __free_pages(); False when the kernel stops here, so that who frees many pages frees no more
     check_pfn(p.g, pfn, order)
-    if order and p.g.map[pfn].refcount <= 0 and not p.g.debug_vm and holds_free_pages(p.g, pfn, order):
-        step(k, "__free_pages: pfn {pfn:#x} order {order} has no owner: freed twice; the kernel's lists would "
-             "be broken from here on", func="__free_pages", pfn=pfn, order=order, level=KERN_WARNING)
-        return True
     if p.g.debug_vm and stops_at_free(k, p, pfn, order):
         return False
     if p.g.map[pfn].refcount == 1:
         check_not_free(p.g, pfn, order)
+        if is_listed(&p.g.map[pfn], order):
+            step(k, "__free_pages: pfn {pfn:#x} is on a list of {whose}: freed behind its back; the kernel's lists "
+                 "would be broken from here on", func="__free_pages", pfn=pfn, level=KERN_WARNING,
+                 whose="a slab cache" if p.g.map[pfn].flags & PG_slab else "pages in use (LRU)")
+            return True
+    elif order and not p.g.map[pfn].flags & PG_head and holds_free_pages(p.g, pfn, order):
+        step(k, "__free_pages: pfn {pfn:#x} order {order} is free already, as a whole or in part: freed twice; the "
+             "kernel's lists would be broken from here on", func="__free_pages", pfn=pfn, order=order,
+             level=KERN_WARNING)
+        return True
     free_pages_by_refcount(p.g, pfn, order)
     if p.fills_freed and p.g.map[pfn].refcount == 0 and not is_bad(p.g, pfn, order):
         fill_freed(k, pfn, <uint32_t>1 << order)
@@ -157,7 +163,8 @@ cdef bint stops_at_free(k, Pglist p, uint32_t pfn, uint32_t order) except -1:
     if not page.refcount:
         vm_bug_on_page(k, p, pfn, "page_ref_count(page) == 0", "include/linux/mm.h:707", "put_page_testzero")
         return True
-    if page.refcount == 1 and (PageTail(page) or (order and page.flags & PG_head and order_of(p.g, pfn) != order)):
+    if page.refcount == 1 and (PageTail(page)
+                               or (order and page.flags & PG_head and compound_order(p.g, pfn) != order)):
         page.refcount = 0
         if PageTail(page):
             vm_bug_on_page(k, p, pfn, "PageTail(page)", "mm/page_alloc.c:1210", "free_pages_prepare")
@@ -166,10 +173,6 @@ cdef bint stops_at_free(k, Pglist p, uint32_t pfn, uint32_t order) except -1:
                            "free_pages_prepare")
         return True
     return False
-
-
-cdef inline uint32_t order_of(const Pgdat *g, uint32_t pfn) noexcept nogil:
-    return g.map[pfn + 1].prev & 0xFF if g.map[pfn].flags & PG_head else 0  # compound_order()
 
 
 def get_page(k, uint32_t pfn):
@@ -195,13 +198,15 @@ def put_page(k, uint32_t pfn):
     cdef Pglist p = k.mm.pgdat
     check_pfn(p.g, pfn, 0)
     pfn = compound_head(p.g, pfn)
-    __free_pages(k, pfn, order_of(p.g, pfn))
+    __free_pages(k, pfn, compound_order(p.g, pfn))
 
 
 def set_page(k, uint32_t pfn, str field not None, value):
     """Write a field of a struct page, as a driver might that knows no better; `mapcount` is _mapcount, -1 for none.
 
-    Raises PageFrameError for a frame without a struct page, and for a field that nobody but the allocator writes.
+    Raises PageFrameError for a frame without a struct page, for a field that nobody but the allocator writes, and for
+    what in the end would break the allocator's lists: those of a page that is free.
+    Source: include/linux/mm_types.h struct page
     """
     cdef Pglist p = k.mm.pgdat
     check_pfn(p.g, pfn, 0)
@@ -211,7 +216,17 @@ def set_page(k, uint32_t pfn, str field not None, value):
         raise PageFrameError(f"page {pfn:#x}: {field!r} is not to be written; flags, mapping, index, private, refcount "
                              "and mapcount are")
     word = value & 0xFFFFFFFF
+    if field in ("index", "private", "mapcount") and (page.flags & PG_on_pcp or in_free_block(p.g, pfn)):
+        raise PageFrameError(f"page {pfn:#x} is free: its {field!r} is the allocator's, whose lists would be broken")
+    if field == "mapcount" and (~word & (0xF0000000U | PG_buddy)) == PG_buddy:
+        raise PageFrameError(f"page {pfn:#x}: a mapcount of {value} is the mark of a free block")
     if field == "flags":
+        if is_listed(page, 0) and page.flags & ~word & (PG_slab | PG_lru):
+            raise PageFrameError(f"page {pfn:#x} is on a list of those that its flags name, which would be broken")
+        if word & ~page.flags & PG_lru and not page.flags & (PG_slab | PG_on_pcp) and not in_free_block(p.g, pfn):
+            if PageTail(page):
+                raise PageFrameError(f"page {pfn:#x} is the tail of a compound page; lists have the head")
+            list_init(p.g.map, pfn)  # so that who takes it off its list breaks no other
         page.flags = page.flags & ~<uint32_t>PAGE_FLAGS_CHECK_AT_PREP | word & PAGE_FLAGS_CHECK_AT_PREP
     elif field == "mapping":
         page.mapping = word
@@ -342,6 +357,8 @@ def drain_all_pages(k, zone=None):
     Source: mm/page_alloc.c drain_all_pages()
     """
     cdef Pglist p = k.mm.pgdat
+    if zone is not None and not 0 <= zone < p.g.nr_zones:
+        raise PageFrameError(f"zone {zone}: the node has zones 0 to {p.g.nr_zones - 1}")
     drain_all_pages_of(p.g, -1 if zone is None else zone)
     if p.g.nr_bad:
         log_bad_pages(k, p)
