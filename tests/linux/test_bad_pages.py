@@ -176,6 +176,32 @@ def test_compaction_passes_over_a_page_that_only_says_that_it_is_compound():
     assert pa.check_buddy_invariants(k.mm.pgdat) == []
 
 
+@pytest.mark.parametrize(("cmdline", "reason"), [
+    ("panic_on_taint=20", "panic_on_taint set ..."), ("panic_on_taint=200", None),
+])  # fmt: skip
+def test_panic_on_taint(cmdline, reason):
+    k = boot(cmdline)
+    page = k.page(pa.alloc_pages(k, GFP_KERNEL, 1))
+    page.flags |= 1 << 4
+    if reason is None:
+        pa.__free_pages(k, page.pfn, 1)
+        assert k.panicked is None
+        return
+    with pytest.raises(KernelPanic, match="panic_on_taint set"):
+        pa.__free_pages(k, page.pfn, 1)
+    assert f"Kernel panic - not syncing: {reason}" in texts(k)
+    assert "cause: cmdline: panic_on_taint names the taint B" in k.log.records[-1].text
+
+
+def test_panic_on_warn_comes_before_the_taint_of_a_warning():
+    k = boot("panic_on_taint=200 panic_on_warn=1")
+    with pytest.raises(KernelPanic, match="kernel: panic_on_warn set"):
+        pa.alloc_pages(k, GFP_KERNEL, k.mm.max_order)
+    k = boot("panic_on_taint=200")
+    with pytest.raises(KernelPanic, match="panic_on_taint set"):
+        pa.alloc_pages(k, GFP_KERNEL, k.mm.max_order)
+
+
 def test_zones_that_exclude_each_other_are_looked_at_after_the_order():
     k = boot(DEBUG_VM=True)
     mask = GFP_KERNEL | pa.__GFP_DMA | pa.__GFP_HIGHMEM

@@ -26,12 +26,17 @@ def add_taint(k: Kernel, flag: int) -> None:
     """Remember something that makes what the kernel says later less certain. After all but warnings, locks are not
     checked any more, whether or not the build checks them.
 
+    Raises KernelPanic for a taint of panic_on_taint=.
     Source: kernel/panic.c add_taint(), lib/debug_locks.c __debug_locks_off()
     """
     if flag != TAINT_WARN and k.debug_locks:
         k.debug_locks = False
         printk(k, KERN_WARNING, "Disabling lock debugging due to kernel taint", func="add_taint")
     k.tainted_mask |= 1 << flag
+    if k.tainted_mask & k.options.get("panic_on_taint", 0):
+        k.options["panic_on_taint"] = 0
+        panic(k, "panic_on_taint set ...", f"cmdline: panic_on_taint names the taint {_TAINT_LETTERS[flag]}, which "
+              "came with what is told above")
 
 
 def print_tainted(k: Kernel) -> str:
@@ -47,7 +52,10 @@ def print_tainted(k: Kernel) -> str:
 
 
 def current_pid(k: Kernel) -> int:
-    """Return the number of the task that runs: 0 until kernel_init() has a thread of its own, which is process 1."""
+    """Return the number of the task that runs: 0 until kernel_init() has a thread of its own, which is process 1.
+
+    Source: include/linux/sched.h task_pid_nr(), of current
+    """
     current = None if k.processes is None else k.processes.current
     return (1 if k.stage == "kernel_init" else 0) if current is None else int(current.pid)
 
@@ -55,7 +63,7 @@ def current_pid(k: Kernel) -> int:
 def warn(k: Kernel, where: str, text: str | None = None, *, func: str) -> None:
     """Log a warning of the kernel about itself: `where` is "file:line" in 5.10.223, `func` the C function.
 
-    Raises KernelPanic with panic_on_warn=1.
+    Raises KernelPanic with panic_on_warn=1 or panic_on_taint=.
     Source: kernel/panic.c __warn(), check_panic_on_warn()
     Differs: the offset in the function, the stack and the trace's id belong to the compiled code and are left out.
     """
@@ -66,9 +74,9 @@ def warn(k: Kernel, where: str, text: str | None = None, *, func: str) -> None:
            where=place, name=name)
     if text is not None:
         printk(k, KERN_WARNING, "{text}", func=func, text=text)
-    add_taint(k, TAINT_WARN)
     if k.options.get("panic_on_warn"):
         panic(k, "kernel: panic_on_warn set ...", "cmdline: panic_on_warn makes the warning above the end")
+    add_taint(k, TAINT_WARN)
 
 
 def panic(k: Kernel, reason: str, cause: str | None = None) -> NoReturn:
@@ -135,6 +143,7 @@ def panic_on_taint_setup(k: Kernel, arg: str | None) -> int:
     mask = (kstrtoull(word, 16, 32) or 0) & TAINT_FLAGS_MAX
     if not mask:
         return -EINVAL
+    k.options["panic_on_taint"] = mask
     printk(k, KERN_INFO, "panic_on_taint: bitmask={mask:#x} nousertaint_mode={mode}abled", mask=mask,
            mode="en" if more == "nousertaint" else "dis")
     return 0

@@ -88,6 +88,8 @@ def start_kernel(k: Kernel) -> None:
     k.stage = "mm_init"
     mm_init(k)
     k.stage = "start_kernel"
+    if k.build.config.SMP:
+        k.cpus[0].comm = "swapper/0"  # sched_init(), init_idle()
     local_irq_enable(k)
     if k.build.config.SLAB:
         slab.kmem_cache_init_late(k)
@@ -170,8 +172,6 @@ def kernel_init(k: Kernel) -> None:
     Differs: drivers allocate nothing.
     """
     k.mm.pgdat.gfp_allowed_mask = __GFP_BITS_MASK
-    if k.build.config.SMP:
-        k.cpus[0].comm = "swapper/0"  # as init_idle() has called the task that process 1 was forked from
     smp_init(k)
     k.reached("cma_init_reserved_areas:entry")
     cma_init_reserved_areas(k)

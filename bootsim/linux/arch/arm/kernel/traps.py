@@ -43,7 +43,7 @@ def die(k: Kernel, text: str, err: int) -> None:
 
     Raises KernelPanic where an oops is a panic.
     Source: arch/arm/kernel/traps.c __die(), oops_end()
-    Differs: modules, registers, stack and code are left out.
+    Differs: the process, modules, registers, stack, code and the trace's id are left out.
     """
     config = k.build.config
     k.debug_locks = False  # oops_enter()
