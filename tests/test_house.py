@@ -186,6 +186,13 @@ def test_files_are_short():
     assert {path: count for path, count in lines.items() if count > MAX_LINES} == {}
 
 
+def test_functions_of_the_replay_say_which_of_the_kernels_they_are():
+    without = [f"{shown(path)}: {node.name}" for path in of_kind(".py") if path.is_relative_to(PACKAGE / "linux")
+               for node in ast.parse(text_of(path)).body if isinstance(node, ast.FunctionDef)
+               and not node.name.startswith("_") and "Source:" not in (ast.get_docstring(node) or "")]
+    assert without == []
+
+
 def test_cython_modules_are_typed():
     modules = of_kind(".pyx")
     assert modules
