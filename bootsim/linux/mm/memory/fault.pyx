@@ -502,7 +502,7 @@ cdef class ProcessPages(TablePages):
         self.lru_add_drain()
 
     def install(self, VmAreaStruct vma not None, uint32_t addr, uint32_t low_bits, bint anon, bint zero=False):
-        """Put an entry with these low bits where a recording has one; its page is made, or the file's, if there is one."""
+        """Put an entry with these low bits where a recording has one; its page is made, or is the file's, if any."""
         cdef uint32_t ptep = self.pte_alloc(vma.vm_mm, addr)
         cdef uint32_t pfn
         if zero:
