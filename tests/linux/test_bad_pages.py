@@ -126,6 +126,9 @@ def test_a_page_of_a_process_stays_on_its_list():
         p.write(addr + i * 4096, b"here")
     pa.put_page(lab.k, p.pfn(addr))
     assert "is on a list of pages in use (LRU)" in lab.k.log.records[-1].text
+    for field in ("refcount", "mapping", "mapcount", "index"):
+        with pytest.raises(pa.PageFrameError, match="ties it to those who have it"):
+            setattr(lab.k.page(p.pfn(addr)), field, 0)
     assert p.read(addr, 4) == b"here"
     p.munmap(addr, 32 * 4096)
     pa.drain_all_pages(lab.k)

@@ -205,7 +205,7 @@ def set_page(k, uint32_t pfn, str field not None, value):
     """Write a field of a struct page, as a driver might that knows no better; `mapcount` is _mapcount, -1 for none.
 
     Raises PageFrameError for a frame without a struct page, for a field that nobody but the allocator writes, and for
-    what in the end would break the allocator's lists: those of a page that is free.
+    what in the end would break lists: those of a page that is free, or that a process or a file has.
     Source: include/linux/mm_types.h struct page
     """
     cdef Pglist p = k.mm.pgdat
@@ -216,6 +216,8 @@ def set_page(k, uint32_t pfn, str field not None, value):
         raise PageFrameError(f"page {pfn:#x}: {field!r} is not to be written; flags, mapping, index, private, refcount "
                              "and mapcount are")
     word = value & 0xFFFFFFFF
+    if field != "flags" and page.mapping and page.flags & PG_lru:
+        raise PageFrameError(f"page {pfn:#x} is a process's or a file's: its {field!r} ties it to those who have it")
     if field in ("index", "private", "mapcount") and (page.flags & PG_on_pcp or in_free_block(p.g, pfn)):
         raise PageFrameError(f"page {pfn:#x} is free: its {field!r} is the allocator's, whose lists would be broken")
     if field == "mapcount" and (~word & (0xF0000000U | PG_buddy)) == PG_buddy:
