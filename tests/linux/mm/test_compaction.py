@@ -9,6 +9,7 @@ from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.cma import cma_alloc, cma_release
 from bootsim.linux.mm.compaction.api import compact_memory, compaction_suitable, fragmentation_index
 from bootsim.linux.mm.migrate import page_holders
+from bootsim.linux.mm.vmstat import all_vm_events
 
 HIGHMEM = 1
 
@@ -221,3 +222,35 @@ def test_a_contiguous_range_without_pages_to_move_is_passed_by_later(k):
     pa.drain_all_pages(k)
     assert pa.alloc_contig_range(k, last, last + 64, pa.MIGRATE_CMA) == 0
     assert pa.is_pageblock_skipped(k, last)
+
+
+def test_compaction_that_failed_is_put_off_ever_longer():
+    # mm/compaction.c defer_compaction(): after n failures in a row 2**n attempts pass, at most 64, until the next. A
+    # request makes two: the first, asynchronous one neither fails in this sense nor, put off, runs.
+    k = bootsim.boot("vexpress.dts", config="3G/1G", mem="256M", cmdline="cma=0")
+    k.mm.pgdat.gfp_allowed_mask = pa.__GFP_BITS_MASK
+    fill_with_unmovable(k)
+    while pa.alloc_pages(k, pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_NOWARN | pa.__GFP_NORETRY, 8) is not None:
+        pass  # what the watermarks kept
+    stalls = all_vm_events(k)["compact_stall"]
+    tried = []
+    for request in range(1, 140):
+        since = len(k.log.records)
+        assert pa.alloc_pages(k, pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_NOWARN, 8) is None
+        said = [record.text for record in k.log.records[since:] if "direct compaction for order 8" in record.text]
+        if any(text.endswith("what was left of the zone, without success") for text in said):
+            tried.append(request)
+        else:
+            assert [text for text in said if text.endswith("put off, it failed lately")]
+    assert tried == [1, 2, 4, 8, 16, 32, 64, 96, 128]
+    assert all_vm_events(k)["compact_stall"] - stalls == 2 * 139
+
+
+def fill_with_unmovable(k):
+    """All memory taken page by page, every second page given back: no block of 2 pages, and nobody to ask to move."""
+    pfns = []
+    while (pfn := pa.alloc_pages(k, pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_NOWARN | pa.__GFP_NORETRY, 0)) is not None:
+        pfns.append(pfn)
+    for pfn in sorted(pfns)[::2]:
+        pa.__free_pages(k, pfn, 0)
+    pa.drain_all_pages(k)
