@@ -2,7 +2,9 @@
 
 from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_on_pcp, PG_slab, PageBuddy, Pgdat, block_of
+from bootsim.linux.mm.compaction.skip cimport turn_list
+from bootsim.linux.mm.page_alloc cimport (
+    MIGRATE_MOVABLE, NO_PAGE, PG_on_pcp, PG_slab, PageBuddy, Pgdat, block_of, free_list_of, zone_of)
 
 
 cdef int check_records(const uint32_t[:, ::1] events, const uint32_t[:, ::1] answers, Py_ssize_t start,
@@ -39,3 +41,19 @@ cdef bint has_slab(const Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil:
             if g.map[i].flags & PG_slab:
                 return True
     return False
+
+
+cdef int turn(Pgdat *g, uint32_t pfn, uint32_t tail, uint32_t order) except -1:
+    # move_freelist_head(), move_freelist_tail(): the list begins, or ends, with this block, if it is its own
+    cdef uint32_t head, at
+    if not holds(g, pfn, 0) or order >= g.max_order:
+        return 0
+    head = free_list_of(zone_of(g, pfn), order, MIGRATE_MOVABLE)
+    at = g.map[head].next
+    while at not in (head, pfn):
+        at = g.map[at].next
+    if at == pfn and tail:
+        at = g.map[pfn].next
+    if at != head:
+        turn_list(g, head, at)
+    return 0

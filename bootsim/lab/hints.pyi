@@ -1,3 +1,4 @@
 class SkipHints:
     untold: int
     shown_wrong: int
+    resets: int

@@ -206,8 +206,9 @@ cdef class ObjectTraffic:
                 s = self.cache_of(events[j, 1])
                 if (s is not None and s.oo >> 16 == events[i, 2]
                         and self.slub.slab_gfp(s, events[j, 3]) == events[i, 1]):
-                    nested -= 1
-                    if nested < 0:
+                    if nested:
+                        nested -= 1
+                    elif self.used_up(s):
                         if not first:
                             self.slub.let_go(s)
                         return True
@@ -215,6 +216,12 @@ cdef class ObjectTraffic:
             elif CACHE <= events[j, 0] < 55:
                 first = False
         return not self.slub.gfp_lifted  # until then the mask is not known
+
+    cdef bint used_up(self, SlubCache s) noexcept:
+        # whether an allocation must ask for a slab
+        cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
+        return not (c.freelist or (c.page != LIST_END and self.g.map[c.page].index) or c.partial != LIST_END
+                    or s.nr_partial)
 
     cdef int before_free(self, const uint32_t[:, ::1] events, uint32_t[:, ::1] answers, Py_ssize_t i) except -1:
         # A slab's page is freed: what frees it comes later in the recording, and must come first here.

@@ -60,6 +60,7 @@ cdef class PageTraffic:
     cdef int moves(self, uint32_t old, uint32_t new_) noexcept
     cdef Py_ssize_t compact(self, Py_ssize_t i) except -1
     cdef int ask(self, Py_ssize_t i, CompactControl *cc) except -1
+    cdef Py_ssize_t end_of(self, Py_ssize_t i) noexcept
     cdef int woken_for(self, Py_ssize_t i, CompactControl *cc) except -1
     cdef int priority(self, CompactControl *cc) noexcept
     cdef uint32_t hand_over(self, Py_ssize_t i, uint32_t gfp_mask, uint32_t order) noexcept
@@ -73,4 +74,3 @@ cdef class PageTraffic:
     cdef int strays(self, Py_ssize_t i, str what) except -1
     cdef int astray(self, str what) noexcept
     cdef int finish(self, int result, int64_t migrate_pfn) except -1
-    cdef int turn(self, uint32_t pfn, uint32_t tail, uint32_t order) except -1

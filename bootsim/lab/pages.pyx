@@ -1,8 +1,7 @@
 """Page traffic, replayed: what a recorded kernel was asked goes to the page allocator, and its answers are kept.
 
-A recording is an array of records of four words: kind, a, b, c. Those of pages are handled here, the rest is passed
-over. The answer to a request is worked out before the recorded one is looked at; only when the two differ is the
-recorded page taken out of the lists, so that the replay can go on.
+Of records of four words, kind, a, b, c, those of pages are handled here, the rest is passed over. The answer to one is
+worked out before the recorded one is looked at; only when they differ is the recorded page taken out of the lists.
 
 Two things decide the allocator's answers that no record tells: when the kernel lets its requests sleep (here: when it
 first sets its watermarks, which is one initcall later), and which pages could have been moved (record 13 counts them).
@@ -17,19 +16,18 @@ from bootsim.lab.kinds cimport (
     LRU_ISOLATED, MOVED, PAGEBLOCK, PAGESET, PUT_BACK, REQUEST, STEAL, THRESHOLD, TURN_LIST, WATERMARKS)
 from bootsim.lab.mappings cimport is_mapping
 from bootsim.linux.mm.compaction.compact cimport compact_zone, compaction_suitable_of
-from bootsim.lab.blocks cimport check_records, holds, in_use
+from bootsim.lab.blocks cimport check_records, holds, in_use, turn
 from bootsim.lab.contigrange cimport ContigRange, isolated_for
 from bootsim.lab.hints cimport SkipHints
 from bootsim.linux.mm.compaction.skip cimport (
-    COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, FOUND_NOTHING, STAYS_LAST, turn_list)
+    COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, FOUND_NOTHING, STAYS_LAST)
 from bootsim.linux.mm.page_alloc cimport (
     COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_CONTINUE, COMPACT_PARTIAL_SKIPPED, MIGRATE_SYNC_LIGHT,
     FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
-    MIGRATE_ISOLATE, MIGRATE_MOVABLE, NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_reserved,
-    MOVABLE_LRU, NOT_MOVABLE, CompactControl, Page, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone,
-    alloc_pages_nodemask, block_of, drain_pages_zone_of, free_list_of, free_pages_ok, free_unref_page_of,
-    get_pageblock, gfp_migratetype, isolate_free_page, move_block, prep_new_page, put_free_block,
-    take_free_page, unreserve_highatomic_pageblock, zone_of)
+    MIGRATE_ISOLATE, NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_reserved, MOVABLE_LRU, NOT_MOVABLE,
+    CompactControl, Page, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone, alloc_pages_nodemask, block_of, drain_pages_zone_of,
+    free_pages_ok, free_unref_page_of, get_pageblock, gfp_migratetype, isolate_free_page, move_block, prep_new_page,
+    put_free_block, take_free_page, unreserve_highatomic_pageblock, zone_of)
 from bootsim.linux.mm.page_alloc.gfp cimport (
     GFP_USER, PAGE_ALLOC_COSTLY_ORDER, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_RETRY_MAYFAIL)
 
@@ -53,7 +51,7 @@ cdef class PageTraffic:
         self.last_isolated = self.last_target = NO_PAGE
         self.taken, self.ends, self.strayed = set(), {}, []
         self.captured = NO_PAGE
-        self.prio = -1
+        self.prio = self.waiting = -1
         self.hints = SkipHints.__new__(SkipHints)
         self.hints.g = pgdat.g
         self.owners.self = <void *>self
@@ -109,6 +107,8 @@ cdef class PageTraffic:
         cdef uint32_t pfn = self.hand_over(i, gfp_mask, order)
         if pfn == NO_PAGE:
             pfn = alloc_pages_nodemask(g, gfp_mask, order)
+        if i == self.waiting and pfn != NO_PAGE:
+            self.hints.answered(pfn, order)
         if self.prio_order == <int>order:
             self.prio = -1
         g.nr_movable_seen = g.movable_used = 0
@@ -192,17 +192,18 @@ cdef class PageTraffic:
             g.nr_movable_seen += 1
         elif kind == BOOST and c == 1 and a < g.nr_zones:
             g.zones[a].watermark_boost = b
+            self.hints.tries_to_sleep(&g.zones[a])
         elif kind == FOLD:
             self.fold(i, a, answers)
         elif kind == THRESHOLD and a < g.nr_zones and b < g.nr_cpus:
             g.zones[a].pageset[b].stat_threshold = <int32_t>c
+            self.hints.kswapd(&g.zones[a], c)
         elif kind == COMPACT:
-            self.isolated.clear()
-            self.free_pages.clear()
+            self.isolated, self.free_pages = [], []
         elif kind == MOVED:
             self.moved(i, a, b, c, answers)
         elif kind == TURN_LIST:
-            self.turn(a, b, c)
+            turn(g, a, b, c)
         return 0
 
     cdef int free_block(self, uint32_t pfn, uint32_t order, uint32_t fpi_flags) except -1:
@@ -323,22 +324,6 @@ cdef class PageTraffic:
         self.done()
         return result
 
-    cdef int turn(self, uint32_t pfn, uint32_t tail, uint32_t order) except -1:
-        # move_freelist_head(), move_freelist_tail(): the list begins, or ends, with this block, if it is its own
-        cdef Pgdat *g = self.p.g
-        cdef uint32_t head, at
-        if not holds(g, pfn, 0) or order >= g.max_order:
-            return 0
-        head = free_list_of(zone_of(g, pfn), order, MIGRATE_MOVABLE)
-        at = g.map[head].next
-        while at not in (head, pfn):
-            at = g.map[at].next
-        if at == pfn and tail:
-            at = g.map[pfn].next
-        if at != head:
-            turn_list(g, head, at)
-        return 0
-
     cdef Py_ssize_t compact(self, Py_ssize_t i) except -1:
         """The two scanners run; each thing they do is held against the recording's next record of it.
 
@@ -346,9 +331,8 @@ cdef class PageTraffic:
         """
         cdef Pgdat *g = self.p.g
         cdef CompactControl cc
-        cdef int ret
-        self.isolated.clear()
-        self.free_pages.clear()
+        cdef int prio, ret
+        self.isolated, self.free_pages = [], []
         if self.captured != NO_PAGE:
             free_pages_ok(g, self.captured, self.captured_order, 0)
             self.captured = NO_PAGE
@@ -366,13 +350,17 @@ cdef class PageTraffic:
             g.capturing = &cc
             g.captured = NO_PAGE
         self.meanwhile()
+        prio = self.prio if cc.direct_compaction else COMPACT_PRIO_SYNC_LIGHT
+        self.hints.begins(&cc, prio)
+        if not self.owners.stop and self.at < self.events.shape[0] and self.events[self.at, 0] == LRU_ISOLATED:
+            self.hints.first_page(&cc, self.events[self.at, 1])
         ret = compact_zone(g, &cc)
-        self.cc = NULL
-        g.capturing = NULL
+        self.cc = g.capturing = NULL
         if cc.direct_compaction:
             self.captured, self.captured_order, g.captured = g.captured, cc.order, NO_PAGE
             self.prio_result = max(self.prio_result, ret)
         self.finish(ret, cc.migrate_pfn)
+        self.hints.ends(&cc, prio, ret)
         if self.error is not None:
             raise self.error
         return self.at
@@ -380,7 +368,7 @@ cdef class PageTraffic:
     cdef int ask(self, Py_ssize_t i, CompactControl *cc) except -1:
         # What was to be compacted, and for whom: for the request that comes next, or by a thread of the kernel's.
         cdef Pgdat *g = self.p.g
-        cdef Py_ssize_t ahead = i
+        cdef Py_ssize_t ahead = self.end_of(i)
         memset(cc, 0, sizeof(CompactControl))
         cc.zone = &g.zones[self.events[i, 1]]
         cc.order = cc.search_order = <int32_t>self.events[i, 2]
@@ -404,6 +392,18 @@ cdef class PageTraffic:
             self.priority(cc)
         cc.highest_zoneidx = g.gfp_zone[cc.gfp_mask & GFP_ZONEMASK]
         return 0 if cc.direct_compaction else self.woken_for(i, cc)
+
+    cdef Py_ssize_t end_of(self, Py_ssize_t i) noexcept:
+        # where the recording tells that this compaction ended
+        cdef Py_ssize_t ahead = i + 1
+        cdef int inside = 1
+        while ahead < self.events.shape[0]:
+            if self.events[ahead, 0] == COMPACT:
+                inside += 1 if self.events[ahead, 3] > LEFT_ALONE else -1
+                if not inside:
+                    break
+            ahead += 1
+        return ahead
 
     cdef int woken_for(self, Py_ssize_t i, CompactControl *cc) except -1:
         # Up to which zone kcompactd was woken for, no record tells. Whether it found the zone suitable does.

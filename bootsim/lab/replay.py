@@ -117,6 +117,8 @@ class PageReplay:
                 raise InputError(f"{self.recording.path}: record {self.at}: {error}") from None
             if progress is not None and self.at == limit:
                 progress(self.at)
+        if self.at == len(self.records) and isinstance(self.objects, SlabTraffic):
+            self.objects.end()
 
     def _own(self, i: int) -> None:
         # what the kernel did by itself at its initcalls, and CMA
@@ -185,9 +187,15 @@ class PageReplay:
             told.append(f"{hints.untold} of compaction's hints to pass a pageblock by rest on there being no page in "
                         "it that was on an LRU list and could not be taken, which no record tells; "
                         f"{hints.shown_wrong} of them turned out otherwise")
+        if hints.resets:
+            told.append(f"all such hints of a zone were looked at again {hints.resets} times, without knowing which "
+                        "pages are on LRU lists, or when kswapd did it exactly")
         if strayed:
             told.append(f"compaction went another way than the recorded one in {len(strayed)} places, first at record "
                         f"{strayed[0]}; from each on the recorded steps were taken")
+        if isinstance(self.objects, SlabTraffic) and self.objects.untold:
+            told.append(f"whether the reaper has cleared the mark (free_touched) of {self.objects.untold} caches rests "
+                        "on when exactly it came, which no record tells")
         return told
 
     def state(self) -> dict[str, Any]:

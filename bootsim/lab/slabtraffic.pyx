@@ -59,6 +59,7 @@ cdef class SlabTraffic:
     cdef dict next_reap             # by cache: when its node is due
     cdef set guessed                # those of which that is a guess: when they were made is not known
     cdef list visited               # what its visits to caches showed this time
+    cdef set unsure                 # those whose node's mark (free_touched) rests on when exactly the reaper came
     cdef set came                   # caches whose node it came to this time, as records show
     cdef readonly Py_ssize_t wrong
     cdef readonly object first_wrong
@@ -79,13 +80,22 @@ cdef class SlabTraffic:
         self.next_reap = {}
         self.guessed = set()
         self.visited = []
-        self.came = set()
+        self.came, self.unsure = set(), set()
         self.rodata_end = k.build.symbols.end_rodata
 
     @property
     def allocator(self):
         """The machine's SLAB."""
         return self.slab
+
+    @property
+    def untold(self):
+        """Of how many caches the mark that the reaper clears (free_touched) rests on what no record tells."""
+        return len(self.unsure)
+
+    def end(self):
+        """No record comes any more: the reaper has been through all caches."""
+        self.reaped_up_to(None)
 
     def waits(self, Py_ssize_t i, uint32_t kind):
         """Whether a record's answer is still to come: none's is."""
@@ -316,6 +326,10 @@ cdef class SlabTraffic:
         now = max(min(guess, most - 1), least)
         self.first_reap += now - guess
         for s, due, came, passed, touched in self.visited:
+            if came or passed:
+                self.unsure.discard(s)
+            elif touched and (s in self.guessed or abs(due - now) < self.hz and due > least):
+                self.unsure.add(s)  # round_jiffies(): its time is known to a second
             if came or (not passed and due <= now):
                 self.next_reap[s] = now + 4 * self.hz
                 self.guessed.discard(s)
@@ -433,6 +447,7 @@ cdef class SlabTraffic:
         elif (what == 2 or (what == 1 and not result)) and s in self.slab.slab_caches:
             self.slab.slab_caches.remove(s)
         if what == 2:
+            self.unsure.discard(s)
             del self.slab.cache_at[cache_va]
             self.next_reap.pop(s, None)
             self.guessed.discard(s)

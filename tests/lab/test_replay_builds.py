@@ -179,8 +179,10 @@ def test_a_page_of_a_contiguous_range_moves_to_the_one_that_was_asked_for_it(tmp
     assert replay.score()[2] is None
 
 
-def test_a_page_that_is_asked_for_as_a_slab_would_be_is_not_taken_for_one(tmp_path, dtb):
-    # the mask of a slab of GFP_KERNEL, and then a mark: no interrupt makes one, so no object was waited for
+@pytest.mark.parametrize("preempt", [False, True])
+def test_a_page_that_is_asked_for_as_a_slab_would_be_is_not_taken_for_one(tmp_path, dtb, preempt):
+    # the mask of a slab of GFP_KERNEL, and then a mark: no interrupt makes one, so no object was waited for; where
+    # other tasks may come at any time, that the cache had free objects tells
     with tarfile.open(GOLDEN / "recordings/kc-slub-256.tar.xz") as archive:
         words = memoryview(archive.extractfile("kc-slub-256/mmtrace.bin").read()).cast("I")
     boot = [tuple(words[i:i + 4]) for i in range(0, 4 * 30000, 4)]
@@ -191,7 +193,7 @@ def test_a_page_that_is_asked_for_as_a_slab_would_be_is_not_taken_for_one(tmp_pa
     mask = pa.GFP_KERNEL | pa.__GFP_NOWARN | pa.__GFP_NORETRY
     expected = cache["cpu"][0]["freelist"][0]
     records = [*boot, (1, mask, 0, 0), (70, 0, 8, 1), (21, cache["addr"], expected, pa.GFP_KERNEL)]
-    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with(PREEMPT=preempt))
     replay.run()
     assert replay.answers[len(records) - 1, 2] == expected
 
@@ -314,3 +316,43 @@ def test_a_hint_that_no_record_tells_is_counted_and_given_up_when_shown_wrong(tm
     assert (0x62000 in skipped(replay)) == (not wrong)
     assert replay.untold()[0].endswith(f"{hints.shown_wrong} of them turned out otherwise")
     assert "first at record" in replay.untold()[1]  # the recording ends before the next step
+
+
+@pytest.mark.parametrize(("attempts", "resets"), [(6, 0), (7, 1)])
+def test_hints_are_looked_at_again_when_compaction_was_put_off_for_long(tmp_path, dtb, attempts, resets):
+    # mm/compaction.c compaction_restarting(): six failures bring the shift to its most, and the next attempt waited for
+    # 64 others; that it did is plain, as it came
+    taken, _, freed = in_pieces(dtb, 60)
+    attempt = [(17, 0, 4, 0x80000001), (17, 0, 0x68400, 6), (1, pa.GFP_KERNEL | pa.__GFP_NOWARN, 4, 0xFFFFFFFF)]
+    replay = PageReplay(write(tmp_path / "recording", dtb, [*taken, *freed, *attempt * attempts]), build_with())
+    replay.run()
+    assert replay.traffic.hints.resets == resets
+
+
+def test_kswapd_looks_at_hints_again_between_waking_up_and_going_to_sleep(tmp_path, dtb):
+    # mm/vmscan.c kswapd_try_to_sleep(): at once, as a rule, and once
+    taken, _, freed = in_pieces(dtb, 60)
+    attempt = [(17, 0, 4, 0x80000001), (17, 0, 0x68400, 6), (1, pa.GFP_KERNEL | pa.__GFP_NOWARN, 4, 0xFFFFFFFF)]
+    wakes, sleeps = (16, 0, 0, 76), (16, 0, 0, 2)
+    records = [*taken, *freed, wakes, sleeps, *attempt, wakes, *attempt, sleeps, wakes, *attempt, sleeps]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    seen = []
+    for at, record in enumerate(records, 1):
+        if record[0] == 16:
+            replay.run(at)
+            seen.append(replay.traffic.hints.resets)
+    assert seen == [0, 0, 1, 1, 2, 2]
+    assert "looked at again 2 times" in replay.untold()[1]
+
+
+def test_after_hints_were_looked_at_again_the_first_page_taken_tells_where_compaction_began(tmp_path, dtb):
+    # __reset_isolation_suitable() begins at the first pageblock with pages on LRU lists, which records do not tell
+    taken, _, freed = in_pieces(dtb, 60)
+    attempt = [(17, 0, 4, 0x80000001), (17, 0, 0x68400, 6), (1, pa.GFP_KERNEL | pa.__GFP_NOWARN, 4, 0xFFFFFFFF)]
+    records = [*taken, *freed, *attempt, (14, 0, 0, 1), (17, 0, 4, 0x80000001), (18, 0x61010, 0, 2),
+               (18, 0x61011, 0, 2)]
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run()
+    hints = replay.traffic.hints
+    assert (hints.resets, hints.shown_wrong) == (1, 2)  # of its pageblock, and where the scanner begins
+    assert replay.traffic.strayed == [len(records)]  # both pages are found; the recording ends there
