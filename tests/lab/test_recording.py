@@ -33,6 +33,7 @@ def test_the_search_for_clear_bits_keeps_alignment_and_skips_taken_ones():
 def test_a_range_beyond_the_area_is_not_its_own():
     k = Kernel(load_build("3G/1G"), Machine())
     area = Cma(0x1000, 16, 0, "area")
+    k.mm.cma_areas.append(area)
     area.bitmap[:] = b"\1" * 16
     assert not cma_release(k, area, 0x100F, 2, free=False)
     assert cma_release(k, area, 0x1002, 4, free=False)
