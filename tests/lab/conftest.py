@@ -11,7 +11,8 @@ from bootsim.lab.replay import PageReplay
 from bootsim.lab.session import Session
 from bootsim.views import alive
 
-BUILDS = {"kc-slub-256": "k3slub", "kl-slab-1024": "k3slab", "kl-slobu-256": "k3slobu", "kl-slubdebug-64": "k3slubc"}
+BUILDS = {"kc-slub-256": "k3slub", "kl-slab-1024": "k3slab", "kl-slobu-256": "k3slobu", "kl-slubdebug-64": "k3slubc",
+          "kl-compact-128": "k3slubk"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

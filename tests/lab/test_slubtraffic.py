@@ -1,4 +1,5 @@
-"""Recorded objects of SLUB with all its checks (slub_debug=FZPU), answered by the replay."""
+"""Recorded objects of SLUB, answered by the replay: with all its checks (slub_debug=FZPU), and without, while requests
+for large blocks compact memory."""
 
 import json
 
@@ -7,9 +8,9 @@ import pytest
 RUNNING = ("tid", "touched")  # what only a running clock decides
 
 
-@pytest.fixture(scope="module")
-def recording(recorded):
-    return recorded("kl-slubdebug-64")
+@pytest.fixture(scope="module", params=["kl-slubdebug-64", "kl-compact-128"])
+def recording(recorded, request):
+    return recorded(request.param)
 
 
 def without_clocks(found):
@@ -24,6 +25,7 @@ def test_every_answer_is_the_real_kernels(replayed):
     assert (right, first) == (asked, None)
     assert asked > 5000
     assert replayed.objects.first_wrong is None
+    assert replayed.traffic.strayed == []
     assert any(replayed.records[i, 0] == 22 and replayed.records[i, 3] > 1 for i in range(replayed.at))
 
 
