@@ -26,6 +26,7 @@ cdef class PageTraffic:
     cdef PageOwners owners       # what the recording tells of the pages
     cdef CompactControl *cc      # the compaction that is under way
     cdef set taken               # free pages that it took
+    cdef set in_hands            # pages to be moved, in its lists
     cdef Py_ssize_t waiting      # the record of the request that direct compaction is for
     cdef uint32_t captured       # the block that compaction got for it, of order captured_order; NO_PAGE: none
     cdef uint32_t captured_order

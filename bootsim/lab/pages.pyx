@@ -49,7 +49,7 @@ cdef class PageTraffic:
         self.p = pgdat
         self.free_pages, self.isolated, self.contig = [], [], []
         self.last_isolated = self.last_target = NO_PAGE
-        self.taken, self.ends, self.strayed = set(), {}, []
+        self.taken, self.in_hands, self.ends, self.strayed = set(), set(), {}, []
         self.captured = NO_PAGE
         self.prio = self.waiting = -1
         self.hints = SkipHints.__new__(SkipHints)
@@ -143,20 +143,18 @@ cdef class PageTraffic:
 
     cdef int free_one(self, uint32_t pfn, uint32_t cpu) except -1:
         cdef Pgdat *g = self.p.g
-        cdef Page *page
+        cdef Page *page = &g.map[pfn]
         if not holds(self.p.g, pfn, 0):
             raise ValueError(f"the recording frees page {pfn:#x}, which the machine has not")
         self.last_isolated = NO_PAGE
         if self.contig_now is not None and get_pageblock(g, pfn) == MIGRATE_ISOLATE:
             self.contig_now.take()
-        page = &g.map[pfn]
-        if not in_use(self.p.g, pfn, 0):
+        if not in_use(self.p.g, pfn, 0) or pfn in self.in_hands:  # after a wrong answer
             return 0
         if page.flags & PG_reserved:
             page.flags &= ~<uint32_t>PG_reserved
             zone_of(g, pfn).managed_pages += 1
-        page.refcount = 0
-        page.page_type = 0
+        page.refcount = page.page_type = 0
         page.flags &= ~<uint32_t>PG_head
         free_unref_page_of(g, pfn)
         return 0
@@ -210,7 +208,7 @@ cdef class PageTraffic:
         cdef Pgdat *g = self.p.g
         if not holds(self.p.g, pfn, order):
             raise ValueError(f"the recording frees block {pfn:#x} of order {order}, which the machine has not")
-        if not in_use(self.p.g, pfn, order):
+        if not in_use(self.p.g, pfn, order) or not self.in_hands.isdisjoint(range(pfn, pfn + (1 << order))):
             return 0
         g.map[pfn].refcount = 0
         free_pages_ok(g, pfn, order, fpi_flags)
@@ -319,6 +317,7 @@ cdef class PageTraffic:
         result = <int32_t>self.events[i, 3]
         if result == 0:
             self.taken.discard(new_)
+            self.in_hands.discard(old)
         if result == 0 and self.held is not None:
             self.held[new_], self.held[old] = 1, 0
         self.done()
@@ -570,12 +569,13 @@ cdef bint isolate(void *self, uint32_t pfn, int mode) noexcept nogil:
         if not traffic.is_next(LRU_ISOLATED, pfn):
             traffic.astray(f"page {pfn:#x} is taken to be moved, in the recording another one, or none")
             return False
+        traffic.in_hands.add(pfn)
         traffic.done()
         return True
 
 
-cdef void putback(void *self, uint32_t pfn) noexcept nogil:
-    pass
+cdef void putback(void *self, uint32_t pfn) noexcept with gil:
+    (<PageTraffic>self).in_hands.discard(pfn)
 
 
 cdef int move(void *self, uint32_t old, uint32_t new_, int mode) noexcept nogil:

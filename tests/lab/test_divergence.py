@@ -163,6 +163,19 @@ def test_wrong_pages_do_not_break_the_lists(recorded, replay_of, tmp_path, seed)
     assert replay.objects.allocator.check() == []
 
 
+@pytest.mark.golden
+@pytest.mark.parametrize("nth", [100, 5000])
+def test_a_page_in_compactions_hands_is_not_freed(altered, replay_of, nth):
+    """A record of a page that moved is no longer one: what follows it frees the page, which here has not moved."""
+    folder, record = altered("kc-slub-256", 19, 0, nth, 200)
+    replay = replay_of(folder)
+    replay.run()
+    assert replay.at == len(replay.records)
+    (strayed,) = replay.traffic.strayed
+    assert record < strayed < record + 100
+    assert check_buddy_invariants(replay.k.mm.pgdat) == []
+
+
 @pytest.mark.parametrize("tail", [0, 1])
 def test_a_list_is_turned_to_a_block_of_its_own_alone(lab, tail):
     """Record 58 with each free block of the machine: the movable list of its order alone begins, or ends, with it."""
