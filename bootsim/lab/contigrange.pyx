@@ -49,16 +49,16 @@ cdef class ContigRange:
 
         Source: mm/page_alloc.c __alloc_contig_migrate_range(), mm/compaction.c isolate_migratepages_block()
         """
-        cdef uint32_t pfn, first, last, end = self.end
+        cdef uint32_t block, first, last, end = self.end
         first, last = isolated_for(self.g, self.start, self.end)
         if self.isolated != (last - first) >> self.g.pageblock_order:
             return 0
         if self.last_result == <uint32_t>-EAGAIN or result not in (0, <uint32_t>-EBUSY):
             end = self.last_movable
-        pfn = (self.start + (<uint32_t>1 << self.g.pageblock_order) - 1) >> self.g.pageblock_order
-        while pfn << self.g.pageblock_order < end:
-            if pfn not in self.movable_in and holds(self.g, pfn << self.g.pageblock_order, 0):
-                first = pfn << self.g.pageblock_order
+        block = (self.start + (<uint32_t>1 << self.g.pageblock_order) - 1) >> self.g.pageblock_order
+        while block << self.g.pageblock_order < end:
+            first = block << self.g.pageblock_order
+            if block not in self.movable_in and holds(self.g, first, 0):
                 set_pageblock_skip(self.g, page_zone(self.g, first), first, True)
-            pfn += 1
+            block += 1
         return 0

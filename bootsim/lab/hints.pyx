@@ -17,6 +17,7 @@ from bootsim.linux.mm.compaction.skip cimport (
 from bootsim.linux.mm.page_alloc cimport (
     COMPACT_COMPLETE, COMPACT_PARTIAL_SKIPPED, COMPACT_SUCCESS, CompactControl, PageBuddy, PageCompound, PG_on_pcp,
     PG_reserved, PG_slab, Zone, get_pageblock_skip, page_zone, set_pageblock_skip)
+from bootsim.linux.mm.vmstat cimport normal_threshold
 
 
 cdef class SkipHints:
@@ -106,14 +107,10 @@ cdef class SkipHints:
     cdef int kswapd(self, Zone *zone, uint32_t stat_threshold) except -1:
         # kswapd_try_to_sleep() sets thresholds when kswapd wakes up and when it goes to sleep; between the two comes
         # reset_isolation_suitable(), at once if there is nothing else to do
-        cdef uint32_t mem = zone.managed_pages >> 15  # in units of 128 MiB
-        cdef uint32_t normal = 2  # calculate_normal_threshold(), with one CPU
-        cdef bint sleeps
-        while mem:
-            normal += 2
-            mem >>= 1
-        sleeps = stat_threshold == normal
-        if not sleeps:
+        cdef uint32_t cpu, online = 0
+        for cpu in range(self.g.nr_cpus):
+            online += zone.pageset[cpu].stat_threshold != 0
+        if stat_threshold != normal_threshold(zone.managed_pages, online):  # it wakes up, not goes to sleep
             self.looked_again.discard(zone.index)
         if zone.index not in self.looked_again:
             self.tries_to_sleep(zone)

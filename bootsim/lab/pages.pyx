@@ -19,15 +19,15 @@ from bootsim.linux.mm.compaction.compact cimport compact_zone, compaction_suitab
 from bootsim.lab.blocks cimport check_records, holds, in_use, turn
 from bootsim.lab.contigrange cimport ContigRange, isolated_for
 from bootsim.lab.hints cimport SkipHints
-from bootsim.linux.mm.compaction.skip cimport (
-    COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT, FOUND_NOTHING, STAYS_LAST)
+from bootsim.linux.mm.compaction.skip cimport COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT
 from bootsim.linux.mm.page_alloc cimport (
     COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_CONTINUE, COMPACT_PARTIAL_SKIPPED, MIGRATE_SYNC_LIGHT,
     FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
     MIGRATE_ISOLATE, NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_reserved, MOVABLE_LRU, NOT_MOVABLE,
-    CompactControl, Page, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone, alloc_pages_nodemask, block_of, drain_pages_zone_of,
-    free_pages_ok, free_unref_page_of, get_pageblock, gfp_migratetype, isolate_free_page, move_block, prep_new_page,
-    put_free_block, take_free_page, unreserve_highatomic_pageblock, zone_of)
+    CompactControl, Page, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone, FOUND_NOTHING, STAYS_LAST, alloc_pages_nodemask,
+    block_of, drain_pages_zone_of, free_pages_ok, free_unref_page_of, get_pageblock, gfp_migratetype,
+    isolate_free_page, move_block, prep_new_page, put_free_block, take_free_page, unreserve_highatomic_pageblock,
+    zone_of)
 from bootsim.linux.mm.page_alloc.gfp cimport (
     GFP_USER, PAGE_ALLOC_COSTLY_ORDER, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_RETRY_MAYFAIL)
 

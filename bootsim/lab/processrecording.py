@@ -102,7 +102,7 @@ class ProcessRecording:
         try:
             marks = json.loads(read_packed(file, "the marks of a recorded process", MOST_BYTES))
             _fit(marks, _MARKS)
-            first = [v for task in marks[0]["tasks"].values() for v in task["mm"]["vmas"]] if marks else []
+            first = [v for task in marks[0]["tasks"].values() for v in task["mm"]["vmas"]]
             ends = [end for v in first for end in (v["start"], v["end"])]
             if any(end % PAGE_SIZE for end in ends) or any(a >= b for a, b in zip(ends[::2], ends[1::2], strict=True)):
                 raise ValueError("at the first mark, a mapping is not of whole pages")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bootsim.linux.mm.vmstat import (
+    calculate_normal_threshold,
     node_page_state,
     node_stat_names,
     node_unreclaimable,
@@ -31,15 +32,6 @@ def nr_free_cma(zone: dict[str, Any]) -> int:
     if len(areas[0]["lists"]) < 6:
         return 0
     return sum(len(area["lists"][_CMA_TYPE]) << order for order, area in enumerate(areas))
-
-
-def stat_threshold(managed_pages: int, online_cpus: int) -> int:
-    """Return how far a processor's counters may run before they are added to the zone's.
-
-    Source: mm/vmstat.c calculate_normal_threshold()
-    """
-    units_of_128_mib = managed_pages >> (27 - 12)
-    return min(2 * online_cpus.bit_length() * (1 + units_of_128_mib.bit_length()), 125)
 
 
 def node_stats(held: Held) -> dict[str, int]:
@@ -76,7 +68,7 @@ def _zone(zone: dict[str, Any], stats: dict[str, int], online: int, smp: bool) -
     keys = ("count", "high", "batch")
     # min_wmark_pages() and the others, with the boost
     wmark_min, low, high = (mark + zone.get("watermark_boost", 0) for mark in zone.get("watermark", (0, 0, 0)))
-    threshold = stat_threshold(zone["managed"], online) if smp and any((wmark_min, low, high)) else 0
+    threshold = calculate_normal_threshold(zone["managed"], online) if smp and any((wmark_min, low, high)) else 0
     return {
         "zone": zone["name"],
         "free": zone["nr_free_pages"],

@@ -116,14 +116,20 @@ def test_a_record_that_the_machine_cannot_have_is_named(tmp_path, dtb):
         PageReplay(recording, build_with(HIGHMEM=False)).run()
 
 
-def every_other_page(dtb):
-    """Of a machine that is emptied: the requests' mask, their pages, and pages of them that are no neighbours."""
+def emptied(dtb, mask):
+    """A machine after mem_init() of which every page is taken one by one: it, and the pages in their order."""
     k = prepare(dtb, build_with(), dtb_addr=DTB_PA)
     run(k, until="mem_init")
-    mask = pa.GFP_KERNEL | pa.__GFP_NOWARN | pa.__GFP_NORETRY
     pfns = []
     while (pfn := pa.alloc_pages(k, mask, 0)) is not None:
         pfns.append(pfn)
+    return k, pfns
+
+
+def every_other_page(dtb):
+    """Of a machine that is emptied: the requests' mask, their pages, and pages of them that are no neighbours."""
+    mask = pa.GFP_KERNEL | pa.__GFP_NOWARN | pa.__GFP_NORETRY
+    _, pfns = emptied(dtb, mask)
     have = set(pfns)
     return mask, pfns, [pfn for pfn in pfns if not pfn & 1 and pfn + 1 in have]
 
@@ -257,12 +263,8 @@ def test_a_range_that_could_not_be_isolated_was_not_looked_through(tmp_path, dtb
 
 def in_pieces(dtb, free):
     """A machine without free memory but for one block of eight pages and `free` single pages: the records of it."""
-    k = prepare(dtb, build_with(), dtb_addr=DTB_PA)
-    run(k, until="mem_init")
     mask = pa.GFP_HIGHUSER_MOVABLE | pa.__GFP_NOWARN | pa.__GFP_NORETRY
-    pfns = []
-    while (pfn := pa.alloc_pages(k, mask, 0)) is not None:
-        pfns.append(pfn)
+    k, pfns = emptied(dtb, mask)
     low = sorted(pfn for pfn in pfns if pa.page_zone_name(k, pfn) == "Normal")
     have = set(low)
     block = next(pfn for pfn in low if not pfn & 7 and have.issuperset(range(pfn, pfn + 8)))

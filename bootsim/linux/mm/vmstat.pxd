@@ -1,3 +1,7 @@
+from libc.stdint cimport uint32_t
+
+from bootsim.page cimport PAGE_SHIFT
+
 # What /proc/vmstat counts of events, in its order (include/linux/vm_event_item.h). Every zone that a build may have has
 # its place, by its index; items of builds that are refused, and those of code that 32-bit ARM has not, are left out.
 cdef enum:
@@ -65,3 +69,17 @@ cdef enum:
     SWAP_RA
     SWAP_RA_HIT
     NR_VM_EVENT_ITEMS       # at most 80: Pgdat.vm_events
+
+
+cdef inline uint32_t fls(uint32_t x) noexcept nogil:
+    # the number of the highest bit, from 1 on
+    cdef uint32_t number = 0
+    while x:
+        number += 1
+        x >>= 1
+    return number
+
+
+cdef inline uint32_t normal_threshold(uint32_t managed_pages, uint32_t online_cpus) noexcept nogil:
+    # calculate_normal_threshold()
+    return min(<uint32_t>125, 2 * fls(online_cpus) * (1 + fls(managed_pages >> (27 - PAGE_SHIFT))))

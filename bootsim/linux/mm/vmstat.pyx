@@ -102,6 +102,14 @@ cdef list _items(config, list zone_names):
     return found + ([("swap_ra", SWAP_RA), ("swap_ra_hit", SWAP_RA_HIT)] if config.SWAP else [])
 
 
+def calculate_normal_threshold(uint32_t managed_pages, uint32_t online_cpus):
+    """How far a processor's counters of a zone of so many pages may run before they are added to the zone's.
+
+    Source: mm/vmstat.c calculate_normal_threshold()
+    """
+    return normal_threshold(managed_pages, online_cpus)
+
+
 def all_vm_events(k):
     """The build's counters of events by name, in the file's order; none without CONFIG_VM_EVENT_COUNTERS.
 

@@ -11,8 +11,6 @@ cdef enum:
     COMPACT_PRIO_SYNC_LIGHT = 1
     COMPACT_PRIO_ASYNC = 2
     COMPACT_MAX_DEFER_SHIFT = 6
-    FOUND_NOTHING = 2           # what PageOwners.told() hears too: pfn of a pageblock, marked as without movable pages
-    STAYS_LAST = 2              # of TURNED_LIST, in place of 1: the block is the list's last already, nothing changes
 
 
 cdef inline int64_t compact_gap(int order) noexcept nogil:

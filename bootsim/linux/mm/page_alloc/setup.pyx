@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t
 
 from bootsim.linux.mm.page_alloc.node cimport Pglist, clamp, zone_fact_names
 from bootsim.linux.mm.page_alloc.structs cimport *
+from bootsim.linux.mm.vmstat cimport normal_threshold
 
 from math import isqrt
 
@@ -159,8 +160,7 @@ def refresh_zone_stat_thresholds(k):
         zone = &p.g.zones[i]
         if not zone.present_pages:
             continue
-        memory = zone.managed_pages >> (27 - PAGE_SHIFT)
-        threshold = min(125, 2 * int(online).bit_length() * (1 + memory.bit_length()))
+        threshold = normal_threshold(zone.managed_pages, online)
         for cpu in range(min(online, p.g.nr_cpus)):
             zone.pageset[cpu].stat_threshold = threshold
         if online * threshold > zone.watermark[WMARK_LOW] - zone.watermark[WMARK_MIN]:

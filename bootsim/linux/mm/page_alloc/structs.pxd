@@ -160,6 +160,8 @@ cdef enum:                  # enum migrate_mode
     MOVABLE_DRIVER = 2
     TOOK_FREE_BLOCK = 0     # what PageOwners.told() hears: pfn, order
     TURNED_LIST = 1         # pfn, whether it comes last, order
+    STAYS_LAST = 2          # of TURNED_LIST in place of 1: the block is the list's last already, nothing changes
+    FOUND_NOTHING = 2       # pfn of a pageblock that was marked as without movable pages
     MAX_COMPACTIONS = 2     # one may begin while another sleeps
     NR_LRU_HEADS = 5
 

@@ -164,7 +164,7 @@ cdef class Slub(SlubSlabs):
     cdef int initialize(self, SlubCache s, uint32_t va, uint32_t gfp_mask) except -1:
         cdef bint passed_over = s.ctor is not None or s.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON) != 0
         if self.init_on_free and not passed_over:
-            memset(self.at(va + s.offset), 0, 4)
+            self.clear(va + s.offset, 4)
         if gfp_mask & __GFP_ZERO:
             if not self.init_on_alloc or s.ctor is None:
                 self.clear(va, s.object_size)
