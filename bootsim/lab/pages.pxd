@@ -34,6 +34,7 @@ cdef class PageTraffic:
     cdef int prio                # that it is at; -1: there is none
     cdef uint32_t prio_zone      # the zone it compacted last, and the best result of this round over the zones
     cdef int prio_result
+    cdef readonly Py_ssize_t passed_over    # frees of what is free here, or in compaction's hands
     cdef readonly list strayed   # the records at which compaction went another way than the recorded one
     cdef readonly dict ends      # how compactions ended: by the index of the record, (migrate scanner's pfn, result)
     cdef object error            # raised below it

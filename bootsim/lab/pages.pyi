@@ -18,5 +18,6 @@ class PageTraffic:
     held: bytearray | None
     mappings: MappingTraffic | None
     strayed: list[int]
+    passed_over: int
     ends: dict[int, tuple[int, int]]
     def run(self, events: memoryview, answers: memoryview, start: int, stop: int) -> int: ...

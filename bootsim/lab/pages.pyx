@@ -149,7 +149,8 @@ cdef class PageTraffic:
         self.last_isolated = NO_PAGE
         if self.contig_now is not None and get_pageblock(g, pfn) == MIGRATE_ISOLATE:
             self.contig_now.take()
-        if not in_use(self.p.g, pfn, 0) or pfn in self.in_hands:  # after a wrong answer
+        if not in_use(self.p.g, pfn, 0) or pfn in self.in_hands:
+            self.passed_over += 1
             return 0
         if page.flags & PG_reserved:
             page.flags &= ~<uint32_t>PG_reserved
@@ -209,6 +210,7 @@ cdef class PageTraffic:
         if not holds(self.p.g, pfn, order):
             raise ValueError(f"the recording frees block {pfn:#x} of order {order}, which the machine has not")
         if not in_use(self.p.g, pfn, order) or not self.in_hands.isdisjoint(range(pfn, pfn + (1 << order))):
+            self.passed_over += 1
             return 0
         g.map[pfn].refcount = 0
         free_pages_ok(g, pfn, order, fpi_flags)
@@ -324,10 +326,8 @@ cdef class PageTraffic:
         return result
 
     cdef Py_ssize_t compact(self, Py_ssize_t i) except -1:
-        """The two scanners run; each thing they do is held against the recording's next record of it.
-
-        In between, what other tasks did meanwhile is done. After a wrong step the recording's own are taken over.
-        """
+        # The two scanners run; each thing they do is held against the recording's next record of it. In between, what
+        # other tasks did meanwhile is done. After a wrong step the recording's own are taken over.
         cdef Pgdat *g = self.p.g
         cdef CompactControl cc
         cdef int prio, ret

@@ -193,6 +193,9 @@ class PageReplay:
         if strayed:
             told.append(f"compaction went another way than the recorded one in {len(strayed)} places, first at record "
                         f"{strayed[0]}; from each on the recorded steps were taken")
+        if self.traffic.passed_over:
+            told.append(f"{self.traffic.passed_over} records free pages that are free here already, or that compaction "
+                        "is moving: they were passed over")
         if isinstance(self.objects, SlabTraffic) and self.objects.untold:
             told.append(f"whether the reaper has cleared the mark (free_touched) of {self.objects.untold} caches rests "
                         "on when exactly it came, which no record tells")

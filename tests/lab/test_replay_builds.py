@@ -150,6 +150,18 @@ def test_a_block_that_direct_compaction_captures_is_the_waiting_requests(tmp_pat
     assert zone["free_area"][0]["nr_free"] == len(singles) - 1
 
 
+def test_a_page_that_is_freed_twice_is_told(tmp_path, dtb):
+    mask, pfns, singles = every_other_page(dtb)
+    records = [(1, mask, 0, pfn) for pfn in pfns] + [(3, singles[7], 0, 0), (2, singles[8], 0, 0)]
+    replay = PageReplay(write(tmp_path / "right", dtb, records), build_with())
+    replay.run()
+    assert replay.untold() == []
+    replay = PageReplay(write(tmp_path / "twice", dtb, [*records, *records[-2:]]), build_with())
+    replay.run()
+    assert replay.untold() == ["2 records free pages that are free here already, or that compaction is moving: they were "
+                               "passed over"]
+
+
 def test_a_captured_block_that_nobody_asks_for_is_free_again(tmp_path, dtb):
     mask, pfns, singles = every_other_page(dtb)
     enter, left = (17, 0, 1, 0x80000000), (17, 0, 0, 8)
