@@ -158,8 +158,8 @@ def test_a_page_that_is_freed_twice_is_told(tmp_path, dtb):
     assert replay.untold() == []
     replay = PageReplay(write(tmp_path / "twice", dtb, [*records, *records[-2:]]), build_with())
     replay.run()
-    assert replay.untold() == ["2 records free pages that are free here already, or that compaction is moving: they were "
-                               "passed over"]
+    (told,) = replay.untold()
+    assert told.startswith("2 records free pages that are free here already")
 
 
 def test_a_captured_block_that_nobody_asks_for_is_free_again(tmp_path, dtb):
