@@ -42,8 +42,11 @@ class Bound:
         self._function = function
         self.__name__ = function.__name__
         self.__doc__ = function.__doc__
+        self._numbers: set[str] = set()
         try:
-            self._parameters = list(inspect.signature(function).parameters)[1:]
+            parameters = inspect.signature(function).parameters.values()
+            self._numbers = {parameter.name for parameter in parameters if parameter.annotation == "int"}
+            self._parameters = [parameter.name for parameter in parameters][1:]
             if "create" not in self.__name__ and self.__name__ != "vmap":  # a cache's flags and an area's are others
                 self._parameters = ["gfp_flags" if name == "flags" else name for name in self._parameters]
         except (TypeError, ValueError):
@@ -54,11 +57,22 @@ class Bound:
 
         Raises InputError for other arguments.
         """
-        named = [*self._parameters, *[""] * len(args)]
-        args = tuple(self._page(name, value) for name, value in zip(named, args, strict=False))
+        given = [*zip([*self._parameters, *[""] * len(args)], args, strict=False), *options.items()]
+        for name, value in given:
+            if name in self._numbers and not isinstance(value, int):
+                raise InputError(f"{self.__name__}(): {name} = {value!r}, expected a number")
         try:
+            args = tuple(self._page(name, value) for name, value in given[:len(args)])
+            options = {name: self._page(name, value) for name, value in options.items()}
             answer = self._function(self._session.k, *args, **options)
-        except (TypeError, OverflowError, ValueError) as error:
+        except OverflowError as error:
+            wide = [f"{name} = {value}" for name, value in given
+                    if isinstance(value, int) and not 0 <= value < 1 << 32]
+            if not wide and len(traceback.extract_tb(error.__traceback__)) > NEAR:
+                raise
+            told = f"{', '.join(wide)}, expected a number of 32 bits" if wide else str(error)
+            raise InputError(f"{self.__name__}(): {told}") from None
+        except (TypeError, ValueError) as error:
             if len(traceback.extract_tb(error.__traceback__)) > NEAR:
                 raise
             raise InputError(f"{self.__name__}(): {error}") from None
@@ -86,7 +100,11 @@ class Bound:
         if name == "mm":
             self._session.tables_of(self.__name__, value)
             return value.task.mm
-        return Page(self._session.k, value) if name == "page" and isinstance(value, int) else value
+        if name == "page":
+            if not isinstance(value, int):
+                raise InputError(f"{self.__name__}(): page = {value!r}, expected a page, or its frame's number")
+            return Page(self._session.k, value)
+        return value
 
     def _node(self, value: Any) -> Any:
         # a node of the tree, by its path or an alias

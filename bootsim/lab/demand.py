@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError
-from bootsim.lab.texttrace import PAGES, gfp_mask, number, pointer
+from bootsim.lab.texttrace import PAGES, frame, gfp_mask, number, pointer
 from bootsim.linux.mm.page_alloc import __GFP_COMP as GFP_COMP
 from bootsim.linux.mm.page_alloc import PageFrameError, alloc_pages, nr_free_pages, split_page
 from bootsim.linux.mm.page_alloc import __free_pages as free_pages
@@ -50,7 +50,7 @@ class Demand:
     `held` are the blocks now held by each of their traced frames, `objects` the objects by address. Counters: `asked`
     and `asked_pages`, `refused_here` (with the line of the first), `refused_there`, `unseen` (frees of pages handed out
     before the trace began, or of which it lost the request), `gaps` (requests for pages that were never freed, as far
-    as the trace tells).
+    as the trace tells), `hidden_objects` (events of objects whose address the tracer did not write).
     """
 
     def __init__(self, k: Kernel, trace: TextTrace, *, page: int | None = None, object_va: int | None = None) -> None:
@@ -62,7 +62,7 @@ class Demand:
         self.held: dict[int, Block] = {}
         self.objects: dict[int, HeldObject] = {}
         self.events = self.asked = self.asked_pages = self.freed_pages = 0
-        self.refused_here = self.refused_there = self.unseen = self.gaps = self.unseen_objects = 0
+        self.refused_here = self.refused_there = self.unseen = self.gaps = self.unseen_objects = self.hidden_objects = 0
         self.first_refused: TraceEvent | None = None
         self.first_time: float | None = None
         self.last_time = 0.0
@@ -101,7 +101,7 @@ class Demand:
         return order
 
     def _alloc(self, event: TraceEvent) -> None:
-        order, pfn, mask = self._order(event), number(self.trace, event, "pfn"), gfp_mask(self.trace, event)
+        order, pfn, mask = self._order(event), frame(self.trace, event), gfp_mask(self.trace, event)
         self.asked += 1
         self.asked_pages += 1 << order
         if not pfn:
@@ -129,7 +129,7 @@ class Demand:
         self._tell(pages, event, f"order {order} handed out to {event.task}", own)
 
     def _free(self, event: TraceEvent) -> None:
-        order, pfn = self._order(event), number(self.trace, event, "pfn")
+        order, pfn = self._order(event), frame(self.trace, event)
         pages = range(pfn, pfn + (1 << order))
         blocks = list({id(b): b for b in map(self.held.get, pages) if b is not None}.values())
         self.unseen += sum(page not in self.held for page in pages)
@@ -167,6 +167,8 @@ class Demand:
 
     def _object(self, event: TraceEvent) -> None:
         address = pointer(self.trace, event)
+        if address is None:
+            self.hidden_objects += 1
         if not address:
             return
         if event.name in ("kfree", "kmem_cache_free"):

@@ -21,6 +21,7 @@ _BANNER = """{k}
 The kernel's functions are bound to the machine k: page = alloc_pages(GFP_KERNEL, 2), __free_pages(page, 2).
 cat("/proc/buddyinfo"), kmem(addr), vtop(va), with cpu(1): ..., holders(), back() undoes a line, branch() copies."""
 _HISTORY = ".bootsim_history"
+_SHOWN = 30  # records at the beginning and at the end of what a line did; those between them are counted
 
 
 class Prompt(code.InteractiveConsole):
@@ -43,10 +44,15 @@ class Prompt(code.InteractiveConsole):
         except BaseException:
             self.showtraceback()
         k = self.session.k
+        end = len(k.log.records)
         for effect in effects(before, k) if self.session.past and self.session.past[-1][0] is before else ():
             step(k, "{effect}", func="shell", effect=effect)
-        for record in k.log.records[shown:]:
-            sys.stdout.write(f"{record.text}\n")
+        first, last = shown + _SHOWN, end - _SHOWN
+        for nr, record in enumerate(k.log.records[shown:], shown):
+            if nr == first < last:
+                sys.stdout.write(f"... {last - first} lines more: k.log.records[{first}:{last}]\n")
+            if not first <= nr < last:
+                sys.stdout.write(f"{record.text}\n")
 
 
 def show_value(value: Any) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bootsim.errors import InputError
 from bootsim.escape import escaped
-from bootsim.linux.mm.page_alloc import gfp_flags_of
+from bootsim.linux.mm import page_alloc
+from bootsim.linux.mm.page_alloc import __GFP_BITS_MASK
 from bootsim.reading import open_packed
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ _NEEDED = {
 }
 PAGES = ("mm_page_alloc", "mm_page_free")
 NO_POINTER = ("(nil)", "(null)", "NULL")
+HIDDEN = ("(____ptrval____)", "(ptrval)")  # %p, before the kernel has a secret number to hash addresses with
+NO_PFN = ((1 << 32) - 1, (1 << 64) - 1)  # -1UL, as `trace-cmd report -R` has it
+_FLAG = re.compile(r"[A-Za-z_]\w*")
+_FLAGS = {name: value for name, value in vars(page_alloc).items() if name.startswith(("GFP_", "__GFP_"))} | {"none": 0}
 
 
 class TraceEvent(NamedTuple):
@@ -51,13 +56,15 @@ class TraceEvent(NamedTuple):
 class TextTrace:
     """The events of a file that the replay of a demand is about, in order; `-` is standard input.
 
-    `others` counts events by name that are passed over, `lost` the places where the tracer lost events.
+    `others` counts events by name that are passed over, `lost` the places where the tracer lost events;
+    `unknown_flags` has flags that Linux 5.10 has not, with the line of the first.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = path
         self.others: dict[str, int] = {}
         self.lost = 0
+        self.unknown_flags: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[TraceEvent]:
         """Yield the events. Raises InputError for a file that cannot be read, and for an event without its fields."""
@@ -104,9 +111,17 @@ def number(trace: TextTrace, event: TraceEvent, field: str) -> int:
     return found
 
 
-def pointer(trace: TextTrace, event: TraceEvent) -> int:
-    """Return the address of an event's object, 0 for none. Raises InputError."""
+def frame(trace: TextTrace, event: TraceEvent) -> int:
+    """Return the first frame of an event's block, 0 for none: a field of all ones, too. Raises InputError."""
+    pfn = number(trace, event, "pfn")
+    return 0 if pfn in NO_PFN else pfn
+
+
+def pointer(trace: TextTrace, event: TraceEvent) -> int | None:
+    """Return the address of an object, 0 for none, None where the tracer did not write it. Raises InputError."""
     text = event.fields["ptr"]
+    if text in HIDDEN:
+        return None
     try:
         return 0 if text in NO_POINTER else int(text, 16)
     except ValueError:
@@ -114,12 +129,33 @@ def pointer(trace: TextTrace, event: TraceEvent) -> int:
 
 
 def gfp_mask(trace: TextTrace, event: TraceEvent) -> int:
-    """Return a request's mask out of the names the kernel writes. Raises InputError for a name that 5.10 has not."""
-    text = event.fields["gfp_flags"]
-    try:
-        mask = gfp_flags_of(text)
-        if mask >> 32:
-            raise ValueError("expected 32 bits")
-    except ValueError as error:
-        raise InputError(f"{trace.path}:{event.line}: gfp_flags={escaped(text)}: {error}") from None
+    """Return a request's mask out of the names the kernel writes, or out of a number alone.
+
+    Flags that Linux 5.10 has not, by name or as the bits that a tracer had no name for, are left out, and kept in
+    `trace.unknown_flags`. Raises InputError for what is no flag.
+    """
+    words = event.fields["gfp_flags"].split("|")
+    mask = 0
+    for word in words:
+        if word in _FLAGS:
+            mask |= _FLAGS[word]
+        elif _FLAG.fullmatch(word):
+            trace.unknown_flags.setdefault(word, event.line)
+        else:
+            mask |= _bits(trace, event, word, alone=len(words) == 1)
     return mask
+
+
+def _bits(trace: TextTrace, event: TraceEvent, word: str, *, alone: bool) -> int:
+    # a number alone is a whole mask; behind names it is what the tracer had no name for, and 5.10 has a name for all
+    try:
+        bits = int(word, 0)
+    except ValueError:
+        bits = -1
+    if not 0 <= bits < 1 << 32:
+        raise InputError(f"{trace.path}:{event.line}: gfp_flags={escaped(event.fields['gfp_flags'])}: "
+                         f"{escaped(word)}, expected a flag's name, or a number of 32 bits")
+    known = bits & __GFP_BITS_MASK if alone else 0
+    if bits & ~known:
+        trace.unknown_flags.setdefault(f"{bits & ~known:#x}", event.line)
+    return known

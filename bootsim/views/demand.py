@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsim.escape import escaped
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bootsim.lab.demand import Demand
 
@@ -27,7 +29,7 @@ def lines(demand: Demand, *, everything: bool = False) -> Iterator[str]:
     sites = demand.sites()
     yield from (f"  {size:8} bytes   {count} of {site}" for site, count, size in sites[:limit])
     yield from _more(sites, limit, "call sites")
-    yield from _unknown(demand)
+    yield from _unknown(demand, limit)
 
 
 def _here(demand: Demand) -> Iterator[str]:
@@ -45,22 +47,28 @@ def _here(demand: Demand) -> Iterator[str]:
         yield f"  fewest pages free: {demand.fewest_free}, at line {demand.fewest_free_line}"
 
 
-def _more(rows: list[tuple[str, int]] | list[tuple[str, int, int]], limit: int | None, what: str) -> Iterator[str]:
+def _more(rows: Sequence[object], limit: int | None, what: str) -> Iterator[str]:
     if limit is not None and len(rows) > limit:
         yield f"           ... and {len(rows) - limit} more {what} (--all)"
 
 
-def _unknown(demand: Demand) -> Iterator[str]:
+def _unknown(demand: Demand, limit: int | None) -> Iterator[str]:
     yield ("not known from a text trace: what was held when it began, when per-cpu lists were drained, which pages "
            "were moved; so frames here are not compared with those there")
     if demand.unseen:
         yield f"  {demand.unseen} pages were freed whose request the trace does not have: not done here"
     if demand.unseen_objects:
         yield f"  {demand.unseen_objects} objects were freed whose allocation the trace does not have"
+    if demand.hidden_objects:
+        yield f"  {demand.hidden_objects} events of objects have no address, as before the kernel could hash it"
     if demand.gaps:
         yield f"  {demand.gaps} blocks were handed out again without a free between: they are freed here at that moment"
     if demand.trace.lost:
         yield f"  the tracer lost events in {demand.trace.lost} places"
+    flags = [*demand.trace.unknown_flags.items()]
+    for flag, line in flags[:limit]:
+        yield f"  Linux 5.10 has no flag {escaped(flag)}, line {line}: such requests are made here without it"
+    yield from _more(flags, limit, "flags")
     if demand.cpus_unknown:
         cpus = ", ".join(map(str, sorted(demand.cpus_unknown)))
         yield f"  cpu {cpus}: this machine has {demand.k.nr_cpu_ids}; what they did is done on cpu 0"

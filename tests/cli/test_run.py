@@ -1,5 +1,7 @@
 """`bootsim run` and `bootsim shell`: what is told, what is written, what they exit with."""
 
+import re
+
 import pytest
 
 
@@ -33,7 +35,7 @@ def test_a_script_that_holds(bootsim, script):
     ("back()\n", 2, "work.py:1: back() undoes lines of a prompt"),
     ("import sys\nsys.exit(70)\n", 2, "work.py:2: sys.exit(70)"),
     ("\0", 2, "work.py: "),
-    ("split_page(None, 1)\n", 2, "work.py:1: split_page(): 'NoneType' object has no attribute 'pfn'"),
+    ("split_page(None, 1)\n", 2, "work.py:1: split_page(): page = None, expected a page"),
     ("vmap([None], 1, VM_MAP, PAGE_KERNEL())\n", 2, "work.py:1: vmap(): 'NoneType' object has no attribute 'pfn'"),
     ("cma_alloc(5, 5, 5)\n", 2, "work.py:1: 5 is no contiguous area of this machine"),
     ("lab.nothing\n", 2, "work.py:1: AttributeError: no function or constant 'nothing'"),
@@ -96,6 +98,33 @@ def test_the_prompt(bootsim, monkeypatch, tmp_path):
     assert "free blocks: order" in done.stdout
     assert "True" in done.stdout
     assert "kmem: 1099511627776 is no address" in done.output
+
+
+def test_a_line_with_many_effects_tells_how_many_it_leaves_out(bootsim):
+    loop = "for i in range({}): page = alloc_page(GFP_KERNEL)\n\n"
+    done = bootsim("shell", "vexpress.dts", input=loop.format(60) + loop.format(500) + "k.log.records[-440].text\n")
+    assert done.stdout.count("= page 0x") == 60 + 60 + 1
+    (told,) = [line for line in done.stdout.splitlines() if "lines more" in line]
+    first, last = map(int, re.search(r"\.\.\. 440 lines more: k\.log\.records\[(\d+):(\d+)\]", told).groups())
+    assert last - first == 440
+    assert done.stdout.count("free blocks: order") == 2
+
+
+@pytest.mark.parametrize(("line", "told"), [
+    ("free_pages(__get_free_page(GFP_KERNEL), -1)", "free_pages(): order = -1, expected a number of 32 bits"),
+    ("alloc_page(1 << 40)", "alloc_page(): gfp_mask = 1099511627776, expected a number of 32 bits"),
+    ("alloc_pages(GFP_KERNEL, order=-1)", "alloc_pages(): order = -1, expected a number of 32 bits"),
+    ("free_page('a')", "free_page(): addr = 'a', expected a number"),
+    ("split_page(None, 1)", "split_page(): page = None, expected a page, or its frame's number"),
+    ("__free_page(page=-1)", "__free_page(): page = -1, expected a number of 32 bits"),
+])
+def test_arguments_that_cannot_be_are_one_line_at_the_prompt_and_of_a_script(bootsim, tmp_path, line, told):
+    done = bootsim("shell", "vexpress.dts", input=f"{line}\n")
+    assert told in done.output
+    assert "Traceback" not in done.output
+    (tmp_path / "one.py").write_text(f"{line}\n")
+    done = bootsim("run", "vexpress.dts", tmp_path / "one.py")
+    assert (done.exit_code, told in done.output) == (2, True)
 
 
 def test_the_prompt_of_a_user_without_a_home(bootsim, monkeypatch):

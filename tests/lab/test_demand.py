@@ -11,8 +11,8 @@ import pytest
 import bootsim
 from bootsim.errors import InputError
 from bootsim.lab.demand import Demand
-from bootsim.lab.texttrace import _LINE, TextTrace
-from bootsim.linux.mm.page_alloc import check_buddy_invariants, format_gfp_flags, gfp_flags_of
+from bootsim.lab.texttrace import _LINE, TextTrace, gfp_mask
+from bootsim.linux.mm.page_alloc import check_buddy_invariants, format_gfp_flags
 from bootsim.views.demand import lines
 
 REAL = Path(__file__).parents[1] / "golden/recordings/armmp-virt-256.trace.xz"
@@ -125,12 +125,13 @@ def test_forms_of_a_line(tmp_path, line):
     (alloc("x1"), "pfn=x1, expected a number"),
     (alloc(1, -1), "order=-1, expected a number"),
     (alloc(-5), "pfn=-5, expected a number"),
-    (alloc(1, flags="0x100000000"), "gfp_flags=0x100000000: expected 32 bits"),
+    (alloc(1, flags="0x100000000"), "gfp_flags=0x100000000: 0x100000000, expected a flag's name, or a number of 32"),
     (alloc(1, cpu=int("9" * 4000)), "no event of kmem: in it"),
     (alloc(1, time="9" * 400), "no event of kmem: in it"),
     (alloc(1, flags="__GFP_MOVABLE|__GFP_RECLAIMABLE"), ":1: gfp mask 0x18: "),
     (alloc(1, 16), "order=16, expected less than 16"),
-    (alloc(1, flags="GFP_MAGIC"), "Linux 5.10 has no flag 'GFP_MAGIC'"),
+    (alloc(1, flags="GFP_KERNEL|-1"), "gfp_flags=GFP_KERNEL|-1: -1, expected a flag's name"),
+    (alloc(1, flags="GFP_KERNEL|"), "gfp_flags=GFP_KERNEL|: , expected a flag's name"),
     (" a-1 [000] 1.0: kfree: call_site=f ptr=me", "ptr=me, expected an address"),
 ])
 def test_what_cannot_be_read_is_told_by_its_line(demand, text, told):
@@ -165,9 +166,65 @@ def test_a_long_line_of_something_else_is_read_in_no_time(part):
     assert time.process_time() - began < 1  # with two ways to read each space: a minute
 
 
-def test_masks_go_to_names_and_back():
-    for mask in (0xCC0, 0x100CCA, 0x12C00, 0x400DC0, 0xA20, 0x2800):
-        assert gfp_flags_of(format_gfp_flags(mask)) == mask
+def mask_of(tmp_path, flags):
+    file = tmp_path / "trace"
+    file.write_text(alloc(1, flags=flags) + "\n")
+    trace = TextTrace(file)
+    (event,) = trace
+    return gfp_mask(trace, event), trace.unknown_flags
+
+
+@pytest.mark.parametrize("mask", [0xCC0, 0x100CCA, 0x12C00, 0x400DC0, 0xA20, 0x2800, 0x5, 0])
+def test_masks_go_to_names_and_back(tmp_path, mask):
+    assert mask_of(tmp_path, format_gfp_flags(mask) or "none") == (mask, {})
+    assert mask_of(tmp_path, f"{mask:#x}") == mask_of(tmp_path, f"{mask}") == (mask, {})
+
+
+@pytest.mark.parametrize(("flags", "mask", "unknown"), [
+    ("GFP_KERNEL|__GFP_ZEROTAGS|__GFP_SKIP_KASAN", 0xCC0, {"__GFP_ZEROTAGS": 1, "__GFP_SKIP_KASAN": 1}),  # 6.x
+    ("GFP_KERNEL|0x2000000", 0xCC0, {"0x2000000": 1}),
+    ("GFP_NOWAIT|0x8000", 0x800, {"0x8000": 1}),  # 5.10 would have said __GFP_NOFAIL
+    ("0x2800cc0", 0xCC0, {"0x2800000": 1}),
+    ("GFP_TEMPORARY|__GFP_NOTRACK", 0, {"GFP_TEMPORARY": 1, "__GFP_NOTRACK": 1}),  # 4.x
+])
+def test_flags_of_other_versions_are_left_out(tmp_path, flags, mask, unknown):
+    assert mask_of(tmp_path, flags) == (mask, unknown)
+
+
+def test_a_trace_of_6_1(demand):
+    found = demand(
+        "# tracer: nop", "           <...>-3021    [005] .....  4021.778821: mm_page_alloc: page=00000000c19b1f72 "
+        "pfn=0x10d3b6 order=0 migratetype=1 gfp_flags=GFP_HIGHUSER_MOVABLE|__GFP_ZERO|__GFP_SKIP_KASAN_UNPOISON",
+        "  bash-3021    [005] .....  4021.778822: mm_page_alloc: page=0000000000000000 pfn=0x0 order=9 migratetype=1 "
+        "gfp_flags=GFP_TRANSHUGE|__GFP_SKIP_KASAN_UNPOISON",
+        "  bash-3021    [005] .....  4021.778823: kmem_cache_alloc: call_site=vm_area_dup+0x2a/0xb0 "
+        "ptr=000000003a6f9b29 name=vm_area_struct bytes_req=152 bytes_alloc=152 gfp_flags=GFP_KERNEL node=-1 "
+        "accounted=true",
+        "  bash-3021    [005] .....  4021.778824: mm_page_free: page=00000000c19b1f72 pfn=0x10d3b6 order=0",
+        "  bash-3021    [005] .....  4021.778825: mm_page_alloc: page=00000000c19b1f72 pfn=0x10d3b6 order=2 "
+        "migratetype=1 gfp_flags=GFP_KERNEL|__GFP_COMP|__GFP_SKIP_KASAN_UNPOISON|__GFP_ZEROTAGS")
+    assert (found.asked, found.refused_there, found.refused_here) == (3, 1, 0)
+    assert (found.held_pages, found.freed_pages) == (4, 1)
+    assert found.sites() == [("vm_area_dup+0x2a/0xb0", 1, 152)]
+    told = [line.strip() for line in lines(found) if "no flag" in line]
+    assert told == [
+        "Linux 5.10 has no flag __GFP_SKIP_KASAN_UNPOISON, line 2: such requests are made here without it",
+        "Linux 5.10 has no flag __GFP_ZEROTAGS, line 6: such requests are made here without it"]
+
+
+def test_numbers_of_a_raw_report(demand):
+    found = demand(
+        " a-1 [000] 1.0: mm_page_alloc: pfn=0xffffffffffffffff order=10 gfp_flags=0xcc0 migratetype=0",
+        " a-1 [000] 1.0: mm_page_alloc: pfn=0x64 order=1 gfp_flags=0xcc0 migratetype=0")
+    assert (found.refused_there, found.held_pages) == (1, 2)
+
+
+def test_an_object_whose_address_could_not_be_hashed_yet(demand):
+    kmalloc = " a-7 [000] 2.5: kmalloc: call_site=f ptr={} bytes_req=50 bytes_alloc=64 gfp_flags=GFP_KERNEL"
+    found = demand(kmalloc.format("(____ptrval____)"), " a-7 [000] 2.6: kfree: call_site=g ptr=(ptrval)",
+                   kmalloc.format("c1000040"))
+    assert (len(found.objects), found.hidden_objects, found.unseen_objects) == (1, 2, 0)
+    assert any("2 events of objects have no address" in line for line in lines(found))
 
 
 @pytest.mark.golden

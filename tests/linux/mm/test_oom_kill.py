@@ -24,8 +24,17 @@ from bootsim.linux.mm.oom_kill.kill import (
     out_of_memory,
     select_bad_process,
 )
-from bootsim.linux.mm.page_alloc import check_buddy_invariants, drain_all_pages, zones_snapshot
-from bootsim.linux.mm.page_alloc.gfp import gfp_flags_of
+from bootsim.linux.mm.page_alloc import (
+    __GFP_NORETRY,
+    __GFP_NOWARN,
+    __GFP_RETRY_MAYFAIL,
+    GFP_KERNEL,
+    GFP_NOFS,
+    GFP_NOWAIT,
+    check_buddy_invariants,
+    drain_all_pages,
+    zones_snapshot,
+)
 from bootsim.linux.mm.vmstat import all_vm_events
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -33,7 +42,6 @@ INVOKED = re.compile(r"(\w+) invoked oom-killer: gfp_mask=(0x[0-9a-f]+)\(.*\), o
 ROW = re.compile(r"\[ *(\d+)\] +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) +(-?\d+) (\w+)$")
 KILLED = re.compile(r"Out of memory.*: Killed process (\d+) \((\S+)\)")
 MAP_ANONYMOUS, MAP_NORESERVE, MAP_POPULATE = 0x22, 0x4000, 0x8000
-GFP_KERNEL, GFP_NOFS = gfp_flags_of("GFP_KERNEL"), gfp_flags_of("GFP_NOFS")
 PAGE = 4096
 
 
@@ -317,20 +325,20 @@ def test_the_kernel_itself_asks(k):
     assert f"{k.cpus[0].comm} invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0" in said(k)
 
 
-@pytest.mark.parametrize(("flags", "order"), [("GFP_NOFS", 0), ("GFP_KERNEL|__GFP_RETRY_MAYFAIL", 0), ("GFP_KERNEL", 4),
-                                              ("GFP_KERNEL|__GFP_NORETRY", 0), ("GFP_NOWAIT", 0)])
+@pytest.mark.parametrize(("flags", "order"), [(GFP_NOFS, 0), (GFP_KERNEL | __GFP_RETRY_MAYFAIL, 0), (GFP_KERNEL, 4),
+                                              (GFP_KERNEL | __GFP_NORETRY, 0), (GFP_NOWAIT, 0)])
 def test_requests_for_which_nobody_dies(k, flags, order):
     from bootsim.linux.include.linux.gfp import alloc_pages
 
     task_of(k, pid=1)
     task = task_of(k)
     hold(task, 100)
-    while alloc_pages(k, gfp_flags_of(flags) | gfp_flags_of("__GFP_NOWARN"), order) is not None:
+    while alloc_pages(k, flags | __GFP_NOWARN, order) is not None:
         pass
     assert task.mm is not None
     assert not any("invoked" in line for line in said(k))
     told = any("without __GFP_FS nobody is killed" in record.text for record in k.log.records)
-    assert told == (flags == "GFP_NOFS")
+    assert told == (flags == GFP_NOFS)
 
 
 # ------------------------------------------------------------------ variables

@@ -119,7 +119,6 @@ from bootsim.linux.mm.page_alloc.gfp import (
     MIGRATE_RECLAIMABLE,
     MIGRATE_UNMOVABLE,
     format_gfp_flags,
-    gfp_flags_of,
 )
 from bootsim.linux.mm.page_alloc.init import free_area_init
 from bootsim.linux.mm.page_alloc.node import PageFrameError, Pglist

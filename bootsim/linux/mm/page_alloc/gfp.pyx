@@ -32,16 +32,3 @@ def format_gfp_flags(gfp_mask):
     if gfp_mask:
         names.append(f"{gfp_mask:#x}")
     return "|".join(names)
-
-
-def gfp_flags_of(text):
-    """The mask of names as format_gfp_flags() writes them, "none" for no flag. Raises ValueError for another name."""
-    names = dict(_GFP_NAMES)
-    mask = 0
-    for word in text.split("|"):
-        if word == "none":
-            continue
-        if word not in names and not word.lower().startswith("0x"):
-            raise ValueError(f"Linux 5.10 has no flag {word!r}")
-        mask |= names[word] if word in names else int(word, 16)
-    return mask

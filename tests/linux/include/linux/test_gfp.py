@@ -159,13 +159,13 @@ def test_a_request_that_may_sleep_is_told_of_reclaim(k):
 
 
 @pytest.mark.parametrize(("mask", "words"), [
-    ("GFP_KERNEL", [DEADLOCK]), ("GFP_NOFS", [TRIES_ON]), ("GFP_NOIO", [TRIES_ON]), ("GFP_NOWAIT", []),
-    ("GFP_KERNEL|__GFP_NORETRY", []), ("GFP_KERNEL|__GFP_RETRY_MAYFAIL", []),
+    (pa.GFP_KERNEL, [DEADLOCK]), (pa.GFP_NOFS, [TRIES_ON]), (pa.GFP_NOIO, [TRIES_ON]), (pa.GFP_NOWAIT, []),
+    (pa.GFP_KERNEL | pa.__GFP_NORETRY, []), (pa.GFP_KERNEL | pa.__GFP_RETRY_MAYFAIL, []),
 ])  # fmt: skip
 def test_what_the_kernel_would_do_with_nobody_to_kill(k, mask, words):
     taken = exhaust(k, pa.GFP_KERNEL | pa.__GFP_NORETRY, 0)
     start = len(k.log.records)
-    assert gfp.alloc_page(k, pa.gfp_flags_of(mask)) is None
+    assert gfp.alloc_page(k, mask) is None
     assert [line for line in told(k, start) if "the kernel would" in line] == words
     assert k.panicked is None
     gfp.__free_page(k, taken.pop())
