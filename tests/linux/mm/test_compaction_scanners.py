@@ -126,11 +126,14 @@ def singles(*blocks):
 
 
 def test_every_search_for_a_pageblock_in_vain_halves_the_next(scene):
-    # fast_find_migrateblock() looks at so many blocks of a list, and at one more, to turn the list there:
-    # freelist_scan_limit() is 33, and after i searches in vain (32 >> i) + 1. The only blocks of 8 pages are too high
-    # up: they lie in the last pageblock that the scanner comes to, and it seeks below.
+    # fast_find_migrateblock() looks at so many blocks of a list, and stops at the next, to turn the list there:
+    # freelist_scan_limit() is 33, and after i searches in vain (32 >> i) + 1. The blocks of 8 pages are too high up: they
+    # lie in the last pageblock that the scanner comes to, and it seeks below. One does not, but it is the 34th: the
+    # first search stops at it, the next four turn the list by 18, 10, 6 and 4, and the sixth by 3, stops at it again.
     target = scene.blocks[-1]
-    scene.free(pfn for block in range(target, target + 16 * 40, 16) for pfn in range(block, block + 8))
+    eights = list(range(target, target + 16 * 40, 16))
+    eights.insert(-33, scene.blocks[0])
+    scene.free(pfn for block in eights for pfn in range(block, block + 8))
     scene.free(singles(*scene.blocks[-5:-1]))
     passed = range(scene.start, scene.end - PAGEBLOCK, PAGEBLOCK)  # the free scanner waits in the last pageblock
     assert target == passed[-1]

@@ -328,6 +328,30 @@ def test_a_free_object_that_lies_nowhere_is_not_cleared(k):
     assert kmem_cache_zalloc(k, s, GFP_KERNEL)
 
 
+@pytest.mark.parametrize(("preempt", "step"), [(False, 1), (True, 8)])
+def test_every_change_of_a_processors_list_raises_its_number(preempt, step):
+    # next_tid(): by TID_STEP, which is 1, or with preemption the processors of the build, rounded up to a power of 2
+    k = machine(PREEMPT=preempt, NR_CPUS=8)
+    s = kmem_cache_create(k, "x", 100)
+    changes = []
+
+    def changed(action):
+        before = k.mm.slab.cache_info(s)["cpu"][0]["tid"]
+        answer = action()
+        changes.append((k.mm.slab.cache_info(s)["cpu"][0]["tid"] - before) // step)
+        return answer
+
+    per_slab = 4096 // s.size
+    first, *_, last = [changed(lambda: kmem_cache_alloc(k, s, GFP_KERNEL)) for _ in range(per_slab + 1)]
+    assert changes == [1] * per_slab + [2]  # get_freelist() found nothing, and there is a new list
+    changes.clear()
+    changed(lambda: kmem_cache_free(k, s, last))
+    changed(lambda: kmem_cache_free(k, s, first))  # of a slab that is nobody's own
+    changed(lambda: kmem_cache_shrink(k, s))  # deactivate_slab(); and the first slab is the node's again
+    changed(lambda: kmem_cache_alloc_bulk(k, s, GFP_KERNEL, 1))  # before it looks for a slab, with it, at the end
+    assert changes == [1, 0, 1, 3]
+
+
 def test_a_full_slab_among_the_partial_ones_stops_the_kernel(k):
     s = kmem_cache_create(k, "x", 200)
     objects = [kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(200)]

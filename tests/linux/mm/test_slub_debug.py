@@ -111,6 +111,22 @@ def test_freeing_twice_is_found(k):
     assert len({kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(100)}) == 100
 
 
+def test_free_objects_behind_an_overwritten_free_pointer_are_given_up(k):
+    # With checks every allocation gives its slab back: deactivate_slab() goes along the free objects, and
+    # freelist_corrupted() ends the list before the one whose pointer leads out of the slab.
+    s = kmem_cache_create(k, "x", 20)
+    a = kmem_cache_alloc(k, s, GFP_KERNEL)
+    first, second, *_ = k.mm.slab.cache_info(s)["node"]["partial"][0]["freelist"]
+    poke(k, second + s.offset, (a + 1).to_bytes(4, "little"))
+    since = len(k.log.records)
+    assert kmem_cache_alloc(k, s, GFP_KERNEL) == first
+    lines = told(k, since)
+    assert lines[1] == "BUG x (Not tainted): Freechain corrupt"
+    assert lines[-1] == "FIX x: Isolate corrupted freechain"
+    assert k.mm.slab.cache_info(s)["node"]["partial"] == []
+    assert not a & -4096 <= kmem_cache_alloc(k, s, GFP_KERNEL) < (a & -4096) + 4096
+
+
 def test_counters_that_were_written_over_are_put_right(k):
     s = kmem_cache_create(k, "x", 20)
     a, b = (kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(2))
