@@ -202,6 +202,57 @@ def test_reserves_by_flags(k):
         assert [line for line in told(k, start) if "the kernel would" in line] == [words]
 
 
+@pytest.mark.parametrize(("mask", "least"), [
+    (pa.GFP_KERNEL | pa.__GFP_NORETRY, lambda low: low),
+    (pa.GFP_NOWAIT, lambda low: low),
+    (pa.GFP_NOWAIT | pa.__GFP_HIGH, lambda low: low - low // 2),
+    (pa.GFP_ATOMIC | pa.__GFP_NOMEMALLOC, lambda low: low - low // 2),
+    (pa.GFP_ATOMIC & ~pa.__GFP_HIGH, lambda low: low - low // 4),
+    (pa.GFP_ATOMIC, lambda low: low - low // 2 - (low - low // 2) // 4),
+])  # fmt: skip
+def test_how_far_a_request_may_empty_a_zone(mask, least):
+    # gfp_to_alloc_flags(), __zone_watermark_ok(): two pages are given while more than `least` are left beside one
+    build = load_build("3G/1G")
+    k = bootsim.boot("vexpress.dts", build.replace(config=build.config.replace(SMP=False, NR_CPUS=1)), mem="64M",
+                     cmdline="cma=0")  # fmt: skip
+    taken = exhaust(k, pa.__GFP_MEMALLOC, 0)
+    assert gfp.alloc_page(k, pa.GFP_NOWAIT) is None  # kswapd lets the boosts of the watermarks go
+    for page in taken:
+        gfp.__free_page(k, page)
+    pa.drain_all_pages(k)  # from here on all memory is unmovable: nothing is stolen, nothing boosts
+    exhaust(k, mask, 1)
+    zone = pa.zones_snapshot(k)[0]
+    assert zone["nr_free_pages"] - least(zone["watermark"][0]) in (0, 1)
+    assert any(area["nr_free"] for area in zone["free_area"][1:])
+
+
+def test_one_pageblock_is_kept_for_atomic_requests_however_many_there_are(k):
+    # reserve_highatomic_pageblock() passes by a pageblock that is kept already, though there might be more of them
+    for _ in range(3):
+        assert gfp.alloc_pages(k, pa.GFP_ATOMIC, 1) is not None
+        exhaust(k, pa.GFP_KERNEL | pa.__GFP_NORETRY, 0)  # only below the low watermark is it an atomic request's
+    start = len(k.log.records)
+    assert gfp.alloc_pages(k, pa.GFP_KERNEL | pa.__GFP_NORETRY, 0) is None
+    (line,) = [line for line in told(k, start) if line.startswith("Normal free:")]
+    assert " reserved_highatomic:4096KB " in line
+
+
+def test_a_request_that_sleeps_is_not_atomic(k):
+    exhaust(k, pa.GFP_KERNEL | pa.__GFP_NORETRY, 1)
+    start = len(k.log.records)
+    for _ in range(2):
+        assert gfp.alloc_pages(k, pa.GFP_KERNEL | pa.__GFP_ATOMIC | pa.__GFP_NORETRY, 1) is None
+    warnings = [line.split(" at ")[1] for line in told(k, start) if line.startswith("WARNING:")]
+    assert warnings == ["mm/page_alloc.c:4664 __alloc_pages_slowpath"]  # WARN_ON_ONCE()
+
+
+@pytest.mark.parametrize(("order", "warned"), [(1, 0), (2, 1)])
+def test_what_must_not_fail_is_to_be_small(k, order, warned):
+    start = len(k.log.records)
+    assert gfp.alloc_pages(k, pa.GFP_KERNEL | pa.__GFP_NOFAIL, order) is not None
+    assert sum(line.endswith("mm/page_alloc.c:3451 get_page_from_freelist") for line in told(k, start)) == warned
+
+
 def test_masks_that_contradict_themselves(k):
     with pytest.raises(pa.PageFrameError):
         gfp.alloc_page(k, pa.__GFP_MOVABLE | pa.__GFP_RECLAIMABLE)
