@@ -127,9 +127,10 @@ def singles(*blocks):
 
 def test_every_search_for_a_pageblock_in_vain_halves_the_next(scene):
     # fast_find_migrateblock() looks at so many blocks of a list, and stops at the next, to turn the list there:
-    # freelist_scan_limit() is 33, and after i searches in vain (32 >> i) + 1. The blocks of 8 pages are too high up: they
-    # lie in the last pageblock that the scanner comes to, and it seeks below. One does not, but it is the 34th: the
-    # first search stops at it, the next four turn the list by 18, 10, 6 and 4, and the sixth by 3, stops at it again.
+    # freelist_scan_limit() is 33, and after i searches in vain (32 >> i) + 1. The blocks of 8 pages are too high up:
+    # they lie in the last pageblock that the scanner comes to, and it seeks below. One does not, but it is the 34th:
+    # the first search stops at it, the next four turn the list by 18, 10, 6 and 4, and the sixth, by 3, stops there
+    # again.
     target = scene.blocks[-1]
     eights = list(range(target, target + 16 * 40, 16))
     eights.insert(-33, scene.blocks[0])

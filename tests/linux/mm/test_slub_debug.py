@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import bootsim
@@ -86,6 +88,8 @@ def test_writing_after_free_is_found_when_the_object_is_given_again(k):
     lines = told(k, since)
     assert "BUG x (Not tainted): Poison overwritten" in lines
     assert any("First byte 0x78 instead of 0x6b" in line for line in lines)
+    tracks = [re.fullmatch(r"INFO: (\w+) in \S+ age=(\d) cpu=0 pid=1", line) for line in lines]
+    assert [track.groups() for track in tracks if track] == [("Allocated", "2"), ("Freed", "1")]
     assert lines[-1] == "FIX x: Marking all objects used"
     assert b is not None
     assert b != a
