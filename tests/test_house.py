@@ -190,6 +190,11 @@ def test_functions_of_the_replay_say_which_of_the_kernels_they_are():
     without = [f"{shown(path)}: {node.name}" for path in of_kind(".py") if path.is_relative_to(PACKAGE / "linux")
                for node in ast.parse(text_of(path)).body if isinstance(node, ast.FunctionDef)
                and not node.name.startswith("_") and "Source:" not in (ast.get_docstring(node) or "")]
+    for path in of_kind(".pyx"):
+        if path.is_relative_to(PACKAGE / "linux"):
+            functions = re.findall(r'^(?:def|cpdef[\w ]*) (?!_[a-z])(\w+)\((?:[^()]|\([^()]*\))*\)[ \w]*:\n'
+                                   r'(\s*"""(?:.|\n)*?""")?', text_of(path), re.MULTILINE)
+            without += [f"{shown(path)}: {name}" for name, docstring in functions if "Source:" not in docstring]
     assert without == []
 
 

@@ -267,7 +267,7 @@ class Config(Values):
     MEMORY_BALLOON: bool = False
     BALLOON_COMPACTION: bool = False
     VM_EVENT_COUNTERS: bool = False
-    CONTIG_ALLOC: bool = without_effect(False, "callers after the boot")
+    CONTIG_ALLOC: bool = False
     MEMORY_FAILURE: bool = without_effect(False, "ARM has none")
     MEMCG: bool = False
     MEMCG_KMEM: bool = False

@@ -58,12 +58,9 @@ class Bound:
         Raises InputError for other arguments.
         """
         given = [*zip([*self._parameters, *[""] * len(args)], args, strict=False), *options.items()]
-        for name, value in given:
-            if name in self._numbers and not isinstance(value, int):
-                raise InputError(f"{self.__name__}(): {name} = {value!r}, expected a number")
         try:
-            args = tuple(self._page(name, value) for name, value in given[:len(args)])
-            options = {name: self._page(name, value) for name, value in options.items()}
+            args = tuple(self._own(name, value) for name, value in given[:len(args)])
+            options = {name: self._own(name, value) for name, value in options.items()}
             answer = self._function(self._session.k, *args, **options)
         except OverflowError as error:
             wide = [f"{name} = {value}" for name, value in given
@@ -86,10 +83,12 @@ class Bound:
         self._session.heard(self.__name__, self._words(args, options), args, answer)
         return answer
 
-    def _page(self, name: str, value: Any) -> Any:
-        # a page of this machine, whichever it was taken from; a zone by its name
+    def _own(self, name: str, value: Any) -> Any:
+        # a page of this machine, whichever it was taken from, or its frame; a zone by its name
         if isinstance(value, Page):
-            return Page(self._session.k, value.pfn)
+            return value.pfn if name == "pfn" else Page(self._session.k, value.pfn)
+        if name in self._numbers and not isinstance(value, int):
+            raise InputError(f"{self.__name__}(): {name} = {value!r}, expected a number")
         if name == "zone" and isinstance(value, str):
             zones = [zone["name"] for zone in self._session.k.zones]
             if value not in zones:

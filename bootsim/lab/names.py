@@ -10,8 +10,8 @@ FUNCTIONS = {
     ),
     "bootsim.linux.include.linux.gfp": (
         "alloc_pages", "alloc_page", "__get_free_pages", "__get_free_page", "__get_dma_pages", "get_zeroed_page",
-        "alloc_pages_exact", "__free_pages", "__free_page", "free_pages", "free_page", "free_pages_exact", "split_page",
-        "virt_to_pfn",
+        "alloc_pages_exact", "alloc_contig_pages", "__free_pages", "__free_page", "free_pages", "free_page",
+        "free_pages_exact", "split_page", "virt_to_pfn",
     ),
     "bootsim.linux.mm.cma": ("cma_alloc", "cma_release"),
     "bootsim.linux.mm.usercopy": ("check_object_size",),
@@ -74,7 +74,7 @@ NO_FLAG_WITHOUT = {"SLAB_ACCOUNT": "MEMCG_KMEM", "SLAB_DEBUG_OBJECTS": None, "SL
 
 # Functions that give memory, and their answer: the first page, its frame, its address (va), or that of an object.
 GIVES = {
-    "alloc_pages": "page", "alloc_page": "page", "cma_alloc": "pfn",
+    "alloc_pages": "page", "alloc_page": "page", "alloc_contig_pages": "page", "cma_alloc": "pfn",
     **dict.fromkeys(("__get_free_pages", "__get_free_page", "__get_dma_pages", "get_zeroed_page"), "address"),
     "alloc_pages_exact": "address",
     "kmalloc": "va", "kzalloc": "va", "kmalloc_array": "va", "kcalloc": "va", "krealloc": "va",

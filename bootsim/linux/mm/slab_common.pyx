@@ -381,7 +381,7 @@ cdef class SlabAllocator:
         s.usersize = usersize
         error = self.open(s, flags)
         if error:
-            raise KernelPanic(f"Creation of kmalloc slab {name} size={size} failed. Reason {error}\n",
+            raise KernelPanic(f"Creation of kmalloc slab {name} size={size} failed. Reason {error}",
                               self.no_layout(s) or "no free memory for it")
         s.refcount = -1
         return 0
@@ -390,7 +390,7 @@ cdef class SlabAllocator:
         cdef KmemCache s = self.new_cache()
         s.va = self.alloc(self.kmem_cache, GFP_NOWAIT | __GFP_ZERO)
         if not s.va:
-            raise KernelPanic(f"Out of memory when creating slab {name}\n", "no free memory for it")
+            raise KernelPanic(f"Out of memory when creating slab {name}", "no free memory for it")
         self.create_boot_cache(s, name, size, flags, 0, size)
         self.add(s)
         s.refcount = 1

@@ -238,12 +238,12 @@ def node_page_state(k):
 
 
 def zone_stat_names(config):
-    """The names of a zone's counters in a build."""
+    """The names of a zone's counters in a build. Source: mm/vmstat.c vmstat_text"""
     return tuple(name for name in _ZONE if name != "nr_zspages" or config.ZSMALLOC)
 
 
 def node_stat_names():
-    """The names of the node's counters."""
+    """The names of the node's counters. Source: mm/vmstat.c vmstat_text"""
     return _NODE
 
 

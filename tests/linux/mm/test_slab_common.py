@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 import bootsim
+from bootsim.errors import KernelPanic
 from bootsim.inputs.configfile import load_build
-from bootsim.linux.include.linux.slab import kmalloc
+from bootsim.linux.include.linux.slab import kmalloc, kmem_cache_create
 from bootsim.linux.mm import slab_common as slab
 
 
@@ -41,3 +42,22 @@ def test_nothing_is_allocated_before_the_allocator_is_up():
     k = booted(until="mem_init:entry")
     with pytest.raises(slab.SlabError, match="no slab allocator yet"):
         kmalloc(k, 100, 0xCC0)
+
+
+@pytest.mark.parametrize("allocator", ["SLUB", "SLAB", "SLOB"])
+def test_an_alignment_below_the_least_is_the_least(allocator):
+    k = booted(**{name: name == allocator for name in ("SLUB", "SLAB", "SLOB")}, until=None)
+    for align in (0, 1, 3, 5, 7, 8):
+        assert kmem_cache_create(k, f"of{align}", 100, align, 0, lambda va: None).align == 8
+    with pytest.raises(slab.SlabError, match="aligned to 12"):
+        kmem_cache_create(k, "of12", 100, 12)
+
+
+def test_a_cache_that_must_be_there_is_the_end_with_the_kernels_last_words():
+    k = booted(until=None)
+    with pytest.raises(KernelPanic) as death:
+        kmem_cache_create(k, "pan", (1 << 22) + 1, 0, slab.SLAB_PANIC)
+    reason = "kmem_cache_create: Failed to create slab 'pan'. Error -22"
+    assert k.panicked is death.value
+    assert [r.text for r in k.log.records[-3:-1]] == [f"Kernel panic - not syncing: {reason}",
+                                                      f"---[ end Kernel panic - not syncing: {reason} ]---"]

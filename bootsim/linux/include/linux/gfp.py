@@ -79,6 +79,17 @@ def alloc_pages_exact(k: Kernel, size: int, gfp_mask: int) -> int:
     return 0 if pfn is None else k.phys_to_virt(pfn << PAGE_SHIFT)
 
 
+def alloc_contig_pages(k: Kernel, nr_pages: int, gfp_mask: int) -> Page | None:
+    """Take `nr_pages` single pages that lie one behind the other; the first of them, or None.
+
+    A number that is a power of two is also how they are aligned. free_contig_range() gives them back.
+    Raises PageFrameError where the build has no CONFIG_CONTIG_ALLOC.
+    Source: mm/page_alloc.c alloc_contig_pages()
+    """
+    pfn = pa.alloc_contig_pages(k, nr_pages, gfp_mask)
+    return None if pfn is None else Page(k, pfn)
+
+
 def __free_pages(k: Kernel, page: Page, order: int) -> None:
     """Drop a reference to the block that `page` heads, and free it when that was the last. Raises PageFrameError.
 

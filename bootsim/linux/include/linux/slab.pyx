@@ -10,7 +10,7 @@ from bootsim.errno cimport EINVAL, ENOMEM
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_ZERO, GFP_KERNEL
 from bootsim.linux.mm.slab_common cimport SLAB_PANIC, UP, ZERO_SIZE_PTR, KmemCache, SlabAllocator, check_own
 
-from bootsim.errors import KernelPanic
+from bootsim.linux.kernel.panic import panic
 from bootsim.linux.kernel.printk import KERN_ERR, KERN_WARNING, printk
 from bootsim.linux.mm.slab_common import SlabError, slab_warning
 
@@ -37,7 +37,8 @@ def kmem_cache_create_usercopy(k, str name not None, uint32_t size, uint32_t ali
     cdef int error = _sanity_check(a, name, size)
     if error:
         return _not_created(k, name, error, flags)
-    if size == 0 or size > 1 << 30 or align & (align - 1) or align > 1 << a.kmalloc_shift_max:
+    if size == 0 or size > 1 << 30 or (align > a.arch_slab_minalign and align & (align - 1)
+                                       or align > 1 << a.kmalloc_shift_max):
         raise SlabError(f"cache {name}: objects of {size} bytes aligned to {align}: expected a size up to 1 GiB, and a "
                         f"power of two up to {1 << a.kmalloc_shift_max}")
     if flags & ~a.flags_permitted:
@@ -72,8 +73,8 @@ cdef int _sanity_check(SlabAllocator a, str name, uint32_t size) except 1:
 
 cdef _not_created(k, str name, int error, uint32_t flags):
     if flags & SLAB_PANIC:
-        raise KernelPanic(f"kmem_cache_create: Failed to create slab '{name}'. Error {error}\n",
-                          "no free memory for it" if error == -ENOMEM else "flags or a size that no cache may have")
+        panic(k, f"kmem_cache_create: Failed to create slab '{name}'. Error {error}",
+              "no free memory for it" if error == -ENOMEM else "flags or a size that no cache may have")
     printk(k, KERN_WARNING, "kmem_cache_create({name}) failed with error {error}", name=name, error=error,
            func="kmem_cache_create_usercopy")
 

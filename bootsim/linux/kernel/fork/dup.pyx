@@ -123,7 +123,10 @@ cdef int mmput(UserMm mm) except -1:
 
 
 cpdef uint32_t alloc_pid(Processes processes, uint32_t pid=0) except 0:
-    """A process's number: `pid`, 0 for the next one that is free. Raises ProcessError when it is taken."""
+    """A process's number: `pid`, 0 for the next one that is free. Raises ProcessError when it is taken.
+
+    Source: kernel/pid.c alloc_pid()
+    """
     if not pid:
         pid = processes.last_pid + 1
         while pid in processes.tasks:

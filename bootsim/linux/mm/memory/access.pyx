@@ -95,6 +95,7 @@ def access_user(Task task not None, ProcessPages pages not None, uint32_t addr, 
     """Read `size` bytes as a user program does, or write `data`: the bytes, or (signal, code, address).
 
     A signal comes at the first byte that the program may not access; what lies before it has been written.
+    Source: arch/arm/mm/fault.c do_page_fault()
     """
     cdef uint32_t done = 0
     cdef uint32_t at, count, pa

@@ -12,7 +12,10 @@ from bootsim.linux.mm.util cimport vm_acct_memory
 
 def restore(Task task not None, uint32_t start, uint32_t end, uint32_t vm_flags, uint32_t pgoff, file=None,
             VmOperationsStruct vm_ops=None):
-    """Put a VMA into an address space as it is, counted and promised as if mmap() had made it; 0 or -ENOMEM."""
+    """Put a VMA into an address space as it is, counted and promised as if mmap() had made it; 0 or -ENOMEM.
+
+    Source: mm/mmap.c insert_vm_struct()
+    """
     cdef UserMm mm = current_mm(task)
     cdef VmAreaStruct vma = vm_area_alloc(mm)
     cdef Links links
@@ -34,7 +37,10 @@ def restore(Task task not None, uint32_t start, uint32_t end, uint32_t vm_flags,
 
 
 def make_anon(Task task not None, uint32_t addr):
-    """Give the VMA of an address its anon_vma, as the first anonymous page in it would."""
+    """Give the VMA of an address its anon_vma, as the first anonymous page in it would.
+
+    Source: mm/rmap.c __anon_vma_prepare()
+    """
     cdef VmAreaStruct vma = find_vma(current_mm(task), addr)
     if vma is not None:
         anon_vma_prepare(vma)

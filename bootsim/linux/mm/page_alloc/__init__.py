@@ -63,7 +63,12 @@ from bootsim.linux.mm.page_alloc.boot import (
     reserve_bootmem_region,
     reset_all_zones_managed_pages,
 )
-from bootsim.linux.mm.page_alloc.contig import alloc_contig_range, free_contig_range, take_isolated_range
+from bootsim.linux.mm.page_alloc.contig import (
+    alloc_contig_pages,
+    alloc_contig_range,
+    free_contig_range,
+    take_isolated_range,
+)
 from bootsim.linux.mm.page_alloc.debug import (
     check_buddy_invariants,
     is_pageblock_skipped,

@@ -388,7 +388,7 @@ def set_pageblock_migratetype(k, uint32_t pfn, uint32_t migratetype):
 
 
 def page_zone_name(k, uint32_t pfn):
-    """The name of the zone that holds `pfn`."""
+    """The name of the zone that holds `pfn`. Source: mm/page_alloc.c zone_names"""
     cdef Pglist p = k.mm.pgdat
     check_pfn(p.g, pfn, 0)
     return p.zone_names[page_zone(p.g, pfn).index]

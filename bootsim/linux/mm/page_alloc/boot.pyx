@@ -271,7 +271,10 @@ def mem_init_print_info(k, text=None):
 
 
 def pages_given(k, formula, inputs, source):
-    """Record how many pages the zones, and all of them together, have been given by now: `formula`, from `inputs`."""
+    """Record how many pages the zones, and all of them together, have been given by now: `formula`, from `inputs`.
+
+    Source: none, for bootsim's own facts
+    """
     cdef Pglist p = k.mm.pgdat
     for i, name in enumerate(p.zone_names):
         fact = f"zone.{name}.managed_pages"

@@ -16,6 +16,7 @@ from bootsim.linux.mm.page_alloc.structs cimport *
 
 from bootsim.linux.kernel.panic import warn
 from bootsim.linux.kernel.printk import KERN_INFO, printk
+from bootsim.linux.mm.page_alloc.node import PageFrameError
 
 
 cdef int has_unmovable_pages(Pgdat *g, const Zone *zone, uint32_t pfn, uint32_t mt) noexcept nogil:
@@ -208,6 +209,7 @@ def take_isolated_range(k, uint32_t start, uint32_t end):
 
     Returns the first and the end pfn of what was taken, or None when a page is in use: the middle of
     alloc_contig_range(), for those who replay its parts one by one.
+    Source: mm/page_alloc.c alloc_contig_range(), mm/compaction.c isolate_freepages_range()
     """
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t outer_start, outer_end
@@ -247,6 +249,42 @@ def alloc_contig_range(k, uint32_t start, uint32_t end, uint32_t migratetype):
             free_contig_range(k, end, taken[1] - end)
     undo_isolate_page_range(k, first, last, migratetype)
     return ret
+
+
+cdef bint pfn_range_valid_contig(Pgdat *g, const Zone *zone, uint32_t start_pfn, uint32_t nr_pages) noexcept nogil:
+    cdef uint32_t pfn
+    for pfn in range(start_pfn, start_pfn + nr_pages):
+        if (not has_pageblock(g, zone, pfn) or page_zone(g, pfn) != zone or g.map[pfn].flags & PG_reserved
+                or g.map[compound_head(g, pfn)].refcount > 0):
+            return False
+    return True
+
+
+def alloc_contig_pages(k, uint32_t nr_pages, uint32_t gfp_mask):
+    """Take `nr_pages` single pages that lie one behind the other, free or to be emptied; the first pfn, or None.
+
+    A number that is a power of two is also how they are aligned. Raises PageFrameError without CONFIG_CONTIG_ALLOC.
+    Source: mm/page_alloc.c alloc_contig_pages(), __alloc_contig_pages()
+    """
+    cdef Pglist p = k.mm.pgdat
+    cdef Zone *zone
+    cdef uint64_t pfn
+    cdef int i
+    if not k.build.config.CONTIG_ALLOC:
+        raise PageFrameError("alloc_contig_pages(): this kernel has no CONFIG_CONTIG_ALLOC")
+    if not nr_pages:
+        return None
+    for i in range(<int>p.g.gfp_zone[gfp_mask & GFP_ZONEMASK], -1, -1):
+        zone = &p.g.zones[i]
+        if not zone.managed_pages:
+            continue
+        pfn = (<uint64_t>zone.start_pfn + nr_pages - 1) & ~(<uint64_t>nr_pages - 1)
+        while pfn + nr_pages <= <uint64_t>zone.start_pfn + zone.spanned_pages:
+            if (pfn_range_valid_contig(p.g, zone, <uint32_t>pfn, nr_pages)
+                    and alloc_contig_range(k, <uint32_t>pfn, <uint32_t>(pfn + nr_pages), MIGRATE_MOVABLE) == 0):
+                return pfn
+            pfn += nr_pages
+    return None
 
 
 def free_contig_range(k, uint32_t pfn, uint32_t nr_pages):

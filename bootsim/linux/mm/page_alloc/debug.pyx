@@ -23,7 +23,10 @@ cdef list _list_pfns(const Pgdat *g, uint32_t head, uint32_t most):
 
 
 def zones_snapshot(k):
-    """Every zone as `stages.json` shows it: numbers, free lists in list order, per-cpu lists."""
+    """Every zone as `stages.json` shows it: numbers, free lists in list order, per-cpu lists.
+
+    Source: none, bootsim's own
+    """
     cdef Pglist p = k.mm.pgdat
     return [_zone_snapshot(p, i, k.nr_cpu_ids) for i in range(p.g.nr_zones)]
 
@@ -53,7 +56,10 @@ def _zone_snapshot(Pglist p not None, uint32_t i, uint32_t nr_cpus):
 
 
 def page_info(k, uint32_t pfn):
-    """One struct page as plain values: flags, refcount, mapcount, buddy and order, zone, migrate type."""
+    """One struct page as plain values: flags, refcount, mapcount, buddy and order, zone, migrate type.
+
+    Source: include/linux/mm_types.h struct page
+    """
     if not hasattr(k.mm, "pgdat"):
         raise PageFrameError(f"pfn {pfn:#x}: no struct page yet; bootmem_init() makes them")
     cdef Pglist p = k.mm.pgdat
@@ -88,6 +94,7 @@ def check_buddy_invariants(Pglist pgdat not None):
 
     Free blocks are aligned, inside their zone, marked as buddies of their order, linked both ways, disjoint, and never
     mergeable with their buddy; counts are the lists' lengths; no zone holds more than it manages.
+    Source: none, bootsim's own
     """
     cdef Pglist p = pgdat
     cdef uint32_t i

@@ -69,12 +69,12 @@ def is_migration_entry(uint32_t entry):
 
 
 def get_swap_page(SwapSpace space not None, uint32_t pfn):
-    """A slot, as an entry, in use by the swap cache; 0: none."""
+    """A slot, as an entry, in use by the swap cache; 0: none. Source: mm/swap_slots.c get_swap_page()"""
     return space.get_swap_page(pfn)
 
 
 def put_swap_page(SwapSpace space not None, uint32_t entry):
-    """The swap cache uses a slot no more, in which no page of its is."""
+    """The swap cache uses a slot no more, in which no page of its is. Source: mm/swapfile.c put_swap_page()"""
     cdef SwapInfo si = check_entry(space, entry)
     if not si.slot(swapops.swp_offset(entry))[0] & SWAP_HAS_CACHE or space.cached_page(entry) != NO_PAGE:
         raise ValueError(f"{entry:#x} is no slot that the swap cache has without a page")
@@ -82,7 +82,7 @@ def put_swap_page(SwapSpace space not None, uint32_t entry):
 
 
 def add_to_swap_cache(SwapSpace space not None, uint32_t pfn, uint32_t entry):
-    """A page gets a slot of get_swap_page()."""
+    """A page gets a slot of get_swap_page(). Source: mm/swap_state.c add_to_swap_cache()"""
     cdef SwapInfo si = check_entry(space, entry)
     check_page(space, pfn)
     if space.g.map[pfn].flags & PG_swapcache or space.cached_page(entry) != NO_PAGE:
@@ -93,29 +93,29 @@ def add_to_swap_cache(SwapSpace space not None, uint32_t pfn, uint32_t entry):
 
 
 def delete_from_swap_cache(SwapSpace space not None, uint32_t pfn):
-    """A page gives up its slot, and the swap cache's reference."""
+    """A page gives up its slot, and the swap cache's reference. Source: mm/swap_state.c delete_from_swap_cache()"""
     check_cached(space, pfn, True)
     space.delete_from_swap_cache(pfn)
 
 
 def lookup_swap_cache(SwapSpace space not None, uint32_t entry):
-    """The page of a slot, with one reference more; None."""
+    """The page of a slot, with one reference more; None. Source: mm/swap_state.c lookup_swap_cache()"""
     cdef uint32_t pfn = space.lookup_swap_cache(entry, None, 0)
     return None if pfn == NO_PAGE else pfn
 
 
 def swapcache_prepare(SwapSpace space not None, uint32_t entry):
-    """The swap cache is to have a page of a slot: 0 or -errno."""
+    """The swap cache is to have a page of a slot: 0 or -errno. Source: mm/swapfile.c swapcache_prepare()"""
     return space.swapcache_prepare(entry)
 
 
 def swap_duplicate(SwapSpace space not None, uint32_t entry):
-    """One user more: 0 or -errno."""
+    """One user more: 0 or -errno. Source: mm/swapfile.c swap_duplicate()"""
     return space.swap_duplicate(entry)
 
 
 def swap_free(SwapSpace space not None, uint32_t entry):
-    """One user less. Raises ValueError for a slot without users."""
+    """One user less. Raises ValueError for a slot without users. Source: mm/swapfile.c swap_free()"""
     check_entry(space, entry)
     if space.swap_count(entry) == 0:
         raise ValueError(f"{entry:#x} has no users")
@@ -123,19 +123,25 @@ def swap_free(SwapSpace space not None, uint32_t entry):
 
 
 def free_swap_and_cache(SwapSpace space not None, uint32_t entry):
-    """One user less, and maybe the page with it; whether the entry named a slot."""
+    """One user less, and maybe the page with it; whether the entry named a slot.
+
+    Source: mm/swapfile.c free_swap_and_cache()
+    """
     if not swapops.non_swap_entry(entry) and space.get_swap_device(entry) is not None and not space.swap_count(entry):
         raise ValueError(f"{entry:#x} has no users")
     return space.free_swap_and_cache(entry)
 
 
 def swp_swapcount(SwapSpace space not None, uint32_t entry):
-    """All users of a slot."""
+    """All users of a slot. Source: mm/swapfile.c swp_swapcount()"""
     return space.swp_swapcount(entry)
 
 
 def reuse_swap_page(SwapSpace space not None, uint32_t pfn):
-    """(whether a page may be written as it is, users of it); its slot is freed if so."""
+    """(whether a page may be written as it is, users of it); its slot is freed if so.
+
+    Source: mm/swapfile.c reuse_swap_page()
+    """
     cdef int users = 0
     check_page(space, pfn)
     if space.g.map[pfn].flags & PG_swapcache:
@@ -145,7 +151,10 @@ def reuse_swap_page(SwapSpace space not None, uint32_t pfn):
 
 
 def try_to_free_swap(SwapSpace space not None, uint32_t pfn):
-    """Take a page out of the swap cache if no entry names its slot; whether it was."""
+    """Take a page out of the swap cache if no entry names its slot; whether it was.
+
+    Source: mm/swapfile.c try_to_free_swap()
+    """
     check_page(space, pfn)
     if space.g.map[pfn].flags & PG_swapcache:
         check_cached(space, pfn, False)
@@ -153,14 +162,14 @@ def try_to_free_swap(SwapSpace space not None, uint32_t pfn):
 
 
 def write_page(SwapSpace space not None, uint32_t entry, uint32_t pfn):
-    """Put a page's bytes in its slot."""
+    """Put a page's bytes in its slot. Source: mm/page_io.c swap_writepage()"""
     check_entry(space, entry)
     check_page(space, pfn)
     space.write_page(entry, pfn)
 
 
 def read_page(SwapSpace space not None, uint32_t entry, uint32_t pfn):
-    """Put the bytes of a slot into a page."""
+    """Put the bytes of a slot into a page. Source: mm/page_io.c swap_readpage()"""
     check_entry(space, entry)
     check_page(space, pfn)
     space.read_page(entry, pfn)

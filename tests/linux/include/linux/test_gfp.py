@@ -55,6 +55,44 @@ def test_addresses_of_lowmem(k):
     assert free_pages_of(k) == before
 
 
+def test_contiguous_pages_are_the_first_range_that_can_be_emptied(k):
+    before, nr = free_pages_of(k), 64
+    pinned = gfp.alloc_page(k, pa.GFP_KERNEL)
+    infos = {pfn: pa.page_info(k, pfn) for pfn in range(0x60000, 0x68000)}
+    held = {pfn for pfn, info in infos.items() if info["reserved"] or info["refcount"]}
+    blocks = {pfn >> 10 for pfn in held}  # a pageblock with a page that cannot move is not isolated
+    expected = next(pfn for pfn in range(0x60000, 0x68000, nr) if pfn >> 10 not in blocks)
+    page = gfp.alloc_contig_pages(k, nr, pa.GFP_KERNEL)
+    assert page.pfn == expected
+    assert pinned.pfn >> 10 < page.pfn >> 10
+    assert all(pa.page_info(k, pfn)["refcount"] == 1 for pfn in range(page.pfn, page.pfn + nr))
+    assert pa.page_info(k, page.pfn + nr)["refcount"] == 0
+    high = gfp.alloc_contig_pages(k, 3000, pa.GFP_HIGHUSER)  # of pages higher than any order
+    assert (high.zone, high.pfn) == ("HighMem", next(pfn for pfn in range(0x90000, 0xA0000)
+                                                     if pfn == (0x90000 + 2999) & ~2999))
+    pa.free_contig_range(k, high.pfn, 3000)
+    pa.free_contig_range(k, page.pfn, nr)
+    gfp.__free_page(k, pinned)
+    assert free_pages_of(k) == before
+
+
+def test_contiguous_pages_of_a_contiguous_area_are_its_own(k):
+    area = k.mm.cma_areas[0]
+    size = area.count & ~(area.count - 1)
+    while page := gfp.alloc_contig_pages(k, size, pa.GFP_HIGHUSER):
+        assert not page.pfn < area.base_pfn + area.count <= page.pfn + size
+        assert pa.get_pageblock_migratetype(k, page.pfn) == pa.MIGRATE_MOVABLE
+    assert gfp.alloc_contig_pages(k, 0, pa.GFP_KERNEL) is None
+    assert gfp.alloc_contig_pages(k, 1 << 31, pa.GFP_KERNEL) is None
+
+
+def test_contiguous_pages_of_a_kernel_without_them():
+    build = load_build("3G/1G")
+    build = build.replace(config=build.config.replace(CMA=False, DMA_CMA=False, CONTIG_ALLOC=False))
+    with pytest.raises(pa.PageFrameError, match="no CONFIG_CONTIG_ALLOC"):
+        gfp.alloc_contig_pages(bootsim.boot("vexpress.dts", build, mem="64M"), 4, pa.GFP_KERNEL)
+
+
 def test_exactly_no_bytes_is_more_than_there_can_be(k):
     # get_order(0) is that of 4 GiB
     before, since = free_pages_of(k), len(k.log.records)

@@ -106,7 +106,10 @@ cdef void __pmd_populate(PhysicalMemory ram, uint32_t pmd_pa, uint32_t pte_pa, u
 
 
 def clear_pmds(k, mm, start, end):
-    """pmd_clear() in `mm` for every 2 MiB from `start` (va) while below `end` (va); how many live words that took."""
+    """pmd_clear() in `mm` for every 2 MiB from `start` (va) while below `end` (va); how many live words that took.
+
+    Source: arch/arm/include/asm/pgtable-2level.h pmd_clear()
+    """
     cdef PhysicalMemory ram = k.machine.ram
     cdef uint32_t pgd = mm.pgd_pa
     cdef unsigned long long addr = start
