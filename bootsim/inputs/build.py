@@ -346,7 +346,7 @@ class Config(Values):
     SLUB_DEBUG: bool = False
     SLUB_DEBUG_ON: bool = False
     SLUB_CPU_PARTIAL: bool = False
-    SLUB_STATS: bool = without_effect(False, "counters that nothing reads")
+    SLUB_STATS: bool = False
     SLAB_MERGE_DEFAULT: bool = False
     DEBUG_SLAB: bool = False
     SLAB_FREELIST_RANDOM: bool = False

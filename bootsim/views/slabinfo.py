@@ -34,9 +34,11 @@ def _files(held: Held, path: str) -> dict[str, str | None]:
     slab = _slab(held)
     name, _, file = path.partition("/")
     cache = next((s for s in slab.slab_caches if name == s.name or name in s.aliases), None)
-    if cache is None or not hasattr(slab, "sysfs"):
+    if cache is None or not held.build.config.SLUB:
         raise InputError(f"/sys/kernel/slab/{path}: no such cache in this build's allocator")
-    files: dict[str, str | None] = slab.sysfs(cache)
+    from bootsim.linux.mm.slub.sysfs import sysfs
+
+    files = sysfs(slab, cache)
     if file and file not in files:
         raise InputError(f"/sys/kernel/slab/{path}: there are {', '.join(files)}")
     if file and files[file] is None:

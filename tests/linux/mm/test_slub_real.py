@@ -14,7 +14,8 @@ from bootsim.linux.mm.slab_common import (
     SLAB_RECLAIM_ACCOUNT,
     SLAB_TYPESAFE_BY_RCU,
 )
-from bootsim.linux.mm.slub.slabs import struct_sizes
+from bootsim.linux.mm.slub.objects import struct_sizes
+from bootsim.linux.mm.slub.sysfs import sysfs
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FLAGS = {"hwcache_align": SLAB_HWCACHE_ALIGN, "reclaim_account": SLAB_RECLAIM_ACCOUNT, "cache_dma": SLAB_CACHE_DMA,
@@ -52,7 +53,7 @@ def test_every_cache_is_laid_out_as_by_the_real_kernel(cmdline):
             flags = sum(flag for file, flag in FLAGS.items() if files[file] == "1")
             s = kmem_cache_create_usercopy(k, name, int(files["object_size"]), int(files["align"]), flags, 0,
                                            int(files["usersize"]), (lambda _va: None) if ctor else None)
-        ours = k.mm.slab.sysfs(s)
+        ours = sysfs(k.mm.slab, s)
         assert {file: ours[file] for file in files} == files, name
 
 

@@ -12,17 +12,13 @@ from bootsim.hw.memory cimport bootsim_le32_load, bootsim_le32_store
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page
 from bootsim.linux.mm.page_alloc.gfp cimport __GFP_NOWARN, __GFP_ZERO, GFP_KERNEL, GFP_NOWAIT
 from bootsim.linux.mm.slab_common cimport (
-    FULL, PARTIAL, SLAB_CACHE_DMA, SLAB_CONSISTENCY_CHECKS, SLAB_HWCACHE_ALIGN, SLAB_POISON,
-    SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE, SLAB_STORE_USER, SLAB_TRACE, SLAB_TYPESAFE_BY_RCU, KmemCache,
-    check_own, get_order)
-from bootsim.linux.mm.slub.slabs cimport (
-    FROZEN, LIST_END, TO_TAIL, KmemCacheCpu, SlubCache, SlubSlabs, inuse_of, object_number, objects_of,
-    put_cpu_partial, use_no_slab, use_slab)
+    FULL, PARTIAL, SLAB_CONSISTENCY_CHECKS, SLAB_HWCACHE_ALIGN, SLAB_POISON, SLAB_RED_ZONE, SLAB_STORE_USER,
+    SLAB_TYPESAFE_BY_RCU, KmemCache, check_own, get_order)
+from bootsim.linux.mm.slub.slabs cimport *
 
 from bootsim.linux.kernel.printk import KERN_WARNING, printk
 from bootsim.linux.mm.page_alloc import format_gfp_flags
 from bootsim.linux.mm.slab_common import SlabError, kernel_bug, slab_warning
-from bootsim.linux.mm.slub.slabs import struct_sizes
 
 cdef enum:
     # where the two first descriptors lie, in the image, is not known; these stand for them
@@ -53,14 +49,17 @@ cdef inline uint32_t take_from_cpu_slabs(Slub self, SlubCache s, KmemCacheCpu *c
             page.index = 0
             page.private_ = (counters & 0xFFFF0000U) | (counters >> 16 & 0x7FFF)
             if va:
+                stat(s, c, ALLOC_REFILL)
                 use_slab(c, pfn, self.page_va(pfn), counters)
                 return va
+            stat(s, c, DEACTIVATE_BYPASS)
             page.private_ &= ~<uint32_t>FROZEN
             c.tid += self.tid_step
         pfn = c.partial
         if pfn == LIST_END:
             use_no_slab(c)
             return 0
+        stat(s, c, CPU_PARTIAL_ALLOC)
         c.partial = map[pfn].next
 
 
@@ -80,6 +79,7 @@ cdef inline int slow_free(Slub self, SlubCache s, uint32_t pfn, uint32_t head, u
     # __slab_free() after free_debug_processing()
     cdef Page *map = self.g.map
     cdef Page *page = &map[pfn]
+    cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
     cdef uint32_t prior, counters, inuse
     prior, counters = page.index, page.private_
     inuse = counters - count & 0xFFFF
@@ -88,9 +88,14 @@ cdef inline int slow_free(Slub self, SlubCache s, uint32_t pfn, uint32_t head, u
     page.index = head
     if not (prior or counters & FROZEN) and s.has_cpu_partial:
         page.private_ = counters | FROZEN
-        return put_cpu_partial(self, s, &s.cpus[self.g.cpu], map, pfn, counters, True)
+        put_cpu_partial(self, s, c, map, pfn, counters, True)
+        stat(s, c, CPU_PARTIAL_FREE)
+        return 0
     page.private_ = counters
-    if counters & FROZEN or (inuse and prior):
+    if counters & FROZEN:
+        stat(s, c, FREE_FROZEN)
+        return 0
+    if inuse and prior:
         return 0
     return self.move_slab(s, pfn, prior, inuse)
 
@@ -156,7 +161,12 @@ cdef class Slub(SlubSlabs):
         return va
 
     cdef uint32_t alloc_checked(self, SlubCache s, uint32_t gfp_mask, KmemCacheCpu *c) except? 1:
-        cdef uint32_t va = take(self, s, c, c.freelist) if c.freelist else self.slow_alloc(s, gfp_mask, c)
+        cdef uint32_t va
+        if c.freelist:
+            va = take(self, s, c, c.freelist)
+            stat(s, c, ALLOC_FASTPATH)
+        else:
+            va = self.slow_alloc(s, gfp_mask, c)
         if va:
             self.initialize(s, va, gfp_mask)
         return va
@@ -176,6 +186,7 @@ cdef class Slub(SlubSlabs):
         # ___slab_alloc()
         cdef uint32_t va, pfn
         cdef bint failed = False
+        stat(s, c, ALLOC_SLOWPATH)
         while True:
             va = 0 if failed else take_from_cpu_slabs(self, s, c)
             if va:
@@ -214,7 +225,9 @@ cdef class Slub(SlubSlabs):
         if pfn == NO_PAGE:
             return 0
         if c.page != LIST_END:
+            stat(s, c, CPUSLAB_FLUSH)
             self.deactivate_slab(s, c.page, c.freelist, c)
+        stat(s, c, ALLOC_SLAB)
         va = self.g.map[pfn].index
         self.g.map[pfn].index = 0
         use_slab(c, pfn, self.page_va(pfn), self.g.map[pfn].private_)
@@ -336,6 +349,7 @@ cdef class Slub(SlubSlabs):
     cdef int do_slab_free(self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1:
         cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
         if pfn != c.page:
+            stat(s, c, FREE_SLOWPATH)
             if s.debug and not self.free_debug_processing(s, pfn, head, tail, count):
                 return 0
             return slow_free(self, s, pfn, head, tail, count)
@@ -345,19 +359,24 @@ cdef class Slub(SlubSlabs):
         self.set_freepointer(s, tail, c.freelist)
         c.freelist = head
         c.tid += self.tid_step
+        stat(s, c, FREE_FASTPATH)
         return 0
 
     cdef int move_slab(self, SlubCache s, uint32_t pfn, uint32_t prior, uint32_t inuse) except -1:
         # the end of __slab_free(): the slab was full, or is empty now
+        cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
         if not inuse and s.nr_partial >= s.min_partial:
             if prior:
+                stat(s, c, FREE_REMOVE_PARTIAL)
                 self.remove_partial(s, pfn)
             else:
                 self.remove_full(s, pfn)
+            stat(s, c, FREE_SLAB)
             return self.discard_slab(s, pfn)
         if not prior:
             self.remove_full(s, pfn)
             self.add_partial(s, pfn, TO_TAIL)
+            stat(s, c, FREE_ADD_PARTIAL)
         return 0
 
     cdef int free_linked(self, SlubCache s, list objects) except -1:
@@ -508,43 +527,6 @@ cdef class Slub(SlubSlabs):
         return (f"{s.name:<17} {active:6} {s.total_objects:6} {s.size:6} {s.oo & 0xFFFF:4} {1 << (s.oo >> 16):4}"
                 f" : tunables {0:4} {0:4} {0:4} : slabdata {s.nr_slabs:6} {s.nr_slabs:6} {0:6}")
 
-    def sysfs(self, SlubCache s not None):
-        """What the files of /sys/kernel/slab/<cache> say, by name, without the line's end; None for -ENOSYS.
-
-        Source: mm/slub.c slab_attrs[], show_slab_objects()
-        Differs: nothing is written to one; the events of CONFIG_SLUB_STATS are not counted.
-        """
-        cdef uint32_t cpu, pages = 0, objects = 0, slabs = 0
-        cdef KmemCacheCpu *c
-        each = ""
-        check_own(self, s)
-        for cpu in range(self.g.nr_cpus):
-            c = &s.cpus[cpu]
-            nr, held = (0, 0) if c.partial == LIST_END else divmod(self.g.map[c.partial].prev, 0x10000)[::-1]
-            pages, objects = pages + nr, objects + held
-            each += f" C{cpu}={held}({nr})" if nr and self.k.build.config.SMP else ""
-            slabs += 0 if c.page == LIST_END else 1 + nr
-        inuse = sum([inuse_of(&self.g.map[<uint32_t>pfn]) for pfn in self.slabs_in(s.partial.first)])
-        files = {
-            "slab_size": s.size, "object_size": s.object_size, "objs_per_slab": s.oo & 0xFFFF, "order": s.oo >> 16,
-            "min_partial": s.min_partial, "cpu_partial": s.cpu_partial,
-            "objects": s.total_objects - self.count_free(s) if self.slub_debug else 0, "objects_partial": inuse,
-            "partial": s.nr_partial, "cpu_slabs": slabs, "ctor": getattr(s.ctor, "__name__", "") if s.ctor else "",
-            "aliases": max(s.refcount - 1, 0), "align": s.align, "hwcache_align": s.flags & SLAB_HWCACHE_ALIGN != 0,
-            "reclaim_account": s.flags & SLAB_RECLAIM_ACCOUNT != 0,
-            "destroy_by_rcu": s.flags & SLAB_TYPESAFE_BY_RCU != 0, "shrink": "",
-            "slabs_cpu_partial": f"{objects}({pages}){each}",
-        }
-        if self.slub_debug:
-            flags = (("sanity_checks", SLAB_CONSISTENCY_CHECKS), ("trace", SLAB_TRACE), ("red_zone", SLAB_RED_ZONE),
-                     ("poison", SLAB_POISON), ("store_user", SLAB_STORE_USER))
-            files |= {"total_objects": s.total_objects, "slabs": s.nr_slabs}
-            files |= {name: s.flags & flag != 0 for name, flag in flags}
-            files |= {"validate": "", "alloc_calls": self.list_locations(s, 0), "free_calls": self.list_locations(s, 1)}
-        files |= ({"cache_dma": s.flags & SLAB_CACHE_DMA != 0} if self.zone_dma else {}) | {"usersize": s.usersize}
-        return {name: value if value is None else f"{value:d}" if isinstance(value, bool) else f"{value}"
-                for name, value in files.items()}
-
     def check(self):
         """What is wrong with the slabs and lists: one line a fault; none on a machine nobody misused."""
         cdef SlubCache s
@@ -584,3 +566,16 @@ cdef class Slub(SlubSlabs):
     def snapshot(self):
         """Every cache with its slabs and lists, in the form of a recording's objects.json."""
         return [self.cache_info(s) for s in reversed(self.slab_caches)]
+
+
+def struct_sizes(config):
+    """The bytes of struct kmem_cache_node, and of struct kmem_cache up to its only node's pointer.
+
+    Source: mm/slab.h struct kmem_cache_node, include/linux/slub_def.h struct kmem_cache
+    Differs: as compiled with plain locks. Debugging of locks or kobjects adds to them, and both are rounded up to a
+        cache line, so that the sizes of the caches seldom change.
+    """
+    node = 12 + (4 if config.SMP else 0) + (16 if config.SLUB_DEBUG else 0)
+    cache = (92 + (36 if config.SYSFS else 0) + (4 if config.SLUB_CPU_PARTIAL else 0)
+             + (4 if config.SLAB_FREELIST_HARDENED else 0) + (4 if config.SLAB_FREELIST_RANDOM else 0))
+    return node, cache

@@ -25,6 +25,15 @@ cdef enum:
     MAX_OBJS_PER_PAGE = 32767
 
 
+cdef enum:  # enum stat_item, of include/linux/slub_def.h
+    ALLOC_FASTPATH, ALLOC_SLOWPATH, FREE_FASTPATH, FREE_SLOWPATH, FREE_FROZEN, FREE_ADD_PARTIAL, FREE_REMOVE_PARTIAL
+    ALLOC_FROM_PARTIAL, ALLOC_SLAB, ALLOC_REFILL, ALLOC_NODE_MISMATCH, FREE_SLAB, CPUSLAB_FLUSH, DEACTIVATE_FULL
+    DEACTIVATE_EMPTY, DEACTIVATE_TO_HEAD, DEACTIVATE_TO_TAIL, DEACTIVATE_REMOTE_FREES, DEACTIVATE_BYPASS
+    ORDER_FALLBACK, CMPXCHG_DOUBLE_CPU_FAIL, CMPXCHG_DOUBLE_FAIL, CPU_PARTIAL_ALLOC, CPU_PARTIAL_FREE
+    CPU_PARTIAL_NODE, CPU_PARTIAL_DRAIN
+    NR_SLUB_STAT_ITEMS
+
+
 cdef struct SlabList:
     uint32_t first
     uint32_t last
@@ -56,6 +65,7 @@ cdef class SlubCache(KmemCache):
     cdef uint32_t inverse               # of the size, for object_number()
     cdef uint32_t shift
     cdef KmemCacheCpu *cpus
+    cdef uint32_t *stats                # NR_SLUB_STAT_ITEMS of each CPU; NULL without CONFIG_SLUB_STATS
     # struct kmem_cache_node; node_va is its address, 0 before it is there
     cdef readonly uint32_t node_va
     cdef readonly uint32_t nr_partial
@@ -78,6 +88,7 @@ cdef class SlubSlabs(SlabAllocator):
     cdef bint init_on_alloc
     cdef bint init_on_free
     cdef uint32_t track_bytes               # sizeof(struct track)
+    cdef bint counts                        # CONFIG_SLUB_STATS
     cdef uint32_t nr_cpu_ids
     cdef uint32_t tid_step
     cdef uint32_t gfp_lifted                # what requests keep beyond gfp_allowed_mask: a recording tells
@@ -130,6 +141,57 @@ cdef class SlubSlabs(SlabAllocator):
 
     cdef inline void set_freepointer(self, SlubCache s, uint32_t va, uint32_t ptr) noexcept:
         bootsim_le32_store(self.at(va + s.offset), self.freelist_ptr(s, ptr, va + s.offset))
+
+
+cdef inline void list_init(SlabList *head) noexcept nogil:
+    head.first = head.last = LIST_END
+
+
+cdef inline void list_add(Page *map, uint32_t pfn, SlabList *head) noexcept nogil:
+    map[pfn].next = head.first
+    map[pfn].prev = LIST_END
+    if head.first == LIST_END:
+        head.last = pfn
+    else:
+        map[head.first].prev = pfn
+    head.first = pfn
+
+
+cdef inline void list_add_tail(Page *map, uint32_t pfn, SlabList *head) noexcept nogil:
+    map[pfn].next = LIST_END
+    map[pfn].prev = head.last
+    if head.last == LIST_END:
+        head.first = pfn
+    else:
+        map[head.last].next = pfn
+    head.last = pfn
+
+
+cdef inline void list_del(Page *map, uint32_t pfn, SlabList *head) noexcept nogil:
+    if map[pfn].prev == LIST_END:
+        head.first = map[pfn].next
+    else:
+        map[map[pfn].prev].next = map[pfn].next
+    if map[pfn].next == LIST_END:
+        head.last = map[pfn].prev
+    else:
+        map[map[pfn].next].prev = map[pfn].prev
+
+
+cdef inline void list_splice(Page *map, SlabList *list_, SlabList *head) noexcept nogil:
+    if list_.first == LIST_END:
+        return
+    map[list_.last].next = head.first
+    if head.first == LIST_END:
+        head.last = list_.last
+    else:
+        map[head.first].prev = list_.last
+    head.first = list_.first
+
+
+cdef inline void stat(SlubCache s, const KmemCacheCpu *c, int item) noexcept:
+    if s.stats != NULL:
+        s.stats[(c - s.cpus) * NR_SLUB_STAT_ITEMS + item] += 1
 
 
 cdef inline void use_slab(KmemCacheCpu *c, uint32_t pfn, uint32_t va, uint32_t counters) noexcept nogil:

@@ -1,4 +1,3 @@
-from bootsim.inputs.build import Config
 from bootsim.linux.mm.slab_common import KmemCache, SlabAllocator
 from bootsim.linux.mm.slub.report import SlubReport
 
@@ -27,5 +26,3 @@ class SlubSlabs(SlabAllocator):
     slub_cpu_partial: bool
 
     def report(self) -> SlubReport: ...
-
-def struct_sizes(config: Config) -> tuple[int, int]: ...

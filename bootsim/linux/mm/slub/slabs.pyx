@@ -32,54 +32,6 @@ cdef enum:
     SHRINK_PROMOTE_MAX = 32
 
 
-# ------------------------------------------------------------------ lists of slabs, and their counters
-
-cdef inline void list_init(SlabList *head) noexcept nogil:
-    head.first = head.last = LIST_END
-
-
-cdef inline void list_add(Page *map, uint32_t pfn, SlabList *head) noexcept nogil:
-    map[pfn].next = head.first
-    map[pfn].prev = LIST_END
-    if head.first == LIST_END:
-        head.last = pfn
-    else:
-        map[head.first].prev = pfn
-    head.first = pfn
-
-
-cdef inline void list_add_tail(Page *map, uint32_t pfn, SlabList *head) noexcept nogil:
-    map[pfn].next = LIST_END
-    map[pfn].prev = head.last
-    if head.last == LIST_END:
-        head.first = pfn
-    else:
-        map[head.last].next = pfn
-    head.last = pfn
-
-
-cdef inline void list_del(Page *map, uint32_t pfn, SlabList *head) noexcept nogil:
-    if map[pfn].prev == LIST_END:
-        head.first = map[pfn].next
-    else:
-        map[map[pfn].prev].next = map[pfn].next
-    if map[pfn].next == LIST_END:
-        head.last = map[pfn].prev
-    else:
-        map[map[pfn].next].prev = map[pfn].prev
-
-
-cdef inline void list_splice(Page *map, SlabList *list_, SlabList *head) noexcept nogil:
-    if list_.first == LIST_END:
-        return
-    map[list_.last].next = head.first
-    if head.first == LIST_END:
-        head.last = list_.last
-    else:
-        map[head.first].prev = list_.last
-    head.first = list_.first
-
-
 cdef inline uint32_t align_up(uint32_t value, uint32_t unit) noexcept nogil:
     return (value + unit - 1) & ~(unit - 1)
 
@@ -105,6 +57,7 @@ cdef class SlubCache(KmemCache):
 
     def __dealloc__(self):
         free(self.cpus)
+        free(self.stats)
 
 
 cdef class SlubSlabs(SlabAllocator):
@@ -120,6 +73,7 @@ cdef class SlubSlabs(SlabAllocator):
         config = k.build.config
         self.slub_debug = config.SLUB_DEBUG
         self.slub_cpu_partial = config.SLUB_CPU_PARTIAL
+        self.counts = config.SLUB_STATS
         self.hardened = config.SLAB_FREELIST_HARDENED
         self.init_on_alloc = k.mm.init_on_alloc.taken
         self.init_on_free = k.mm.init_on_free.taken
@@ -192,7 +146,9 @@ cdef class SlubSlabs(SlabAllocator):
         cdef SlubCache s = SlubCache()
         cdef uint32_t cpu
         s.cpus = <KmemCacheCpu *>calloc(self.g.nr_cpus, sizeof(KmemCacheCpu))
-        if s.cpus == NULL:
+        if self.counts:
+            s.stats = <uint32_t *>calloc(self.g.nr_cpus, NR_SLUB_STAT_ITEMS * sizeof(uint32_t))
+        if s.cpus == NULL or (self.counts and s.stats == NULL):
             raise MemoryError
         for cpu in range(self.g.nr_cpus):
             s.cpus[cpu].page = s.cpus[cpu].partial = LIST_END
@@ -211,6 +167,8 @@ cdef class SlubSlabs(SlabAllocator):
         new.nr_slabs, new.total_objects = old.nr_slabs, old.total_objects
         new.partial, new.full = old.partial, old.full
         memcpy(new.cpus, old.cpus, self.g.nr_cpus * sizeof(KmemCacheCpu))
+        if self.counts:
+            memcpy(new.stats, old.stats, self.g.nr_cpus * NR_SLUB_STAT_ITEMS * sizeof(uint32_t))
         return new
 
     cdef int copy_rest(self, SlabAllocator new, dict memo) except -1:
@@ -311,7 +269,7 @@ cdef class SlubSlabs(SlabAllocator):
         s.min_partial = min(max(log2 // 2, MIN_PARTIAL), MAX_PARTIAL)
         s.debug = self.debug_enabled and s.flags & DEBUG_FLAGS
         s.has_cpu_partial = self.slub_cpu_partial and not s.debug
-        s.plain = not (s.debug or self.hardened or self.init_on_alloc or self.init_on_free)
+        s.plain = not (s.debug or self.hardened or self.init_on_alloc or self.init_on_free or self.counts)
         set_inverse(s)
         if s.has_cpu_partial:
             s.cpu_partial = 2 if s.size >= PAGE_SIZE else 6 if s.size >= 1024 else 13 if s.size >= 256 else 30
@@ -362,8 +320,9 @@ cdef class SlubSlabs(SlabAllocator):
         if pfn == NO_PAGE:
             oo = s.min_oo
             pfn = self.pages.alloc((gfp_mask & GFP_KEPT & self.gfp_allowed()) | s.allocflags, oo >> 16)
-        if pfn == NO_PAGE:
-            return NO_PAGE
+            if pfn == NO_PAGE:
+                return NO_PAGE
+            stat(s, &s.cpus[self.g.cpu], ORDER_FALLBACK)
         page = &self.g.map[pfn]
         page.mapping = s.va
         page.flags |= PG_slab
@@ -450,6 +409,7 @@ cdef class SlubSlabs(SlabAllocator):
             available += objects_of(&map[pfn]) - inuse_of(&map[pfn])
             self.remove_partial(s, pfn)
             map[pfn].private_ |= FROZEN
+            stat(s, c, CPU_PARTIAL_NODE if object_ else ALLOC_FROM_PARTIAL)
             if not object_:
                 use_slab(c, pfn, self.page_va(pfn), map[pfn].private_)
                 object_ = map[pfn].index
@@ -466,6 +426,8 @@ cdef class SlubSlabs(SlabAllocator):
         cdef Page *page = &self.g.map[pfn]
         cdef int tail = TO_TAIL if page.index else TO_HEAD
         cdef uint32_t next_
+        if page.index:
+            stat(s, c, DEACTIVATE_REMOTE_FREES)
         cdef uint32_t left = objects_of(page)
         while freelist:
             next_ = self.get_freepointer(s, freelist)
@@ -488,10 +450,14 @@ cdef class SlubSlabs(SlabAllocator):
         c.freelist = 0
         c.tid += self.tid_step
         if not inuse_of(page) and s.nr_partial >= s.min_partial:
+            stat(s, c, DEACTIVATE_EMPTY)
+            stat(s, c, FREE_SLAB)
             self.discard_slab(s, pfn)
         elif page.index:
+            stat(s, c, DEACTIVATE_TO_TAIL if tail == TO_TAIL else DEACTIVATE_TO_HEAD)
             self.add_partial(s, pfn, tail)
         else:
+            stat(s, c, DEACTIVATE_FULL)
             self.add_full(s, pfn)
         return 0
 
@@ -503,20 +469,25 @@ cdef class SlubSlabs(SlabAllocator):
             c.partial = map[pfn].next
             map[pfn].private_ &= ~<uint32_t>FROZEN
             if not inuse_of(&map[pfn]) and s.nr_partial >= s.min_partial:
+                stat(s, c, DEACTIVATE_EMPTY)
+                stat(s, c, FREE_SLAB)
                 map[pfn].next = discard
                 discard = pfn
             else:
+                stat(s, c, FREE_ADD_PARTIAL)
                 self.add_partial(s, pfn, TO_TAIL)
         return self.discard_slabs(s, discard)
 
     cdef int drain_cpu_partial(self, SlubCache s, KmemCacheCpu *c, uint32_t pfn) except -1:
         # put_cpu_partial() when there are enough
         self.unfreeze_partials(s, c)
+        stat(s, c, CPU_PARTIAL_DRAIN)
         return put_cpu_partial(self, s, c, self.g.map, pfn, self.g.map[pfn].private_, False)
 
     cdef int flush_cpu_slab(self, SlubCache s, uint32_t cpu) except -1:
         cdef KmemCacheCpu *c = &s.cpus[cpu]
         if c.page != LIST_END:
+            stat(s, c, CPUSLAB_FLUSH)
             self.deactivate_slab(s, c.page, c.freelist, c)
         return self.unfreeze_partials(s, c)
 
@@ -584,16 +555,3 @@ cdef class SlubSlabs(SlabAllocator):
             self.discard_slab(s, pfn)
             pfn = next_
         return 0
-
-
-def struct_sizes(config):
-    """The bytes of struct kmem_cache_node, and of struct kmem_cache up to its only node's pointer.
-
-    Source: mm/slab.h struct kmem_cache_node, include/linux/slub_def.h struct kmem_cache
-    Differs: as compiled with plain locks. Debugging of locks or kobjects adds to them, and both are rounded up to a
-        cache line, so that the sizes of the caches seldom change.
-    """
-    node = 12 + (4 if config.SMP else 0) + (16 if config.SLUB_DEBUG else 0)
-    cache = (92 + (36 if config.SYSFS else 0) + (4 if config.SLUB_CPU_PARTIAL else 0)
-             + (4 if config.SLAB_FREELIST_HARDENED else 0) + (4 if config.SLAB_FREELIST_RANDOM else 0))
-    return node, cache
