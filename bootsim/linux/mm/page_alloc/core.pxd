@@ -201,14 +201,14 @@ cdef inline bint page_expected_state(const Page *page, uint32_t check_flags) noe
 cdef inline bint check_free_page(Pgdat *g, uint32_t pfn) noexcept nogil:
     if page_expected_state(&g.map[pfn], PAGE_FLAGS_CHECK_AT_FREE):
         return False
-    bad_page(g, pfn, page_bad_reason(&g.map[pfn], PAGE_FLAGS_CHECK_AT_FREE))
+    bad_page_with(g, pfn, PAGE_FLAGS_CHECK_AT_FREE)
     return True
 
 
 cdef inline bint check_new_page(Pgdat *g, uint32_t pfn) noexcept nogil:
     if page_expected_state(&g.map[pfn], PAGE_FLAGS_CHECK_AT_PREP):
         return False
-    bad_page(g, pfn, page_bad_reason(&g.map[pfn], PAGE_FLAGS_CHECK_AT_PREP))
+    bad_page_with(g, pfn, PAGE_FLAGS_CHECK_AT_PREP)
     return True
 
 

@@ -12,7 +12,7 @@ cdef enum:
 
 
 cdef void look_at(const Pgdat *g, uint32_t pfn, BadPage *seen) noexcept nogil
-cdef const char *page_bad_reason(const Page *page, uint32_t flags) noexcept nogil
 cdef void bad_page(Pgdat *g, uint32_t pfn, const char *reason) noexcept nogil
+cdef void bad_page_with(Pgdat *g, uint32_t pfn, uint32_t flags) noexcept nogil
 cdef void tell_nobody_killed(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil
 cdef void tell(Pgdat *g, uint32_t what, uint32_t a, uint32_t b) noexcept nogil

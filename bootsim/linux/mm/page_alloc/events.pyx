@@ -38,6 +38,11 @@ cdef void bad_page(Pgdat *g, uint32_t pfn, const char *reason) noexcept nogil:
     g.map[pfn].page_type = 0
 
 
+cdef void bad_page_with(Pgdat *g, uint32_t pfn, uint32_t flags) noexcept nogil:
+    # of a page that should have none of the flags, and be nobody's
+    bad_page(g, pfn, page_bad_reason(&g.map[pfn], flags))
+
+
 cdef void tell(Pgdat *g, uint32_t what, uint32_t a, uint32_t b) noexcept nogil:
     # One that is told already is counted.
     cdef uint32_t i

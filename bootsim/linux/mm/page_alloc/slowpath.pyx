@@ -10,7 +10,8 @@ from bootsim.linux.mm.page_alloc.fallback cimport move_freepages_block
 from bootsim.linux.mm.page_alloc.free cimport drain_all_pages_of
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.structs cimport *
-from bootsim.linux.mm.page_alloc.zonelist cimport get_page_from_freelist, prep_new_page, zone_watermark_ok_of
+from bootsim.linux.mm.page_alloc.zonelist cimport (
+    get_page_from_freelist, prep_new_page, prep_single_page, take_first, zone_watermark_ok_of)
 
 cdef enum:
     MAX_COMPACT_RETRIES = 16
@@ -274,12 +275,50 @@ cdef uint32_t __alloc_pages_slowpath(Pgdat *g, uint32_t gfp_mask, uint32_t order
     return nofail(g, gfp_mask, order) if gfp_mask & __GFP_NOFAIL else NO_PAGE
 
 
-cdef uint32_t alloc_pages_nodemask(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
-    # __alloc_pages_nodemask(); NO_PAGE when there is none
+cdef inline uint32_t page_at_hand(Pgdat *g, uint32_t gfp_mask) noexcept nogil:
+    # Most requests are for one page, which this CPU has on its list for the first zone, and that has plenty: the same
+    # as in get_page_from_freelist(), in one go. NO_PAGE when it is not so.
+    cdef uint32_t highest_zoneidx = g.gfp_zone[gfp_mask & GFP_ZONEMASK]
+    cdef uint32_t mt = gfp_migratetype(g, gfp_mask)
+    cdef uint32_t i = g.zonelist_from[highest_zoneidx]
     cdef uint32_t pfn
-    if order >= g.max_order or g.nr_zonelist == 0 or gfp_mask & GFP_MOVABLE_MASK == GFP_MOVABLE_MASK:
+    cdef int64_t usable
+    cdef PerCpuPages *pcp
+    cdef Zone *zone
+    if i == g.nr_zonelist or g.checks_pcp:
         return NO_PAGE
-    gfp_mask &= g.gfp_allowed_mask
+    zone = &g.zones[g.zonelist[i]]
+    pcp = &zone.pageset[g.cpu]
+    if list_empty(g.map, pcp.lists + mt) or zone.boosted_watermark:
+        return NO_PAGE
+    usable = zone.vm_stat[NR_FREE_PAGES] - zone.nr_reserved_highatomic
+    if g.cma and mt != MIGRATE_MOVABLE:
+        usable -= zone.vm_stat[NR_FREE_CMA_PAGES]
+    if usable <= <int64_t>zone.watermark[WMARK_LOW] + zone.watermark_boost + zone.lowmem_reserve[highest_zoneidx]:
+        return NO_PAGE
+    pfn = take_first(g, pcp, pcp.lists + mt)
+    count_vm_events(g, PGALLOC + zone.index, 1)
+    prep_single_page(&g.map[pfn], 0)
+    return pfn
+
+
+cdef uint32_t alloc_pages_further(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
+    cdef uint32_t pfn
+    if order >= g.max_order or g.nr_zonelist == 0:
+        return NO_PAGE
     pfn = get_page_from_freelist(g, gfp_mask, order, current_alloc_flags(
         g, gfp_mask, WMARK_LOW | (gfp_mask & __GFP_KSWAPD_RECLAIM)))
     return pfn if pfn != NO_PAGE else __alloc_pages_slowpath(g, gfp_mask, order)
+
+
+cdef uint32_t alloc_pages_nodemask(Pgdat *g, uint32_t gfp_mask, uint32_t order) noexcept nogil:
+    # __alloc_pages_nodemask(); NO_PAGE when there is none
+    cdef uint32_t pfn
+    if gfp_mask & GFP_MOVABLE_MASK == GFP_MOVABLE_MASK:
+        return NO_PAGE
+    gfp_mask &= g.gfp_allowed_mask
+    if not order:
+        pfn = page_at_hand(g, gfp_mask)
+        if pfn != NO_PAGE:
+            return pfn
+    return alloc_pages_further(g, gfp_mask, order)

@@ -81,6 +81,7 @@ cdef struct PerCpuPages:    # struct per_cpu_pages, and what struct per_cpu_page
     int32_t stat_threshold
     int32_t vm_stat_diff[2]
     uint32_t lists          # head of the list of type 0; the others follow
+    uint32_t unused         # to 32 bytes: an index is a shift
 
 
 cdef struct Zone:           # struct zone
@@ -112,6 +113,7 @@ cdef struct Zone:           # struct zone
     uint32_t compact_defer_shift
     int compact_order_failed
     bint compact_blockskip_flush
+    uint64_t unused         # to 256 bytes: an index is a shift
 
 
 cdef struct BadPage:        # one "BUG: Bad page state", until Python can log it

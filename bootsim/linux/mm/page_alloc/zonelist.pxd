@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
-from bootsim.linux.mm.page_alloc.structs cimport Pgdat, Zone
+from bootsim.linux.mm.page_alloc.core cimport list_del
+from bootsim.linux.mm.page_alloc.structs cimport *
 
 cdef uint32_t get_page_from_freelist(Pgdat *g, uint32_t gfp_mask, uint32_t order,
                                      uint32_t alloc_flags) noexcept nogil
@@ -8,5 +9,19 @@ cdef bint zone_watermark_ok_of(Pgdat *g, const Zone *z, uint32_t order, int64_t 
                                uint32_t alloc_flags, int64_t free_pages) noexcept nogil
 cdef uint32_t isolate_free_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept nogil
 cdef void prep_new_page(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t gfp_flags, uint32_t alloc_flags) noexcept nogil
-# Out of line of get_page_from_freelist(), whose short way seldom needs it.
-cdef uint32_t walk_zonelist(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint32_t alloc_flags) noexcept nogil
+
+
+cdef inline uint32_t take_first(Pgdat *g, PerCpuPages *pcp, uint32_t head) noexcept nogil:
+    # of a per-cpu list that is not empty
+    cdef uint32_t pfn = g.map[head].next
+    list_del(g.map, pfn)
+    g.map[pfn].flags &= ~<uint32_t>PG_on_pcp
+    pcp.count -= 1
+    return pfn
+
+
+cdef inline void prep_single_page(Page *page, uint32_t alloc_flags) noexcept nogil:
+    page.private_ = 0
+    page.refcount = 1
+    # page_is_pfmemalloc(): an index of -1
+    page.index = 0xFFFFFFFFU if alloc_flags & ALLOC_NO_WATERMARKS else 0

@@ -1,7 +1,4 @@
-"""What zones allow, and who of the zonelist gives the pages (mm/page_alloc.c).
-
-What nearly every request does is here; what few do lies in modules of its own, out of the way of the short one.
-"""
+"""What zones allow, and who of the zonelist gives the pages (mm/page_alloc.c)."""
 
 from libc.stdint cimport int64_t, uint32_t
 
@@ -99,15 +96,6 @@ cdef uint32_t isolate_free_page(Pgdat *g, uint32_t pfn, uint32_t order) noexcept
 
 # ------------------------------------------------------------------ requests
 
-cdef inline uint32_t take_first(Pgdat *g, PerCpuPages *pcp, uint32_t head) noexcept nogil:
-    # of a per-cpu list that is not empty
-    cdef uint32_t pfn = g.map[head].next
-    list_del(g.map, pfn)
-    g.map[pfn].flags &= ~<uint32_t>PG_on_pcp
-    pcp.count -= 1
-    return pfn
-
-
 cdef uint32_t rmqueue_pcplist(Pgdat *g, Zone *zone, uint32_t mt, uint32_t alloc_flags) noexcept nogil:
     cdef PerCpuPages *pcp = &zone.pageset[g.cpu]
     cdef uint32_t head = pcp.lists + mt
@@ -143,13 +131,6 @@ cdef uint32_t rmqueue(Pgdat *g, Zone *zone, uint32_t order, uint32_t alloc_flags
     return pfn
 
 
-cdef inline void prep_single_page(Page *page, uint32_t alloc_flags) noexcept nogil:
-    page.private_ = 0
-    page.refcount = 1
-    # page_is_pfmemalloc(): an index of -1
-    page.index = 0xFFFFFFFFU if alloc_flags & ALLOC_NO_WATERMARKS else 0
-
-
 cdef void prep_new_page(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t gfp_flags,
                         uint32_t alloc_flags) noexcept nogil:
     prep_single_page(&g.map[pfn], alloc_flags)
@@ -157,7 +138,8 @@ cdef void prep_new_page(Pgdat *g, uint32_t pfn, uint32_t order, uint32_t gfp_fla
         prep_compound_page(g, pfn, order)
 
 
-cdef uint32_t walk_zonelist(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint32_t alloc_flags) noexcept nogil:
+cdef uint32_t get_page_from_freelist(Pgdat *g, uint32_t gfp_mask, uint32_t order,
+                                     uint32_t alloc_flags) noexcept nogil:
     cdef uint32_t highest_zoneidx = g.gfp_zone[gfp_mask & GFP_ZONEMASK]
     cdef uint32_t mt = gfp_migratetype(g, gfp_mask)
     cdef uint32_t i, pfn
@@ -176,27 +158,3 @@ cdef uint32_t walk_zonelist(Pgdat *g, uint32_t gfp_mask, uint32_t order, uint32_
                 reserve_highatomic_pageblock(g, pfn, zone)
             return pfn
     return NO_PAGE
-
-
-cdef uint32_t get_page_from_freelist(Pgdat *g, uint32_t gfp_mask, uint32_t order,
-                                     uint32_t alloc_flags) noexcept nogil:
-    # Most requests are for one page, which this CPU has on its list for the first zone, and that has plenty: the same
-    # as in walk_zonelist(), in one go.
-    cdef uint32_t highest_zoneidx = g.gfp_zone[gfp_mask & GFP_ZONEMASK]
-    cdef uint32_t mt = gfp_migratetype(g, gfp_mask)
-    cdef uint32_t pfn, head
-    cdef PerCpuPages *pcp
-    cdef Zone *zone
-    if (order or g.zonelist_from[highest_zoneidx] == g.nr_zonelist or g.checks_pcp
-            or not has_pcplist(g, mt, alloc_flags)):
-        return walk_zonelist(g, gfp_mask, order, alloc_flags)
-    zone = &g.zones[g.zonelist[g.zonelist_from[highest_zoneidx]]]
-    pcp = &zone.pageset[g.cpu]
-    head = pcp.lists + mt
-    if (list_empty(g.map, head) or zone.boosted_watermark
-            or not enough_for_one(g, zone, highest_zoneidx, alloc_flags)):
-        return walk_zonelist(g, gfp_mask, order, alloc_flags)
-    pfn = take_first(g, pcp, head)
-    count_vm_events(g, PGALLOC + zone.index, 1)
-    prep_single_page(&g.map[pfn], alloc_flags)
-    return pfn
