@@ -1,7 +1,7 @@
 /* What bench_plain.py holds the replay against: the fast paths of Linux's page allocator and of a slab allocator, written
  * plainly in C, with pointers. Requests with flags that choose zones and type, watermarks, per-cpu lists in batches and
  * per-cpu counters, buddies, checks of pages as they come and go; objects with their free pointer inside, a slab of the
- * processor's own, a list of partial slabs. Nothing of what is done when memory gets short. */
+ * processor's own and some more that it keeps, a list of partial slabs. Nothing of what is done when memory gets short. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -18,7 +18,8 @@ struct page {
 	void *mapping;
 	struct list lru;
 	void *freelist;			/* of a slab */
-	uint32_t inuse;
+	uint32_t inuse, frozen, slabs, free_objects;
+	struct page *next_slab;
 };
 
 struct zone {
@@ -278,7 +279,15 @@ uint32_t mixed(uint32_t count, uint32_t orders)
 
 /* ---------------------------------------------------------------- objects */
 
-struct cache { uint32_t size, objects, offset, tid; void *freelist; struct page *slab; struct list partial; };
+enum { CPU_PARTIAL = 30, MIN_PARTIAL = 5 };	/* of a cache of 128 bytes */
+
+struct cache {
+	uint32_t size, objects, offset, tid;
+	void *freelist;			/* of `slab`, which is this processor's */
+	struct page *slab, *mine;	/* and other slabs of its own, each with the next */
+	struct list partial;		/* nobody's, with free objects */
+	uint32_t nr_partial;
+};
 
 static char *memory;
 static struct cache cache;
@@ -292,28 +301,87 @@ void start_objects(uint32_t size)
 
 static void **link_of(const struct cache *s, void *object) { return (void **)((char *)object + s->offset); }
 
+static void slab_to_node(struct cache *s, struct page *page)
+{
+	page->frozen = 0;
+	if (!page->inuse && s->nr_partial >= MIN_PARTIAL) {
+		page->freelist = NULL;
+		free_pages(page - map, 0);
+		return;
+	}
+	add_tail(&page->lru, &s->partial);
+	s->nr_partial++;
+}
+
+static void keep_slab(struct cache *s, struct page *page, int drain)
+{
+	struct page *old = s->mine;
+	if (old && drain && old->free_objects > CPU_PARTIAL) {
+		for (struct page *next; old; old = next) {
+			next = old->next_slab;
+			slab_to_node(s, old);
+		}
+	}
+	page->slabs = (old ? old->slabs : 0) + 1;
+	page->free_objects = (old ? old->free_objects : 0) + s->objects - page->inuse;
+	page->next_slab = old;
+	s->mine = page;
+}
+
+static void *take_all(struct cache *s, struct page *page)
+{
+	void *object = page->freelist;
+	page->freelist = NULL;
+	page->inuse = s->objects;
+	page->frozen = 1;
+	s->slab = page;
+	return object;
+}
+
+static void *slab_of_node(struct cache *s)
+{
+	void *object = NULL;
+	uint32_t available = 0;
+	while (!empty(&s->partial) && available <= CPU_PARTIAL / 2) {
+		struct page *page = page_of(s->partial.next);
+		del(&page->lru);
+		s->nr_partial--;
+		available += s->objects - page->inuse;
+		if (!object) {
+			object = take_all(s, page);
+		} else {
+			page->frozen = 1;
+			keep_slab(s, page, 0);
+		}
+	}
+	return object;
+}
+
 static void *alloc_slow(struct cache *s, uint32_t gfp)
 {
-	struct page *page;
-	if (!empty(&s->partial)) {
-		page = page_of(s->partial.next);
-		del(&page->lru);
-		s->freelist = page->freelist;
-	} else {
+	void *object = NULL;
+	struct page *page = s->slab;
+	while (page && !(object = take_all(s, page))) {	/* what was freed to it meanwhile */
+		page->frozen = 0;
+		s->slab = NULL;
+		page = s->mine;
+		if (page)
+			s->mine = page->next_slab;
+	}
+	if (!object)
+		object = slab_of_node(s);
+	if (!object) {
 		uint32_t pfn = alloc_pages(gfp, 0);
 		if (pfn == (uint32_t)UNUSED)
 			return NULL;
 		page = &map[pfn];
-		char *object = memory + (size_t)pfn * PAGE;
-		s->freelist = object;
-		for (uint32_t i = 1; i < s->objects; i++, object += s->size)
-			*link_of(s, object) = object + s->size;
-		*link_of(s, object) = NULL;
+		char *next = memory + (size_t)pfn * PAGE;
+		page->freelist = next;
+		for (uint32_t i = 1; i < s->objects; i++, next += s->size)
+			*link_of(s, next) = next + s->size;
+		*link_of(s, next) = NULL;
+		object = take_all(s, page);
 	}
-	page->freelist = NULL;
-	page->inuse = s->objects;
-	s->slab = page;
-	void *object = s->freelist;
 	s->freelist = *link_of(s, object);
 	return object;
 }
@@ -341,14 +409,16 @@ static __attribute__((noinline)) void free_object(struct cache *s, void *object)
 		s->freelist = object;
 		return;
 	}
-	int full = !page->freelist;
-	*link = page->freelist;
+	void *prior = page->freelist;
+	*link = prior;
 	page->freelist = object;
 	page->inuse--;
-	if (full)
-		add_tail(&page->lru, &s->partial);
-	else if (!page->inuse) {
+	if (!prior && !page->frozen) {
+		page->frozen = 1;
+		keep_slab(s, page, 1);
+	} else if (!page->inuse && !page->frozen && s->nr_partial >= MIN_PARTIAL) {
 		del(&page->lru);
+		s->nr_partial--;
 		page->freelist = NULL;
 		free_pages(page - map, 0);
 	}
