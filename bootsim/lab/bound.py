@@ -86,7 +86,7 @@ class Bound:
     def _own(self, name: str, value: Any) -> Any:
         # a page of this machine, whichever it was taken from, or its frame; a zone by its name
         if isinstance(value, Page):
-            return value.pfn if name == "pfn" else Page(self._session.k, value.pfn)
+            value = value.pfn if name == "pfn" else Page(self._session.k, value.pfn)
         if name in self._numbers and not isinstance(value, int):
             raise InputError(f"{self.__name__}(): {name} = {value!r}, expected a number")
         if name == "zone" and isinstance(value, str):
@@ -99,10 +99,10 @@ class Bound:
         if name == "mm":
             self._session.tables_of(self.__name__, value)
             return value.task.mm
-        if name == "page":
-            if not isinstance(value, int):
-                raise InputError(f"{self.__name__}(): page = {value!r}, expected a page, or its frame's number")
+        if name == "page" and isinstance(value, int):
             return Page(self._session.k, value)
+        if name == "page" and not isinstance(value, Page):
+            raise InputError(f"{self.__name__}(): page = {value!r}, expected a page, or its frame's number")
         return value
 
     def _node(self, value: Any) -> Any:

@@ -116,20 +116,23 @@ class Session:
             raise InputError(f"{name}: a process has maps, smaps, status, oom_score and oom_score_adj here")
         return Text(getattr(Process(self, int(pid)), file))
 
-    def sysctl(self, name: str, value: int | None = None) -> int:
+    def sysctl(self, name: str, value: int | None = None) -> int | None:
         """Return a variable of /proc/sys/vm, "vm.panic_on_oom"; with a value set it first. Raises InputError."""
-        from bootsim.linux.kernel.fork.init import processes
-        from bootsim.linux.kernel.sysctl import VM_TABLE, read_sysctl, write_sysctl
+        from bootsim.linux.kernel.sysctl import read_sysctl, vm_table, write_sysctl
 
-        short, room = text("sysctl", name).removeprefix("vm."), processes(self.k)
-        if short not in VM_TABLE:
-            raise InputError(f"sysctl: no variable {name!r}; there are: {', '.join(f'vm.{each}' for each in VM_TABLE)}")
+        short, table = text("sysctl", name).removeprefix("vm."), vm_table(self.k)
+        if short not in table:
+            raise InputError(f"sysctl: no variable {name!r}; there are: {', '.join(f'vm.{each}' for each in table)}")
+        if not hasattr(self.k.mm, "pgdat"):
+            raise InputError("sysctl: no zones yet; bootmem_init() makes them")
         if value is not None:
-            if type(value) is not int or write_sysctl(room, short, value):
-                least, most = VM_TABLE[short][1:3]
+            if type(value) is not int or write_sysctl(self.k, short, value):
+                least, most = table[short][1:3]
                 raise InputError(f"sysctl: vm.{short}: {value!r} is no number from {least} to {most}")
             step(self.k, "sysctl: vm.{name} = {value}", func="sysctl", name=short, value=value)
-        return read_sysctl(room, short)
+        elif not table[short].data:
+            raise InputError(f"sysctl: vm.{short} can only be written: sysctl(\"vm.{short}\", 1)")
+        return read_sysctl(self.k, short)
 
     def vtop(self, va: Any, process: Process | None = None) -> Text:
         """Return where a virtual address leads, with every word on the way; through a process's tables if one is given.

@@ -115,6 +115,7 @@ def test_a_line_with_many_effects_tells_how_many_it_leaves_out(bootsim):
     ("alloc_page(1 << 40)", "alloc_page(): gfp_mask = 1099511627776, expected a number of 32 bits"),
     ("alloc_pages(GFP_KERNEL, order=-1)", "alloc_pages(): order = -1, expected a number of 32 bits"),
     ("free_page('a')", "free_page(): addr = 'a', expected a number"),
+    ("free_page(alloc_page(GFP_KERNEL))", "free_page(): addr = Page(0x"),
     ("split_page(None, 1)", "split_page(): page = None, expected a page, or its frame's number"),
     ("__free_page(page=-1)", "__free_page(): page = -1, expected a number of 32 bits"),
 ])

@@ -520,3 +520,36 @@ def test_the_reaper_of_slab_is_at_hand(lab, slab):
     assert cache.total_slabs < slabs
     with pytest.raises(BootsimError, match="nobody else has a reaper"):
         lab.cache_reap()
+
+
+def marks(lab):
+    return [int(line.split()[1]) for line in lab.cat("/proc/zoneinfo").grep(r"^ +(min|low|high) ").splitlines()[:3]]
+
+
+def test_variables_of_the_page_allocator(lab):
+    managed = int(lab.cat("/proc/zoneinfo").grep("managed").splitlines()[0].split()[1])
+    assert lab.sysctl("vm.min_free_kbytes") == int(lab.cat("/proc/sys/vm/min_free_kbytes")) > 128
+    lab.sysctl("vm.min_free_kbytes", 8192)
+    # the one zone with memory has all of it; the gap is a quarter, or a thousandth of the zone
+    assert marks(lab) == [2048, 2048 + 512, 2048 + 1024]
+    lab.sysctl("vm.watermark_scale_factor", 1000)
+    tenth = managed // 10000 * 1000 + managed % 10000 * 1000 // 10000
+    assert marks(lab) == [2048, 2048 + tenth, 2048 + 2 * tenth]
+    assert lab.sysctl("vm.watermark_boost_factor") == 15000
+    assert lab.sysctl("vm.watermark_boost_factor", 0) == 0
+    assert lab.branch().sysctl("vm.min_free_kbytes") == 8192
+    for name, value in (("min_free_kbytes", -1), ("watermark_scale_factor", 0), ("watermark_scale_factor", 3001),
+                        ("watermark_boost_factor", -1), ("min_free_kbytes", "1M")):
+        with pytest.raises(InputError, match=f"vm.{name}: .* is no number from"):
+            lab.sysctl(name, value)
+    assert lab.k.processes is None  # none of these is about processes
+
+
+def test_compact_memory_is_written(lab):
+    assert lab.sysctl("vm.compact_memory", 1) is None
+    assert any("compact_memory: 0 pages moved" in r.text for r in lab.k.log.records)
+    with pytest.raises(InputError, match="can only be written"):
+        lab.cat("/proc/sys/vm/compact_memory")
+    lab.k.build = lab.k.build.replace(config=lab.k.build.config.replace(COMPACTION=False))
+    with pytest.raises(InputError, match=r"no variable 'vm\.compact_memory'"):
+        lab.sysctl("vm.compact_memory", 1)

@@ -17,6 +17,7 @@ class Pglist:
     min_free_kbytes: int
     user_min_free_kbytes: int
     watermark_scale_factor: int
+    watermark_boost_factor: int
     totalreserve_pages: int
     death: KernelPanic | None
     sysctl_lowmem_reserve_ratio: list[int]

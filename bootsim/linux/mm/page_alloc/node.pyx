@@ -209,6 +209,15 @@ cdef class Pglist:
         return self.g.node_present_pages
 
     @property
+    def watermark_boost_factor(self):
+        """How far a watermark may be raised for a while, in 10,000ths of the high one (/proc/sys/vm)."""
+        return self.g.watermark_boost_factor
+
+    @watermark_boost_factor.setter
+    def watermark_boost_factor(self, uint32_t factor):
+        self.g.watermark_boost_factor = factor
+
+    @property
     def gfp_allowed_mask(self):
         """The flags that requests keep: GFP_BOOT_MASK until the kernel's threads run."""
         return self.g.gfp_allowed_mask
