@@ -47,6 +47,16 @@ def test_highmem_comes_first(board):
     assert (area.base_pfn + area.count) << 12 <= k.mm.arm_lowmem_limit
 
 
+def test_a_fixed_area_may_end_where_lowmem_does(board):
+    k = board.boot("cma=0 vmalloc=800M")
+    end = k.mm.arm_lowmem_limit
+    base = end - 4 * MIB
+    assert declare(k, base, 8 * MIB, fixed=True) == (-22, None)
+    assert board.said(k, "boundary") == [
+        f"cma: Region at {base:#010x} defined on low/high memory boundary ({end:#010x})"]
+    assert declare(k, base, 4 * MIB, fixed=True)[1].base_pfn == base >> 12
+
+
 def test_no_more_than_the_slots(board, k):
     for _ in range(k.build.config.CMA_AREAS + 1):
         assert declare(k, 0, 4 * MIB)[0] == 0
