@@ -36,6 +36,7 @@ from bootsim.linux.mm.slab_common import (
 
 GFP_KERNEL = 0xCC0
 GFP_DMA = 1
+GFP_ZERO = 0x100
 GFP_RECLAIMABLE = 0x10
 
 
@@ -326,6 +327,24 @@ def test_a_free_object_that_lies_nowhere_is_not_cleared(k):
     with pytest.raises(SlabError, match="where no RAM is"):
         kmem_cache_zalloc(k, s, GFP_KERNEL)
     assert kmem_cache_zalloc(k, s, GFP_KERNEL)
+
+
+@pytest.mark.parametrize(("cmdline", "ctor", "gfp_mask", "cleared"), [
+    ("", None, GFP_KERNEL, False), ("", None, GFP_KERNEL | GFP_ZERO, True),
+    ("", lambda va: None, GFP_KERNEL | GFP_ZERO, True),
+    ("init_on_alloc=1", None, GFP_KERNEL, True), ("init_on_alloc=1", None, GFP_KERNEL | GFP_ZERO, True),
+    ("init_on_alloc=1", lambda va: None, GFP_KERNEL | GFP_ZERO, False),
+])  # fmt: skip
+def test_who_is_given_a_cleared_object(cmdline, ctor, gfp_mask, cleared):
+    # slab_want_init_on_alloc(): the option knows of constructors, __GFP_ZERO alone does not
+    k = machine(cmdline)
+    s = kmem_cache_create(k, "x", 100, ctor=ctor)
+    va = kmem_cache_alloc(k, s, GFP_KERNEL)
+    k.machine.ram.write(k.virt_to_phys(va), b"y" * 100)
+    kmem_cache_free(k, s, va)
+    assert kmem_cache_alloc(k, s, gfp_mask) == va
+    assert k.read(va, 8) == (bytes(8) if cleared else b"y" * 8)
+    assert k.read(va + 92, 8) == k.read(va, 8)
 
 
 @pytest.mark.parametrize(("preempt", "step"), [(False, 1), (True, 8)])
