@@ -124,6 +124,9 @@ def test_a_build_shows_what_it_has():
     assert not any("high" in n and "wmark" not in n for n in names(HIGHMEM=False))
     assert names(ZONE_DMA=True)[4] == "pgalloc_dma"
     assert not any("balloon" in n or "swap_ra" in n for n in names(MEMORY_BALLOON=False, SWAP=False))
+    assert names(MEMORY_BALLOON=True, BALLOON_COMPACTION=True, DEBUG_VM_VMACACHE=True)[-7:] == [
+        "balloon_inflate", "balloon_deflate", "balloon_migrate", "vmacache_find_calls", "vmacache_find_hits",
+        "swap_ra", "swap_ra_hit"]
 
 
 def test_a_contiguous_range_moves_pages_out_and_takes_them(k):
@@ -234,6 +237,21 @@ def test_pages_of_a_process_by_kind(lab, k, tmp_path):
     added = pages_added(k, lambda: touched(p, p.mmap(length=8 * PAGE, prot=READ | WRITE, flags=SHARED | ANONYMOUS), 8))
     assert (added["nr_shmem"], added["nr_file_pages"], added["nr_mapped"]) == (8, 8, 8)
     assert "nr_dirty" not in added  # tmpfs is not written back
+
+
+@pytest.mark.parametrize("highpte", [True, False])
+def test_second_level_tables_count_where_they_lie(highpte):
+    build = load_build("3G/1G")
+    lab = Session(bootsim.boot("vexpress.dts", build.replace(config=build.config.replace(HIGHPTE=highpte)), mem="1G"),
+                  alive.text)
+    p = lab.names()["process"]()
+    before = zone_page_state(lab.k)
+    at = p.mmap(length=3 << 21, prot=READ | WRITE, flags=PRIVATE | ANONYMOUS)
+    for i in range(3):
+        p.write(at + (i << 21))
+    added = [now["nr_page_table_pages"] - zone["nr_page_table_pages"]
+             for now, zone in zip(zone_page_state(lab.k), before, strict=True)]
+    assert added == ([0, 3, 0] if highpte else [3, 0, 0])  # Normal, HighMem, Movable; a page of tables maps 2 MiB
 
 
 def test_pages_of_two_processes_count_once(lab, k):
