@@ -4,6 +4,7 @@ import pytest
 
 import bootsim
 from bootsim.linux.mm import page_alloc as pa
+from bootsim.linux.mm.compaction.api import compact_memory
 from bootsim.linux.mm.migrate import page_holders
 from bootsim.linux.mm.vmscan.kswapd import wakeup_kswapd
 from bootsim.linux.mm.vmstat import all_vm_events
@@ -109,6 +110,24 @@ def test_synchronous_compaction_moves_what_it_can_and_is_put_off(scene):
     assert {new for _, new in scene.moves} <= set(range(scene.blocks[-1], scene.blocks[-1] + PAGEBLOCK, 2))
     # compaction_deferred() counts both attempts: the asynchronous one is the first of two to wait for
     assert scene.request(MOVABLE) == (None, [PUT_OFF, LEFT])
+
+
+def test_what_a_holder_raises_ends_a_compaction_and_not_the_next(scene):
+    held = half_pinned(scene)
+
+    class Fails:
+        def moved(self, old, new):
+            scene.moved(old, new)
+            raise ValueError("cannot follow")
+
+    scene.holders.let_go(held[40])
+    scene.holders.hold(held[40], Fails())
+    with pytest.raises(ValueError, match="cannot follow"):
+        compact_memory(scene.k)
+    assert scene.moves[-1][0] == held[40]
+    assert len(scene.moves) < len(held)
+    compact_memory(scene.k)
+    assert sorted(old for old, _ in scene.moves) == held
 
 
 def test_compaction_from_the_first_block_with_movable_pages_is_of_the_whole_zone(scene):

@@ -158,6 +158,18 @@ def test_the_reaper_lets_what_was_used_be_for_one_round(k):
     assert row(k, s)["cpu"][0]["avail"] == held - (held + 1) // 2  # (120 + 4) / 5 are more than it holds
 
 
+@pytest.mark.parametrize(("avail", "left"), [(25, 1), (24, 0), (23, 11)])
+def test_the_reaper_takes_a_fifth_of_the_limit_or_half_of_what_there_is(k, avail, left):
+    # drain_array_locked(): (120 + 4) / 5 objects, of fewer than that (avail + 1) / 2
+    s = kmem_cache_create(k, "cache", 64, 0, SLAB_TYPESAFE_BY_RCU)
+    objects = [kmem_cache_alloc(k, s, GFP_KERNEL) for _ in range(60)]
+    while row(k, s)["cpu"][0]["avail"] != avail:
+        kmem_cache_free(k, s, objects.pop())
+    for _ in range(2):
+        k.mm.slab.cache_reap()
+    assert row(k, s)["cpu"][0]["avail"] == left
+
+
 def test_a_node_keeps_a_slab_and_a_batch_for_each_processor_and_one_more(k):
     s = kmem_cache_create(k, "cache", 64, 0, SLAB_TYPESAFE_BY_RCU)
     found = row(k, s)
