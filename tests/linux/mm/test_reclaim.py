@@ -22,7 +22,7 @@ from bootsim.linux.mm.page_alloc import (
     check_buddy_invariants,
     nr_free_pages,
 )
-from bootsim.linux.mm.vmstat import all_vm_events
+from bootsim.linux.mm.vmstat import all_vm_events, node_page_state
 from bootsim.views import alive
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -75,6 +75,7 @@ def lines(k, text):
 
 def test_clean_pages_of_files_make_way_and_are_read_again(lab, booted):
     p, addr = mapped(lab, booted[1], READ, PRIVATE)
+    cached = node_page_state(lab.k)["nr_file_pages"]
     for _ in range(2):
         for i in range(PAGES):
             assert p.read(addr + i * PAGE, 4) == struct.pack("<I", i)
@@ -84,6 +85,8 @@ def test_clean_pages_of_files_make_way_and_are_read_again(lab, booted):
     reclaimed = lab.k.processes.reclaimer.reclaimed
     assert events["pgsteal_kswapd"] + events["pgsteal_direct"] == events["pgsteal_file"] == reclaimed
     assert events["pgscan_file"] >= events["pgsteal_file"]
+    node = node_page_state(lab.k)  # what came into the cache is there or was reclaimed; what came again refaulted
+    assert node["workingset_refault_file"] == node["nr_file_pages"] - cached + reclaimed - PAGES > 0
     assert not lines(lab.k, "oom")
     assert check_buddy_invariants(lab.k.mm.pgdat) == []
 

@@ -53,6 +53,14 @@ def test_pages_are_counted_by_zone(k, gfp, zone, order):
     assert counted(k, lambda: pa.drain_all_pages(k))[0] == {}
 
 
+def test_free_pages_are_those_of_the_lists(k):
+    for zone, state in zip(pa.zones_snapshot(k), zone_page_state(k), strict=True):
+        listed = sum(area["nr_free"] << order for order, area in enumerate(zone["free_area"]))
+        of_cma = sum(len(area["lists"][pa.MIGRATE_CMA]) << order for order, area in enumerate(zone["free_area"]))
+        assert state["nr_free_pages"] == pytest.approx(listed, abs=125)  # what the processor has not added yet
+        assert state["nr_free_cma"] == pytest.approx(of_cma, abs=125)
+
+
 def scattered(k):
     """Memory full of movable pages, of which every fourth stays and is held."""
     holders, taken = page_holders(k), []
