@@ -9,8 +9,18 @@ from bootsim.lab.process import open_file
 from bootsim.lab.session import Session
 from bootsim.linux.kernel.fork.init import processes
 from bootsim.linux.mm.compaction.api import compact_memory
-from bootsim.linux.mm.page_alloc import GFP_KERNEL, alloc_pages, check_buddy_invariants, nr_free_pages
+from bootsim.linux.mm.page_alloc import (
+    GFP_KERNEL,
+    MIGRATE_CMA,
+    alloc_contig_range,
+    alloc_pages,
+    check_buddy_invariants,
+    nr_free_pages,
+    page_info,
+    set_page_count,
+)
 from bootsim.linux.mm.rmap.walk import rmap_walk
+from bootsim.linux.mm.vmstat import all_vm_events
 from bootsim.views import alive
 
 PAGE = 4096
@@ -211,6 +221,24 @@ def test_a_page_that_somebody_holds_stays(booted):
     lab.k.mm.pgdat.cpu = 1
     lab.bare["alloc_pages"](0xCC0, 9)
     assert p.pfn(BASE) == pfn
+
+
+def test_a_page_that_was_held_stays_movable(booted):
+    # __alloc_contig_migrate_range() tries five times, and puts back what did not move
+    lab, data = session(booted)
+    lend(lab.k)
+    p = start(lab, data)
+    for page in range(4 * PAGES):
+        p.touch(address(page), write=True)
+    area = lab.bare["cma_area"]()
+    pfn = next(pfn for pfn in map(p.pfn, map(address, range(4 * PAGES)))
+               if area.base_pfn + 64 <= pfn and page_info(lab.k, pfn)["mapping"] & 1 == 0)  # of a file
+    before = all_vm_events(lab.k)
+    set_page_count(lab.k, pfn, page_info(lab.k, pfn)["refcount"] + 1)
+    assert alloc_contig_range(lab.k, pfn, pfn + 1, MIGRATE_CMA) == -16
+    assert all_vm_events(lab.k)["pgmigrate_fail"] - before["pgmigrate_fail"] == 5
+    set_page_count(lab.k, pfn, page_info(lab.k, pfn)["refcount"] - 1)
+    assert alloc_contig_range(lab.k, pfn, pfn + 1, MIGRATE_CMA) == 0
 
 
 def test_reclaim_goes_before_the_oom_killer(booted):

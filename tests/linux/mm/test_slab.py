@@ -27,10 +27,10 @@ GFP_KERNEL = 0xCC0
 PAGE = 4096
 
 
-def machine(possible_cpus=1, **config):
+def machine(possible_cpus=1, cmdline="", **config):
     build = load_build("3G/1G")
     k = bootsim.prepare("vexpress-ca15", build.replace(config=build.config.replace(
-        **{"SLUB": False, "SLAB": True, "SLOB": False, "SLAB_FREELIST_RANDOM": False, **config})))
+        **{"SLUB": False, "SLAB": True, "SLOB": False, "SLAB_FREELIST_RANDOM": False, **config})), cmdline=cmdline)
     bootsim.run(k, until="mem_init")
     k.num_possible_cpus = possible_cpus
     kmem_cache_init(k)
@@ -181,6 +181,20 @@ def test_the_indices_of_free_objects_are_bytes_in_ram(k):
     kmem_cache_alloc(k, s, GFP_KERNEL)
     slab = (row(k, s)["node"]["slabs_full"] + row(k, s)["node"]["slabs_partial"])[0]
     assert k.machine.ram.read(k.virt_to_phys(slab["freelist"]), s.num) == bytes(range(s.num))
+
+
+@pytest.mark.parametrize(("cmdline", "flags", "ctor", "cleared"), [
+    ("", 0, None, False), ("init_on_free=1", 0, None, True),
+    ("init_on_free=1", SLAB_TYPESAFE_BY_RCU, None, False), ("init_on_free=1", 0, lambda va: None, False),
+])  # fmt: skip
+def test_what_is_cleared_as_it_is_freed(cmdline, flags, ctor, cleared):
+    # slab_want_init_on_free(): nobody may look at the object any more, and nothing was made of it beforehand
+    k = machine(cmdline=cmdline)
+    s = kmem_cache_create(k, "cache", 200, 0, flags, ctor)
+    va = kmem_cache_alloc(k, s, GFP_KERNEL)
+    k.machine.ram.write(k.virt_to_phys(va), b"y" * 200)
+    kmem_cache_free(k, s, va)
+    assert k.read(va, 200) == (bytes(200) if cleared else b"y" * 200)
 
 
 def test_what_is_no_object_is_refused(k):

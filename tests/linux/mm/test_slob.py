@@ -105,11 +105,13 @@ def test_from_a_page_less_64_bytes_on_kmalloc_takes_pages(k):
     kfree(k, at)
 
 
-def test_objects_freed_by_rcu_have_a_footer(k):
-    s = kmem_cache_create(k, "cache", 100, 0, SLAB_TYPESAFE_BY_RCU)
-    assert (s.object_size, s.size) == (100, 112)
+@pytest.mark.parametrize("size", [100, 100_000])
+def test_objects_freed_by_rcu_have_a_footer(k, size):
+    s = kmem_cache_create(k, "cache", size, 0, SLAB_TYPESAFE_BY_RCU)
+    assert (s.object_size, s.size) == (size, size + 12)
     va = kmem_cache_alloc(k, s, GFP_KERNEL)
     kmem_cache_free(k, s, va)
+    assert k.read(va + size + 8, 4) == (size + 12).to_bytes(4, "little")  # struct slob_rcu: rcu_head, size
 
 
 def test_a_page_goes_back_with_its_last_block(k):

@@ -291,6 +291,16 @@ def test_what_must_not_fail_is_to_be_small(k, order, warned):
     assert sum(line.endswith("mm/page_alloc.c:3451 get_page_from_freelist") for line in told(k, start)) == warned
 
 
+@pytest.mark.parametrize(("mask", "order", "line"), [(pa.GFP_NOWAIT, 0, 4876), (pa.GFP_KERNEL, 4, 4892)])
+def test_what_must_not_fail_may_sleep_and_is_not_costly(k, mask, order, line):
+    exhaust(k, pa.GFP_ATOMIC | pa.__GFP_MEMALLOC, order)
+    start = len(k.log.records)
+    for _ in range(2):
+        assert gfp.alloc_pages(k, mask | pa.__GFP_NOFAIL | pa.__GFP_NOWARN, order) is None
+    warnings = [text.split(" at ")[1] for text in told(k, start) if text.startswith("WARNING:")]
+    assert warnings == [f"mm/page_alloc.c:{line} __alloc_pages_slowpath"]  # WARN_ON_ONCE()
+
+
 def test_masks_that_contradict_themselves(k):
     with pytest.raises(pa.PageFrameError):
         gfp.alloc_page(k, pa.__GFP_MOVABLE | pa.__GFP_RECLAIMABLE)
