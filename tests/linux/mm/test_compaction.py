@@ -195,6 +195,22 @@ def pfn_is_held(holders, pfn):
     return True
 
 
+def test_a_range_that_cannot_be_isolated_is_free_as_before(k):
+    # start_isolate_page_range() undoes what it did; unset_migratetype_isolate() frees a block as large as its pageblock
+    # anew, at the tail, as it may not have merged
+    blocks = [pa.alloc_pages(k, pa.GFP_HIGHUSER_MOVABLE, 10) for _ in range(4)]
+    first = next(pfn for pfn in blocks if pfn + 1024 in blocks)
+    pa.__free_pages(k, first, 10)
+    before = pa.zones_snapshot(k)[HIGHMEM]
+    assert before["free_area"][10]["lists"][pa.MIGRATE_MOVABLE][0] == first
+    assert pa.alloc_contig_range(k, first, first + 2048, pa.MIGRATE_MOVABLE) == -16
+    after = pa.zones_snapshot(k)[HIGHMEM]
+    assert after["free_area"][10]["lists"][pa.MIGRATE_MOVABLE][-1] == first
+    for name in ("nr_free_pages", "pageblocks"):
+        assert after.get(name) == before.get(name)
+    assert [area["nr_free"] for area in after["free_area"]] == [area["nr_free"] for area in before["free_area"]]
+
+
 def test_what_may_not_move_is_refused(k):
     holders = page_holders(k)
     for pfn in (k.mm.pgdat.bank_pfns[0][0], pa.alloc_pages(k, pa.GFP_KERNEL | pa.__GFP_COMP, 1)):

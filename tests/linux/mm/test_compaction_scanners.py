@@ -144,6 +144,16 @@ def singles(*blocks):
     return [pfn for block in blocks for pfn in range(block, block + PAGEBLOCK, 2)]
 
 
+def test_a_page_that_has_moved_moves_again(scene):
+    # Of a whole zone, order -1, no list is searched: the free scanner takes the first free page of the last pageblock
+    page, (near, far) = scene.blocks[0] + 7, (scene.blocks[3], scene.blocks[-1])
+    scene.hold([page])
+    for block in (near, far):
+        scene.free(singles(block))
+        assert compact_memory(scene.k) == 1
+    assert scene.moves == [(page, near), (near, far)]
+
+
 def test_every_search_for_a_pageblock_in_vain_halves_the_next(scene):
     # fast_find_migrateblock() looks at so many blocks of a list, and stops at the next, to turn the list there:
     # freelist_scan_limit() is 33, and after i searches in vain (32 >> i) + 1. The blocks of 8 pages are too high up:

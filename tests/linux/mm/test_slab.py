@@ -333,6 +333,15 @@ def test_kfree_of_what_is_no_object_is_warned_of_once(k):
     assert warned(k, start) == ["WARNING: CPU: 0 PID: 0 at mm/slab.h:435 kfree"]
 
 
+def test_an_object_that_no_slab_can_hold_is_refused(k):
+    # calculate_slab_order(): up to 1 << KMALLOC_MAX_ORDER pages
+    start = len(k.log.records)
+    assert kmem_cache_create(k, "fits", 4 << 20) is not None
+    assert kmem_cache_create(k, "large", (4 << 20) + 1) is None
+    said = [record.text for record in k.log.records[start:] if record.kernel]
+    assert said[0] == "kmem_cache_create(large) failed with error -7"
+
+
 def test_a_kernel_that_checks_itself_refuses_large_objects():
     k = machine(DEBUG_VM=True)
     start = len(k.log.records)
