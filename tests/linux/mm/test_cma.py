@@ -47,6 +47,12 @@ def test_highmem_comes_first(board):
     assert (area.base_pfn + area.count) << 12 <= k.mm.arm_lowmem_limit
 
 
+def test_a_fixed_area_is_not_moved_to_where_it_may_begin(board, k):
+    assert declare(k, 0x70100000, 4 * MIB, fixed=True) == (-22, None)
+    assert board.said(k, "aligned") == ["cma: Region at 0x70100000 must be aligned to 0x00400000 bytes"]
+    assert declare(k, 0x70100000, 4 * MIB)[1].base_pfn % 1024 == 0
+
+
 def test_a_fixed_area_may_end_where_lowmem_does(board):
     k = board.boot("cma=0 vmalloc=800M")
     end = k.mm.arm_lowmem_limit

@@ -129,10 +129,12 @@ def test_shrink_gives_back_every_empty_slab(k):
     assert free_pages(k) == before - s.total_slabs
     for va in objects[1:]:
         kmem_cache_free(k, s, va)
+    assert row(k, s)["node"]["free_slabs"] > 0
     assert kmem_cache_shrink(k, s) == 1
     assert s.total_slabs == 1
     kmem_cache_free(k, s, objects[0])
     assert kmem_cache_shrink(k, s) == 0
+    assert [row(k, s)["node"][name] for name in ("total_slabs", "free_slabs", "free_objects")] == [0, 0, 0]
     assert free_pages(k) == before
 
 
