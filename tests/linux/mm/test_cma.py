@@ -79,6 +79,13 @@ def test_an_area_in_two_zones_is_given_up(board):
         "board.dts:9 /reserved-memory/a@8f000000 reg: the area spans the zones Normal and HighMem"]
 
 
+def test_an_area_outside_memory_takes_other_memory_for_its_pages(board):
+    pool = 'a@f0000000 { compatible = "shared-dma-pool"; reusable; reg = <0xf0000000 0x1000000>; };'
+    k = board.boot(reserved=pool, until=None)
+    assert k.panicked is not None
+    assert board.said(k, "mm/cma.c:106") == ["WARNING: CPU: 0 PID: 1 at mm/cma.c:106 cma_init_reserved_areas"]
+
+
 def test_cma_debug_tells_what_is_asked_for(board):
     k = board.boot("cma=16M", build={"CMA_DEBUG": True})
     assert board.said(k, "cma: dma_contiguous", "cma: cma_declare") == [
