@@ -14,13 +14,18 @@ from bootsim.lab.session import Session
 from bootsim.linux.mm.compaction.api import compact_memory
 from bootsim.linux.mm.memory.access import access_user
 from bootsim.linux.mm.page_alloc import (
+    __GFP_KSWAPD_RECLAIM,
     __GFP_MEMALLOC,
+    __GFP_NOMEMALLOC,
     __GFP_NORETRY,
     __GFP_NOWARN,
+    __GFP_RECLAIM,
+    GFP_HIGHUSER_MOVABLE,
     GFP_KERNEL,
     alloc_pages,
     check_buddy_invariants,
     nr_free_pages,
+    zones_snapshot,
 )
 from bootsim.linux.mm.vmstat import all_vm_events, node_page_state
 from bootsim.views import alive
@@ -89,6 +94,22 @@ def test_clean_pages_of_files_make_way_and_are_read_again(lab, booted):
     assert node["workingset_refault_file"] == node["nr_file_pages"] - cached + reclaimed - PAGES > 0
     assert not lines(lab.k, "oom")
     assert check_buddy_invariants(lab.k.mm.pgdat) == []
+
+
+def test_a_request_without_reserves_needs_no_more_than_others_once_pages_were_reclaimed(lab, booted):
+    # __gfp_pfmemalloc_flags() of __GFP_NOMEMALLOC is 0, and what gfp_to_alloc_flags() said, the least watermark, holds
+    p, addr = mapped(lab, booted[1], READ, PRIVATE)
+    for i in range(PAGES):
+        p.read(addr + i * PAGE)
+    least, low, _ = zones_snapshot(lab.k)[0]["watermark"]
+    while zones_snapshot(lab.k)[0]["nr_free_pages"] > least - 20:
+        assert alloc_pages(lab.k, GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM | __GFP_MEMALLOC, 0) is not None
+    before = all_vm_events(lab.k)
+    mask = GFP_HIGHUSER_MOVABLE & ~__GFP_KSWAPD_RECLAIM | __GFP_NOMEMALLOC
+    assert alloc_pages(lab.k, mask, 0) is not None
+    added = {name: count - before[name] for name, count in all_vm_events(lab.k).items()}
+    assert least < zones_snapshot(lab.k)[0]["nr_free_pages"] < low
+    assert sum(count for name, count in added.items() if name.startswith("allocstall")) == 1
 
 
 def test_what_was_written_through_a_shared_mapping_is_on_the_disk(lab, booted):
