@@ -26,7 +26,8 @@ cdef enum:
     BOOT_KMEM_CACHE = 2
 
 
-# The ways that every allocation and every free may go: functions, which the compiler builds into their callers.
+# The ways that every allocation and every free may go: functions, which the compiler builds into their callers. Of a
+# `plain` cache nothing is to be counted, and its free pointers are stored as they are.
 
 cdef inline uint32_t take(Slub self, SlubCache s, KmemCacheCpu *c, uint32_t va) noexcept:
     # `va`: the first object of a list, whose others become the lockless list
@@ -35,7 +36,7 @@ cdef inline uint32_t take(Slub self, SlubCache s, KmemCacheCpu *c, uint32_t va) 
     return va
 
 
-cdef inline uint32_t take_from_cpu_slabs(Slub self, SlubCache s, KmemCacheCpu *c) noexcept:
+cdef inline uint32_t take_from_cpu_slabs(Slub self, SlubCache s, KmemCacheCpu *c, bint plain) noexcept:
     # ___slab_alloc() while this CPU has slabs: what others freed to the one in use (get_freelist()), then the next.
     # The first of a list whose others are still to become the lockless one (take()); 0: there is no such slab.
     cdef Page *map = self.g.map
@@ -49,17 +50,20 @@ cdef inline uint32_t take_from_cpu_slabs(Slub self, SlubCache s, KmemCacheCpu *c
             page.index = 0
             page.private_ = (counters & 0xFFFF0000U) | (counters >> 16 & 0x7FFF)
             if va:
-                stat(s, c, ALLOC_REFILL)
+                if not plain:
+                    stat(s, c, ALLOC_REFILL)
                 use_slab(c, pfn, self.page_va(pfn), counters)
                 return va
-            stat(s, c, DEACTIVATE_BYPASS)
+            if not plain:
+                stat(s, c, DEACTIVATE_BYPASS)
             page.private_ &= ~<uint32_t>FROZEN
             c.tid += self.tid_step
         pfn = c.partial
         if pfn == LIST_END:
             use_no_slab(c)
             return 0
-        stat(s, c, CPU_PARTIAL_ALLOC)
+        if not plain:
+            stat(s, c, CPU_PARTIAL_ALLOC)
         c.partial = map[pfn].next
 
 
@@ -75,25 +79,30 @@ cdef inline uint32_t its_slab(Slub self, SlubCache s, uint32_t va) noexcept:
     return NO_PAGE
 
 
-cdef inline int slow_free(Slub self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count) except -1:
+cdef inline int slow_free(Slub self, SlubCache s, uint32_t pfn, uint32_t head, uint32_t tail, uint32_t count,
+                          bint plain) except -1:
     # __slab_free() after free_debug_processing()
     cdef Page *map = self.g.map
     cdef Page *page = &map[pfn]
-    cdef KmemCacheCpu *c = &s.cpus[self.g.cpu]
     cdef uint32_t prior, counters, inuse
     prior, counters = page.index, page.private_
     inuse = counters - count & 0xFFFF
     counters = (counters & 0xFFFF0000U) | inuse
-    self.set_freepointer(s, tail, prior)
+    if plain:
+        bootsim_le32_store(self.at(tail + s.offset), prior)
+    else:
+        self.set_freepointer(s, tail, prior)
     page.index = head
     if not (prior or counters & FROZEN) and s.has_cpu_partial:
         page.private_ = counters | FROZEN
-        put_cpu_partial(self, s, c, map, pfn, counters, True)
-        stat(s, c, CPU_PARTIAL_FREE)
+        put_cpu_partial(self, s, &s.cpus[self.g.cpu], map, pfn, counters, True)
+        if not plain:
+            stat(s, &s.cpus[self.g.cpu], CPU_PARTIAL_FREE)
         return 0
     page.private_ = counters
     if counters & FROZEN:
-        stat(s, c, FREE_FROZEN)
+        if not plain:
+            stat(s, &s.cpus[self.g.cpu], FREE_FROZEN)
         return 0
     if inuse and prior:
         return 0
@@ -153,7 +162,7 @@ cdef class Slub(SlubSlabs):
             return self.alloc_checked(<SlubCache>cache, gfp_mask, c)
         va = c.freelist
         if not va:
-            va = take_from_cpu_slabs(self, <SlubCache>cache, c)
+            va = take_from_cpu_slabs(self, <SlubCache>cache, c, True)
             if not va:
                 return self.slow_alloc(<SlubCache>cache, gfp_mask, c)
         c.freelist = bootsim_le32_load(self.at(va + (<SlubCache>cache).offset))
@@ -188,7 +197,7 @@ cdef class Slub(SlubSlabs):
         cdef bint failed = False
         stat(s, c, ALLOC_SLOWPATH)
         while True:
-            va = 0 if failed else take_from_cpu_slabs(self, s, c)
+            va = 0 if failed else take_from_cpu_slabs(self, s, c, False)
             if va:
                 return take(self, s, c, va)
             va = self.new_slab_objects(s, gfp_mask, c, True)
@@ -310,7 +319,7 @@ cdef class Slub(SlubSlabs):
     cdef int free_elsewhere(self, SlubCache s, uint32_t va) except -1:
         # an object of a plain cache, to another slab than the one in use here
         cdef uint32_t pfn = its_slab(self, s, va)
-        return self.slab_of(s, va) if pfn == NO_PAGE else slow_free(self, s, pfn, va, va, 1)
+        return self.slab_of(s, va) if pfn == NO_PAGE else slow_free(self, s, pfn, va, va, 1, True)
 
     cdef int free_checked(self, SlubCache s, uint32_t va) except -1:
         # with what options of the build and debugging want beside
@@ -352,7 +361,7 @@ cdef class Slub(SlubSlabs):
             stat(s, c, FREE_SLOWPATH)
             if s.debug and not self.free_debug_processing(s, pfn, head, tail, count):
                 return 0
-            return slow_free(self, s, pfn, head, tail, count)
+            return slow_free(self, s, pfn, head, tail, count, False)
         if self.hardened and tail == c.freelist:
             kernel_bug(self.k, "mm/slub.c:305", "set_freepointer")
             return 0
