@@ -12,7 +12,8 @@ from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from bootsim.linux.mm.page_alloc.core cimport count_vm_events, list_add, list_add_tail, list_del, page_zone
+from bootsim.linux.mm.page_alloc.core cimport (
+    count_vm_events, in_free_block, list_add, list_add_tail, list_del, page_zone)
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.structs cimport *
@@ -70,6 +71,17 @@ cdef class LruVec:
             found.append(pfn)
             pfn = self.g.map[pfn].next
         return found
+
+    def waits(self, uint32_t pfn):
+        """Whether a vector has a page that is to come onto a list."""
+        cdef uint32_t cpu, i
+        cdef Pagevec *vector
+        for cpu in range(self.g.nr_cpus):
+            vector = &self.pagevecs[cpu * NR_PAGEVECS + LRU_ADD]
+            for i in range(vector.nr):
+                if vector.pages[i] == pfn:
+                    return True
+        return False
 
     # ---------------------------------------------------------------- lists
 
@@ -315,8 +327,13 @@ cdef void leave(LruVec self, uint32_t pfn) noexcept:
 
 cdef void add_to_list(LruVec self, uint32_t pfn) noexcept:
     # Source: mm/swap.c __pagevec_lru_add_fn()
+    # A page that somebody freed meanwhile, although it was not his, stays where it is: the kernel breaks its lists.
     cdef Page *page = &self.g.map[pfn]
     cdef bint was_unevictable = (page.flags & PG_unevictable) != 0
+    if page.refcount < 2 and (page.refcount < 1 or page.flags & PG_on_pcp or in_free_block(self.g, pfn)):
+        return
+    if page.flags & (PG_lru | PG_slab):
+        return
     page.flags &= ~<uint32_t>PG_unevictable
     page.flags |= PG_lru
     if self.page_evictable(page):

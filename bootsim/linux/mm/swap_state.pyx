@@ -1,3 +1,4 @@
+# cython: nonecheck=True
 """The swap cache: pages that have a slot, by their entry (mm/swap_state.c), and the bytes in the slots (mm/page_io.c).
 
     get_swap_page()        a slot, which the swap cache uses: 0x40 in swap_map
@@ -345,12 +346,11 @@ cdef uint32_t nr_pages_to_read(uint32_t prev_offset, uint32_t offset, uint32_t h
 
 cdef int64_t get_nr_swap_pages(k) except -1:
     # free slots of all areas; 0 without any
-    room = k.processes
-    return 0 if room is None or room.swapspace is None else room.swapspace.nr_swap_pages
+    return 0 if k.processes is None else k.processes.swapspace.nr_swap_pages
 
 
 def show_swap_cache_info(k, SwapSpace space):
-    """Say how much swap there is, and how often the swap cache was asked. Without an area `space` is None.
+    """Say how much swap there is, and how often the swap cache was asked. Without processes `space` is None.
 
     Source: mm/swap_state.c show_swap_cache_info()
     """

@@ -103,10 +103,9 @@ def _smap_gather_stats(task: Task, vma: VmAreaStruct) -> _Sizes:
     cache = getattr(vma.vm_file.f_mapping, "page_cache", None) if vma.vm_file is not None else None
     if cache is not None and cache.shmem:
         sizes["Swap"] += _shmem_swap(pages, vma, cache)
-    if (space := task.processes.swapspace) is not None:
-        for _, entry in pages.swapped_pages(vma):  # type: ignore[attr-defined]
-            sizes["Swap"] += PAGE_SIZE
-            sizes["SwapPss"] += (PAGE_SIZE << PSS_SHIFT) // max(swp_swapcount(space, entry), 1)
+    for _, entry in pages.swapped_pages(vma):  # type: ignore[attr-defined]
+        sizes["Swap"] += PAGE_SIZE
+        sizes["SwapPss"] += (PAGE_SIZE << PSS_SHIFT) // max(swp_swapcount(task.processes.swapspace, entry), 1)
     return sizes
 
 

@@ -113,8 +113,7 @@ cdef int mmput(UserMm mm) except -1:
     mm.mm_users -= 1
     if mm.mm_users == 0:
         exit_mmap(mm)
-        if mm.processes.swapspace is not None:
-            (<SwapSpace>mm.processes.swapspace).leave_mmlist(mm)
+        (<SwapSpace>mm.processes.swapspace).leave_mmlist(mm)
         if mm.exe_file is not None:
             fput(mm.exe_file)
             mm.exe_file = None

@@ -15,6 +15,7 @@ from bootsim.linux.mm.mmap.structs import ProcessError, Processes, Task
 from bootsim.linux.mm.oom_kill.kill import OomKiller
 from bootsim.linux.mm.page_alloc import nr_free_pages
 from bootsim.linux.mm.shmem import shmem_kernel_file_setup
+from bootsim.linux.mm.swap_state import SwapSpace
 from bootsim.linux.mm.vmscan.direct import DirectReclaim
 from bootsim.page import PAGE_SHIFT, PAGE_SIZE
 
@@ -52,6 +53,7 @@ def processes(k: Kernel) -> Processes:
         step(k, "processes: nothing of them lies at a random place: as if norandmaps were on the command line",
              func="processes")
     made.oom_killer, made.reclaimer = OomKiller(k), DirectReclaim(pages)
+    made.swapspace = SwapSpace(k, pages)
     page_holders(k).users = ProcessMigration(pages)
     k.processes = made
     return made

@@ -31,8 +31,9 @@ cdef class ProcessMigration(MappedPages):
 
     cdef bint movable(self, uint32_t pfn, uint32_t gfp_mask) except -1:
         # Source: mm/compaction.c isolate_migratepages_block()
+        # Differs: a page with fewer references than entries stays; it would be freed on the way.
         cdef Page *page = &self.pages.g.map[pfn]
-        if not page.flags & PG_lru or not page.refcount:
+        if not page.flags & PG_lru or not page.refcount or page.refcount < page_mapcount(page) + has_mapping(page):
             return False
         if has_mapping(page):
             return gfp_mask & __GFP_FS
@@ -69,12 +70,14 @@ cdef class ProcessMigration(MappedPages):
         cdef int rc = -EAGAIN
         if not was_mapped and not page.mapping:
             return rc
+        page.flags |= PG_locked
         if was_mapped:
             try_to_migrate(self.pages, old)
         if not page_mapped(page):
             rc = self.move_mapping(old, new)
         if was_mapped:
             remove_migration_ptes(self.pages, old, old if rc else new)
+        page.flags &= ~<uint32_t>PG_locked
         if rc == 0:
             self.pages.lru.putback_lru_page(new)
         return rc

@@ -162,7 +162,7 @@ class Processes:
     ksm: bool
     transparent_hugepage: bool
     swap: bool
-    swapspace: SwapSpace | None
+    swapspace: SwapSpace
     inodes: dict[str, Inode]
     warned: set[str]
     def __init__(self, k: Kernel, page_offset: int, protection_map: list[int], colour_mask: int = 0,

@@ -119,7 +119,7 @@ cdef bint drop_reference(k, Pglist p, uint32_t pfn, uint32_t order) except -1:
         return False
     if p.g.map[pfn].refcount == 1:
         check_not_free(p.g, pfn, order)
-        if is_listed(&p.g.map[pfn], order):
+        if is_listed(&p.g.map[pfn], order) or (p.g.map[pfn].mapping and p.lru is not None and p.lru.waits(pfn)):
             step(k, "__free_pages: pfn {pfn:#x} is on a list of {whose}: freed behind its back; the kernel's lists "
                  "would be broken from here on", func="__free_pages", pfn=pfn, level=KERN_WARNING,
                  whose="a slab cache" if p.g.map[pfn].flags & PG_slab else "pages in use (LRU)")

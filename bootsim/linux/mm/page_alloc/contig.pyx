@@ -4,7 +4,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from bootsim.errno cimport EBUSY
-from bootsim.linux.mm.page_alloc.api cimport drop_reference, is_listed
+from bootsim.linux.mm.page_alloc.api cimport drop_reference
 from bootsim.linux.mm.page_alloc.core cimport *
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.gfp cimport *
@@ -299,7 +299,7 @@ def free_contig_range(k, uint32_t pfn, uint32_t nr_pages):
         check_pfn_range(p.g, pfn, <uint64_t>pfn + nr_pages)
         for i in range(pfn, pfn + nr_pages):
             count += p.g.map[i].refcount != 1
-            if (p.fills_freed or p.g.map[i].refcount != 1 or p.g.map[i].flags & PG_on_pcp or is_listed(&p.g.map[i], 0)
+            if (p.fills_freed or p.g.map[i].refcount != 1 or p.g.map[i].flags & PG_on_pcp or p.g.map[i].mapping
                     or block_of(p.g, i) != NO_PAGE):
                 if not drop_reference(k, p, i, 0):
                     return False

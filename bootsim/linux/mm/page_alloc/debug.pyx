@@ -178,6 +178,8 @@ cdef _check_pcp_lists(Pglist p, uint32_t i, list owned, list broken):
                 if p.g.map[pfn].refcount or PageBuddy(&p.g.map[pfn]):
                     broken.append(f"{where} pfn {pfn:#x}: refcount {p.g.map[pfn].refcount}, "
                                   f"buddy {PageBuddy(&p.g.map[pfn])}")
+                if p.g.map[p.g.map[pfn].next].prev != pfn or p.g.map[p.g.map[pfn].prev].next != pfn:
+                    broken.append(f"{where} pfn {pfn:#x}: links disagree")
         if length != zone.pageset[cpu].count:
             broken.append(f"{p.zone_names[i]} cpu {cpu}: count {zone.pageset[cpu].count}, {length} pages on lists")
         cached += length

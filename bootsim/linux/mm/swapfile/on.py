@@ -11,7 +11,6 @@ from bootsim.linux.kernel.fork.init import processes
 from bootsim.linux.kernel.printk import KERN_INFO, KERN_WARNING, printk, step
 from bootsim.linux.mm.page_alloc import __GFP_ZERO, GFP_KERNEL, __free_pages, alloc_pages
 from bootsim.linux.mm.percpu.dynamic import __alloc_percpu, free_percpu
-from bootsim.linux.mm.swap_state import SwapSpace
 from bootsim.linux.mm.swapfile.unuse import try_to_unuse
 from bootsim.linux.mm.vmalloc.alloc import kvfree, kvzalloc, vfree, vzalloc
 from bootsim.linux.mm.vmalloc.area import find_vm_area
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bootsim.linux import Kernel
+    from bootsim.linux.mm.swap_state import SwapSpace
     from bootsim.linux.mm.swapfile.info import SwapInfo
 
 MAX_SWAPFILE_PAGES = 1 << 25
@@ -38,14 +38,11 @@ _SWAPOFF_ORDER = ("swap_extent", "percpu_cluster", "cluster_next_cpu", "swap_map
 
 
 def swapspace(k: Kernel) -> SwapSpace:
-    """The swap of a machine, made at the first question. Raises ProcessError as `processes` does.
+    """The swap of a machine. Raises ProcessError as `processes` does.
 
     Source: mm/swapfile.c swapfile_init(), mm/swap_state.c: what there is before the first area
     """
-    room = processes(k)
-    if room.swapspace is None:
-        room.swapspace = SwapSpace(k, room.pages)
-    return room.swapspace
+    return processes(k).swapspace
 
 
 def swap_areas(k: Kernel) -> list[SwapInfo]:
@@ -53,8 +50,7 @@ def swap_areas(k: Kernel) -> list[SwapInfo]:
 
     Source: mm/swapfile.c swap_info
     """
-    room = k.processes
-    return [] if room is None or room.swapspace is None else list(room.swapspace.swap_info)
+    return [] if k.processes is None else list(k.processes.swapspace.swap_info)
 
 
 def swapon(k: Kernel, size_bytes: int, path: str, *, priority: Any = None, ssd: bool = False) -> int:
