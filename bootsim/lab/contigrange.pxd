@@ -7,11 +7,15 @@ from bootsim.linux.mm.page_alloc cimport Pgdat
 cdef (uint32_t, uint32_t) isolated_for(const Pgdat *g, uint32_t start, uint32_t end) noexcept nogil
 
 
+cdef ContigRange contig_range(Pgdat *g, uint32_t start, uint32_t end)
+
+
 cdef class ContigRange:
     cdef Pgdat *g
     cdef readonly uint32_t start
     cdef readonly uint32_t end
     cdef readonly bint taken
+    cdef readonly uint32_t cpu  # whose it is
     cdef bint undoing           # isolation ends
     cdef uint32_t isolated      # how many pageblocks are
     cdef set movable_in         # pageblocks in which a page was taken to be moved

@@ -2,3 +2,4 @@ class ContigRange:
     start: int
     end: int
     taken: bool
+    cpu: int

@@ -62,3 +62,9 @@ cdef class ContigRange:
                 set_pageblock_skip(self.g, page_zone(self.g, first), first, True)
             block += 1
         return 0
+
+
+cdef ContigRange contig_range(Pgdat *g, uint32_t start, uint32_t end):
+    cdef ContigRange one = ContigRange.__new__(ContigRange)
+    one.g, one.start, one.end, one.cpu = g, start, end, g.cpu
+    return one

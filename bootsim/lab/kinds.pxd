@@ -60,4 +60,5 @@ cpdef enum:
     UNTOUCHED = 66
     FREE_LIMIT = 67
     MARK = 70           # of the laboratory: another operation begins
+    CPU = 71            # the processor of what follows
     COMPACT_ENTERED = 0x80000000U

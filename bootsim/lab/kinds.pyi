@@ -58,4 +58,5 @@ NEW_SLAB: int
 UNTOUCHED: int
 FREE_LIMIT: int
 MARK: int
+CPU: int
 COMPACT_ENTERED: int

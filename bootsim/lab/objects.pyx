@@ -15,8 +15,8 @@ from libc.stdint cimport uint32_t
 
 from bootsim.lab.blocks cimport check_records, has_slab, holds, in_use
 from bootsim.lab.kinds cimport (
-    ASKED, CACHE, CACHE_NAME, CHANGE, CREATED, FLUSH, FREE_BLOCK, FREE_ONE, FURTHER, GET, KMALLOC, MARK, PUT, REQUEST,
-    TURN_LIST)
+    ASKED, CACHE, CACHE_NAME, CHANGE, CPU, CREATED, FLUSH, FREE_BLOCK, FREE_ONE, FURTHER, GET, KMALLOC, MARK, PUT,
+    REQUEST, TURN_LIST)
 from bootsim.lab.pages cimport PageTraffic
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page, Pgdat
 from bootsim.linux.mm.page_alloc.gfp cimport (
@@ -29,7 +29,9 @@ from bootsim.linux.mm.slab_common import SlabError
 from bootsim.linux.mm.slub import new_allocator
 
 cdef enum:
-    LATELY = 32             # requests and answers that a later record may refer to
+    LATELY = 32             # requests and answers of one processor that a later record may refer to
+    PROCESSORS = 32         # the most that CONFIG_NR_CPUS can be
+    KEPT = LATELY * PROCESSORS
     LOOK_AHEAD = 4096
     INTERRUPTED = 1024      # records of interrupts between a slab's page and its object, at most
     GFP_QUIET = __GFP_NOWARN | __GFP_NORETRY    # the first try of a slab
@@ -47,26 +49,40 @@ cdef class RecordedPages(PageSource):
     `missing` counts pages asked for here and not there.
     """
 
-    cdef uint32_t gfp_mask[LATELY]
-    cdef uint32_t order[LATELY]
-    cdef uint32_t pfn[LATELY]
-    cdef bint open[LATELY]
-    cdef bint slab[LATELY]      # of a slab; others are kmalloc()'s, or whoever's
-    cdef uint32_t next
+    cdef uint32_t gfp_mask[KEPT]    # LATELY a processor
+    cdef uint32_t order[KEPT]
+    cdef uint32_t pfn[KEPT]
+    cdef bint open[KEPT]
+    cdef bint slab[KEPT]        # of a slab; others are kmalloc()'s, or whoever's
+    cdef uint32_t next[PROCESSORS]
+    cdef uint32_t most          # processors that asked
     cdef bint oldest_first
     cdef Pgdat *g
     cdef readonly Py_ssize_t missing
 
     cdef void answered(self, uint32_t gfp_mask, uint32_t order, uint32_t pfn, bint slab) noexcept:
-        cdef uint32_t i = self.next % LATELY
+        cdef uint32_t cpu = self.g.cpu % PROCESSORS
+        cdef uint32_t i = cpu * LATELY + self.next[cpu] % LATELY
         self.gfp_mask[i], self.order[i], self.pfn[i], self.open[i], self.slab[i] = gfp_mask, order, pfn, True, slab
-        self.next += 1
+        self.next[cpu] += 1
+        self.most = max(self.most, cpu + 1)
 
     cdef int find(self, uint32_t gfp_mask, uint32_t order, bint slab) noexcept:
+        # asked for by this processor, or else by another, from which the task has come
         cdef uint32_t k
+        cdef int i = -1
+        for k in range(self.most):
+            i = self.find_of((self.g.cpu + k) % self.most, gfp_mask, order, slab)
+            if i >= 0:
+                break
+        return i
+
+    cdef int find_of(self, uint32_t cpu, uint32_t gfp_mask, uint32_t order, bint slab) noexcept:
+        cdef uint32_t k
+        cdef uint32_t next_ = self.next[cpu]
         cdef int i
         for k in range(1, LATELY + 1):
-            i = (self.next + k - 1 if self.oldest_first else self.next - k) % LATELY
+            i = cpu * LATELY + (next_ + k - 1 if self.oldest_first else next_ - k) % LATELY
             if self.open[i] and self.gfp_mask[i] == gfp_mask and self.order[i] == order and self.slab[i] >= slab:
                 return i
         return -1
@@ -105,9 +121,9 @@ cdef class ObjectTraffic:
     cdef dict renamed               # recorded address -> the address here, where they differ
     cdef Py_ssize_t done            # the records of objects before this one are done
     cdef Py_ssize_t boot_end        # the last record of kmem_cache_init()
-    cdef uint32_t got_cache[LATELY]     # what was handed out lately, for kmalloc's answer
-    cdef uint32_t got_object[LATELY]
-    cdef uint32_t nr_got
+    cdef uint32_t got_cache[KEPT]       # what was handed out lately, for kmalloc's answer
+    cdef uint32_t got_object[KEPT]
+    cdef uint32_t nr_got[PROCESSORS]
     cdef object asked_cache         # the cache that is being made: [size, align, flags, a new one was made]
     cdef uint32_t descriptor
     cdef uint32_t node
@@ -168,7 +184,7 @@ cdef class ObjectTraffic:
             if kind == REQUEST:
                 self.pages.one(events, i, answers)
                 self.answered(events[i, 1], events[i, 2], events[i, 3], self.begins_slab(events, i))
-            elif kind < CACHE or kind == TURN_LIST:
+            elif kind < CACHE or kind in (CPU, TURN_LIST):
                 if kind == FREE_ONE or kind == FREE_BLOCK:
                     self.before_free(events, answers, i)
                 i = self.pages.one(events, i, answers)  # compaction is many records
@@ -198,6 +214,9 @@ cdef class ObjectTraffic:
         if events[i, 1] & (GFP_QUIET | __GFP_HIGHMEM) != GFP_QUIET or i <= self.boot_end:
             return True
         for j in range(i + 1, min(events.shape[0], i + INTERRUPTED)):
+            if not self.pages.cpus.same(i, j):
+                first = first and not CACHE <= events[j, 0] < 55
+                continue
             if events[j, 0] in (MARK, ASKED, CHANGE) and not self.preempted:
                 break  # no interrupt does this
             if events[j, 0] == REQUEST and events[j, 1] == events[i, 1] and events[j, 2] == events[i, 2]:
@@ -242,9 +261,11 @@ cdef class ObjectTraffic:
                 self.finish_shrinking(self.g.map[pfn].mapping)
                 continue
             if CACHE <= events[j, 0] < 55:
+                self.pages.cpus.at(j)
                 self.object_record(events, answers, j)
                 self.done = j + 1
             j += 1
+        self.pages.cpus.at(i)
         if self.g.map[pfn].flags & PG_slab:
             self.differs(i, f"the recording frees slab {pfn:#x}, which holds objects here")
             self.drop_slab(pfn)
@@ -341,6 +362,7 @@ cdef class ObjectTraffic:
         cdef SlubCache s = self.cache_of(events[i, 1])
         cdef uint32_t gfp_mask = events[i, 3]
         cdef uint32_t va = 0
+        cdef uint32_t cpu, n
         if s is not None:
             if not self.slub.gfp_lifted:
                 self.lift(s, gfp_mask)
@@ -357,9 +379,11 @@ cdef class ObjectTraffic:
             self.descriptor = va
         elif s is self.slub.kmem_cache_node:
             self.node = va
-        self.got_cache[self.nr_got % LATELY] = s.va if s is not None else 0
-        self.got_object[self.nr_got % LATELY] = va
-        self.nr_got += 1
+        cpu = self.g.cpu % PROCESSORS
+        n = cpu * LATELY + self.nr_got[cpu] % LATELY
+        self.got_cache[n] = s.va if s is not None else 0
+        self.got_object[n] = va
+        self.nr_got[cpu] += 1
         return 0
 
     cdef int lift(self, SlubCache s, uint32_t gfp_mask) except -1:
@@ -377,7 +401,7 @@ cdef class ObjectTraffic:
         if c.page == LIST_END and c.partial == LIST_END and not s.nr_partial:
             return False
         mask = self.slub.slab_gfp(s, gfp_mask)
-        return self.source.find(mask, s.oo >> 16, True) >= 0
+        return self.source.find_of(self.g.cpu % PROCESSORS, mask, s.oo >> 16, True) >= 0
 
     cdef uint32_t go_on_with(self, SlubCache s, uint32_t ours, uint32_t real) except? 1:
         # Take the recorded object out of the lists, and put back ours. If that cannot be, both go on under two names.
@@ -426,7 +450,7 @@ cdef class ObjectTraffic:
         # The object was handed out, or the page, in a record before.
         cdef uint32_t size = events[i, 1]
         cdef uint32_t va = 0
-        cdef uint32_t k, n
+        cdef uint32_t n
         cdef KmemCache s
         if size > self.slub.kmalloc_max_cache_size:
             n = self.source.take(self.source.find(events[i, 2] | __GFP_COMP, get_order(size), False))
@@ -435,16 +459,25 @@ cdef class ObjectTraffic:
             va = ZERO_SIZE_PTR
         else:
             s = self.slub.kmalloc_slab(size, events[i, 2])
-            for k in range(1, min(self.nr_got, LATELY) + 1):
-                n = (self.nr_got - k) % LATELY
-                if s is not None and self.got_cache[n] == s.va:
-                    va = self.got_object[n]
-                    self.got_cache[n] = 0
-                    break
+            n = self.latest(s)
+            if n < KEPT:
+                va = self.got_object[n]
+                self.got_cache[n] = 0
         answers[i, 3] = va
         if va != events[i, 3]:
             self.differs(i, f"kmalloc of {size} bytes: {events[i, 3]:#x} in the recording, {va:#x} here")
         return 0
+
+    cdef uint32_t latest(self, KmemCache s):
+        # what this processor was handed out last of a cache, or else another; KEPT: nothing
+        cdef uint32_t p, k, n, cpu
+        for p in range(PROCESSORS if s is not None else 0):
+            cpu = (self.g.cpu + p) % PROCESSORS
+            for k in range(1, min(self.nr_got[cpu], LATELY) + 1):
+                n = cpu * LATELY + (self.nr_got[cpu] - k) % LATELY
+                if self.got_cache[n] == s.va:
+                    return n
+        return KEPT
 
     # ---------------------------------------------------------------- caches
 

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from bootsim.lab.contigrange cimport ContigRange
 from bootsim.lab.hints cimport SkipHints
 from bootsim.lab.mappings cimport MappingTraffic
+from bootsim.lab.processors cimport Processors
 from bootsim.linux.mm.page_alloc cimport CompactControl, PageOwners, Pglist
 
 
@@ -19,12 +20,15 @@ cdef class PageTraffic:
     cdef public object driver    # whose run() does the records that come between compaction's steps; None: this
     cdef public object own       # what does those that are the caller's
     cdef public MappingTraffic mappings     # what does those of kernel mappings; None: they are passed over
+    cdef public Processors cpus  # whose each record is
     cdef public object held      # a byte a frame: what may move, where a recording tells; else None
     cdef const uint32_t[:, ::1] events
     cdef uint32_t[:, ::1] answers
     cdef Py_ssize_t at           # the record after compaction's last step
     cdef PageOwners owners       # what the recording tells of the pages
-    cdef CompactControl *cc      # the compaction that is under way
+    cdef CompactControl *cc      # the compaction that is under way, and its processor
+    cdef uint32_t own_cpu
+    cdef set outer               # the processors of those that wait for it to end, as another task's
     cdef set taken               # free pages that it took
     cdef set in_hands            # pages to be moved, in its lists
     cdef Py_ssize_t waiting      # the record of the request that direct compaction is for
@@ -57,7 +61,6 @@ cdef class PageTraffic:
                        uint32_t migratetype) except -1
     cdef int unreserve(self, const uint32_t[:, ::1] events, Py_ssize_t i, uint32_t pfn) except -1
     cdef int isolate(self, uint32_t pfn, uint32_t order) except -1
-    cdef int fold(self, Py_ssize_t i, uint32_t which, uint32_t[:, ::1] answers) except -1
     cdef int moved(self, Py_ssize_t i, uint32_t old, uint32_t new, uint32_t result, uint32_t[:, ::1] answers) except -1
     cdef int moves(self, uint32_t old, uint32_t new_) noexcept
     cdef Py_ssize_t compact(self, Py_ssize_t i) except -1

@@ -4,6 +4,7 @@ from typing import Any
 from bootsim.lab.contigrange import ContigRange
 from bootsim.lab.hints import SkipHints
 from bootsim.lab.mappings import MappingTraffic
+from bootsim.lab.processors import Processors
 from bootsim.linux.mm.page_alloc import Pglist
 
 class PageTraffic:
@@ -17,6 +18,7 @@ class PageTraffic:
     own: Callable[[int], None] | None
     held: bytearray | None
     mappings: MappingTraffic | None
+    cpus: Processors
     strayed: list[int]
     passed_over: int
     ends: dict[int, tuple[int, int]]

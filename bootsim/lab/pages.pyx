@@ -12,19 +12,20 @@ from libc.string cimport memset
 
 from bootsim.errno cimport EAGAIN
 from bootsim.lab.kinds cimport (
-    BOOST, CMA_ALLOC, CMA_RELEASE, COMPACT, CONTIG_ENTER, CONTIG_LEAVE, DRAIN, FOLD, FREE_BLOCK, FREE_ONE, ISOLATE_FREE,
-    LRU_ISOLATED, MOVED, PAGEBLOCK, PAGESET, PUT_BACK, REQUEST, STEAL, THRESHOLD, TURN_LIST, WATERMARKS)
+    BOOST, CACHE, CMA_ALLOC, CMA_RELEASE, COMPACT, CONTIG_ENTER, CONTIG_LEAVE, CPU, DRAIN, FOLD, FREE_BLOCK, FREE_ONE,
+    ISOLATE_FREE, LRU_ISOLATED, MOVED, PAGEBLOCK, PAGESET, PUT_BACK, REQUEST, STEAL, THRESHOLD, TURN_LIST, WATERMARKS)
 from bootsim.lab.mappings cimport is_mapping
 from bootsim.linux.mm.compaction.compact cimport compact_zone, compaction_suitable_of
 from bootsim.lab.blocks cimport check_records, holds, in_use, turn
-from bootsim.lab.contigrange cimport ContigRange, isolated_for
+from bootsim.lab.contigrange cimport contig_range, isolated_for
 from bootsim.lab.hints cimport SkipHints
+from bootsim.lab.processors cimport Processors
 from bootsim.linux.mm.compaction.skip cimport COMPACT_PRIO_ASYNC, COMPACT_PRIO_SYNC_FULL, COMPACT_PRIO_SYNC_LIGHT
 from bootsim.linux.mm.page_alloc cimport (
     COMPACT_COMPLETE, COMPACT_CONTENDED, COMPACT_CONTINUE, COMPACT_PARTIAL_SKIPPED, MIGRATE_SYNC_LIGHT,
     FPI_SKIP_REPORT_NOTIFY, FPI_TO_TAIL, GFP_KERNEL, GFP_ZONEMASK, MIGRATE_ASYNC, MIGRATE_CMA, MIGRATE_HIGHATOMIC,
-    MIGRATE_ISOLATE, NO_PAGE, NR_FREE_CMA_PAGES, NR_FREE_PAGES, PG_head, PG_reserved, MOVABLE_LRU, NOT_MOVABLE,
-    CompactControl, Page, Pgdat, Pglist, TOOK_FREE_BLOCK, Zone, FOUND_NOTHING, STAYS_LAST, alloc_pages_nodemask,
+    MIGRATE_ISOLATE, NO_PAGE, PG_head, PG_reserved, MOVABLE_LRU, NOT_MOVABLE,
+    CompactControl, Page, Pgdat, Pglist, TOOK_FREE_BLOCK, FOUND_NOTHING, STAYS_LAST, alloc_pages_nodemask,
     block_of, drain_pages_zone_of, free_pages_ok, free_unref_page_of, get_pageblock, gfp_migratetype,
     isolate_free_page, move_block, prep_new_page, put_free_block, take_free_page, unreserve_highatomic_pageblock,
     zone_of)
@@ -49,11 +50,12 @@ cdef class PageTraffic:
         self.p = pgdat
         self.free_pages, self.isolated, self.contig = [], [], []
         self.last_isolated = self.last_target = NO_PAGE
-        self.taken, self.in_hands, self.ends, self.strayed = set(), set(), {}, []
+        self.taken, self.in_hands, self.outer, self.ends, self.strayed = set(), set(), set(), {}, []
         self.captured = NO_PAGE
         self.prio = self.waiting = -1
         self.hints = SkipHints.__new__(SkipHints)
         self.hints.g = pgdat.g
+        self.cpus = Processors(None, pgdat, None)
         self.owners.self = <void *>self
         self.owners.movable = &movable
         self.owners.isolate = &isolate
@@ -88,9 +90,11 @@ cdef class PageTraffic:
         elif kind == COMPACT and events[i, 3] > LEFT_ALONE and self.cc == NULL:
             self.events, self.answers = events, answers
             return self.compact(i)
+        elif kind == CPU:
+            self.cpus.on(events[i, 1])
         elif self.map(events, i, answers):
             pass
-        elif kind < 20 or kind == TURN_LIST:
+        elif kind < CACHE or kind == TURN_LIST:
             self.rare(i, kind, events[i, 1], events[i, 2], events[i, 3], events, answers)
         return i + 1
 
@@ -111,8 +115,7 @@ cdef class PageTraffic:
             self.hints.answered(pfn, order)
         if self.prio_order == <int>order:
             self.prio = -1
-        g.nr_movable_seen = g.movable_used = 0
-        g.nr_bad = g.nr_events = 0
+        g.nr_movable_seen = g.movable_used = g.nr_bad = g.nr_events = 0
         self.asked += 1
         answers[i, 3] = pfn
         if pfn != real:
@@ -170,8 +173,7 @@ cdef class PageTraffic:
         elif kind == PAGEBLOCK:
             self.pageblock(events, i, a, b)
         elif kind == CONTIG_ENTER:
-            self.contig_now = ContigRange.__new__(ContigRange)
-            self.contig_now.g, self.contig_now.start, self.contig_now.end = g, a, b
+            self.contig_now = contig_range(g, a, b)
             self.contig.append(self.contig_now)
         elif kind == CONTIG_LEAVE:
             answers[i, 3] = 0 if self.contig_now is not None and self.contig_now.taken else 0xFFFFFFF0U
@@ -193,7 +195,7 @@ cdef class PageTraffic:
             g.zones[a].watermark_boost = b
             self.hints.tries_to_sleep(&g.zones[a])
         elif kind == FOLD:
-            self.fold(i, a, answers)
+            self.cpus.fold(i, a, answers)
         elif kind == THRESHOLD and a < g.nr_zones and b < g.nr_cpus:
             g.zones[a].pageset[b].stat_threshold = <int32_t>c
             self.hints.kswapd(&g.zones[a], c)
@@ -244,7 +246,7 @@ cdef class PageTraffic:
         cdef Pgdat *g = self.p.g
         cdef Py_ssize_t ahead = i
         cdef uint32_t gfp_mask
-        while ahead < events.shape[0] and events[ahead, 0] != REQUEST:
+        while ahead < events.shape[0] and not (events[ahead, 0] == REQUEST and self.cpus.same(i, ahead)):
             ahead += 1
         if ahead == events.shape[0]:
             return 0
@@ -271,20 +273,6 @@ cdef class PageTraffic:
             self.contig_now.takes_block()
         else:
             self.isolated.append((pfn, order))
-        return 0
-
-    cdef int fold(self, Py_ssize_t i, uint32_t which, uint32_t[:, ::1] answers) except -1:
-        # this cpu's part of a zone counter goes to the zone
-        cdef Pgdat *g = self.p.g
-        cdef int item = NR_FREE_CMA_PAGES if which & 0x100 else NR_FREE_PAGES
-        cdef Zone *zone
-        if which & 0xFF >= g.nr_zones:
-            return 0
-        zone = &g.zones[which & 0xFF]
-        answers[i, 2] = <uint32_t>zone.pageset[g.cpu].vm_stat_diff[item]
-        zone.vm_stat[item] += zone.pageset[g.cpu].vm_stat_diff[item]
-        zone.pageset[g.cpu].vm_stat_diff[item] = 0
-        answers[i, 3] = <uint32_t>zone.vm_stat[item]
         return 0
 
     cdef int moved(self, Py_ssize_t i, uint32_t old, uint32_t new, uint32_t result, uint32_t[:, ::1] answers) except -1:
@@ -342,11 +330,11 @@ cdef class PageTraffic:
             return self.at
         self.ask(i, &cc)
         self.taken = set()
-        self.cc = &cc
+        self.cc, self.own_cpu = &cc, g.cpu
         self.owners.stop = False
         g.owners = &self.owners
         if cc.direct_compaction:
-            g.capturing = &cc
+            self.cpus.captures(&cc, g.cpu)
             g.captured = NO_PAGE
         self.meanwhile()
         prio = self.prio if cc.direct_compaction else COMPACT_PRIO_SYNC_LIGHT
@@ -354,7 +342,8 @@ cdef class PageTraffic:
         if not self.owners.stop and self.at < self.events.shape[0] and self.events[self.at, 0] == LRU_ISOLATED:
             self.hints.first_page(&cc, self.events[self.at, 1])
         ret = compact_zone(g, &cc)
-        self.cc = g.capturing = NULL
+        self.cc = NULL
+        self.cpus.captures(NULL, 0)
         if cc.direct_compaction:
             self.captured, self.captured_order, g.captured = g.captured, cc.order, NO_PAGE
             self.prio_result = max(self.prio_result, ret)
@@ -367,7 +356,7 @@ cdef class PageTraffic:
     cdef int ask(self, Py_ssize_t i, CompactControl *cc) except -1:
         # What was to be compacted, and for whom: for the request that comes next, or by a thread of the kernel's.
         cdef Pgdat *g = self.p.g
-        cdef Py_ssize_t ahead = self.end_of(i)
+        cdef Py_ssize_t end = self.end_of(i), ahead = end
         memset(cc, 0, sizeof(CompactControl))
         cc.zone = &g.zones[self.events[i, 1]]
         cc.order = cc.search_order = <int32_t>self.events[i, 2]
@@ -376,13 +365,15 @@ cdef class PageTraffic:
         if cc.order < 0:
             cc.ignore_skip_hint = cc.whole_zone = True
             return 0
-        while ahead < self.events.shape[0] and self.events[ahead, 0] in (COMPACT, DRAIN, PAGEBLOCK):
+        while ahead < self.events.shape[0] and (self.events[ahead, 0] in (COMPACT, CPU, DRAIN, PAGEBLOCK)
+                                                or not self.cpus.same(end, ahead)):
             ahead += 1
         if (ahead < self.events.shape[0] and self.events[ahead, 0] == REQUEST
                 and self.events[ahead, 2] == <uint32_t>cc.order or cc.mode == MIGRATE_ASYNC
                 or self.prio >= 0 and self.prio_order == cc.order):
-            while ahead < self.events.shape[0] and not (self.events[ahead, 0] == REQUEST
-                                                        and self.events[ahead, 2] == <uint32_t>cc.order):
+            while ahead < self.events.shape[0] and not (
+                    self.events[ahead, 0] == REQUEST and self.events[ahead, 2] == <uint32_t>cc.order
+                    and self.cpus.same(end, ahead)):
                 ahead += 1
             cc.direct_compaction = True
             self.waiting = ahead
@@ -438,7 +429,7 @@ cdef class PageTraffic:
         # What compaction got for a request is that request's; if another comes to its turn first, nobody waits for it.
         cdef Pgdat *g = self.p.g
         cdef uint32_t pfn = self.captured
-        if pfn == NO_PAGE or order != self.captured_order:
+        if pfn == NO_PAGE or order != self.captured_order or not self.cpus.same(i, self.waiting):
             return NO_PAGE
         self.captured = NO_PAGE
         if i == self.waiting:
@@ -460,6 +451,9 @@ cdef class PageTraffic:
                 start, end = isolated_for(self.p.g, pfn, self.events[i, 2])
             elif kind == CONTIG_LEAVE:
                 start = end = 0
+            elif self.cpus.of_record(i) != self.own_cpu and self.cpus.of_record(i) in self.outer:
+                if kind == COMPACT and self.events[i, 3] > LEFT_ALONE:
+                    break
             elif kind in (ISOLATE_FREE, LRU_ISOLATED, MOVED):
                 if not start <= pfn < end:
                     break
@@ -497,15 +491,17 @@ cdef class PageTraffic:
         # Whether another task's compaction comes next, which is done.
         cdef Pgdat *g = self.p.g
         cdef CompactControl *cc = self.cc
-        cdef CompactControl *capturing = g.capturing
-        cdef uint32_t captured = g.captured
-        cdef set taken = self.taken
+        cdef CompactControl *capturing = self.cpus.capturing
+        cdef uint32_t captured = g.captured, cpu = self.cpus.capturing_cpu, own = self.own_cpu
+        cdef set taken = self.taken, outer = self.outer
         if (self.at >= self.events.shape[0] or self.events[self.at, 0] != COMPACT
                 or self.events[self.at, 3] <= LEFT_ALONE):
             return False
+        self.outer = outer | {own}
         self.compact(self.at)
-        self.cc, self.taken, self.owners.stop = cc, taken, False
-        g.capturing, g.captured = capturing, captured
+        self.cc, self.taken, self.owners.stop, self.outer, self.own_cpu = cc, taken, False, outer, own
+        self.cpus.captures(capturing, cpu)
+        g.captured = captured
         return True
 
     cdef bint gives_back(self, uint32_t kind, uint32_t pfn):
@@ -517,6 +513,10 @@ cdef class PageTraffic:
                 and self.events[self.at, 1] == a)
 
     cdef int done(self) noexcept:
+        # the task may have gone to another processor
+        self.own_cpu = self.cpus.of_record(self.at)
+        if self.cc.direct_compaction:
+            self.cpus.captures(self.cc, self.own_cpu)
         self.at += 1
         return self.meanwhile()
 

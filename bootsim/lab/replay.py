@@ -10,6 +10,7 @@ from bootsim.lab import kinds
 from bootsim.lab.mappings import MappingTraffic
 from bootsim.lab.objects import ObjectTraffic
 from bootsim.lab.pages import PageTraffic
+from bootsim.lab.processors import Processors
 from bootsim.lab.slabtraffic import SlabTraffic
 from bootsim.lab.slobtraffic import SlobTraffic
 from bootsim.linux.include.linux.errno import EBUSY
@@ -85,6 +86,7 @@ class PageReplay:
             self.notes.append("this build (CONFIG_SLAB_FREELIST_RANDOM) hands out the objects of a slab in a random "
                               "order, which no record tells: answers of pages can agree, those of objects cannot")
         self.traffic = PageTraffic(self.k.mm.pgdat)
+        self.traffic.cpus = Processors(self.k, self.k.mm.pgdat, self.records)
         self.traffic.mappings = self.mappings = MappingTraffic(self.k, self.k.mm.pgdat)
         names = recording.cache_names()
         self.objects: ObjectTraffic | SlabTraffic | SlobTraffic
@@ -149,16 +151,20 @@ class PageReplay:
 
     def _cma_alloc(self, i: int, count: int, where: int) -> None:
         # The ranges that it tried were records (8, 9): what became of them here is known, the rest is the bitmap's.
-        tried = {(one.start, one.end): one.taken for one in self.traffic.contig}
-        self.traffic.contig.clear()
+        # Another task may be about to be answered, too: its ranges are of another size, or another processor's.
+        others = [one for one in self.traffic.contig
+                  if one.end - one.start != count or one.cpu != self.k.mm.pgdat.cpu]
+        own = [one for one in self.traffic.contig if one.taken and one not in others] or others
+        to_be_had = {(one.start, one.end) for one in own if one.taken}
 
         def contig(_k: Kernel, start: int, end: int, _migratetype: int) -> int:
-            return 0 if tried.get((start, end)) else -EBUSY
+            return 0 if (start, end) in to_be_had else -EBUSY
 
         area = where >> 16
         pfn = (cma_alloc(self.k, self.k.mm.cma_areas[area], count, where & 0xFFFF, no_warn=True, contig=contig)
                if area < len(self.k.mm.cma_areas) else None)
         self.answers[i, 3] = NO_PAGE if pfn is None else pfn
+        self.traffic.contig[:] = [one for one in others if (one.start, one.end) != (pfn, (pfn or 0) + count)]
         if pfn is not None:
             self.mappings.contiguous(pfn, self.records[i, 3], count)
 

@@ -12,8 +12,8 @@ from libc.stdint cimport int64_t, uint32_t
 
 from bootsim.lab.blocks cimport check_records, holds
 from bootsim.lab.kinds cimport (
-    ARRAYS, ASKED, CACHE, CHANGE, CREATED, DRAINED, EMPTIED, FREE_BLOCK, FREE_LIMIT, FREE_ONE, GET, GIVEN_BACK, KMALLOC,
-    NEW_SLAB, PUT, REQUEST, TURN_LIST, UNTOUCHED)
+    ARRAYS, ASKED, CACHE, CHANGE, CPU, CREATED, DRAINED, EMPTIED, FREE_BLOCK, FREE_LIMIT, FREE_ONE, GET, GIVEN_BACK,
+    KMALLOC, NEW_SLAB, PUT, REQUEST, TURN_LIST, UNTOUCHED)
 from bootsim.lab.pages cimport PageTraffic
 from bootsim.lab.recorded cimport Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pgdat
@@ -114,7 +114,7 @@ cdef class SlabTraffic:
             kind = events[i, 0]
             if self.pages.is_for_caller(kind, events[i, 2]):
                 return i
-            if kind < CACHE or kind == TURN_LIST:
+            if kind < CACHE or kind in (CPU, TURN_LIST):
                 if (kind == FREE_ONE or kind == FREE_BLOCK) and holds(self.g, events[i, 1], 0):
                     self.g.map[events[i, 1]].flags &= ~<uint32_t>PG_slab
                     self.g.map[events[i, 1]].mapping = 0

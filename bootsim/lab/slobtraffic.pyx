@@ -8,7 +8,7 @@ from libc.stdint cimport uint32_t
 
 from bootsim.lab.blocks cimport check_records, holds
 from bootsim.lab.kinds cimport (
-    ASKED, CACHE, CHANGE, CREATED, FREE_ONE, GET, KMALLOC, PUT, PUT_BY_RCU, REQUEST, TURN_LIST)
+    ASKED, CACHE, CHANGE, CPU, CREATED, FREE_ONE, GET, KMALLOC, PUT, PUT_BY_RCU, REQUEST, TURN_LIST)
 from bootsim.lab.pages cimport PageTraffic
 from bootsim.lab.recorded cimport Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Pgdat
@@ -72,7 +72,7 @@ cdef class SlobTraffic:
             kind = events[i, 0]
             if self.pages.is_for_caller(kind, events[i, 2]):
                 return i
-            if kind < CACHE or kind == TURN_LIST:
+            if kind < CACHE or kind in (CPU, TURN_LIST):
                 if kind == FREE_ONE and holds(self.g, events[i, 1], 0):
                     self.g.map[events[i, 1]].flags &= ~<uint32_t>PG_slab
                 if kind == REQUEST:

@@ -134,6 +134,32 @@ def every_other_page(dtb):
     return mask, pfns, [pfn for pfn in pfns if not pfn & 1 and pfn + 1 in have]
 
 
+def test_a_page_comes_back_from_the_lists_of_the_processor_that_freed_it(tmp_path, dtb):
+    mask, pfns, (first, second, *singles) = every_other_page(dtb)
+    records = [(1, mask, 0, pfn) for pfn in pfns] + [(6, 90, 15, 0)] + [(3, pfn, 0, 0) for pfn in singles]
+    records += [(2, first, 0, 0), (71, 1, 0, 0), (2, second, 0, 1), (1, mask, 0, second), (71, 0, 0, 0),
+                (1, mask, 0, first)]  # fmt: skip
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run(len(records) - 3)
+    assert [cpu["count"] for cpu in replay.state()["zones"][0]["pcp"]][:2] == [1, 1]
+    replay.run()
+    assert [replay.answers[i, 3] for i in (len(records) - 3, len(records) - 1)] == [second, first]
+    assert replay.k.nr_online_cpus == 2
+
+
+def test_what_another_processor_frees_is_not_captured(tmp_path, dtb):
+    # mm/page_alloc.c task_capc(): only what the task that compacts frees itself
+    mask, pfns, singles = every_other_page(dtb)
+    theirs, waits_for = singles[len(singles) // 3], singles[len(singles) // 2]
+    records = [(1, mask, 0, pfn) for pfn in pfns] + [(3, pfn, 0, 0) for pfn in singles]
+    records += [(17, 0, 1, 0x80000000), (71, 1, 0, 0), (3, theirs + 1, 0, 0), (71, 0, 0, 0), (3, waits_for + 1, 0, 0),
+                (17, 0, 0, 8), (1, mask, 1, waits_for)]  # fmt: skip
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run()
+    assert replay.answers[len(records) - 1, 3] == waits_for
+    assert replay.state()["zones"][0]["free_area"][1]["nr_free"] == 1
+
+
 def test_a_block_that_direct_compaction_captures_is_the_waiting_requests(tmp_path, dtb):
     # mm/page_alloc.c compaction_capture(): the first block of its order that is freed, before any list has it
     mask, pfns, singles = every_other_page(dtb)

@@ -1,5 +1,5 @@
-"""Recorded objects of SLUB, answered by the replay: with all its checks (slub_debug=FZPU), and without, while requests
-for large blocks compact memory."""
+"""Recorded objects of SLUB, answered by the replay: with all its checks (slub_debug=FZPU); without, while requests for
+large blocks compact memory; on two processors."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 RUNNING = ("tid", "touched")  # what only a running clock decides
 
 
-@pytest.fixture(scope="module", params=["kl-slubdebug-64", "kl-compact-128"])
+@pytest.fixture(scope="module", params=["kl-slubdebug-64", "kl-compact-128", "kl-smp-128"])
 def recording(recorded, request):
     return recorded(request.param)
 
@@ -41,3 +41,5 @@ def test_the_free_lists_end_as_the_real_ones(replayed, recording):
     found = replayed.state()["zones"]
     for zone, here in zip(zones, found, strict=True):
         assert (here["nr_free_pages"], here["free_area"]) == (zone["nr_free_pages"], zone["free_area"])
+        for cpu, found_there in zip(zone["pcp"], here["pcp"], strict=False):
+            assert (found_there["count"], found_there["lists"]) == (cpu["count"], cpu["lists"])

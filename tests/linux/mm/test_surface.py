@@ -56,6 +56,7 @@ WITHOUT_FUNCTIONS = {
     "bootsim.lab.contigrange",
     "bootsim.lab.hints",
     "bootsim.lab.kinds",
+    "bootsim.lab.processors",
     "bootsim.lab.recorded",
     "bootsim.linux.arch.arm.asm.pgtable_2level",
     "bootsim.linux.mm.compaction.compact",
