@@ -164,7 +164,11 @@ class PageReplay:
         pfn = (cma_alloc(self.k, self.k.mm.cma_areas[area], count, where & 0xFFFF, no_warn=True, contig=contig)
                if area < len(self.k.mm.cma_areas) else None)
         self.answers[i, 3] = NO_PAGE if pfn is None else pfn
-        self.traffic.contig[:] = [one for one in others if (one.start, one.end) != (pfn, (pfn or 0) + count)]
+        # what was tried behind the range that was taken is somebody else's, too
+        last = max((n for n, one in enumerate(self.traffic.contig) if one.start == pfn and one in own),
+                   default=len(self.traffic.contig))
+        self.traffic.contig[:] = [one for n, one in enumerate(self.traffic.contig)
+                                  if n > last or (n != last and one in others)]
         if pfn is not None:
             self.mappings.contiguous(pfn, self.records[i, 3], count)
 
