@@ -209,6 +209,9 @@ class PageReplay:
         if isinstance(self.objects, SlabTraffic) and self.objects.untold:
             told.append(f"whether the reaper has cleared the mark (free_touched) of {self.objects.untold} caches rests "
                         "on when exactly it came, which no record tells")
+        if isinstance(self.objects, SlabTraffic) and self.traffic.cpus.most > 1:
+            told.append(f"the reapers of {self.traffic.cpus.most} processors are taken for one: the mark "
+                        "(free_touched) that they clear may differ")
         return told
 
     def state(self) -> dict[str, Any]:

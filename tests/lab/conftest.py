@@ -12,7 +12,7 @@ from bootsim.lab.session import Session
 from bootsim.views import alive
 
 BUILDS = {"kc-slub-256": "k3slub", "kl-slab-1024": "k3slab", "kl-slobu-256": "k3slobu", "kl-slubdebug-64": "k3slubc",
-          "kl-compact-128": "k3slubk", "kl-smp-128": "k3slubm"}  # fmt: skip
+          "kl-compact-128": "k3slubk", "kl-smp-128": "k3slubm", "kl-slabsmp-112": "k3slabm"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -147,6 +147,19 @@ def test_a_page_comes_back_from_the_lists_of_the_processor_that_freed_it(tmp_pat
     assert replay.k.nr_online_cpus == 2
 
 
+def test_a_page_that_was_given_otherwise_is_taken_from_the_processor_that_has_it(tmp_path, dtb):
+    mask, pfns, (first, second, third, *singles) = every_other_page(dtb)
+    records = [(1, mask, 0, pfn) for pfn in pfns] + [(6, 90, 15, 0)] + [(3, pfn, 0, 0) for pfn in singles]
+    records += [(2, third, 0, 0), (2, first, 0, 0), (71, 1, 0, 0), (2, second, 0, 1), (71, 0, 0, 0),
+                (1, mask, 0, second)]  # fmt: skip
+    replay = PageReplay(write(tmp_path / "recording", dtb, records), build_with())
+    replay.run()
+    assert replay.answers[len(records) - 1, 3] == first
+    pcps = replay.state()["zones"][0]["pcp"]
+    assert [cpu["count"] for cpu in pcps] == [sum(map(len, cpu["lists"])) for cpu in pcps]
+    assert not any(second in pages for cpu in pcps for pages in cpu["lists"])
+
+
 def test_what_another_processor_frees_is_not_captured(tmp_path, dtb):
     # mm/page_alloc.c task_capc(): only what the task that compacts frees itself
     mask, pfns, singles = every_other_page(dtb)

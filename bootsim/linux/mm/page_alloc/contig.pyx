@@ -174,13 +174,15 @@ cdef void take_one(Pgdat *g, uint32_t pfn) noexcept nogil:
     cdef Zone *zone = page_zone(g, pfn)
     cdef uint32_t cpu, order, half, mt
     cdef uint32_t block = block_of(g, pfn)
+    cdef uint32_t head = pfn
     if g.map[pfn].flags & PG_on_pcp:
+        while head < g.heads_base:
+            head = g.map[head].next
         list_del(g.map, pfn)
         g.map[pfn].flags &= ~<uint32_t>PG_on_pcp
         for cpu in range(g.nr_cpus):
-            if zone.pageset[cpu].count:
+            if zone.pageset[cpu].lists <= head < zone.pageset[cpu].lists + MIGRATE_PCPTYPES:
                 zone.pageset[cpu].count -= 1
-                return
     elif block != NO_PAGE:
         order = g.map[block].private_
         mt = get_pfnblock_migratetype(g, zone, pfn)
