@@ -61,6 +61,15 @@ def test_free_pages_are_those_of_the_lists(k):
         assert state["nr_free_cma"] == pytest.approx(of_cma, abs=125)
 
 
+def test_a_page_counts_in_its_zone_alone(k):
+    before = zone_page_state(k)
+    for mask in (pa.GFP_KERNEL, pa.GFP_HIGHUSER):
+        page_holders(k).hold(pa.alloc_pages(k, mask, 0))  # as a page of a file, on an LRU list
+    added = [now["nr_zone_inactive_file"] - zone["nr_zone_inactive_file"]
+             for now, zone in zip(zone_page_state(k), before, strict=True)]
+    assert added == [1, 1, 0]
+
+
 def scattered(k):
     """Memory full of movable pages, of which every fourth stays and is held."""
     holders, taken = page_holders(k), []
