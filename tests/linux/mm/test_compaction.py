@@ -5,6 +5,7 @@ import random
 import pytest
 
 import bootsim
+from bootsim.inputs.configfile import load_build
 from bootsim.linux.mm import page_alloc as pa
 from bootsim.linux.mm.cma import cma_alloc, cma_release
 from bootsim.linux.mm.compaction.api import compact_memory, compaction_suitable, fragmentation_index
@@ -270,3 +271,10 @@ def fill_with_unmovable(k):
     for pfn in sorted(pfns)[::2]:
         pa.__free_pages(k, pfn, 0)
     pa.drain_all_pages(k)
+
+
+def test_a_build_without_compaction_is_not_asked_for_it():
+    build = load_build("3G/1G")
+    lacking = build.replace(config=build.config.replace(COMPACTION=False))
+    with pytest.raises(pa.PageFrameError, match="no CONFIG_COMPACTION"):
+        compact_memory(bootsim.boot("vexpress.dts", lacking, mem="64M"))

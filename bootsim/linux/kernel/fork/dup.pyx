@@ -113,7 +113,8 @@ cdef int mmput(UserMm mm) except -1:
     mm.mm_users -= 1
     if mm.mm_users == 0:
         exit_mmap(mm)
-        (<SwapSpace>mm.processes.swapspace).leave_mmlist(mm)
+        if mm.processes.swapspace is not None:  # a Processes made by hand has none
+            (<SwapSpace>mm.processes.swapspace).leave_mmlist(mm)
         if mm.exe_file is not None:
             fput(mm.exe_file)
             mm.exe_file = None

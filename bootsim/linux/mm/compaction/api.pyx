@@ -21,10 +21,13 @@ cdef int _check(Pglist p, zone, order) except -1:
 def compact_memory(k):
     """Compact every zone, whatever it costs; how many pages moved.
 
-    Pages of processes and files can move, and those with a holder (bootsim.linux.mm.migrate).
+    Pages of processes and files can move, and those with a holder (bootsim.linux.mm.migrate). Raises PageFrameError
+    without CONFIG_COMPACTION.
     Source: mm/compaction.c sysctl_compaction_handler(), compact_nodes()
     """
     cdef Pglist p = k.mm.pgdat
+    if not p.g.compaction:
+        raise PageFrameError("compact_memory: this kernel has no CONFIG_COMPACTION")
     holders = page_holders(k)
     before = holders.moved
     compact_node(p.g)
