@@ -18,10 +18,11 @@ from bootsim.lab.kinds cimport (
     ASKED, CACHE, CACHE_NAME, CHANGE, CPU, CREATED, FLUSH, FREE_BLOCK, FREE_ONE, FURTHER, GET, KMALLOC, MARK, PUT,
     REQUEST, TURN_LIST)
 from bootsim.lab.pages cimport PageTraffic
+from bootsim.lab.recorded cimport KEPT, LATELY, NO_ORDER, PROCESSORS, Lately
 from bootsim.linux.mm.page_alloc cimport NO_PAGE, PG_slab, Page, Pgdat
 from bootsim.linux.mm.page_alloc.gfp cimport (
     __GFP_BITS_MASK, __GFP_COMP, __GFP_HIGHMEM, __GFP_NORETRY, __GFP_NOWARN)
-from bootsim.linux.mm.slab_common cimport ZERO_SIZE_PTR, KmemCache, PageSource, get_order
+from bootsim.linux.mm.slab_common cimport ZERO_SIZE_PTR, KmemCache, get_order
 from bootsim.linux.mm.slub.objects cimport Slub
 from bootsim.linux.mm.slub.slabs cimport LIST_END, KmemCacheCpu, SlubCache
 
@@ -29,9 +30,6 @@ from bootsim.linux.mm.slab_common import SlabError
 from bootsim.linux.mm.slub import new_allocator
 
 cdef enum:
-    LATELY = 32             # requests and answers of one processor that a later record may refer to
-    PROCESSORS = 32         # the most that CONFIG_NR_CPUS can be
-    KEPT = LATELY * PROCESSORS
     LOOK_AHEAD = 4096
     INTERRUPTED = 1024      # records of interrupts between a slab's page and its object, at most
     GFP_QUIET = __GFP_NOWARN | __GFP_NORETRY    # the first try of a slab
@@ -43,47 +41,36 @@ USERCOPY = frozenset((
     "scsi_sense_cache", "skbuff_fclone_cache", "skbuff_head_cache", "ufs_inode_cache", "uts_namespace", "vxfs_inode"))
 
 
-cdef class RecordedPages(PageSource):
-    """The pages that a recording's requests were answered with, as the slab allocator asks for them.
+cdef class RecordedPages(Lately):
+    """The pages that a recording's requests were answered with, as SLUB asks for them; and the last objects.
 
     `missing` counts pages asked for here and not there.
     """
 
-    cdef uint32_t gfp_mask[KEPT]    # LATELY a processor
-    cdef uint32_t order[KEPT]
-    cdef uint32_t pfn[KEPT]
-    cdef bint open[KEPT]
     cdef bint slab[KEPT]        # of a slab; others are kmalloc()'s, or whoever's
-    cdef uint32_t next[PROCESSORS]
-    cdef uint32_t most          # processors that asked
     cdef bint oldest_first
-    cdef Pgdat *g
     cdef readonly Py_ssize_t missing
 
     cdef void answered(self, uint32_t gfp_mask, uint32_t order, uint32_t pfn, bint slab) noexcept:
-        cdef uint32_t cpu = self.g.cpu % PROCESSORS
-        cdef uint32_t i = cpu * LATELY + self.next[cpu] % LATELY
-        self.gfp_mask[i], self.order[i], self.pfn[i], self.open[i], self.slab[i] = gfp_mask, order, pfn, True, slab
-        self.next[cpu] += 1
-        self.most = max(self.most, cpu + 1)
+        self.slab[self.page(gfp_mask, order, pfn)] = slab
 
     cdef int find(self, uint32_t gfp_mask, uint32_t order, bint slab) noexcept:
         # asked for by this processor, or else by another, from which the task has come
         cdef uint32_t k
         cdef int i = -1
-        for k in range(self.most):
-            i = self.find_of((self.g.cpu + k) % self.most, gfp_mask, order, slab)
+        for k in range(PROCESSORS):
+            i = self.find_of((self.g.cpu + k) % PROCESSORS, gfp_mask, order, slab)
             if i >= 0:
                 break
         return i
 
     cdef int find_of(self, uint32_t cpu, uint32_t gfp_mask, uint32_t order, bint slab) noexcept:
-        cdef uint32_t k
-        cdef uint32_t next_ = self.next[cpu]
+        cdef uint32_t asked = self.nr_pages[cpu]
+        cdef uint32_t k, known = min(asked, LATELY)
         cdef int i
-        for k in range(1, LATELY + 1):
-            i = cpu * LATELY + (next_ + k - 1 if self.oldest_first else next_ - k) % LATELY
-            if self.open[i] and self.gfp_mask[i] == gfp_mask and self.order[i] == order and self.slab[i] >= slab:
+        for k in range(known):
+            i = cpu * LATELY + (asked - known + k if self.oldest_first else asked - 1 - k) % LATELY
+            if self.order[i] == order and self.gfp_mask[i] == gfp_mask and self.slab[i] >= slab:
                 return i
         return -1
 
@@ -94,17 +81,13 @@ cdef class RecordedPages(PageSource):
         if i < 0:
             self.missing += 1
             return NO_PAGE
-        self.open[i] = False
+        cdef uint32_t order = self.order[i]
+        self.order[i] = NO_ORDER
         # after a wrong answer it may be free by now, or somebody else's
-        if self.pfn[i] != NO_PAGE and (not in_use(self.g, self.pfn[i], self.order[i])
-                                       or has_slab(self.g, self.pfn[i], self.order[i])):
+        if self.pfn[i] != NO_PAGE and (not in_use(self.g, self.pfn[i], order) or has_slab(self.g, self.pfn[i], order)):
             self.missing += 1
             return NO_PAGE
         return self.pfn[i]
-
-    cdef int free(self, uint32_t pfn, uint32_t order, bint by_rcu) except -1:
-        # its record frees it; before that one, as a rule, or once RCU lets it
-        return 0
 
 
 cdef class ObjectTraffic:
@@ -121,9 +104,6 @@ cdef class ObjectTraffic:
     cdef dict renamed               # recorded address -> the address here, where they differ
     cdef Py_ssize_t done            # the records of objects before this one are done
     cdef Py_ssize_t boot_end        # the last record of kmem_cache_init()
-    cdef uint32_t got_cache[KEPT]       # what was handed out lately, for kmalloc's answer
-    cdef uint32_t got_object[KEPT]
-    cdef uint32_t nr_got[PROCESSORS]
     cdef object asked_cache         # the cache that is being made: [size, align, flags, a new one was made]
     cdef uint32_t descriptor
     cdef uint32_t node
@@ -138,7 +118,6 @@ cdef class ObjectTraffic:
         self.pages = pages
         self.g = pages.p.g
         self.source = RecordedPages(k)
-        self.source.g = self.g
         self.slub = new_allocator(k, self.source)
         self.slub.freelist_random = False  # their objects have records of their own
         self.renamed = {}
@@ -362,7 +341,6 @@ cdef class ObjectTraffic:
         cdef SlubCache s = self.cache_of(events[i, 1])
         cdef uint32_t gfp_mask = events[i, 3]
         cdef uint32_t va = 0
-        cdef uint32_t cpu, n
         if s is not None:
             if not self.slub.gfp_lifted:
                 self.lift(s, gfp_mask)
@@ -379,11 +357,7 @@ cdef class ObjectTraffic:
             self.descriptor = va
         elif s is self.slub.kmem_cache_node:
             self.node = va
-        cpu = self.g.cpu % PROCESSORS
-        n = cpu * LATELY + self.nr_got[cpu] % LATELY
-        self.got_cache[n] = s.va if s is not None else 0
-        self.got_object[n] = va
-        self.nr_got[cpu] += 1
+        self.source.handed_out(s.va if s is not None else 0, va)
         return 0
 
     cdef int lift(self, SlubCache s, uint32_t gfp_mask) except -1:
@@ -459,25 +433,12 @@ cdef class ObjectTraffic:
             va = ZERO_SIZE_PTR
         else:
             s = self.slub.kmalloc_slab(size, events[i, 2])
-            n = self.latest(s)
-            if n < KEPT:
-                va = self.got_object[n]
-                self.got_cache[n] = 0
+            if s is not None:
+                va = self.source.take_object(s.va)
         answers[i, 3] = va
         if va != events[i, 3]:
             self.differs(i, f"kmalloc of {size} bytes: {events[i, 3]:#x} in the recording, {va:#x} here")
         return 0
-
-    cdef uint32_t latest(self, KmemCache s):
-        # what this processor was handed out last of a cache, or else another; KEPT: nothing
-        cdef uint32_t p, k, n, cpu
-        for p in range(PROCESSORS if s is not None else 0):
-            cpu = (self.g.cpu + p) % PROCESSORS
-            for k in range(1, min(self.nr_got[cpu], LATELY) + 1):
-                n = cpu * LATELY + (self.nr_got[cpu] - k) % LATELY
-                if self.got_cache[n] == s.va:
-                    return n
-        return KEPT
 
     # ---------------------------------------------------------------- caches
 

@@ -32,11 +32,13 @@ cdef class Processors:
 
     cdef int on(self, uint32_t cpu) except -1:
         # what comes next is this processor's, which so is known to run
-        if cpu < self.g.nr_cpus:
-            self.g.cpu = cpu
-            self.captures(self.capturing, self.capturing_cpu)
-            if self.k is not None and cpu >= <uint32_t>self.k.nr_online_cpus:
-                self.k.nr_online_cpus = cpu + 1
+        if cpu >= self.g.nr_cpus:
+            raise ValueError(f"the recording is of processor {cpu}, which the machine has not: this build has "
+                             f"{self.g.nr_cpus}")
+        self.g.cpu = cpu
+        self.captures(self.capturing, self.capturing_cpu)
+        if self.k is not None and cpu >= <uint32_t>self.k.nr_online_cpus:
+            self.k.nr_online_cpus = cpu + 1
         return 0
 
     cdef int at(self, Py_ssize_t i) except -1:

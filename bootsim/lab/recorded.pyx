@@ -23,11 +23,13 @@ cdef class Lately(PageSource):
         cdef Pglist pgdat = k.mm.pgdat
         self.g = pgdat.g
 
-    cdef void page(self, uint32_t gfp_mask, uint32_t order, uint32_t pfn) noexcept:
+    cdef uint32_t page(self, uint32_t gfp_mask, uint32_t order, uint32_t pfn) noexcept:
+        # the place where it is kept
         cdef uint32_t cpu = self.g.cpu % PROCESSORS
         cdef uint32_t i = cpu * LATELY + self.nr_pages[cpu] % LATELY
         self.gfp_mask[i], self.order[i], self.pfn[i] = gfp_mask, order, pfn
         self.nr_pages[cpu] += 1
+        return i
 
     cdef uint32_t take_page(self, uint32_t order, uint32_t bits, uint32_t mask) noexcept:
         # the newest of this order whose mask has these bits where `mask` has any; NO_PAGE when there is none
@@ -38,7 +40,7 @@ cdef class Lately(PageSource):
                 i = cpu * LATELY + (self.nr_pages[cpu] - k) % LATELY
                 if self.order[i] == order and self.gfp_mask[i] & mask == bits:
                     pfn = self.pfn[i]
-                    self.order[i] = 0xFFFFFFFFU
+                    self.order[i] = NO_ORDER
                     return pfn
         return NO_PAGE
 
@@ -64,4 +66,4 @@ cdef class Lately(PageSource):
         return self.take_page(order, gfp_mask, 0xFFFFFFFFU)
 
     cdef int free(self, uint32_t pfn, uint32_t order, bint by_rcu) except -1:
-        return 0  # the page's own record frees it
+        return 0  # the page's own record frees it; before this, as a rule, or once RCU lets it

@@ -116,6 +116,12 @@ def test_a_record_that_the_machine_cannot_have_is_named(tmp_path, dtb):
         PageReplay(recording, build_with(HIGHMEM=False)).run()
 
 
+def test_a_processor_that_the_build_has_not_is_named(tmp_path, dtb):
+    recording = write(tmp_path / "recording", dtb, [(71, 1, 0, 0), (1, pa.GFP_KERNEL, 0, 0), (71, 2, 0, 0)])
+    with pytest.raises(InputError, match="of processor 2, which the machine has not: this build has 2"):
+        PageReplay(recording, build_with(NR_CPUS=2)).run()
+
+
 def emptied(dtb, mask):
     """A machine after mem_init() of which every page is taken one by one: it, and the pages in their order."""
     k = prepare(dtb, build_with(), dtb_addr=DTB_PA)

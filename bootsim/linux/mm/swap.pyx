@@ -14,6 +14,7 @@ from libc.string cimport memcpy
 
 from bootsim.linux.mm.page_alloc.core cimport (
     count_vm_events, in_free_block, list_add, list_add_tail, list_del, page_zone)
+from bootsim.linux.mm.page_alloc.events cimport tell
 from bootsim.linux.mm.page_alloc.free cimport free_pages_by_refcount
 from bootsim.linux.mm.page_alloc.node cimport Pglist
 from bootsim.linux.mm.page_alloc.structs cimport *
@@ -330,9 +331,9 @@ cdef void add_to_list(LruVec self, uint32_t pfn) noexcept:
     # A page that somebody freed meanwhile, although it was not his, stays where it is: the kernel breaks its lists.
     cdef Page *page = &self.g.map[pfn]
     cdef bint was_unevictable = (page.flags & PG_unevictable) != 0
-    if page.refcount < 2 and (page.refcount < 1 or page.flags & PG_on_pcp or in_free_block(self.g, pfn)):
-        return
-    if page.flags & (PG_lru | PG_slab):
+    if page.flags & (PG_lru | PG_slab) or page.refcount < 2 and (
+            page.refcount < 1 or page.flags & PG_on_pcp or in_free_block(self.g, pfn)):
+        tell(self.g, LOST_IN_VECTOR, pfn, 0)
         return
     page.flags &= ~<uint32_t>PG_unevictable
     page.flags |= PG_lru

@@ -278,3 +278,12 @@ def test_a_build_without_compaction_is_not_asked_for_it():
     lacking = build.replace(config=build.config.replace(COMPACTION=False))
     with pytest.raises(pa.PageFrameError, match="no CONFIG_COMPACTION"):
         compact_memory(bootsim.boot("vexpress.dts", lacking, mem="64M"))
+
+
+@pytest.mark.parametrize("ask", [lambda k: pa.alloc_contig_pages(k, 1, pa.GFP_KERNEL),
+                                 lambda k: pa.alloc_contig_range(k, 0x60000, 0x60400, pa.MIGRATE_MOVABLE)])
+def test_a_build_without_contiguous_ranges_is_not_asked_for_them(ask):
+    build = load_build("3G/1G")
+    lacking = build.replace(config=build.config.replace(CONTIG_ALLOC=False, CMA=False))
+    with pytest.raises(pa.PageFrameError, match="no CONFIG_CONTIG_ALLOC"):
+        ask(bootsim.boot("vexpress.dts", lacking, mem="64M"))

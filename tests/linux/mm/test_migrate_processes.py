@@ -197,13 +197,18 @@ def lend(k):
         assert alloc_pages(k, GFP_KERNEL, 9) is not None
 
 
-def test_a_contiguous_area_is_emptied_of_pages_that_processes_have(booted):
+def borrowing(booted):
+    """A machine, a process whose pages lie in the contiguous area too, and the area."""
     lab, data = session(booted)
     lend(lab.k)
     p = start(lab, data)
     for page in range(4 * PAGES):
         p.touch(address(page), write=True)
-    area = lab.bare["cma_area"]()
+    return lab, p, lab.bare["cma_area"]()
+
+
+def test_a_contiguous_area_is_emptied_of_pages_that_processes_have(booted):
+    lab, p, area = borrowing(booted)
     first, count = area.base_pfn + 64, 4096  # the pool for DMA has the first 64
     borrowed = [va for va in map(address, range(4 * PAGES)) if first <= p.pfn(va) < first + count]
     assert borrowed
@@ -225,12 +230,7 @@ def test_a_page_that_somebody_holds_stays(booted):
 
 def test_a_page_that_was_held_stays_movable(booted):
     # __alloc_contig_migrate_range() tries five times, and puts back what did not move
-    lab, data = session(booted)
-    lend(lab.k)
-    p = start(lab, data)
-    for page in range(4 * PAGES):
-        p.touch(address(page), write=True)
-    area = lab.bare["cma_area"]()
+    lab, p, area = borrowing(booted)
     pfn = next(pfn for pfn in map(p.pfn, map(address, range(4 * PAGES)))
                if area.base_pfn + 64 <= pfn and page_info(lab.k, pfn)["mapping"] & 1 == 0)  # of a file
     before = all_vm_events(lab.k)

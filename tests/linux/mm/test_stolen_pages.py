@@ -49,13 +49,18 @@ def test_a_page_that_waits_for_its_list_is_not_freed_by_others(lab):
     assert whole(lab)
 
 
-def test_a_page_whose_process_ends_before_it_comes_onto_its_list(lab):
+@pytest.mark.parametrize("cpu", [0, 1])
+def test_a_page_whose_process_ends_before_it_comes_onto_its_list(lab, cpu):
+    # On the processor whose vector has the page, the end empties that first: then it comes onto a list, and leaves it.
     p, addr = anonymous(lab)
     pfn = p.pfn(addr)
     lab.free_contig_range(pfn, 1)
-    p.exit()
+    with lab.cpu(cpu):
+        p.exit()
     assert whole(lab)
     assert lab.k.processes.pages.lru.pages("inactive_anon").count(pfn) == 0
+    assert said(lab, "page dumped because: nonzero _refcount") == 1
+    assert said(lab, f"pfn {pfn:#x} was given back while it waited for its LRU list") == cpu
 
 
 def test_a_page_with_fewer_references_than_entries_does_not_move(lab):

@@ -225,9 +225,16 @@ def take_isolated_range(k, uint32_t start, uint32_t end):
     return (outer_start, outer_end) if outer_end else None
 
 
+cdef int _needs_contig_alloc(k, str who) except -1:
+    if not k.build.config.CONTIG_ALLOC:
+        raise PageFrameError(f"{who}(): this kernel has no CONFIG_CONTIG_ALLOC")
+    return 0
+
+
 def alloc_contig_range(k, uint32_t start, uint32_t end, uint32_t migratetype):
     """Take exactly the pages [start, end), whose pageblocks have `migratetype`; return 0 or -errno.
 
+    Raises PageFrameError for a range that is not the machine's, and without CONFIG_CONTIG_ALLOC.
     Source: mm/page_alloc.c alloc_contig_range(), mm/compaction.c isolate_freepages_range()
     Differs: pages of processes and files move away, and those with a holder (mm/migrate); the range is busy when
         another is in use.
@@ -237,6 +244,7 @@ def alloc_contig_range(k, uint32_t start, uint32_t end, uint32_t migratetype):
 
     cdef Pglist p = k.mm.pgdat
     cdef uint32_t block_pages = <uint32_t>1 << (p.g.max_order - 1)
+    _needs_contig_alloc(k, "alloc_contig_range")
     check_pfn_range(p.g, start, end)
     check_migratetype(p, migratetype)
     first, last = start & ~(block_pages - 1), round_up(end, block_pages)
@@ -272,8 +280,7 @@ def alloc_contig_pages(k, uint32_t nr_pages, uint32_t gfp_mask):
     cdef Zone *zone
     cdef uint64_t pfn
     cdef int i
-    if not k.build.config.CONTIG_ALLOC:
-        raise PageFrameError("alloc_contig_pages(): this kernel has no CONFIG_CONTIG_ALLOC")
+    _needs_contig_alloc(k, "alloc_contig_pages")
     if not nr_pages:
         return None
     for i in range(<int>p.g.gfp_zone[gfp_mask & GFP_ZONEMASK], -1, -1):

@@ -175,6 +175,9 @@ cdef tell_event(k, Pglist p, AllocEvent event):
         warn_once(k, p, "mm/page_alloc.c:3451", "get_page_from_freelist")
     elif event.what == NOFAIL_COSTLY:
         warn_once(k, p, "mm/page_alloc.c:4892", "__alloc_pages_slowpath")
+    elif event.what == LOST_IN_VECTOR:
+        step(k, "pfn {pfn:#x} was given back while it waited for its LRU list, and does not come onto it; the kernel's "
+             "lists would be broken from there on", func="__pagevec_lru_add_fn", pfn=a, level=KERN_WARNING)
 
 
 cdef warn_once(k, Pglist p, where, func):

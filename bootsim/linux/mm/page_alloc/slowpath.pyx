@@ -11,7 +11,7 @@ from bootsim.linux.mm.page_alloc.free cimport drain_all_pages_of
 from bootsim.linux.mm.page_alloc.gfp cimport *
 from bootsim.linux.mm.page_alloc.structs cimport *
 from bootsim.linux.mm.page_alloc.zonelist cimport (
-    get_page_from_freelist, prep_new_page, prep_single_page, take_first, zone_watermark_ok_of)
+    enough_for_one, get_page_from_freelist, prep_new_page, prep_single_page, take_first, zone_watermark_ok_of)
 
 cdef enum:
     MAX_COMPACT_RETRIES = 16
@@ -282,7 +282,6 @@ cdef inline uint32_t page_at_hand(Pgdat *g, uint32_t gfp_mask) noexcept nogil:
     cdef uint32_t mt = gfp_migratetype(g, gfp_mask)
     cdef uint32_t i = g.zonelist_from[highest_zoneidx]
     cdef uint32_t pfn
-    cdef int64_t usable
     cdef PerCpuPages *pcp
     cdef Zone *zone
     if i == g.nr_zonelist or g.checks_pcp:
@@ -291,10 +290,7 @@ cdef inline uint32_t page_at_hand(Pgdat *g, uint32_t gfp_mask) noexcept nogil:
     pcp = &zone.pageset[g.cpu]
     if list_empty(g.map, pcp.lists + mt) or zone.boosted_watermark:
         return NO_PAGE
-    usable = zone.vm_stat[NR_FREE_PAGES] - zone.nr_reserved_highatomic
-    if g.cma and mt != MIGRATE_MOVABLE:
-        usable -= zone.vm_stat[NR_FREE_CMA_PAGES]
-    if usable <= <int64_t>zone.watermark[WMARK_LOW] + zone.watermark_boost + zone.lowmem_reserve[highest_zoneidx]:
+    if not enough_for_one(g, zone, highest_zoneidx, WMARK_LOW | (ALLOC_CMA if mt == MIGRATE_MOVABLE else 0)):
         return NO_PAGE
     pfn = take_first(g, pcp, pcp.lists + mt)
     count_vm_events(g, PGALLOC + zone.index, 1)

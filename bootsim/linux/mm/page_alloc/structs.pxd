@@ -137,6 +137,7 @@ cdef enum:                  # what a request did beside taking pages, and what `
     NOFAIL_CANNOT_SLEEP     # nor do these go together
     NOFAIL_SEVERAL          # __GFP_NOFAIL for more than two pages
     NOFAIL_COSTLY           # and for more than eight
+    LOST_IN_VECTOR          # page: it was given back while it waited for its LRU list
 
 
 cdef struct AllocEvent:

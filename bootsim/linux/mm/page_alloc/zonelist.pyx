@@ -10,16 +10,6 @@ from bootsim.linux.mm.page_alloc.structs cimport *
 
 # ------------------------------------------------------------------ watermarks
 
-cdef inline int64_t __zone_watermark_unusable_free(Pgdat *g, const Zone *z, uint32_t order,
-                                                   uint32_t alloc_flags) noexcept nogil:
-    cdef int64_t unusable_free = (<int64_t>1 << order) - 1
-    if not alloc_flags & (ALLOC_HARDER | ALLOC_OOM):
-        unusable_free += z.nr_reserved_highatomic
-    if g.cma and not alloc_flags & ALLOC_CMA:
-        unusable_free += z.vm_stat[NR_FREE_CMA_PAGES]
-    return unusable_free
-
-
 cdef bint zone_watermark_ok_of(Pgdat *g, const Zone *z, uint32_t order, int64_t mark, uint32_t highest_zoneidx,
                                uint32_t alloc_flags, int64_t free_pages) noexcept nogil:
     # __zone_watermark_ok()
@@ -47,16 +37,6 @@ cdef bint zone_watermark_ok_of(Pgdat *g, const Zone *z, uint32_t order, int64_t 
         if alloc_flags & (ALLOC_HARDER | ALLOC_OOM) and not list_empty(g.map, free_list(z, o, MIGRATE_HIGHATOMIC)):
             return True
     return False
-
-
-cdef inline int64_t watermark_of(const Zone *z, uint32_t alloc_flags) noexcept nogil:
-    return <int64_t>z.watermark[alloc_flags & ALLOC_WMARK_MASK] + z.watermark_boost
-
-
-cdef inline bint enough_for_one(Pgdat *g, const Zone *z, uint32_t highest_zoneidx, uint32_t alloc_flags) noexcept nogil:
-    # the shortcut of zone_watermark_fast()
-    return (z.vm_stat[NR_FREE_PAGES] - __zone_watermark_unusable_free(g, z, 0, alloc_flags)
-            > watermark_of(z, alloc_flags) + z.lowmem_reserve[highest_zoneidx])
 
 
 cdef bint zone_watermark_fast(Pgdat *g, const Zone *z, uint32_t order, uint32_t highest_zoneidx, uint32_t alloc_flags,

@@ -20,6 +20,7 @@ from bootsim.linux.mm.page_alloc.gfp cimport (
 from bootsim.linux.mm.slab_common cimport (
     DOWN, SLAB_CACHE_DMA, SLAB_CACHE_DMA32, SLAB_CONSISTENCY_CHECKS, SLAB_POISON, SLAB_RECLAIM_ACCOUNT, SLAB_RED_ZONE,
     SLAB_STORE_USER, SLAB_TYPESAFE_BY_RCU, UP, KmemCache, PageSource, SlabAllocator, fix_flags, get_order)
+from bootsim.linux.mm.vmstat cimport fls
 from bootsim.page cimport PAGE_SIZE
 
 from bootsim.errors import KernelPanic
@@ -187,14 +188,9 @@ cdef class SlubSlabs(SlabAllocator):
 
     cdef int calculate_order(self, uint32_t size) noexcept:
         cdef uint32_t order, fraction
-        cdef uint32_t cpus = self.nr_cpu_ids
         cdef uint32_t min_objects = self.slub_min_objects
         if not min_objects:
-            min_objects = 1
-            while cpus:  # fls(nr_cpu_ids) + 1
-                cpus >>= 1
-                min_objects += 1
-            min_objects *= 4
+            min_objects = 4 * (fls(self.nr_cpu_ids) + 1)
         min_objects = min(min_objects, order_objects(self.slub_max_order, size))
         while min_objects > 1:
             fraction = 16
