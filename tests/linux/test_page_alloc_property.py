@@ -58,7 +58,8 @@ def new_kernel(reserved=(), high=16 * MIB):
         origin="",
         banner="",
         machines=(),
-        config=Config(PAGE_OFFSET=0xC0000000, HIGHMEM=True, CMA=True, SMP=True, NR_CPUS=4, FLATMEM=True),
+        config=Config(PAGE_OFFSET=0xC0000000, HIGHMEM=True, CMA=True, CONTIG_ALLOC=True, SMP=True, NR_CPUS=4,
+                      FLATMEM=True),
         symbols=Symbols(**dict.fromkeys(Symbols.KERNEL_NAMES, 0xC0100000)),
         sizeof=Sizeof(**dict.fromkeys(Sizeof.KERNEL_NAMES, 32)),
     )
